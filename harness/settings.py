@@ -1,0 +1,125 @@
+"""The harness's settings: one frozen object, and the only place that reads options and the environment.
+
+A setting called ``training_instance_type`` is ``--harness-training-instance-type`` on the command line,
+``HARNESS_TRAINING_INSTANCE_TYPE`` in the environment and ``harness_training_instance_type`` in an ini file. The
+command line wins over the environment, the environment over the ini file, and that over the default.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.errors import SettingsError
+
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+_INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9]+")
+
+
+def _setting(default: Any, help: str, **metadata: Any) -> Any:
+    return field(default=default, metadata={"help": help, **metadata})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a session runs with. Read it with :func:`read_settings`, or build it to say all of it yourself."""
+
+    mode: str = _setting("mock", "where SageMaker is: 'mock' on this machine, 'real' in AWS", choices=("mock", "real"))
+    region: str = _setting("us-east-1", "AWS region", also=("AWS_REGION", "AWS_DEFAULT_REGION"), pattern=_REGION)
+    role: str | None = _setting(None, "IAM role (name or ARN) that SageMaker assumes; required in real mode")
+    training_instance_type: str = _setting("ml.m4.xlarge", "instance type of training jobs", pattern=_INSTANCE_TYPE)
+    training_instance_count: int = _setting(1, "instances of a training job", least=1)
+    endpoint_instance_type: str = _setting("ml.m4.xlarge", "instance type of endpoints", pattern=_INSTANCE_TYPE)
+    endpoint_instance_count: int = _setting(1, "instances of an endpoint", least=1)
+    spark_master: str = _setting("local[*]", "Spark master")
+    train_rows: int = _setting(60_000, "MNIST rows to train on", least=1, most=60_000)
+    test_rows: int = _setting(10_000, "MNIST rows to predict", least=1, most=10_000)
+
+    def __post_init__(self) -> None:
+        for setting in dataclasses.fields(self):
+            _check(setting, getattr(self, setting.name))
+
+
+def option_name(setting: str) -> str:
+    """Return the command-line option of a setting: ``spark_master`` → ``--harness-spark-master``."""
+    return "--harness-" + setting.replace("_", "-")
+
+
+def environment_name(setting: str) -> str:
+    """Return the environment variable of a setting: ``spark_master`` → ``HARNESS_SPARK_MASTER``."""
+    return "HARNESS_" + setting.upper()
+
+
+def ini_name(setting: str) -> str:
+    """Return the ini key of a setting: ``spark_master`` → ``harness_spark_master``."""
+    return "harness_" + setting
+
+
+def read_settings(
+    command_line: Mapping[str, str | None], environment: Mapping[str, str], ini: Mapping[str, str] | None = None
+) -> Settings:
+    """Return the settings that the three sources give, each keyed by its own kind of name.
+
+    :param command_line: setting name → text given, or None where the option was not given.
+    :param environment: environment variables.
+    :param ini: ini key → text; an empty text counts as not given.
+    :raises SettingsError: a value cannot be used; the error names the source it came from.
+    """
+    values: dict[str, Any] = {}
+    for setting in dataclasses.fields(Settings):
+        found = _find(setting, command_line, environment, ini or {})
+        if found is not None:
+            source, text = found
+            values[setting.name] = _parse(setting, text, source)
+    return Settings(**values)
+
+
+def _find(
+    setting: dataclasses.Field[Any],
+    command_line: Mapping[str, str | None],
+    environment: Mapping[str, str],
+    ini: Mapping[str, str],
+) -> tuple[str, str] | None:
+    """Return (source, text) of the first source that has the setting."""
+    name = setting.name
+    given = command_line.get(name)
+    candidates = [(option_name(name), given), (environment_name(name), environment.get(environment_name(name)))]
+    candidates.append((ini_name(name), ini.get(ini_name(name)) or None))
+    candidates.extend((also, environment.get(also) or None) for also in setting.metadata.get("also", ()))
+    return next(((source, text) for source, text in candidates if text is not None), None)
+
+
+def _parse(setting: dataclasses.Field[Any], text: str, source: str) -> Any:
+    if not isinstance(setting.default, int):
+        value: Any = text
+    else:
+        try:
+            value = int(text)
+        except ValueError:
+            raise SettingsError(
+                f"{source} is {text!r}, which is not a whole number.", fix=f"give {source} a whole number"
+            ) from None
+    _check(setting, value, source)
+    return value
+
+
+def _check(setting: dataclasses.Field[Any], value: Any, source: str | None = None) -> None:
+    """Raise :class:`SettingsError` unless the value obeys what the field's metadata asks for."""
+    name = source or setting.name
+    metadata = setting.metadata
+    if "choices" in metadata and value not in metadata["choices"]:
+        raise SettingsError(f"{name} is {value!r}.", fix=f"choose one of {', '.join(metadata['choices'])}")
+    if "pattern" in metadata and not metadata["pattern"].fullmatch(value):
+        raise SettingsError(
+            f"{name} is {value!r}, which is no {metadata['help']}.",
+            fix=f"give one of the form of {setting.default!r}",
+        )
+    if "least" in metadata and value < metadata["least"]:
+        raise SettingsError(f"{name} is {value}.", fix=f"give a number from {metadata['least']}")
+    if "most" in metadata and value > metadata["most"]:
+        raise SettingsError(f"{name} is {value:,}.", fix=f"give a number up to {metadata['most']:,}")
+    if isinstance(value, str) and not value.strip():
+        raise SettingsError(f"{name} is empty.", fix="leave it out or give it a value")
