@@ -1,0 +1,46 @@
+"""The certificate authority of one run, and the certificates it gives to AWS's host names."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from pathlib import Path
+
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
+from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12Certificate, serialize_java_truststore
+
+TRUST_STORE_PASSWORD = "changeit"
+"""Java's customary password of trust stores; the store holds no secret."""
+
+
+class CertificateAuthority:
+    """A certificate authority that lives as long as the run. Its private key never leaves the process."""
+
+    def __init__(self, directory: Path) -> None:
+        """Make the authority and write what clients need to trust it into ``directory``."""
+        self._ca = trustme.CA(organization_name="sagemaker-spark-harness local AWS")
+        self._contexts: dict[str, ssl.SSLContext] = {}
+        self._lock = threading.Lock()
+        self.pem = directory / "ca.pem"
+        """The authority's certificate, for Python, OpenSSL and the AWS CLI (``AWS_CA_BUNDLE``)."""
+        self.trust_store = directory / "ca.p12"
+        """The same as PKCS12, for the JVM (``javax.net.ssl.trustStore``)."""
+        self._ca.cert_pem.write_to_path(str(self.pem))
+        self.trust_store.write_bytes(self._as_trust_store())
+
+    def _as_trust_store(self) -> bytes:
+        certificate = x509.load_pem_x509_certificate(self._ca.cert_pem.bytes())
+        entry = PKCS12Certificate(certificate, b"local-aws")
+        return serialize_java_truststore([entry], BestAvailableEncryption(TRUST_STORE_PASSWORD.encode()))
+
+    def context(self, host: str) -> ssl.SSLContext:
+        """Return a server-side TLS context with a certificate for ``host``, made when first asked for."""
+        with self._lock:
+            if host not in self._contexts:
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                context.minimum_version = ssl.TLSVersion.TLSv1_2
+                self._ca.issue_cert(host).configure_cert(context)
+                self._contexts[host] = context
+            return self._contexts[host]

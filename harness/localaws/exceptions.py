@@ -1,0 +1,66 @@
+"""The errors the local AWS answers with, in the codes and words of AWS.
+
+Codes are those of https://docs.aws.amazon.com/sagemaker/latest/APIReference/CommonErrors.html and of each operation's page.
+"""
+
+from __future__ import annotations
+
+
+class AWSError(Exception):
+    """An error answer: HTTP status, code and message, and further members of the answer's body."""
+
+    status = 400
+    code = "InternalFailure"
+
+    def __init__(self, message: str, **members: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.members = members
+
+
+class ValidationException(AWSError):
+    """The request breaks a rule (SageMaker's control plane)."""
+
+    code = "ValidationException"
+
+
+class ResourceInUse(AWSError):
+    """A resource of that name exists."""
+
+    code = "ResourceInUse"
+
+
+class ResourceNotFound(AWSError):
+    """The resource named does not exist."""
+
+    code = "ResourceNotFound"
+
+
+class ValidationError(AWSError):
+    """The request breaks a rule (SageMaker's runtime)."""
+
+    code = "ValidationError"
+
+
+class RequestTooLarge(AWSError):
+    """The body of an invocation is larger than SageMaker takes."""
+
+    status = 413
+    code = "RequestEntityTooLarge"
+
+
+class ModelError(AWSError):
+    """The container answered an invocation with an error, or not at all.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
+    """
+
+    status = 424
+    code = "ModelError"
+
+
+class ServiceUnavailable(AWSError):
+    """No instance of the endpoint can take the request just now."""
+
+    status = 503
+    code = "ServiceUnavailable"

@@ -1,0 +1,137 @@
+"""The proxy through which AWS clients reach the local AWS.
+
+It accepts ``CONNECT host:443``, ends TLS with a certificate for that host, and hands the HTTP/1.1 requests inside to an
+ASGI application; the connection is kept alive as AWS keeps it. Requests in absolute form (plain-http endpoints) are
+served too. Any host that is not emulated is refused and reported: that is the proof that nothing leaves the machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, cast
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from harness.localaws import hosts
+from harness.localaws.certificates import CertificateAuthority
+
+ASGIApp = Callable[..., Any]
+
+_LARGEST_HEAD = 16 * 1024
+_KEEP_ALIVE_SECONDS = 300
+log = logging.getLogger(__name__)
+
+
+class Gateway:
+    """A proxy listening on loopback."""
+
+    def __init__(self, app: ASGIApp, authority: CertificateAuthority, refused: Callable[[str], None]) -> None:
+        """Serve ``app`` to every emulated host; call ``refused`` with each host that is not."""
+        self._config = Config(
+            app,
+            http=HttpToolsProtocol,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=True,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        )
+        self._config.load()
+        self._state = ServerState()
+        self._authority = authority
+        self._refused = refused
+        self._server: asyncio.AbstractServer | None = None
+
+    async def start(self, port: int = 0) -> int:
+        """Listen on 127.0.0.1 and return the port.
+
+        :raises OSError: the port is taken.
+        """
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", port)
+        return cast(int, self._server.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        """Stop listening and close what is open."""
+        if self._server:
+            self._server.close()
+        for connection in list(self._state.connections):
+            connection.shutdown()
+
+    def http(self) -> HttpToolsProtocol:
+        """Return a protocol that reads HTTP/1.1 and calls the application."""
+        return HttpToolsProtocol(self._config, self._state, {})
+
+    async def tunnel(self, transport: asyncio.Transport, host: str) -> None:
+        """Answer the CONNECT for ``host`` and speak TLS, then HTTP, on the connection."""
+        protocol = self.http()
+        transport.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        loop = asyncio.get_running_loop()
+        context = await loop.run_in_executor(None, self._authority.context, host)
+        try:
+            secure = await loop.start_tls(transport, protocol, context, server_side=True)
+        except (OSError, asyncio.CancelledError) as error:  # ssl.SSLError is an OSError
+            log.info("TLS with a client asking for %s failed: %s", host, error)
+            transport.close()
+            return
+        if secure is not None:
+            protocol.connection_made(secure)  # type: ignore[arg-type]
+
+    def refuse(self, transport: asyncio.Transport, host: str) -> None:
+        """Answer that ``host`` is not to be reached from here."""
+        self._refused(host)
+        reason = f"The local AWS does not emulate {host}; it emulates {', '.join(hosts.SERVICES)}.\n".encode()
+        head = f"HTTP/1.1 403 Forbidden\r\nContent-Length: {len(reason)}\r\nConnection: close\r\n\r\n"
+        transport.write(head.encode() + reason)
+        transport.close()
+
+
+class _Connection(asyncio.Protocol):
+    """A new connection, until its first head tells whether it is a tunnel or a plain request."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._head = b""
+        self._transport: asyncio.Transport
+        self._task: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._head += data
+        if b"\r\n\r\n" in self._head:
+            self._route(self._head)
+        elif len(self._head) > _LARGEST_HEAD:
+            self._transport.close()
+
+    def _route(self, head: bytes) -> None:
+        method, _, rest = head.partition(b" ")
+        target = rest.partition(b" ")[0].decode("latin-1")
+        if method == b"CONNECT":
+            self._connect(target.rpartition(":")[0])
+        else:
+            self._plain(target, head)
+
+    def _connect(self, host: str) -> None:
+        if hosts.parse(host) is None:
+            self._gateway.refuse(self._transport, host)
+            return
+        self._transport.pause_reading()  # until TLS takes over
+        self._task = asyncio.ensure_future(self._gateway.tunnel(self._transport, host))
+
+    def _plain(self, target: str, head: bytes) -> None:
+        host = target.removeprefix("http://").partition("/")[0].partition(":")[0]
+        if hosts.parse(host) is None:
+            self._gateway.refuse(self._transport, host)
+            return
+        protocol = self._gateway.http()
+        self._transport.set_protocol(protocol)
+        protocol.connection_made(self._transport)  # type: ignore[arg-type]
+        protocol.data_received(head)

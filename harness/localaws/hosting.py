@@ -1,0 +1,448 @@
+"""Endpoints: one process for each instance, health checks, restarts, and invocations.
+
+States and messages follow https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html, and what a
+container must answer https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+"""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import logging
+import random
+import shutil
+import socket
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.localaws.exceptions import AWSError, ModelError, ServiceUnavailable, ValidationError
+from harness.localaws.images import Image, Images
+from harness.localaws.processes import ContainerProcess, free_port
+from harness.localaws.services import Services
+from harness.localaws.training import split_uri
+
+INVOCATION_SECONDS = 60
+"""How long a container may take to answer an invocation."""
+PING_SECONDS = 120
+"""How long a container may take to answer its first ping."""
+_RESTART_PAUSE = 0.5
+_STOP_SECONDS = 5
+log = logging.getLogger(__name__)
+
+
+class HostingFailure(Exception):
+    """The endpoint cannot be brought into service; the message is its failure reason."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A container's answer to an invocation."""
+
+    status: int
+    content_type: str
+    body: bytes
+    headers: dict[str, str]
+
+
+class Instance:
+    """One instance of a variant: a serving process, restarted when it dies."""
+
+    def __init__(self, image: Image, root: Path, environment: Mapping[str, str], on_line: Callable[[str], None]) -> None:
+        self._command = [*image.command, "serve"]
+        self._root = root
+        self._environment = dict(environment)
+        self._on_line = on_line
+        self._process: ContainerProcess | None = None
+        self._stopped = threading.Event()
+        self._idle: list[http.client.HTTPConnection] = []
+        self._lock = threading.Lock()
+        self.port = 0
+        self.ready = threading.Event()
+        """Set while the container answers pings."""
+
+    @property
+    def pid(self) -> int | None:
+        """The serving process's id, while it runs."""
+        return self._process.pid if self._process and self._process.exit_code is None else None
+
+    def start(self) -> None:
+        """Start the container and wait for its first good ping.
+
+        :raises HostingFailure: it ended or did not answer in time.
+        """
+        self._launch()
+        if not self._wait_for_ping():
+            self.stop()
+            raise HostingFailure("did not pass the ping health check")
+        threading.Thread(target=self._supervise, name=f"instance {self._root}", daemon=True).start()
+
+    def _launch(self) -> None:
+        self.port = free_port()
+        environment = {**self._environment, "SAGEMAKER_BIND_TO_PORT": str(self.port)}
+        self._process = ContainerProcess(self._command, self._root, environment, self._on_line)
+
+    def _wait_for_ping(self) -> bool:
+        assert self._process is not None
+        deadline = time.monotonic() + PING_SECONDS
+        while time.monotonic() < deadline and self._process.exit_code is None and not self._stopped.is_set():
+            if self._ping():
+                self.ready.set()
+                return True
+            time.sleep(0.03)
+        return False
+
+    def _ping(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        try:
+            connection.request("GET", "/ping")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def _supervise(self) -> None:
+        """Start the container again whenever it ends, as SageMaker does."""
+        while not self._stopped.is_set():
+            assert self._process is not None
+            if self._process.wait(0.2) is None:
+                continue
+            self.ready.clear()
+            self._forget_connections()
+            if self._stopped.wait(_RESTART_PAUSE):
+                return
+            self._on_line(f"container ended with exit code {self._process.exit_code}; starting it again")
+            self._launch()
+            self._wait_for_ping()
+
+    def stop(self) -> None:
+        """End the container."""
+        self._stopped.set()
+        self.ready.clear()
+        self._forget_connections()
+        if self._process:
+            self._process.terminate()
+            self._process.wait(_STOP_SECONDS)
+            self._process.kill()
+
+    def kill(self) -> None:
+        """Kill the serving process, as a crash would."""
+        if self._process:
+            self._process.kill()
+
+    def invoke(self, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
+        """Send one invocation to the container.
+
+        :raises TimeoutError: no answer within ``timeout`` seconds.
+        :raises OSError: the connection broke; the container has probably ended.
+        """
+        connection = self._connection(timeout)
+        try:
+            connection.request("POST", "/invocations", body, dict(headers))
+            response = connection.getresponse()
+            answer = Answer(response.status, response.getheader("Content-Type", ""), response.read(), dict(response.headers))
+        except http.client.HTTPException as error:
+            connection.close()
+            raise ConnectionError(f"no HTTP answer: {error!r}") from None
+        except OSError:
+            connection.close()
+            raise
+        if response.will_close:
+            connection.close()
+        else:
+            with self._lock:
+                self._idle.append(connection)
+        return answer
+
+    def _connection(self, timeout: float) -> http.client.HTTPConnection:
+        with self._lock:
+            connection = self._idle.pop() if self._idle else http.client.HTTPConnection("127.0.0.1", self.port)
+        connection.timeout = timeout
+        if connection.sock is None:
+            connection.connect()
+            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sock.settimeout(timeout)
+        return connection
+
+    def _forget_connections(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+
+@dataclass
+class Variant:
+    """A production variant in service: its part of the endpoint config, and its instances."""
+
+    name: str
+    weight: float
+    image_uri: str
+    instances: list[Instance] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._turn = itertools.count()
+
+    def next_instance(self) -> Instance | None:
+        """Return the instance whose turn it is among those that are ready, or None."""
+        ready = [instance for instance in self.instances if instance.ready.is_set()]
+        return ready[next(self._turn) % len(ready)] if ready else None
+
+    def stop(self) -> None:
+        """End every instance."""
+        for instance in self.instances:
+            instance.stop()
+
+
+@dataclass
+class Endpoint:
+    """An endpoint: what it was made from, how it is, and what serves it."""
+
+    name: str
+    config_name: str
+    region: str
+    arn: str
+    config: dict[str, Any]
+    status: str = "Creating"
+    failure: str = ""
+    created: float = field(default_factory=time.time)
+    modified: float = field(default_factory=time.time)
+    variants: list[Variant] = field(default_factory=list)
+    changed: threading.Condition = field(default_factory=threading.Condition, repr=False)
+
+    @property
+    def settled(self) -> bool:
+        """Whether no creation, update or deletion is under way."""
+        return self.status in ("InService", "Failed")
+
+    def move(self, status: str, failure: str = "") -> None:
+        """Enter a status."""
+        with self.changed:
+            self.status, self.failure, self.modified = status, failure, time.time()
+            self.changed.notify_all()
+
+    def wait_settled(self, timeout: float) -> None:
+        """Wait until nothing is under way, at most ``timeout`` seconds."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.settled, timeout)
+
+    def describe(self) -> dict[str, Any]:
+        """Return DescribeEndpoint's answer."""
+        answer: dict[str, Any] = self.summary() | {"EndpointConfigName": self.config_name}
+        if self.failure:
+            answer["FailureReason"] = self.failure
+        settings = {variant["VariantName"]: variant for variant in self.config["ProductionVariants"]}
+        answer["ProductionVariants"] = [
+            {
+                "VariantName": variant.name,
+                "DeployedImages": [{"SpecifiedImage": variant.image_uri, "ResolvedImage": variant.image_uri}],
+                "CurrentWeight": variant.weight,
+                "DesiredWeight": variant.weight,
+                "CurrentInstanceCount": len(variant.instances),
+                "DesiredInstanceCount": settings[variant.name].get("InitialInstanceCount", 1),
+            }
+            for variant in self.variants
+            if variant.name in settings
+        ]
+        return answer
+
+    def summary(self) -> dict[str, Any]:
+        """Return the endpoint as ListEndpoints shows it."""
+        return {
+            "EndpointName": self.name,
+            "EndpointArn": self.arn,
+            "EndpointStatus": self.status,
+            "CreationTime": self.created,
+            "LastModifiedTime": self.modified,
+        }
+
+
+class Host:
+    """Brings endpoints into service, updates and ends them, and passes invocations on."""
+
+    def __init__(
+        self, services: Services, images: Images, directory: Path, environment: Callable[[str], Mapping[str, str]]
+    ) -> None:
+        """Work under ``directory``; ``environment`` gives containers of a region their way to the local AWS."""
+        self._services = services
+        self._images = images
+        self._directory = directory
+        self._environment = environment
+        self._numbers = itertools.count(1)
+
+    def create(self, endpoint: Endpoint, models: Mapping[str, dict[str, Any]]) -> None:
+        """Bring the endpoint into service, beside the caller; ``models`` holds CreateModel requests by name."""
+        self._beside(endpoint, lambda: self._deploy(endpoint, endpoint.config, models), "Failed")
+
+    def update(self, endpoint: Endpoint, config: dict[str, Any], models: Mapping[str, dict[str, Any]]) -> None:
+        """Move the endpoint to another config; if that fails the old one goes on serving."""
+        endpoint.move("Updating")
+        self._beside(endpoint, lambda: self._deploy(endpoint, config, models), "InService")
+
+    def delete(self, endpoint: Endpoint) -> None:
+        """End what serves the endpoint."""
+        endpoint.move("Deleting")
+        self._retire(endpoint.variants)
+
+    def _beside(self, endpoint: Endpoint, work: Callable[[], None], otherwise: str) -> None:
+        def run() -> None:
+            try:
+                work()
+            except (HostingFailure, AWSError) as failure:
+                endpoint.move(otherwise, str(failure))
+            except Exception as error:
+                log.exception("endpoint %s", endpoint.name)
+                endpoint.move(otherwise, f"InternalServerError: the local AWS failed: {error!r}")
+
+        threading.Thread(target=run, name=endpoint.name, daemon=True).start()
+
+    def _deploy(self, endpoint: Endpoint, config: dict[str, Any], models: Mapping[str, dict[str, Any]]) -> None:
+        variants: list[Variant] = []
+        try:
+            for settings in config["ProductionVariants"]:
+                variants.append(self._variant(endpoint, settings, models))
+        except BaseException:
+            self._retire(variants)
+            raise
+        old = endpoint.variants
+        with endpoint.changed:
+            if endpoint.status == "Deleting":
+                old = variants
+            else:
+                endpoint.variants, endpoint.config = variants, config
+                endpoint.config_name = config["EndpointConfigName"]
+                endpoint.move("InService")
+        self._retire(old)
+
+    def _variant(self, endpoint: Endpoint, settings: dict[str, Any], models: Mapping[str, dict[str, Any]]) -> Variant:
+        model = models.get(settings["ModelName"])
+        if model is None:
+            raise HostingFailure(f'Could not find model "{settings["ModelName"]}".')
+        container = model.get("PrimaryContainer") or model["Containers"][0]
+        image = self._images.find(container["Image"])
+        variant = Variant(settings["VariantName"], settings.get("InitialVariantWeight", 1.0), container["Image"])
+        directory = self._directory / endpoint.region / endpoint.name / f"{variant.name}-{next(self._numbers)}"
+        try:
+            model_directory = self._fetch_model(container, model, directory)
+            for number in range(settings.get("InitialInstanceCount", 1)):
+                root = directory / str(number)
+                root.mkdir(parents=True)
+                (root / "model").symlink_to(model_directory)
+                variant.instances.append(self._instance(endpoint, variant, number, image, container, root))
+            self._start(variant)
+        except BaseException:
+            variant.stop()
+            raise
+        return variant
+
+    def _fetch_model(self, container: dict[str, Any], model: dict[str, Any], directory: Path) -> Path:
+        """Download and unpack the artifact once for all instances; return the directory."""
+        target = directory / "model"
+        target.mkdir(parents=True)
+        url = container.get("ModelDataUrl")
+        if not url:
+            return target
+        archive = directory / "model.tar.gz"
+        try:
+            with archive.open("wb") as file:
+                self._services.read_object(*split_uri(url), file)
+        except KeyError:
+            raise HostingFailure(
+                f'Failed to download model data for container "{container.get("ContainerHostname", "container_1")}" '
+                f'from URL: "{url}". Please ensure that there is an object located at the URL and that the role passed to '
+                f'CreateModel has permissions to download the model. Model: "{model["ModelName"]}".'
+            ) from None
+        try:
+            with tarfile.open(archive) as tar:
+                tar.extractall(target, filter="data")
+        except (tarfile.TarError, OSError, EOFError) as error:
+            raise HostingFailure(
+                f'Failed to extract model data archive from URL "{url}" for model "{model["ModelName"]}": {error}. '
+                "The model data archive must be a valid tar.gz file."
+            ) from None
+        return target
+
+    def _instance(
+        self, endpoint: Endpoint, variant: Variant, number: int, image: Image, container: dict[str, Any], root: Path
+    ) -> Instance:
+        write = self._services.log_writer(
+            endpoint.region, f"/aws/sagemaker/Endpoints/{endpoint.name}", f"{variant.name}/i-{number:017x}"
+        )
+        environment = {**self._environment(endpoint.region), **container.get("Environment", {})}
+        return Instance(image, root, environment, write)
+
+    def _start(self, variant: Variant) -> None:
+        for instance in variant.instances:
+            try:
+                instance.start()
+            except HostingFailure as failure:
+                raise HostingFailure(
+                    f"The primary container for production variant {variant.name} {failure}. "
+                    "Please check CloudWatch logs for this endpoint."
+                ) from None
+
+    def _retire(self, variants: list[Variant]) -> None:
+        for variant in variants:
+            variant.stop()
+        for instance in (instance for variant in variants for instance in variant.instances):
+            shutil.rmtree(instance._root.parent, ignore_errors=True)
+
+    def invoke(
+        self, endpoint: Endpoint, body: bytes, headers: Mapping[str, str], target: str | None
+    ) -> tuple[Answer, Variant]:
+        """Pass one invocation on to an instance; return its answer and the variant that gave it.
+
+        :raises AWSError: no instance is up, none answered, or the answer is an error.
+        """
+        variant = _choose(endpoint, target)
+        instance = variant.next_instance()
+        if instance is None:
+            raise ServiceUnavailable(
+                f"No instance of endpoint {endpoint.name} can take the request: its container ended and is being started again."
+            )
+        try:
+            answer = instance.invoke(body, headers, INVOCATION_SECONDS)
+        except TimeoutError:
+            raise model_error(
+                endpoint,
+                0,
+                "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
+                "each container in Amazon CloudWatch, resolve the issue, and try again.",
+            ) from None
+        except OSError as error:
+            raise model_error(endpoint, 0, f"The container ended before it answered ({error}).") from None
+        if answer.status >= 400:
+            raise model_error(endpoint, answer.status, answer.body.decode(errors="replace"))
+        return answer, variant
+
+
+def _choose(endpoint: Endpoint, target: str | None) -> Variant:
+    if target:
+        named = [variant for variant in endpoint.variants if variant.name == target]
+        if not named:
+            raise ValidationError(f"Variant {target} of endpoint {endpoint.name} not found.")
+        return named[0]
+    if len(endpoint.variants) == 1:
+        return endpoint.variants[0]
+    return random.choices(endpoint.variants, [variant.weight for variant in endpoint.variants])[0]
+
+
+def model_error(endpoint: Endpoint, status: int, message: str) -> ModelError:
+    """Return the error that SageMaker makes of a container's error answer (0 where there was none)."""
+    account = endpoint.arn.split(":")[4]
+    group = f"/aws/sagemaker/Endpoints/{endpoint.name}"
+    kind = "client" if 400 <= status < 500 else "server"
+    return ModelError(
+        f'Received {kind} error ({status}) from primary with message "{message}". See '
+        f"https://{endpoint.region}.console.aws.amazon.com/cloudwatch/home?region={endpoint.region}"
+        f"#logEventViewer:group={group} in account {account} for more information.",
+        ErrorCode="CLIENT_ERROR_FROM_MODEL" if kind == "client" else "INTERNAL_FAILURE_FROM_MODEL",
+        LogStreamArn=f"{':'.join(endpoint.arn.split(':')[:2])}:logs:{endpoint.region}:{account}:log-group:{group}",
+        OriginalMessage=message,
+        OriginalStatusCode=status,
+    )

@@ -1,0 +1,49 @@
+"""AWS's host names: which service and region a host stands for, and whether the local AWS emulates it.
+
+Host names follow https://docs.aws.amazon.com/general/latest/gr/rande.html; those of China end in ``.amazonaws.com.cn``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_DOMAIN = r"\.amazonaws\.com(?:\.cn)?"
+_REGION = r"(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)"
+_PATTERNS = [
+    ("sagemaker-runtime", rf"runtime\.sagemaker(?:-fips)?\.{_REGION}{_DOMAIN}"),
+    ("sagemaker", rf"api\.sagemaker(?:-fips)?\.{_REGION}{_DOMAIN}"),
+    ("sts", rf"sts(?:-fips)?(?:\.{_REGION})?{_DOMAIN}"),
+    ("iam", rf"iam(?:\.{_REGION})?{_DOMAIN}"),
+    ("iam", r"iam\.us-gov\.amazonaws\.com"),
+    ("logs", rf"logs(?:-fips)?\.{_REGION}{_DOMAIN}"),
+    # A bucket's name may stand before s3, and may hold dots.
+    ("s3", rf"(?:(?P<bucket>[a-z0-9][a-z0-9.-]*)\.)?s3(?:-fips)?(?:[.-](?:dualstack\.)?{_REGION})?{_DOMAIN}"),
+]
+_COMPILED = [(service, re.compile(pattern)) for service, pattern in _PATTERNS]
+
+SERVICES = sorted({service for service, _ in _PATTERNS})
+"""The services that the local AWS emulates."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """What an AWS host name stands for."""
+
+    service: str
+    region: str | None
+    bucket: str | None = None
+
+
+def parse(name: str) -> Host | None:
+    """Return what the host ``name`` (without port) stands for, or None if the local AWS does not emulate it."""
+    for service, pattern in _COMPILED:
+        if match := pattern.fullmatch(name.lower()):
+            found = match.groupdict()
+            return Host(service, found.get("region"), found.get("bucket"))
+    return None
+
+
+def partition(region: str) -> str:
+    """Return the partition (``aws``, ``aws-cn``, ``aws-us-gov``) that a region belongs to."""
+    return next((name for prefix, name in (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov")) if region.startswith(prefix)), "aws")

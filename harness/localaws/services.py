@@ -1,0 +1,194 @@
+"""S3, STS, IAM, CloudWatch Logs and the rest of SageMaker's control plane, as moto emulates them.
+
+The only module that touches moto's inside. Everything else of the local AWS goes through the few methods here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import moto.backends
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.iam.models import get_account_id_from, iam_backends
+from moto.logs.models import logs_backends
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3.exceptions import MissingBucket
+from moto.s3.models import s3_backends
+from moto.sts.models import sts_backends
+
+from harness import mnist
+from harness.localaws import hosts
+
+WSGIApp = Callable[..., Iterable[bytes]]
+
+ACCOUNT: str = DEFAULT_ACCOUNT_ID
+"""The account that every caller belongs to."""
+ROLE_NAME = "HarnessSageMakerRole"
+"""The execution role that exists in the local IAM, in every partition."""
+_TRUST_POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"},
+    ],
+}
+_PARTITIONS = ("aws", "aws-cn", "aws-us-gov")
+_SAMPLE_BUCKET = re.compile(r"sagemaker-sample-data-(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)")
+_SPOOL_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object in the local S3."""
+
+    bucket: str
+    key: str
+    size: int
+
+
+class Services:
+    """moto's services with what the local AWS adds: a role, credentials, and SageMaker's sample data."""
+
+    def __init__(self, directory: Path) -> None:
+        """Keep objects' bodies in ``directory``."""
+        tempfile.tempdir = str(directory)  # moto spools objects to temporary files
+        self._directory = directory
+        self._lock = threading.Lock()
+        self._put_role()
+
+    def wsgi(self) -> WSGIApp:
+        """Return moto's services as one WSGI application, told apart by host and signature."""
+        application: WSGIApp = DomainDispatcherApplication(create_backend_app)
+        return application
+
+    def reset(self) -> None:
+        """Forget every bucket, object and log; keep the role and the credentials."""
+        for name in ("s3", "logs", "sagemaker"):
+            moto.backends.get_backend(name).reset()
+
+    # --- identity -------------------------------------------------------------------------------------------------
+
+    def _put_role(self) -> None:
+        for partition in _PARTITIONS:
+            iam_backends[ACCOUNT][partition].create_role(
+                ROLE_NAME, json.dumps(_TRUST_POLICY), "/", None, "Assumed by SageMaker in the local AWS", [], "3600"
+            )
+
+    def assume_role(self, region: str) -> dict[str, str]:
+        """Return credentials of the role as ``AssumeRole`` gives them: access key, secret, session token."""
+        backend = sts_backends[ACCOUNT][hosts.partition(region)]
+        role = backend.assume_role(region, "harness", role_arn(region), None, 12 * 3600, None)
+        return {
+            "AWS_ACCESS_KEY_ID": role.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": role.secret_access_key,
+            "AWS_SESSION_TOKEN": role.session_token,
+        }
+
+    def account_of(self, access_key: str) -> str:
+        """Return the account that an access key belongs to."""
+        account: str = get_account_id_from(access_key)
+        return account
+
+    def trusts_sagemaker(self, arn: str) -> bool:
+        """Return whether the role exists and lets SageMaker assume it."""
+        _, partition, _, _, account, resource = arn.split(":", 5)
+        name = resource.rpartition("/")[2]
+        roles = iam_backends[account][partition].roles.values() if partition in _PARTITIONS else ()
+        documents = [role.assume_role_policy_document for role in roles if role.name == name]
+        return bool(documents) and "sagemaker.amazonaws.com" in str(documents[0])
+
+    # --- objects --------------------------------------------------------------------------------------------------
+
+    def has_bucket(self, bucket: str) -> bool:
+        """Return whether the bucket exists (sample data counts as existing)."""
+        self.provide_sample_data(bucket)
+        return bucket in s3_backends.bucket_accounts
+
+    def list_objects(self, bucket: str, prefix: str) -> list[StoredObject]:
+        """Return the objects whose key starts with ``prefix``, in order of their keys."""
+        if not self.has_bucket(bucket):
+            return []
+        keys = list(self._bucket(bucket).keys.items())
+        return sorted(
+            (StoredObject(bucket, name, key.size) for name, key in keys if name.startswith(prefix)),
+            key=lambda stored: stored.key,
+        )
+
+    def read_object(self, bucket: str, name: str, target: IO[bytes]) -> None:
+        """Copy an object's body to ``target``, block by block.
+
+        :raises KeyError: there is no such object.
+        """
+        key = self._bucket(bucket).keys.get(name)
+        if key is None:
+            raise KeyError(f"s3://{bucket}/{name}")
+        with key.lock:
+            key._value_buffer.seek(0)
+            shutil.copyfileobj(key._value_buffer, target, 1 << 20)
+
+    def write_object(self, bucket: str, name: str, source: Path) -> None:
+        """Store a file as an object."""
+        backend = s3_backends[ACCOUNT]["aws"]
+        key = backend.put_object(bucket, name, b"")
+        body: Any = tempfile.TemporaryFile(dir=self._directory)  # noqa: SIM115  moto closes it with the key
+        with source.open("rb") as file:
+            shutil.copyfileobj(file, body, 1 << 20)
+        key._value_buffer = body
+        key.contentsize = source.stat().st_size
+        key._etag = None
+
+    def _bucket(self, bucket: str) -> Any:
+        partition, account = s3_backends.bucket_accounts.get(bucket, ("aws", ACCOUNT))
+        try:
+            return s3_backends[account][partition].get_bucket(bucket)
+        except MissingBucket:
+            raise KeyError(f"s3://{bucket}") from None
+
+    def provide_sample_data(self, bucket: str) -> None:
+        """Make SageMaker's sample bucket of a region, with MNIST as LibSVM, when it is first asked for."""
+        match = _SAMPLE_BUCKET.fullmatch(bucket)
+        if not match or bucket in s3_backends.bucket_accounts:
+            return
+        with self._lock:
+            if bucket in s3_backends.bucket_accounts:
+                return
+            staged = {split: self._stage(mnist.libsvm(split)) for split in ("train", "test")}
+            region = match["region"]
+            s3_backends[ACCOUNT][hosts.partition(region)].create_bucket(bucket, region)
+            for split, path in staged.items():
+                self.write_object(bucket, f"spark/mnist/{split}/mnist_{split}.libsvm", path)
+                path.unlink()
+
+    def _stage(self, chunks: Iterator[bytes]) -> Path:
+        with tempfile.NamedTemporaryFile(dir=self._directory, delete=False) as file:
+            file.writelines(chunks)
+        return Path(file.name)
+
+    # --- logs -----------------------------------------------------------------------------------------------------
+
+    def log_writer(self, region: str, group: str, stream: str) -> Callable[[str], None]:
+        """Return a function that appends a line to a log stream, both made at once."""
+        backend = logs_backends[ACCOUNT][region]
+        with self._lock:
+            if group not in backend.groups:
+                backend.create_log_group(group, {})
+            backend.ensure_log_stream(group, stream)
+        log_group = backend.groups[group]
+
+        def write(line: str) -> None:
+            log_group.put_log_events(stream, [{"timestamp": int(time.time() * 1000), "message": line}])
+
+        return write
+
+
+def role_arn(region: str) -> str:
+    """Return the ARN of the execution role in the partition of ``region``."""
+    return f"arn:{hosts.partition(region)}:iam::{ACCOUNT}:role/{ROLE_NAME}"

@@ -1,0 +1,122 @@
+"""Checks a request against AWS's own description of the operation, as AWS does before it looks at anything else.
+
+The rules (required, length, range, pattern, enum) come from botocore's service model; the messages are AWS's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import botocore.loaders
+import botocore.model
+
+from harness.localaws.exceptions import ValidationException
+
+Shape = Any  # botocore's shapes carry no types
+
+
+@lru_cache
+def service_model(service: str) -> Any:
+    """Return botocore's model of a service (``sagemaker``)."""
+    loader = botocore.loaders.Loader()
+    return botocore.model.ServiceModel(loader.load_service_model(service, "service-2"), service)
+
+
+def check(service: str, operation: str, request: dict[str, Any]) -> None:
+    """Raise :class:`ValidationException` listing every rule of the operation that the request breaks."""
+    shape = service_model(service).operation_model(operation).input_shape
+    found = list(_members(shape, request, ""))
+    if found:
+        count = f"{len(found)} validation error{'s' if len(found) > 1 else ''} detected: "
+        raise ValidationException(count + "; ".join(found))
+
+
+def _check(shape: Shape, value: Any, path: str) -> Iterator[str]:
+    kinds = {
+        "structure": (dict, _members),
+        "map": (dict, _map),
+        "list": (list, _list),
+        "string": (str, _string),
+        "integer": (int, _number),
+        "long": (int, _number),
+        "float": ((int, float), _number),
+        "double": ((int, float), _number),
+        "boolean": (bool, _nothing),
+    }
+    if shape.type_name not in kinds:
+        return
+    expected, rule = kinds[shape.type_name]
+    if not isinstance(value, expected) or (isinstance(value, bool) and shape.type_name != "boolean"):  # type: ignore[arg-type]
+        raise ValidationException(f"Value at '{path}' has the wrong type: expected {shape.type_name}", code="SerializationException")
+    yield from rule(shape, value, path)
+
+
+def _nothing(shape: Shape, value: Any, path: str) -> Iterator[str]:
+    return iter(())
+
+
+def _members(shape: Shape, value: dict[str, Any], path: str) -> Iterator[str]:
+    for name in shape.required_members:
+        if value.get(name) is None:
+            yield f"Value null at '{_join(path, name)}' failed to satisfy constraint: Member must not be null"
+    for name, member in value.items():
+        if name in shape.members and member is not None:
+            yield from _check(shape.members[name], member, _join(path, name))
+
+
+def _join(path: str, name: str) -> str:
+    # AWS names members as its Java code does: lower case first.
+    return f"{path}.{name[0].lower()}{name[1:]}".lstrip(".")
+
+
+def _map(shape: Shape, value: dict[str, Any], path: str) -> Iterator[str]:
+    yield from _size(shape, len(value), value, path)
+    for key, member in value.items():
+        yield from _check(shape.key, key, f"{path}.{key}.key")
+        yield from _check(shape.value, member, f"{path}.{key}.value")
+
+
+def _list(shape: Shape, value: list[Any], path: str) -> Iterator[str]:
+    yield from _size(shape, len(value), value, path)
+    for number, member in enumerate(value, 1):
+        yield from _check(shape.member, member, f"{path}.{number}.member")
+
+
+def _string(shape: Shape, value: str, path: str) -> Iterator[str]:
+    yield from _size(shape, len(value), value, path)
+    pattern = shape.metadata.get("pattern")
+    if pattern and not re.fullmatch(_as_python(pattern), value):
+        yield (
+            f"Value '{value}' at '{path}' failed to satisfy constraint: "
+            f"Member must satisfy regular expression pattern: {pattern}"
+        )
+    allowed = shape.metadata.get("enum")
+    if allowed and value not in allowed:
+        yield (
+            f"Value '{value}' at '{path}' failed to satisfy constraint: "
+            f"Member must satisfy enum value set: [{', '.join(allowed)}]"
+        )
+
+
+def _as_python(pattern: str) -> str:
+    """Translate what Java's patterns have and Python's ``re`` has not: the Unicode classes of tags."""
+    return re.sub(r"\\p\{\w+\}", r"\\w\\s", pattern)
+
+
+def _size(shape: Shape, size: int, value: Any, path: str) -> Iterator[str]:
+    least, most = shape.metadata.get("min"), shape.metadata.get("max")
+    if least is not None and size < int(least):
+        yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must have length greater than or equal to {least}"
+    if most is not None and size > int(most):
+        yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must have length less than or equal to {most}"
+
+
+def _number(shape: Shape, value: float, path: str) -> Iterator[str]:
+    least, most = shape.metadata.get("min"), shape.metadata.get("max")
+    if least is not None and value < float(least):
+        yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must have value greater than or equal to {least}"
+    if most is not None and value > float(most):
+        yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must have value less than or equal to {most}"
