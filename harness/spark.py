@@ -1,0 +1,330 @@
+"""Spark sessions that use the unmodified SageMaker Spark SDK, and the few names of the SDK that the harness uses."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import tempfile
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import psutil
+import pyspark
+import sagemaker_pyspark
+from botocore.exceptions import BotoCoreError, ClientError
+from pyspark import SparkConf, SparkContext
+from pyspark.sql import DataFrame, SparkSession
+from sagemaker_pyspark.algorithms import XGBoostSageMakerEstimator
+
+from harness import onpath
+from harness.aws import AWS
+from harness.errors import SetupError
+from harness.java import find_java
+from harness.onpath import harness_cloudpickle, python_environment
+from harness.settings import Settings
+from harness.waiting import WaitTimeout, wait_until
+
+__all__ = [
+    "HYPERPARAMETERS",
+    "Resource",
+    "build_session",
+    "clean_up",
+    "created_resources",
+    "estimator",
+    "find_java",
+    "leftovers",
+    "python_environment",
+    "read_mnist",
+    "sdk_jars",
+]
+
+HYPERPARAMETERS = {
+    "eta": 0.2,
+    "gamma": 4.0,
+    "min_child_weight": 6.0,
+    "silent": 0,
+    "objective": "multi:softmax",
+    "num_class": 10,
+    "num_round": 10,
+}
+"""What the reference program (the SDK's MNIST example with XGBoost) trains with."""
+
+_JARS = ("aws-java-sdk-bundle-*.jar", "hadoop-aws-*.jar", "sagemaker-spark_*.jar")
+"""The jars of the SDK's nine that are needed: they share no class; the other six are the bundle in another version."""
+
+_SDK = "com.amazonaws.services.sagemaker.sparksdk"
+_GIB = 2**30
+
+# Warnings that every healthy run on one machine would print, and that nobody can act on, are left out by name.
+_LOGGING = """
+rootLogger.level = warn
+rootLogger.appenderRef.console.ref = console
+appender.console.type = Console
+appender.console.name = console
+appender.console.target = SYSTEM_ERR
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
+logger.native.name = org.apache.hadoop.util.NativeCodeLoader
+logger.native.level = error
+logger.metrics.name = org.apache.hadoop.metrics2.impl.MetricsConfig
+logger.metrics.level = error
+"""
+
+_jvm_owner: AWS | None = None
+"""The AWS that this process's JVM was started for. pyspark keeps one JVM a process, until the process ends."""
+
+
+def build_session(aws: AWS, settings: Settings, *, app_name: str = "sagemaker-spark-harness") -> SparkSession:
+    """Return a session whose SDK and S3A reach ``aws``; the running one, if this made it for the same ``aws``.
+
+    Its JVM ends with this process, however this process ends. Variables that the JVM and Python workers need are
+    given to them alone: this process's environment stays as it is.
+
+    :raises SetupError: Java or the right pyspark is missing, or this process has a JVM that leads elsewhere.
+    """
+    global _jvm_owner  # noqa: PLW0603 - as global as the JVM that it tells of
+    _refuse_foreign_jvm(aws)
+    running = SparkSession.getActiveSession()
+    if running is not None:
+        return running
+    jars = sdk_jars()
+    harness_cloudpickle.install()
+    scratch = Path(tempfile.mkdtemp(prefix="harness-spark-"))
+    options = _options(aws, settings.spark_master, jars, scratch)
+    conf = SparkConf(loadDefaults=False).setMaster(settings.spark_master).setAppName(app_name).setAll(options.items())
+    context = _start(conf, _launch_environment(aws, settings.spark_master))
+    _jvm_owner = aws
+    _delete_with_jvm(context, scratch)
+    _set_poll_interval(context, aws.poll_interval)
+    return SparkSession(context)
+
+
+def sdk_jars() -> list[Path]:
+    """Return the paths of the SDK's jars that Spark needs, in any order.
+
+    :raises SetupError: one is missing, or the installed pyspark is not the one they were built for.
+    """
+    directory = Path(str(sagemaker_pyspark.__file__)).parent / "jars"
+    found = [path for pattern in _JARS for path in directory.glob(pattern)]
+    if len(found) != len(_JARS):
+        raise SetupError(
+            "The jars of sagemaker_pyspark are not as expected.",
+            checked=f"{directory} for one each of {', '.join(_JARS)}; found {[path.name for path in found]}",
+            fix="run 'pip install --force-reinstall --no-deps sagemaker-pyspark==1.4.5'",
+        )
+    _check_version(pyspark.__version__, found[-1].name)
+    return found
+
+
+def _check_version(installed: str, jar: str) -> None:
+    """Raise :class:`SetupError` unless pyspark is of the minor version that the SDK's jar names."""
+    built_for = re.search(r"spark_(\d+\.\d+)(\.\d+)", jar)
+    if built_for is None or not installed.startswith(built_for[1] + "."):
+        needed = "".join(built_for.groups()) if built_for else "of an unknown version"
+        raise SetupError(
+            f"pyspark {installed} is installed, and the SageMaker Spark SDK's jars were built for pyspark {needed}.",
+            checked=f"the version in the jar's name, {jar}",
+            fix=f"run 'pip install pyspark=={needed}'" if built_for else "reinstall sagemaker-pyspark==1.4.5",
+        )
+
+
+def _refuse_foreign_jvm(aws: AWS) -> None:
+    """Raise :class:`SetupError` if this process has a JVM that was not started for this AWS.
+
+    The SDK's ``transform`` keeps one client for all of a JVM's life, so a JVM cannot be led elsewhere later.
+    """
+    if SparkContext._gateway is None or _jvm_owner is aws:
+        return
+    other = f"a {_jvm_owner.mode} AWS in {_jvm_owner.region}" if _jvm_owner else "code that is not the harness's"
+    raise SetupError(
+        f"Spark was started in this process already, for {other}, and its JVM cannot be led to another AWS.",
+        checked="pyspark keeps one JVM for a process's life, even after 'spark.stop()'",
+        fix="use the 'spark' fixture instead of starting Spark, or run the two in processes of their own",
+    )
+
+
+def _is_local(master: str) -> bool:
+    """Return whether the executor is the driver's own JVM."""
+    return master == "local" or master.startswith("local[")
+
+
+def _options(aws: AWS, master: str, jars: Iterable[Path], scratch: Path) -> dict[str, str]:
+    """Return Spark's configuration; ``scratch`` is a directory that is deleted with the JVM."""
+    logging = scratch / "log4j2.properties"
+    logging.write_text(_LOGGING)
+    classpath = os.pathsep.join(map(str, jars))
+    ours = [f"-Dlog4j2.configurationFile={logging}", f"-Dderby.system.home={scratch}"]
+    options = {
+        "spark.driver.extraClassPath": classpath,
+        "spark.executor.extraClassPath": classpath,
+        "spark.driver.extraJavaOptions": shlex.join([*aws.jvm_options(), *ours]),
+        "spark.driver.memory": _driver_memory(),
+        "spark.executorEnv.PYTHONPATH": onpath.DIRECTORY,
+        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+    }
+    if aws.region.startswith("cn-"):  # S3A's own default leads to the partition of the rest of the world
+        options["spark.hadoop.fs.s3a.endpoint"] = f"s3.{aws.region}.amazonaws.com.cn"
+    return options | (_LOOPBACK if _is_local(master) else _executor_options(aws))
+
+
+_LOOPBACK = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+
+
+def _executor_options(aws: AWS) -> dict[str, str]:
+    """Return what executors in JVMs of their own need to find AWS."""
+    variables = {name: value for name, value in aws.environment().items() if name != "JAVA_TOOL_OPTIONS"}
+    options = {f"spark.executorEnv.{name}": value for name, value in variables.items()}
+    return options | {"spark.executor.extraJavaOptions": shlex.join(aws.jvm_options())}
+
+
+def _driver_memory() -> str:
+    """Return the driver's heap: 4 GiB, or half of a smaller machine."""
+    return f"{min(4 * _GIB, psutil.virtual_memory().total // 2) // 2**20}m"
+
+
+def _launch_environment(aws: AWS, master: str) -> dict[str, str]:
+    """Return all variables of the JVM and, through it, of the Python workers.
+
+    ``JAVA_TOOL_OPTIONS`` is left out where it repeats what the JVM's command line says: Java announces it on stderr.
+    """
+    java = find_java()
+    for rejected in java.rejected:
+        if rejected.source == "JAVA_HOME":
+            warnings.warn(f"{rejected}. Using {java.home} (found by {java.source}).", stacklevel=3)
+    directed = aws.environment()
+    directed_options = directed.pop("JAVA_TOOL_OPTIONS", None)
+    inherited = dict(os.environ)
+    if inherited.get("JAVA_TOOL_OPTIONS") == directed_options:
+        inherited.pop("JAVA_TOOL_OPTIONS", None)
+    ours = {"JAVA_HOME": str(java.home), "SPARK_HOME": str(Path(str(pyspark.__file__)).parent)}
+    ours["PYSPARK_PYTHON"] = python_environment()["PYSPARK_PYTHON"]
+    if _is_local(master):
+        ours["SPARK_LOCAL_IP"] = "127.0.0.1"
+    return inherited | directed | ours
+
+
+def _start(conf: SparkConf, environment: dict[str, str]) -> SparkContext:
+    with patch.dict(os.environ, environment, clear=True):
+        try:
+            return SparkContext(conf=conf)
+        except RuntimeError as error:
+            raise SetupError(
+                f"Spark's JVM did not start: {error}.",
+                checked=f"the Java at {environment['JAVA_HOME']}; the JVM's own words are on stderr",
+                fix="run 'harness doctor', and see that 4 GiB of memory and some disk are free",
+            ) from error
+
+
+def _delete_with_jvm(context: SparkContext, directory: Path) -> None:
+    """Have the JVM delete a directory when it ends: it ends in order even when this process is killed."""
+    jvm: Any = context._jvm
+    jvm.org.apache.spark.util.ShutdownHookManager.registerShutdownDeleteDir(jvm.java.io.File(str(directory)))
+
+
+def _set_poll_interval(context: SparkContext, seconds: float | None) -> None:
+    """Set how long the SDK sleeps between two looks at a training job or an endpoint; None leaves its own."""
+    if seconds is None:
+        return
+    jvm: Any = context._jvm
+    interval = jvm.java.time.Duration.ofMillis(int(seconds * 1000))
+    # Scala's names of the two setters; '$eq' cannot be written as a Python attribute
+    getattr(getattr(jvm, f"{_SDK}.SageMakerEstimator"), "TrainingJobPollInterval_$eq")(interval)
+    getattr(getattr(jvm, f"{_SDK}.SageMakerModel"), "EndpointPollInterval_$eq")(interval)
+
+
+def read_mnist(spark: SparkSession, aws: AWS, split: str, rows: int) -> DataFrame:
+    """Return MNIST as the reference program reads it: columns ``label`` (double) and ``features`` (dense, 784).
+
+    :param split: ``train`` (60,000 rows) or ``test`` (10,000 rows).
+    :param rows: how many rows, from the first on.
+    """
+    path = f"s3a://sagemaker-sample-data-{aws.region}/spark/mnist/{split}/"
+    reader = spark.read.format("libsvm").option("numFeatures", "784").option("vectorType", "dense")
+    frame = reader.load(path)
+    return frame if rows >= _MNIST_ROWS[split] else frame.limit(rows)
+
+
+_MNIST_ROWS = {"train": 60_000, "test": 10_000}
+
+
+def estimator(aws: AWS, settings: Settings) -> XGBoostSageMakerEstimator:
+    """Return the reference program's estimator, on the settings' instances. A Spark session must be running."""
+    built = XGBoostSageMakerEstimator(
+        trainingInstanceType=settings.training_instance_type,
+        trainingInstanceCount=settings.training_instance_count,
+        endpointInstanceType=settings.endpoint_instance_type,
+        endpointInitialInstanceCount=settings.endpoint_instance_count,
+        sagemakerRole=sagemaker_pyspark.IAMRole(aws.role),
+    )
+    for name, value in HYPERPARAMETERS.items():
+        built.set(built.getParam(name), value)
+    return built
+
+
+class Resource(NamedTuple):
+    """Something in SageMaker that has a name and has to be deleted."""
+
+    kind: str
+    """``model``, ``endpoint config`` or ``endpoint``."""
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+def created_resources(model: sagemaker_pyspark.SageMakerModel) -> list[Resource]:
+    """Return what the SDK created to make this model answer."""
+    created = model.getCreatedResources()
+    names = [created.model_name, created.endpoint_config_name, created.endpoint_name]
+    return [Resource(kind, name) for kind, name in zip(_DESCRIBE, names, strict=True) if name]
+
+
+def clean_up(model: sagemaker_pyspark.SageMakerModel) -> None:
+    """Delete what the SDK created for this model, with the SDK's own clean-up."""
+    sagemaker_pyspark.SageMakerResourceCleanup(model.sagemakerClient).deleteResources(model.getCreatedResources())
+
+
+_DESCRIBE = {
+    "model": ("describe_model", "ModelName"),
+    "endpoint config": ("describe_endpoint_config", "EndpointConfigName"),
+    "endpoint": ("describe_endpoint", "EndpointName"),
+}
+
+
+def leftovers(aws: AWS, created: Iterable[Resource], *, timeout: float = 120.0) -> list[str]:
+    """Return those of the resources that still exist, asking AWS for each, and those it gives no clear answer for.
+
+    :param timeout: seconds to wait for endpoints that are being deleted, as AWS takes a while over that.
+    """
+    client = aws.client("sagemaker")
+    found = {resource: _when_settled(client, resource, timeout) for resource in created}
+    return [f"{resource} ({state})" for resource, state in found.items() if state is not None]
+
+
+def _when_settled(client: Any, resource: Resource, timeout: float) -> str | None:
+    what = f"{resource} to be deleted"
+    try:
+        return wait_until(
+            lambda: _state(client, resource), what, done=lambda state: state != "Deleting", timeout=timeout
+        )
+    except WaitTimeout:
+        return f"still Deleting after {timeout:g} s"
+
+
+def _state(client: Any, resource: Resource) -> str | None:
+    """Return a resource's status, or None when AWS says that it does not exist."""
+    operation, parameter = _DESCRIBE[resource.kind]
+    try:
+        answer = getattr(client, operation)(**{parameter: resource.name})
+    except ClientError as error:
+        gone = error.response["Error"]["Message"].startswith("Could not find")
+        return None if gone else f"unknown: {error}"
+    except BotoCoreError as error:
+        return f"unknown: {error}"
+    return str(answer.get("EndpointStatus", "exists"))
