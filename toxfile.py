@@ -12,6 +12,6 @@ def tox_add_core_config(core_conf, state):  # noqa: ANN001, ANN201, ARG001  # pl
     """Raise :class:`HandledError`, which tox prints without a traceback, unless this Python is 3.10 or 3.11."""
     if not (3, 10) <= sys.version_info < (3, 12):
         raise HandledError(
-            "This project needs Python 3.10 or 3.11 (Spark 3.3 runs on no newer one) and tox runs on "
-            f"{platform.python_version()}: remake the environment with one of them, as in `python3.11 -m venv --clear .venv`."
+            f"This project needs Python 3.10 or 3.11, and tox runs on {platform.python_version()}: "
+            "remake its environment with one of the two, as in `python3.11 -m venv --clear .venv`."
         )

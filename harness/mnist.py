@@ -1,0 +1,95 @@
+"""MNIST, shipped with the package: 60,000 training and 10,000 test images of handwritten digits.
+
+The data lies in ``harness/data/mnist`` as the four original IDX files, each compressed with xz; its origin and licence
+are told beside it.
+"""
+
+from __future__ import annotations
+
+import lzma
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib.resources import files
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Split = Literal["train", "test"]
+
+FEATURES = 28 * 28
+"""Pixels of an image, row by row."""
+
+ROWS: dict[Split, int] = {"train": 60_000, "test": 10_000}
+"""Images of each split."""
+
+_FILE_PREFIX: dict[Split, str] = {"train": "train", "test": "t10k"}
+_CHUNK_ROWS = 2_000
+
+
+class Digits(NamedTuple):
+    """Images and what they show."""
+
+    images: npt.NDArray[np.uint8]
+    """Shape (n, 784), 0 background to 255 ink."""
+    labels: npt.NDArray[np.uint8]
+    """Shape (n,), 0 to 9."""
+
+
+def load(split: Split, rows: int | None = None) -> Digits:
+    """Return the first ``rows`` digits of a split (all of them by default), decompressing no more than these.
+
+    :raises ValueError: the split does not exist or has fewer rows.
+    """
+    if split not in ROWS:
+        raise ValueError(f"MNIST has the splits {' and '.join(ROWS)}, not {split!r}")
+    rows = ROWS[split] if rows is None else rows
+    if not 0 <= rows <= ROWS[split]:
+        raise ValueError(f"the {split} split of MNIST has {ROWS[split]:,} rows, not {rows:,}")
+    images = _read_idx(f"{_FILE_PREFIX[split]}-images-idx3-ubyte.xz", rows, FEATURES)
+    labels = _read_idx(f"{_FILE_PREFIX[split]}-labels-idx1-ubyte.xz", rows, 1)
+    return Digits(images.reshape(rows, FEATURES), labels)
+
+
+def libsvm(split: Split) -> Iterator[bytes]:
+    """Yield a split as LibSVM text, in chunks of whole lines.
+
+    The text is what Amazon's sample bucket holds under ``spark/mnist``: ``<label> <index>:<value> ...`` with indices
+    from 1, whole values, and zeros left out.
+    """
+    images, labels = load(split)
+    for start in range(0, len(labels), _CHUNK_ROWS):
+        chunk = slice(start, start + _CHUNK_ROWS)
+        yield _libsvm_lines(images[chunk], labels[chunk])
+
+
+def _read_idx(name: str, rows: int, bytes_per_row: int) -> npt.NDArray[np.uint8]:
+    """Return the first rows of an IDX file: a magic number that ends in the count of dimensions, their sizes, bytes."""
+    with (files("harness") / "data" / "mnist" / name).open("rb") as compressed, lzma.open(compressed) as idx:
+        dimensions = idx.read(4)[3]
+        idx.read(4 * dimensions)
+        return np.frombuffer(idx.read(rows * bytes_per_row), dtype=np.uint8)
+
+
+def _libsvm_lines(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> bytes:
+    """Return one line an image.
+
+    Each line is a row of columns (label, pixels, line end) in which 0 stands for nothing to write; looking the rest up
+    in the table of all texts a column can have, and dropping the padding, is the whole conversion.
+    """
+    columns = np.ones((len(images), FEATURES + 2), dtype=np.uint8)
+    columns[:, 0] += labels
+    columns[:, 1:-1] = images
+    written = np.flatnonzero(columns)
+    texts: npt.NDArray[np.bytes_] = _texts()[written % columns.shape[1], columns.ravel()[written]]
+    return texts.tobytes().translate(None, b"\0")
+
+
+@lru_cache(maxsize=1)
+def _texts() -> npt.NDArray[np.bytes_]:
+    """Return the text of every value of every column, padded with NULs to 8 bytes; shape (786, 256)."""
+    texts = np.zeros((FEATURES + 2, 256), dtype="S8")
+    texts[0, 1:11] = [b"%d" % label for label in range(10)]
+    texts[1:-1] = [[b" %d:%d" % (index, value) for value in range(256)] for index in range(1, FEATURES + 1)]
+    texts[-1, 1] = b"\n"
+    return texts

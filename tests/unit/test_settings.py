@@ -1,0 +1,86 @@
+import dataclasses
+
+import pytest
+
+from harness.errors import SettingsError
+from harness.settings import Settings, environment_name, ini_name, option_name, read_settings
+
+
+def test_a_setting_has_one_name_in_three_spellings():
+    assert option_name("spark_master") == "--harness-spark-master"
+    assert environment_name("spark_master") == "HARNESS_SPARK_MASTER"
+    assert ini_name("spark_master") == "harness_spark_master"
+
+
+def test_without_any_source_the_defaults_hold():
+    assert read_settings({}, {}) == Settings()
+
+
+@pytest.mark.parametrize("setting", [field.name for field in dataclasses.fields(Settings)])
+def test_every_setting_says_what_it_is(setting):
+    described = {field.name: field.metadata["help"] for field in dataclasses.fields(Settings)}
+    assert described[setting]
+
+
+def test_the_command_line_wins_over_the_environment_and_that_over_the_ini_file():
+    command_line = {"region": "eu-west-1"}
+    environment = {"HARNESS_REGION": "eu-west-2", "HARNESS_SPARK_MASTER": "local[2]"}
+    ini = {"harness_region": "eu-west-3", "harness_spark_master": "local[3]", "harness_train_rows": "3"}
+    settings = read_settings(command_line, environment, ini)
+    assert (settings.region, settings.spark_master, settings.train_rows) == ("eu-west-1", "local[2]", 3)
+
+
+def test_an_option_not_given_leaves_the_word_to_the_next_source():
+    assert read_settings({"region": None}, {"HARNESS_REGION": "eu-west-2"}).region == "eu-west-2"
+
+
+def test_an_empty_ini_key_counts_as_not_given():
+    assert read_settings({}, {}, {"harness_region": ""}).region == "us-east-1"
+
+
+def test_the_region_of_the_aws_tools_holds_where_the_harness_has_none_of_its_own():
+    aws = {"AWS_REGION": "cn-north-1", "AWS_DEFAULT_REGION": "us-gov-west-1"}
+    assert read_settings({}, aws).region == "cn-north-1"
+    assert read_settings({}, {**aws, "AWS_REGION": ""}).region == "us-gov-west-1"
+    assert read_settings({}, aws, {"harness_region": "eu-west-3"}).region == "eu-west-3"
+
+
+@pytest.mark.parametrize(
+    ("setting", "text"),
+    [
+        ("mode", "fake"),
+        ("region", "Frankfurt"),
+        ("role", " "),
+        ("training_instance_type", "m4.xlarge"),
+        ("training_instance_count", "0"),
+        ("endpoint_instance_count", "two"),
+        ("spark_master", ""),
+        ("train_rows", "60001"),
+        ("test_rows", "1.5"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_an_error_that_names_its_source_and_the_remedy(setting, text):
+    for given in [({setting: text}, {}), ({}, {environment_name(setting): text})]:
+        with pytest.raises(SettingsError) as error:
+            read_settings(*given)
+        assert (option_name(setting) if given[0] else environment_name(setting)) in error.value.what
+        assert error.value.fix
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "ap-southeast-2", "cn-northwest-1", "us-gov-east-1", "us-iso-east-1"])
+def test_regions_of_every_partition_are_known_by_their_form(region):
+    assert Settings(region=region).region == region
+
+
+def test_settings_built_by_hand_are_checked_too():
+    with pytest.raises(SettingsError, match="train_rows"):
+        Settings(train_rows=0)
+
+
+def test_settings_do_not_change():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Settings().region = "eu-west-1"
+
+
+def test_a_settings_error_ends_a_command_with_code_2():
+    assert SettingsError("x").exit_code == 2

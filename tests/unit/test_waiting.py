@@ -1,0 +1,48 @@
+import time
+
+import pytest
+
+from harness.errors import HarnessError
+from harness.waiting import WaitTimeout, wait_until
+
+
+def test_what_the_probe_returned_last_is_returned():
+    states = iter([None, "", "InService"])
+    assert wait_until(lambda: next(states), "an endpoint", interval=0) == "InService"
+
+
+def test_the_caller_decides_what_counts_as_done():
+    numbers = iter(range(10))
+    assert wait_until(lambda: next(numbers), "the fourth", done=lambda n: n == 3, interval=0) == 3
+
+
+def test_a_condition_that_holds_is_probed_once_even_without_time_left():
+    probes = []
+    wait_until(lambda: probes.append(1) or True, "nothing", timeout=0)
+    assert len(probes) == 1
+
+
+def test_giving_up_tells_what_was_waited_for_and_the_last_state_seen():
+    with pytest.raises(WaitTimeout) as error:
+        wait_until(lambda: "Creating", "endpoint x", done=lambda s: s == "InService", timeout=0.02, interval=0.01)
+    assert "0.02 s for endpoint x" in error.value.what
+    assert "'Creating'" in error.value.checked
+
+
+def test_giving_up_takes_about_the_time_allowed():
+    started = time.monotonic()
+    with pytest.raises(WaitTimeout):
+        wait_until(lambda: False, "never", timeout=0.2, interval=0.01)
+    assert 0.2 <= time.monotonic() - started < 1
+
+
+def test_an_error_of_the_probe_comes_through():
+    def probe():
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        wait_until(probe, "a file")
+
+
+def test_a_timeout_is_an_error_that_users_read():
+    assert issubclass(WaitTimeout, HarnessError)
