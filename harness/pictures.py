@@ -1,0 +1,132 @@
+"""Pictures of what a model predicted: the digits themselves, and the confusion matrix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+CLASSES = 10
+SAMPLES = 16
+"""Digits shown of each predicted class."""
+
+_SIDE = 28
+_WIDTH, _HEIGHT = 32, 38  # of a digit's cell: the digit, a margin, and a strip below for what a wrong one really is
+_MARGIN = (_WIDTH - _SIDE) // 2
+_WRONG = "#d55e00"  # vermillion of the Okabe-Ito palette; the frame tells it without colour too
+
+Array = npt.NDArray[Any]
+
+
+def digits(path: Path, images: Array, labels: Array, predictions: Array) -> None:
+    """Write a PNG of the first digits predicted to be 0, to be 1 … to be 9: a row for each class.
+
+    Wrong ones are framed and say what they really are; a class that was never predicted says so.
+
+    :param images: shape (n, 784), 0 background to 255 ink.
+    :param labels: shape (n,), the true classes, as whole numbers of any type.
+    :param predictions: shape (n,), the predicted classes, likewise.
+    """
+    labels, predictions = labels.astype(int), predictions.astype(int)
+    figure, axes = _new_figure(12.0, 8.6)
+    mosaic = np.zeros((CLASSES * _HEIGHT, SAMPLES * _WIDTH))
+    for digit in range(CLASSES):
+        members = np.flatnonzero(predictions == digit)[:SAMPLES]
+        _draw_row(axes, mosaic, digit, images[members], labels[members])
+    axes.imshow(mosaic, cmap="Greys", extent=(0, mosaic.shape[1], mosaic.shape[0], 0))
+    _label_rows(axes, labels, predictions)
+    wrong = np.count_nonzero(labels != predictions)
+    axes.set_title(f"Digits by predicted class: {wrong:,} of {len(labels):,} are wrong (framed, with what they are)")
+    figure.savefig(path, format="png")
+
+
+def confusion(path: Path, labels: Array, predictions: Array, accuracy: float) -> None:
+    """Write a PNG of the confusion matrix: true classes down, predicted classes across, counts in the cells.
+
+    :param labels: shape (n,), the true classes, as whole numbers of any type.
+    :param predictions: shape (n,), the predicted classes, likewise.
+    :param accuracy: the share of right predictions, for the title.
+    """
+    counts = _confusion_counts(labels.astype(int), predictions.astype(int))
+    figure, axes = _new_figure(12.0, 10.5)
+    # On a linear scale the right ones drown the mistakes, which are what one looks for.
+    norm = LogNorm(1, max(10, counts.max()))
+    axes.imshow(counts, cmap="Blues", norm=norm)
+    for (true, predicted), count in np.ndenumerate(counts):
+        color = "#999999" if count == 0 else "white" if norm(count) > 0.6 else "black"
+        weight = "bold" if true == predicted else "normal"
+        axes.text(predicted, true, f"{count:,}", ha="center", va="center", fontsize=14, color=color, weight=weight)
+    _name_classes(axes, counts)
+    axes.set_title(f"Accuracy {accuracy:.4f} on {len(labels):,} digits", fontsize=17, pad=14)
+    figure.savefig(path, format="png")
+
+
+def _new_figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """Return a figure of so many hundred pixels and the frameless axes that fill it."""
+    figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, labelsize=13)
+    return figure, axes
+
+
+def _draw_row(axes: Axes, mosaic: Array, row: int, images: Array, labels: Array) -> None:
+    """Put the digits predicted to be ``row`` into the mosaic, and mark the wrong ones on the axes."""
+    top = row * _HEIGHT
+    if not len(images):
+        axes.text(_MARGIN, top + _WIDTH / 2, f"no digit was predicted to be {row}", va="center", style="italic")
+    for column, (image, label) in enumerate(zip(images, labels, strict=True)):
+        left = column * _WIDTH
+        mosaic[top + _MARGIN :, left + _MARGIN :][:_SIDE, :_SIDE] = image.reshape(_SIDE, _SIDE)
+        if label != row:
+            _mark_wrong(axes, left, top, label)
+
+
+def _mark_wrong(axes: Axes, left: int, top: int, label: int) -> None:
+    """Frame the cell at a corner of the mosaic and write below its digit what that really is."""
+    width, height, strip = _WIDTH - 2, _HEIGHT - 2, _HEIGHT - _WIDTH + 2
+    axes.add_patch(Rectangle((left + 1, top + 1), width, height, fill=False, edgecolor=_WRONG, linewidth=2.5))
+    axes.add_patch(Rectangle((left + 1, top + 1 + height - strip), width, strip, facecolor=_WRONG))
+    middle = (left + _WIDTH / 2, top + 1 + height - strip / 2)
+    axes.text(*middle, f"is {label}", color="white", weight="bold", fontsize=10, ha="center", va="center_baseline")
+
+
+def _label_rows(axes: Axes, labels: Array, predictions: Array) -> None:
+    """Write beside each row which class was predicted, how often, and how often wrongly."""
+    texts = []
+    for digit in range(CLASSES):
+        of_class = labels[predictions == digit]
+        texts.append(f"predicted {digit}\n{len(of_class):,}, {np.count_nonzero(of_class != digit):,} wrong")
+    axes.set_yticks([digit * _HEIGHT + _WIDTH / 2 for digit in range(CLASSES)], texts, fontsize=11)
+    axes.set_xticks([])
+
+
+def _confusion_counts(labels: Array, predictions: Array) -> Array:
+    """Return the counts of each (true, predicted) pair; shape (10, 10)."""
+    return np.bincount(labels * CLASSES + predictions, minlength=CLASSES**2).reshape(CLASSES, CLASSES)
+
+
+def _name_classes(axes: Axes, counts: Array) -> None:
+    """Write the classes beside the matrix, with a word at those that are empty, and rule lines between them."""
+    borders = np.arange(0.5, CLASSES - 1)
+    axes.set_xticks(range(CLASSES), [_tick(digit, counts[:, digit], "predicted") for digit in range(CLASSES)])
+    axes.set_yticks(range(CLASSES), [_tick(digit, counts[digit], "present") for digit in range(CLASSES)])
+    axes.set_xticks(borders, minor=True)
+    axes.set_yticks(borders, minor=True)
+    axes.grid(which="minor", color="#dddddd")
+    axes.tick_params(which="minor", length=0)
+    axes.set_xlabel("predicted digit", fontsize=15, labelpad=10)
+    axes.set_ylabel("true digit", fontsize=15, labelpad=10)
+
+
+def _tick(digit: int, counts: Array, verb: str) -> str:
+    """Return the name of a row or column, with a word where it is empty."""
+    return str(digit) if counts.any() else f"{digit}\nnever\n{verb}"
