@@ -18,6 +18,12 @@ class AWSError(Exception):
         self.members = members
 
 
+class SerializationException(AWSError):
+    """The request is not what the operation's model describes."""
+
+    code = "SerializationException"
+
+
 class ValidationException(AWSError):
     """The request breaks a rule (SageMaker's control plane)."""
 
@@ -28,12 +34,6 @@ class ResourceInUse(AWSError):
     """A resource of that name exists."""
 
     code = "ResourceInUse"
-
-
-class ResourceNotFound(AWSError):
-    """The resource named does not exist."""
-
-    code = "ResourceNotFound"
 
 
 class ValidationError(AWSError):

@@ -23,26 +23,19 @@ ASGIApp = Callable[..., Any]
 
 _LARGEST_HEAD = 16 * 1024
 _KEEP_ALIVE_SECONDS = 300
+_LOOPBACK = ("127.0.0.1", "localhost")
 log = logging.getLogger(__name__)
 
 
 class Gateway:
     """A proxy listening on loopback."""
 
-    def __init__(self, app: ASGIApp, authority: CertificateAuthority, refused: Callable[[str], None]) -> None:
-        """Serve ``app`` to every emulated host; call ``refused`` with each host that is not."""
-        self._config = Config(
-            app,
-            http=HttpToolsProtocol,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            date_header=True,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        )
-        self._config.load()
+    def __init__(
+        self, app: ASGIApp, control: ASGIApp, authority: CertificateAuthority, refused: Callable[[str], None]
+    ) -> None:
+        """Serve ``app`` to every emulated host and ``control`` to loopback; call ``refused`` with any other host."""
+        self._config = _http_config(app)
+        self._control_config = _http_config(control)
         self._state = ServerState()
         self._authority = authority
         self._refused = refused
@@ -64,13 +57,14 @@ class Gateway:
         for connection in list(self._state.connections):
             connection.shutdown()
 
-    def http(self) -> HttpToolsProtocol:
-        """Return a protocol that reads HTTP/1.1 and calls the application."""
-        return HttpToolsProtocol(self._config, self._state, {})
+    def http(self, host: str) -> HttpToolsProtocol | None:
+        """Return a protocol that reads HTTP/1.1 and calls the application for ``host``; None if there is none."""
+        if host in _LOOPBACK:
+            return HttpToolsProtocol(self._control_config, self._state, {})
+        return HttpToolsProtocol(self._config, self._state, {}) if hosts.parse(host) else None
 
-    async def tunnel(self, transport: asyncio.Transport, host: str) -> None:
+    async def tunnel(self, transport: asyncio.Transport, host: str, protocol: HttpToolsProtocol) -> None:
         """Answer the CONNECT for ``host`` and speak TLS, then HTTP, on the connection."""
-        protocol = self.http()
         transport.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         loop = asyncio.get_running_loop()
         context = await loop.run_in_executor(None, self._authority.context, host)
@@ -120,18 +114,41 @@ class _Connection(asyncio.Protocol):
             self._plain(target, head)
 
     def _connect(self, host: str) -> None:
-        if hosts.parse(host) is None:
+        protocol = self._gateway.http(host)
+        if protocol is None:
             self._gateway.refuse(self._transport, host)
             return
         self._transport.pause_reading()  # until TLS takes over
-        self._task = asyncio.ensure_future(self._gateway.tunnel(self._transport, host))
+        self._task = asyncio.ensure_future(self._gateway.tunnel(self._transport, host, protocol))
 
     def _plain(self, target: str, head: bytes) -> None:
-        host = target.removeprefix("http://").partition("/")[0].partition(":")[0]
-        if hosts.parse(host) is None:
+        named = target.removeprefix("http://").partition("/")[0] if target.startswith("http://") else _host_header(head)
+        host = named.rpartition(":")[0] or named
+        protocol = self._gateway.http(host)
+        if protocol is None:
             self._gateway.refuse(self._transport, host)
             return
-        protocol = self._gateway.http()
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)  # type: ignore[arg-type]
         protocol.data_received(head)
+
+
+def _host_header(head: bytes) -> str:
+    lines = head.decode("latin-1").split("\r\n")
+    values = [value.strip() for name, _, value in (line.partition(":") for line in lines) if name.lower() == "host"]
+    return values[0] if values else ""
+
+
+def _http_config(app: ASGIApp) -> Config:
+    config = Config(
+        app,
+        http=HttpToolsProtocol,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+    )
+    config.load()
+    return config

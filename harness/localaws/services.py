@@ -42,7 +42,6 @@ _TRUST_POLICY = {
 }
 _PARTITIONS = ("aws", "aws-cn", "aws-us-gov")
 _SAMPLE_BUCKET = re.compile(r"sagemaker-sample-data-(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)")
-_SPOOL_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class Services:
     def __init__(self, directory: Path) -> None:
         """Keep objects' bodies in ``directory``."""
         tempfile.tempdir = str(directory)  # moto spools objects to temporary files
-        self._directory = directory
+        self.directory = directory
         self._lock = threading.Lock()
         self._put_role()
 
@@ -138,7 +137,7 @@ class Services:
         """Store a file as an object."""
         backend = s3_backends[ACCOUNT]["aws"]
         key = backend.put_object(bucket, name, b"")
-        body: Any = tempfile.TemporaryFile(dir=self._directory)  # noqa: SIM115  moto closes it with the key
+        body: Any = tempfile.TemporaryFile(dir=self.directory)  # noqa: SIM115  moto closes it with the key
         with source.open("rb") as file:
             shutil.copyfileobj(file, body, 1 << 20)
         key._value_buffer = body
@@ -168,7 +167,7 @@ class Services:
                 path.unlink()
 
     def _stage(self, chunks: Iterator[bytes]) -> Path:
-        with tempfile.NamedTemporaryFile(dir=self._directory, delete=False) as file:
+        with tempfile.NamedTemporaryFile(dir=self.directory, delete=False) as file:
             file.writelines(chunks)
         return Path(file.name)
 

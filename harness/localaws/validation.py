@@ -13,7 +13,7 @@ from typing import Any
 import botocore.loaders
 import botocore.model
 
-from harness.localaws.exceptions import ValidationException
+from harness.localaws.exceptions import SerializationException, ValidationException
 
 Shape = Any  # botocore's shapes carry no types
 
@@ -50,7 +50,7 @@ def _check(shape: Shape, value: Any, path: str) -> Iterator[str]:
         return
     expected, rule = kinds[shape.type_name]
     if not isinstance(value, expected) or (isinstance(value, bool) and shape.type_name != "boolean"):  # type: ignore[arg-type]
-        raise ValidationException(f"Value at '{path}' has the wrong type: expected {shape.type_name}", code="SerializationException")
+        raise SerializationException(f"Value at '{path}' has the wrong type: expected {shape.type_name}")
     yield from rule(shape, value, path)
 
 

@@ -1,0 +1,156 @@
+"""The local AWS behind the shape of :class:`harness.aws.AWS`: started as a process, stopped with its owner."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import deque
+from dataclasses import asdict
+from typing import IO, Any, cast
+
+import boto3
+from botocore.config import Config
+
+from harness.errors import LocalAWSError, SetupError
+from harness.localaws.clients import Connection
+from harness.localaws.faults import Fault
+from harness.settings import Settings
+
+_START_SECONDS = 60
+_STOP_SECONDS = 15
+
+
+class FaultInjection:
+    """Puts faults into the local AWS."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, operation: str, **members: Any) -> None:
+        """Let the next calls of ``operation`` suffer; see :class:`harness.localaws.faults.Fault` for the members."""
+        self._connection.control("POST", "/faults", asdict(Fault(operation, **members)))
+
+    def clear(self) -> None:
+        """Forget the faults that have not happened."""
+        self._connection.control("DELETE", "/faults")
+
+
+class MockAWS:
+    """A local AWS of this process's own."""
+
+    mode = "mock"
+    poll_interval: float | None = 0.05
+
+    def __init__(self, process: subprocess.Popen[bytes], connection: Connection) -> None:
+        self._process = process
+        self.connection = connection
+        self.region = connection.region
+        self.account = connection.account
+        self.role = connection.role
+        self.faults = FaultInjection(connection)
+
+    @classmethod
+    def start(cls, settings: Settings, port: int = 0) -> MockAWS:
+        """Start a local AWS and wait until it is ready.
+
+        :raises SetupError: the port is taken.
+        :raises LocalAWSError: it did not start.
+        """
+        errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed below, or with the process that writes it
+        process = subprocess.Popen(
+            [sys.executable, "-m", "harness.localaws", "--region", settings.region, "--port", str(port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,  # a Ctrl-C in the terminal is its owner's to handle
+        )
+        line = _first_line(cast(IO[bytes], process.stdout))
+        if not line.startswith(b'{"port"'):
+            raise _start_failure(process, line, errors, port)
+        return cls(process, Connection.from_json(line.decode()))
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that lead AWS clients to this local AWS."""
+        return self.connection.environment()
+
+    def jvm_options(self) -> list[str]:
+        """Return the options that lead a JVM's AWS clients to this local AWS."""
+        return self.connection.jvm_options()
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of a service."""
+        credentials = self.connection.credentials
+        return boto3.client(
+            service,
+            region_name=self.region,
+            aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=credentials["AWS_SESSION_TOKEN"],
+            verify=self.connection.pem,
+            config=Config(proxies={"https": self.connection.proxy}, ignore_configured_endpoint_urls=True),
+        )
+
+    def register_container(self, image: str, command: list[str]) -> None:
+        """Let ``command`` (run with ``train`` or ``serve`` appended) stand for a container image."""
+        self.connection.control("POST", "/containers", {"image": image, "command": command})
+
+    def calls(self) -> dict[str, Any]:
+        """Return what was called: ``calls``, ``counts`` by operation, and the hosts ``refused``."""
+        return cast(dict[str, Any], self.connection.control("GET", "/calls"))
+
+    def status(self) -> dict[str, Any]:
+        """Return the process's memory in bytes and the endpoints with their processes."""
+        return cast(dict[str, Any], self.connection.control("GET", "/status"))
+
+    def reset(self) -> None:
+        """Forget all resources, objects, logs, faults and calls; the role and the credentials stay."""
+        self.connection.control("POST", "/reset")
+
+    def close(self) -> None:
+        """Stop the local AWS and all that runs in it."""
+        if self._process.poll() is None:
+            try:
+                self.connection.control("POST", "/shutdown")
+            except LocalAWSError:
+                self._process.terminate()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                pipe.close()
+
+    def __enter__(self) -> MockAWS:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _first_line(stream: IO[bytes]) -> bytes:
+    """Return the first line, or what came within the time limit."""
+    lines: deque[bytes] = deque(maxlen=1)
+    reader = threading.Thread(target=lambda: lines.append(stream.readline()), daemon=True)
+    reader.start()
+    reader.join(_START_SECONDS)
+    return lines[0] if lines else b""
+
+
+def _start_failure(process: subprocess.Popen[bytes], line: bytes, errors: IO[bytes], port: int) -> Exception:
+    process.kill()
+    process.wait()
+    if b'"errno": 98' in line or b'"errno": 48' in line:
+        return SetupError(
+            f"Port {port} is taken.", checked="listening on 127.0.0.1", fix="give another --port, or 0 for any that is free"
+        )
+    errors.seek(0)
+    last = errors.read().decode(errors="replace").strip().splitlines()[-1:]
+    return LocalAWSError(
+        "The local AWS did not start.",
+        checked=f"its output: {line.decode(errors='replace').strip() or '; '.join(last) or 'none'}",
+        fix="run 'harness doctor'",
+    )

@@ -1,0 +1,110 @@
+"""What a client needs to reach the local AWS: environment variables, JVM options, and the control API."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import LocalAWSError
+from harness.localaws.certificates import TRUST_STORE_PASSWORD
+from harness.localaws.control import TOKEN_HEADER
+
+_CONTROL_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A running local AWS, as its process announces it."""
+
+    port: int
+    token: str
+    run_id: str
+    region: str
+    account: str
+    role: str
+    credentials: dict[str, str]
+    directory: str
+    pem: str
+    trust_store: str
+    pid: int
+
+    @classmethod
+    def from_json(cls, text: str) -> Connection:
+        """Return the connection that :meth:`to_json` wrote."""
+        return cls(**json.loads(text))
+
+    def to_json(self) -> str:
+        """Return the connection as one line of JSON."""
+        return json.dumps(asdict(self))
+
+    @property
+    def proxy(self) -> str:
+        """The gateway's address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def prepare(self) -> None:
+        """Write the blank configuration files that :meth:`environment` names."""
+        for name in ("config", "credentials"):
+            (Path(self.directory) / name).write_text("[default]\n" if name == "config" else "")
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that lead every AWS client here, and no client to a user's own account."""
+        proxies = {name: self.proxy for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")}
+        direct = {name: "localhost,127.0.0.1,::1" for name in ("NO_PROXY", "no_proxy")}
+        trust = {name: self.pem for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")}
+        return {
+            **proxies,
+            **direct,
+            **trust,
+            **self.credentials,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            # A user's profile, files and endpoints must not be found.
+            "AWS_PROFILE": "default",
+            "AWS_DEFAULT_PROFILE": "default",
+            "AWS_CONFIG_FILE": str(Path(self.directory) / "config"),
+            "AWS_SHARED_CREDENTIALS_FILE": str(Path(self.directory) / "credentials"),
+            "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "JAVA_TOOL_OPTIONS": " ".join(self.jvm_options()),
+            # Marks every process started for this run, so that none outlives it.
+            "HARNESS_RUN": self.run_id,
+        }
+
+    def jvm_options(self) -> list[str]:
+        """Return the options that lead the AWS clients of a JVM here."""
+        return [
+            "-Dhttps.proxyHost=127.0.0.1",
+            f"-Dhttps.proxyPort={self.port}",
+            "-Dhttp.proxyHost=127.0.0.1",
+            f"-Dhttp.proxyPort={self.port}",
+            "-Dhttp.nonProxyHosts=localhost|127.*|[::1]",
+            f"-Djavax.net.ssl.trustStore={self.trust_store}",
+            "-Djavax.net.ssl.trustStoreType=PKCS12",
+            f"-Djavax.net.ssl.trustStorePassword={TRUST_STORE_PASSWORD}",
+        ]
+
+    def control(self, method: str, path: str, content: Any = None) -> Any:
+        """Call the control API and return its answer.
+
+        :raises LocalAWSError: it does not answer, or refuses.
+        """
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_CONTROL_SECONDS)
+        try:
+            connection.request(method, path, json.dumps(content or {}), {TOKEN_HEADER: self.token})
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise LocalAWSError(
+                f"The local AWS does not answer {method} {path}: {error}.",
+                checked=f"port {self.port} of 127.0.0.1, process {self.pid}",
+                fix="start it again; if it ended by itself, its last output says why",
+            ) from error
+        finally:
+            connection.close()
+        if response.status != 200:
+            raise LocalAWSError(f"The local AWS refused {method} {path}: {answer['error']}.")
+        return answer

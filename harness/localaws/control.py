@@ -1,0 +1,51 @@
+"""The control API of the local AWS: its state, its faults, what was called. JSON over HTTP on the gateway's own port.
+
+Every request carries the run's token, so that no other user of the machine can steer it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+Handler = Callable[[dict[str, Any]], Any]
+TOKEN_HEADER = "x-harness-token"
+
+
+class ControlApp:
+    """An ASGI application with one handler for each (method, path)."""
+
+    def __init__(self, token: str, handlers: dict[tuple[str, str], Handler]) -> None:
+        self._token = token
+        self._handlers = handlers
+
+    async def __call__(
+        self,
+        scope: dict[str, Any],
+        receive: Callable[[], Awaitable[dict[str, Any]]],
+        send: Callable[[dict[str, Any]], Awaitable[None]],
+    ) -> None:
+        """Answer one request."""
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        status, answer = await self._answer(scope["method"], scope["path"], headers, body)
+        content = json.dumps(answer).encode()
+        fields = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": fields})
+        await send({"type": "http.response.body", "body": content})
+
+    async def _answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, Any]:
+        if headers.get(TOKEN_HEADER) != self._token:
+            return 403, {"error": "the token is missing or wrong"}
+        handler = self._handlers.get((method, path))
+        if handler is None:
+            return 404, {"error": f"there is no {method} {path}"}
+        try:
+            answer = handler(json.loads(body or b"{}"))
+            return 200, await answer if hasattr(answer, "__await__") else answer
+        except (ValueError, TypeError, KeyError) as error:
+            return 400, {"error": str(error)}

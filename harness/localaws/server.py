@@ -1,0 +1,197 @@
+"""The local AWS as a process: everything put together, owned by who started it, and gone with it.
+
+It prints one line of JSON when it is ready, and ends when it is told to or when its standard input closes, which is
+what happens when its owner ends, however that ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from harness.localaws.app import LocalAWSApp
+from harness.localaws.calls import CallLog
+from harness.localaws.certificates import CertificateAuthority
+from harness.localaws.clients import Connection
+from harness.localaws.control import ControlApp
+from harness.localaws.faults import Fault, Faults
+from harness.localaws.gateway import Gateway
+from harness.localaws.hosting import Host
+from harness.localaws.images import Images
+from harness.localaws.sagemaker import ControlPlane
+from harness.localaws.services import ACCOUNT, Services, role_arn
+from harness.localaws.training import Trainer
+
+_PREFIX = "harness-localaws-"
+_PID_FILE = "pid"
+_SPOOL_BYTES = 1 << 20
+PORT_TAKEN = 98
+"""Exit code when the port asked for is taken (EADDRINUSE on Linux)."""
+
+
+class LocalAWS:
+    """The parts of the local AWS, in one directory that is deleted with it."""
+
+    def __init__(self, region: str, directory: Path) -> None:
+        self.region = region
+        self.directory = directory
+        self.run_id = secrets.token_hex(8)
+        self.token = secrets.token_urlsafe(24)
+        self.faults = Faults()
+        self.calls = CallLog()
+        self.images = Images()
+        self.authority = CertificateAuthority(directory)
+        self.services = Services(_made(directory / "objects"))
+        self.trainer = Trainer(self.services, directory / "training", self._container_environment)
+        self.host = Host(self.services, self.images, directory / "endpoints", self._container_environment)
+        self.plane = ControlPlane(self.services, self.images, self.trainer, self.host)
+        self.credentials = self.services.assume_role(region)
+        self.stopping = asyncio.Event()
+        self.port = 0
+
+    def connection(self) -> Connection:
+        """Return what a client needs to reach this local AWS."""
+        return Connection(
+            port=self.port,
+            token=self.token,
+            run_id=self.run_id,
+            region=self.region,
+            account=ACCOUNT,
+            role=role_arn(self.region),
+            credentials=self.credentials,
+            directory=str(self.directory),
+            pem=str(self.authority.pem),
+            trust_store=str(self.authority.trust_store),
+            pid=os.getpid(),
+        )
+
+    def _container_environment(self, region: str) -> Mapping[str, str]:
+        return self.connection().environment() | {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+
+    async def run(self, port: int) -> None:
+        """Serve until told to stop.
+
+        :raises OSError: the port is taken.
+        """
+        app = LocalAWSApp(self.services, self.plane, self.host, self.faults, self.calls)
+        gateway = Gateway(app, ControlApp(self.token, self._handlers()), self.authority, self.calls.refuse)
+        self.port = await gateway.start(port)
+        self.connection().prepare()
+        print(self.connection().to_json(), flush=True)
+        await self.stopping.wait()
+        await gateway.stop()
+        await asyncio.get_running_loop().run_in_executor(None, self.plane.reset)
+
+    def _handlers(self) -> dict[tuple[str, str], Any]:
+        return {
+            ("GET", "/status"): lambda _: self._status(),
+            ("GET", "/calls"): lambda _: self.calls.as_json(),
+            ("GET", "/faults"): lambda _: self.faults.as_json(),
+            ("POST", "/faults"): lambda fault: self.faults.add(Fault.from_json(fault)),
+            ("DELETE", "/faults"): lambda _: self.faults.clear(),
+            ("POST", "/containers"): lambda image: self.images.register(image["image"], list(image["command"])),
+            ("POST", "/reset"): lambda _: self._reset(),
+            ("POST", "/shutdown"): lambda _: self.stopping.set(),
+        }
+
+    def _status(self) -> dict[str, Any]:
+        return {
+            "memory": psutil.Process().memory_info().rss,
+            "endpoints": {
+                endpoint.name: {
+                    "status": endpoint.status,
+                    "pids": [instance.pid for variant in endpoint.variants for instance in variant.instances],
+                }
+                for endpoint in self.plane.endpoints()
+            },
+        }
+
+    async def _reset(self) -> None:
+        self.faults.clear()
+        await asyncio.get_running_loop().run_in_executor(None, self.plane.reset)
+        self.services.reset()
+        self.calls.clear()
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir()
+    return directory
+
+
+def _watch_owner(local_aws: LocalAWS, loop: asyncio.AbstractEventLoop) -> None:
+    """End the run when the owner's end of the pipe on standard input closes without a word."""
+    sys.stdin.buffer.read()
+    if not local_aws.stopping.is_set():
+        end_processes_of(local_aws.run_id)
+        loop.call_soon_threadsafe(local_aws.stopping.set)
+
+
+def end_processes_of(run_id: str) -> None:
+    """End every process that was started for the run: Spark's JVM, its workers, a user's command, containers."""
+    found = [process for process in psutil.process_iter() if _belongs(process, run_id)]
+    for process in found:
+        process.terminate()
+    _, alive = psutil.wait_procs(found, timeout=3)
+    for process in alive:
+        process.kill()
+
+
+def _belongs(process: psutil.Process, run_id: str) -> bool:
+    try:
+        return process.pid != os.getpid() and process.environ().get("HARNESS_RUN") == run_id
+    except (psutil.Error, OSError):
+        return False
+
+
+def _remove_stale_directories() -> None:
+    """Delete what runs left that were killed."""
+    for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        try:
+            pid = int((directory / _PID_FILE).read_text())
+        except (OSError, ValueError):
+            continue
+        if not psutil.pid_exists(pid):
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+async def _serve(region: str, port: int, directory: Path) -> None:
+    local_aws = LocalAWS(region, directory)
+    loop = asyncio.get_running_loop()
+    threading.Thread(target=_watch_owner, args=(local_aws, loop), daemon=True).start()
+    await local_aws.run(port)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the local AWS; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m harness.localaws", description=__doc__)
+    parser.add_argument("--region", default="us-east-1")
+    parser.add_argument("--port", type=int, default=0)
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    os.environ["MOTO_S3_DEFAULT_KEY_BUFFER_SIZE"] = str(_SPOOL_BYTES)
+    _remove_stale_directories()
+    directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    (directory / _PID_FILE).write_text(str(os.getpid()))
+    try:
+        asyncio.run(_serve(options.region, options.port, directory))
+    except OSError as error:
+        print(json.dumps({"error": str(error), "errno": error.errno}), flush=True)
+        return PORT_TAKEN
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    return 0
