@@ -34,8 +34,7 @@ class RealAWS:
         :raises HarnessError: the role cannot be looked up.
         """
         role = required_role(settings)
-        session = boto3.Session(region_name=settings.region)
-        account = _account(session)
+        session, account = _session_and_account(settings.region)
         return cls(settings.region, account, _role_arn(session, role, account), session)
 
     def environment(self) -> dict[str, str]:
@@ -69,9 +68,10 @@ def required_role(settings: Settings) -> str:
     return settings.role
 
 
-def _account(session: boto3.Session) -> str:
+def _session_and_account(region: str) -> tuple[boto3.Session, str]:
     try:
-        return str(session.client("sts").get_caller_identity()["Account"])
+        session = boto3.Session(region_name=region)
+        return session, str(session.client("sts").get_caller_identity()["Account"])
     except ClientError as error:
         raise _refused(error) from error
     except BotoCoreError as error:

@@ -19,12 +19,8 @@ _REPLACED = "pyspark.cloudpickle"
 class _Alias(MetaPathFinder, Loader):
     """Answers an import of ``pyspark.cloudpickle`` or a part of it with the module of the same name outside."""
 
-    def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None,
-        target: ModuleType | None = None,  # noqa: ARG002
-    ) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, *_: Sequence[str] | ModuleType | None) -> ModuleSpec | None:
+        """Return a spec for the names that this stands in for, None for all others."""
         if fullname == _REPLACED or fullname.startswith(_REPLACED + "."):
             return ModuleSpec(fullname, self)
         return None
@@ -48,9 +44,10 @@ def install() -> None:
 
 
 def _replace_imported() -> None:
-    """Give pyspark's modules that hold their own cloudpickle the installed one: there are two."""
-    cloudpickle = import_module("cloudpickle")
-    sys.modules[_REPLACED] = cloudpickle
+    """Put the installed cloudpickle wherever pyspark's own was imported to."""
+    for part in [name for name in sys.modules if name.startswith(_REPLACED + ".")]:
+        del sys.modules[part]
+    cloudpickle = sys.modules[_REPLACED] = import_module("cloudpickle")
     for name in ("pyspark", "pyspark.serializers"):
         if name in sys.modules:
             setattr(sys.modules[name], "cloudpickle", cloudpickle)  # noqa: B010 - mypy knows no such attribute

@@ -1,0 +1,140 @@
+"""The fixtures, thin: what each gives is made elsewhere and usable without pytest.
+
+AWS, Spark and the trained model last for the session. While ``aws`` lasts, this process's own AWS clients are led the
+same way, so that in mock mode a test's own ``boto3`` calls cannot reach a real account.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import pytest
+
+from harness.aws import AWS, open_aws
+from harness.errors import LeftoverError
+from harness.settings import Settings, ini_name, read_settings
+
+if TYPE_CHECKING:  # every pytest run loads this module: what takes long to import is imported by the fixture using it
+    from pyspark.sql import DataFrame, SparkSession
+    from sagemaker_pyspark import SageMakerModel
+
+LEFTOVERS = pytest.StashKey[list[str]]()
+"""What the session created and could not delete, in the stash of its configuration."""
+
+
+def session_settings(config: pytest.Config) -> Settings:
+    """Return the settings that pytest's command line, the environment and the ini file give.
+
+    :raises SettingsError: a value cannot be used.
+    """
+    names = [setting.name for setting in dataclasses.fields(Settings)]
+    command_line = {name: config.getoption(ini_name(name)) for name in names}
+    return read_settings(command_line, os.environ, {ini_name(name): config.getini(ini_name(name)) for name in names})
+
+
+@pytest.fixture(scope="session")
+def harness_settings(pytestconfig: pytest.Config) -> Settings:
+    """The settings of this session."""
+    return session_settings(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def aws(harness_settings: Settings) -> Iterator[AWS]:
+    """The AWS that the settings ask for: a local one in mock mode, the account of the credentials in real mode."""
+    with closing(open_aws(harness_settings)) as opened, patch.dict(os.environ, opened.environment()):
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def spark(aws: AWS, harness_settings: Settings) -> Iterator[SparkSession]:
+    """A Spark session whose SageMaker SDK and S3A reach ``aws``."""
+    from harness.spark import build_session  # noqa: PLC0415
+
+    session = build_session(aws, harness_settings)
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def sagemaker_client(aws: AWS) -> Any:
+    """A boto3 client of SageMaker."""
+    return aws.client("sagemaker")
+
+
+@pytest.fixture(scope="session")
+def sagemaker_runtime_client(aws: AWS) -> Any:
+    """A boto3 client of SageMaker's runtime, which invokes endpoints."""
+    return aws.client("sagemaker-runtime")
+
+
+@pytest.fixture(scope="session")
+def s3_client(aws: AWS) -> Any:
+    """A boto3 client of S3."""
+    return aws.client("s3")
+
+
+@pytest.fixture(scope="session")
+def sagemaker_role(aws: AWS) -> str:
+    """ARN of the role that SageMaker assumes."""
+    return aws.role
+
+
+@pytest.fixture(scope="session")
+def mnist_train(spark: SparkSession, aws: AWS, harness_settings: Settings) -> DataFrame:
+    """MNIST's training rows, as many as the settings say: ``label`` and ``features`` (dense, 784)."""
+    from harness.spark import read_mnist  # noqa: PLC0415
+
+    return read_mnist(spark, aws, "train", harness_settings.train_rows)
+
+
+@pytest.fixture(scope="session")
+def mnist_test(spark: SparkSession, aws: AWS, harness_settings: Settings) -> DataFrame:
+    """MNIST's test rows, as many as the settings say: ``label`` and ``features`` (dense, 784)."""
+    from harness.spark import read_mnist  # noqa: PLC0415
+
+    return read_mnist(spark, aws, "test", harness_settings.test_rows)
+
+
+@pytest.fixture(scope="session")
+def trained_model(
+    aws: AWS, harness_settings: Settings, mnist_train: DataFrame, pytestconfig: pytest.Config
+) -> Iterator[SageMakerModel]:
+    """The model that the reference program trains, behind its endpoint; deleted, provably, when the session ends."""
+    from harness.spark import clean_up, created_resources, estimator, leftovers  # noqa: PLC0415
+
+    model = estimator(aws, harness_settings).fit(mnist_train)
+    yield model
+    created = created_resources(model)
+    try:
+        clean_up(model)
+    finally:
+        report_leftovers(pytestconfig, leftovers(aws, created))
+
+
+def report_leftovers(config: pytest.Config, found: list[str]) -> None:
+    """Keep what is left over for the session's exit status and summary.
+
+    :raises LeftoverError: something is.
+    """
+    if found:
+        config.stash.setdefault(LEFTOVERS, []).extend(found)
+        raise LeftoverError(
+            f"SageMaker still has what this session created: {', '.join(found)}.",
+            checked="Describe of each, after SageMakerResourceCleanup",
+            fix="delete them with the AWS CLI or console: an endpoint costs money for as long as it exists",
+        )
+
+
+@pytest.fixture
+def faults(aws: AWS) -> Iterator[Any]:
+    """Faults to inject into the local AWS, ``faults.add(...)``; cleared after the test. Skips in real mode."""
+    injector = getattr(aws, "faults", None)
+    if injector is None:
+        pytest.skip(f"faults are injected into the local AWS; there is no way to inject them into a {aws.mode} one")
+    yield injector
+    injector.clear()

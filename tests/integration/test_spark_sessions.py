@@ -1,0 +1,222 @@
+"""Real Spark sessions, each in a process of its own, since a process can lead its JVM to one AWS only."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+import harness
+from harness.java import find_java
+from harness.spark import python_environment
+from harness.waiting import wait_until
+
+ROOT = str(Path(harness.__file__).parents[1])
+
+FAKE_AWS = '''
+class FakeAWS:
+    """An AWS that leads nowhere: enough to start Spark."""
+
+    mode, region, account, role, poll_interval = "mock", "us-east-1", "1" * 12, "arn:aws:iam::111111111111:role/r", 0.25
+
+    def environment(self):
+        return {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s"}
+
+    def jvm_options(self):
+        return ["-Dharness.test=a b"]
+'''
+
+PYTHON_IN_SPARK = """
+from pyspark.sql.functions import udf
+
+def of_worker(_):
+    import os, sys, pyspark.serializers
+    return [sys.executable, pyspark.serializers.cloudpickle.__name__, os.environ.get("AWS_ACCESS_KEY_ID")]
+
+frame = spark.createDataFrame([(1, "a"), (2, "b")], ["number", "text"])
+python = {
+    "frame": [list(row) for row in frame.collect()],
+    "udf": [row[0] for row in frame.select(udf(lambda text: text + "!")("text")).collect()],
+    "lambdas": spark.sparkContext.parallelize(range(10)).map(lambda n: n * n).filter(lambda n: n % 2).sum(),
+    "worker": spark.sparkContext.parallelize([0], 1).map(of_worker).first(),
+}
+"""
+
+OURS = f"""
+import json, os
+from harness.errors import SetupError
+from harness.settings import Settings
+from harness.spark import build_session, estimator
+{FAKE_AWS}
+aws = FakeAWS()
+before = dict(os.environ)
+spark = build_session(aws, Settings(spark_master=os.environ.get("MASTER", "local[2]")))
+{PYTHON_IN_SPARK}
+jvm = spark._jvm
+sdk = jvm.com.amazonaws.services.sagemaker.sparksdk
+built = estimator(aws, Settings(training_instance_count=3))
+built._transfer_params_to_java()
+try:
+    refusal = build_session(FakeAWS(), Settings()) and None
+except SetupError as error:
+    refusal = str(error)
+same = build_session(aws, Settings()) is spark
+spark.stop()
+print(json.dumps({{
+    "python": python,
+    "property": jvm.java.lang.System.getProperty("harness.test"),
+    "polls": [getattr(sdk, "SageMakerEstimator").TrainingJobPollInterval().toMillis(),
+              getattr(sdk, "SageMakerModel").EndpointPollInterval().toMillis()],
+    "hyperparameters": dict(built.hyperParameters),
+    "instances": built.trainingInstanceCount,
+    "refusal": refusal,
+    "same": same,
+    "after_stop": build_session(aws, Settings()).range(3).count(),
+    "environment_kept": dict(os.environ) == before,
+}}))
+"""
+
+USERS = f"""
+import json
+from pyspark.sql import SparkSession
+spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
+{PYTHON_IN_SPARK}
+from harness.errors import SetupError
+from harness.settings import Settings
+from harness.spark import build_session
+try:
+    refusal = build_session(None, Settings()) and None
+except SetupError as error:
+    refusal = str(error)
+print(json.dumps({{"python": python, "refusal": refusal}}))
+"""
+
+
+def run(code, directory, **environment):
+    """Return the JSON that a script prints last, what it says on stderr, and the files it leaves where it ran."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=directory,
+        env=os.environ | {"PYTHONPATH": ROOT} | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1]) | {"stderr": done.stderr, "files": os.listdir(directory)}
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory):
+    return run(OURS, tmp_path_factory.mktemp("ours"))
+
+
+@pytest.fixture(scope="module")
+def users(tmp_path_factory):
+    java = {"JAVA_HOME": str(find_java().home)}
+    return run(USERS, tmp_path_factory.mktemp("users"), **python_environment({"PYTHONPATH": ROOT}), **java)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    return run(OURS, tmp_path_factory.mktemp("cluster"), MASTER="local-cluster[1,1,1024]")
+
+
+@pytest.fixture(params=["ours", "users", "cluster"])
+def python(request):
+    """What Python did in a session of ours, in one an unmodified script built, and with an executor elsewhere."""
+    return request.getfixturevalue(request.param)["python"]
+
+
+def test_frames_are_made_of_lists(python):
+    assert python["frame"] == [[1, "a"], [2, "b"]]
+
+
+def test_python_udfs_and_rdd_lambdas_work(python):
+    assert python["udf"] == ["a!", "b!"]
+    assert python["lambdas"] == 1 + 9 + 25 + 49 + 81
+
+
+def test_workers_run_the_drivers_python_with_a_cloudpickle_that_can_read_it(python):
+    newer = sys.version_info >= (3, 11)
+    assert python["worker"][:2] == [sys.executable, "cloudpickle" if newer else "pyspark.cloudpickle"]
+
+
+@pytest.mark.parametrize("session", ["ours", "cluster"])
+def test_workers_get_the_variables_that_lead_to_aws(session, request):
+    assert request.getfixturevalue(session)["python"]["worker"][2] == "a"
+
+
+def test_the_jvm_gets_the_options_that_lead_to_aws(ours):
+    assert ours["property"] == "a b"
+
+
+def test_the_sdk_polls_as_often_as_aws_says(ours):
+    assert ours["polls"] == [250, 250]
+
+
+def test_the_estimator_trains_as_the_reference_program_does_on_the_settings_instances(ours):
+    assert ours["hyperparameters"] == {
+        "eta": "0.2",
+        "gamma": "4.0",
+        "min_child_weight": "6.0",
+        "silent": "0",
+        "objective": "multi:softmax",
+        "num_class": "10",
+        "num_round": "10",
+    }
+    assert ours["instances"] == 3
+
+
+def test_the_same_aws_gets_the_same_session_and_a_new_one_after_it_stopped(ours):
+    assert (ours["same"], ours["after_stop"]) == (True, 3)
+
+
+def test_another_aws_is_refused_in_the_same_process(ours):
+    assert ours["refusal"].startswith("Spark was started in this process already, for a mock AWS in us-east-1")
+
+
+def test_a_session_that_is_not_ours_is_refused(users):
+    assert "for code that is not the harness's" in users["refusal"]
+
+
+def test_a_normal_run_says_nothing_on_stderr_and_leaves_nothing_where_it_ran(ours):
+    assert (ours["stderr"], ours["files"]) == ("", [])
+
+
+def test_this_processs_environment_stays_as_it_was(ours):
+    assert ours["environment_kept"]
+
+
+KILLED = f"""
+import time
+from harness.settings import Settings
+from harness.spark import build_session
+{FAKE_AWS}
+spark = build_session(FakeAWS(), Settings(spark_master="local[2]"))
+spark.sparkContext.parallelize([1]).map(lambda n: n).collect()
+print(spark.conf.get("spark.sql.warehouse.dir"), flush=True)
+time.sleep(600)
+"""
+
+
+def test_jvm_workers_and_scratch_files_are_gone_when_the_process_is_killed(tmp_path):
+    code = [sys.executable, "-c", KILLED]
+    with subprocess.Popen(code, cwd=tmp_path, env=os.environ | {"PYTHONPATH": ROOT}, stdout=subprocess.PIPE) as process:
+        scratch = Path(process.stdout.readline().decode().strip().removeprefix("file:")).parent
+        descendants = psutil.Process(process.pid).children(recursive=True)
+        names = {child.name() for child in descendants}
+        assert "java" in names, names
+        assert scratch.is_dir()
+        process.send_signal(signal.SIGKILL)
+    wait_until(lambda: not any(map(alive, descendants)), "JVM and workers to end", timeout=10)
+    assert not scratch.exists()
+
+
+def alive(process):
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE

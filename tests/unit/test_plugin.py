@@ -1,0 +1,162 @@
+"""The plugin's options, header and exit status, in pytest sessions of their own."""
+
+import subprocess
+import sys
+
+import pytest
+
+from harness.settings import Settings
+
+SHOW = "def test_it(harness_settings): print('\\n', harness_settings)"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch):
+    for name in ("HARNESS_MODE", "HARNESS_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # other plugins take a second to load
+
+
+@pytest.fixture
+def run(pytester):
+    """Run a test file, one that shows its settings unless told otherwise, in a pytest session of its own."""
+
+    def run(*options, test=SHOW):
+        pytester.makepyfile(test)
+        return pytester.runpytest("-p", "harness.plugin", "-s", *options)
+
+    return run
+
+
+def test_without_options_the_defaults_hold(run):
+    run().stdout.fnmatch_lines([f"*{Settings(train_rows=60_000)}".replace("[", "[[]")])
+
+
+def test_the_header_says_where_sagemaker_and_spark_are(run):
+    result = run("--harness-region=eu-west-1", "--harness-spark-master=local[2]")
+    result.stdout.fnmatch_lines(["harness: mock AWS in eu-west-1, Spark at local[[]2]"])
+
+
+def test_the_command_line_wins_over_the_environment_and_that_over_the_ini_file(run, pytester, monkeypatch):
+    pytester.makeini("[pytest]\nharness_train_rows = 1\nharness_test_rows = 2\nharness_region = eu-west-1")
+    monkeypatch.setenv("HARNESS_TRAIN_ROWS", "3")
+    monkeypatch.setenv("HARNESS_TEST_ROWS", "4")
+    result = run("--harness-train-rows=5")
+    result.stdout.fnmatch_lines(["*region='eu-west-1'*train_rows=5, test_rows=4*"])
+
+
+def test_every_setting_is_an_option_and_an_ini_key_that_help_explains(run):
+    result = run("--help")
+    result.stdout.fnmatch_lines_random(["*--harness-spark-master=MASTER*", "*harness_spark_master (string):*"])
+
+
+@pytest.mark.parametrize("value", ["--harness-mode=reel", "--harness-train-rows=many", "--harness-train-rows=0"])
+def test_a_value_that_cannot_be_used_stops_the_session_before_it_starts(run, value):
+    result = run(value)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {value.split('=')[0]} is *", "*to fix: *"])
+
+
+def test_real_mode_without_a_role_refuses_to_start(run):
+    result = run("--harness-mode=real")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: Real mode needs a role*", "*to fix:  give --harness-role *"])
+
+
+def test_an_odd_region_of_a_project_that_does_not_use_the_harness_disturbs_nothing(run, monkeypatch):
+    monkeypatch.setenv("AWS_REGION", "nowhere")
+    result = run(test="def test_it(): pass")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["harness: not usable here: AWS_REGION is 'nowhere'*"])
+
+
+def test_but_a_test_that_uses_the_harness_is_told(run, monkeypatch):
+    monkeypatch.setenv("AWS_REGION", "nowhere")
+    result = run()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*SettingsError: AWS_REGION is 'nowhere'*"])
+
+
+def test_naming_the_plugin_in_a_conftest_as_well_loads_it_once(run, pytester):
+    pytester.makeconftest("pytest_plugins = ['harness.plugin']")
+    run().assert_outcomes(passed=1)
+
+
+def test_loading_the_plugin_imports_nothing_heavy():
+    code = "import sys, harness.plugin; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"boto3", "botocore", "moto", "pyspark", "numpy", "pandas", "matplotlib", "xgboost"} & set(loaded)
+
+
+LEFTOVER = """
+    import pytest
+    from harness.fixtures import report_leftovers
+
+    @pytest.fixture(scope="session")
+    def model(pytestconfig):
+        yield
+        {}report_leftovers(pytestconfig, ["endpoint e (InService)"])
+
+    def test_it(model):
+        pass
+"""
+
+
+def test_a_leftover_fails_the_session_and_is_listed(run):
+    result = run(test=LEFTOVER.format(""))
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        ["*LeftoverError: SageMaker still has*", "*left over in SageMaker*", "endpoint e (InService)"]
+    )
+
+
+def test_a_leftover_fails_the_session_even_where_its_error_is_swallowed(run):
+    swallow = "with __import__('contextlib').suppress(Exception): "
+    assert run(test=LEFTOVER.format(swallow)).ret == pytest.ExitCode.TESTS_FAILED
+
+
+FAKE_AWS = """
+    import os
+    import pytest
+
+    class Fake:
+        mode, region, account, role, poll_interval = "mock", "us-east-1", "1", "arn:aws:iam::1:role/r", None
+        def environment(self): return {"AWS_ACCESS_KEY_ID": "local"}
+        def client(self, service): return service
+        def close(self): print("\\nclosed with", os.environ.get("AWS_ACCESS_KEY_ID"))
+
+    @pytest.fixture(scope="session", autouse=True)
+    def opened():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("harness.fixtures.open_aws", lambda settings: Fake())
+            yield
+"""
+
+
+def test_this_processes_own_clients_are_led_the_same_way_while_aws_lasts(run, pytester, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "mine")
+    pytester.makeconftest(FAKE_AWS)
+    result = run(test="import os\ndef test_it(aws): assert os.environ['AWS_ACCESS_KEY_ID'] == 'local'")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*closed with mine"])
+
+
+def test_clients_and_role_are_those_of_aws(run, pytester):
+    pytester.makeconftest(FAKE_AWS)
+    names = "sagemaker_client, sagemaker_runtime_client, s3_client, sagemaker_role"
+    expected = ("sagemaker", "sagemaker-runtime", "s3", "arn:aws:iam::1:role/r")
+    run(test=f"def test_it({names}): assert ({names}) == {expected}").assert_outcomes(passed=1)
+
+
+def test_an_aws_without_faults_skips_the_tests_that_inject_them_and_says_why(run, pytester):
+    pytester.makeconftest(FAKE_AWS.replace('"mock"', '"real"'))
+    result = run("-rs", test="def test_it(faults): pass")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED*faults are injected into the local AWS; *real one"])
+
+
+def test_faults_are_cleared_after_each_test(run, pytester):
+    faults = "\n    class Faults(list): add = list.append\n    Fake.faults = Faults()\n"
+    pytester.makeconftest(FAKE_AWS + faults)
+    test = "def test_one(faults): faults.add('x')\ndef test_two(faults): assert faults == []"
+    run(test=test).assert_outcomes(passed=2)

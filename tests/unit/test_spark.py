@@ -1,0 +1,202 @@
+"""What a Spark session is given, and how resources are asked after; sessions start in the integration tests."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+import harness
+from harness import onpath, spark
+from harness.errors import SetupError
+from harness.java import Java, Rejected
+from harness.spark import Resource, leftovers, python_environment, sdk_jars
+
+JAR = "sagemaker-spark_2.12-spark_3.3.0-1.4.5.jar"
+ROLE = "arn:aws:iam::123456789012:role/r"
+PROBE = "import pyspark.serializers as s, sys; print(s.cloudpickle.__name__)"
+CREATED = [Resource("model", "m"), Resource("endpoint config", "c"), Resource("endpoint", "e")]
+
+
+class FakeAWS:
+    """An AWS that leads nowhere."""
+
+    mode, region, account, role, poll_interval = "mock", "us-east-1", "123456789012", ROLE, 0.1
+
+    def __init__(self, client=None, region="us-east-1"):
+        self.region = region
+        self._client = client
+
+    def environment(self):
+        return {"AWS_REGION": self.region, "JAVA_TOOL_OPTIONS": "-Dtrust=a"}
+
+    def jvm_options(self):
+        return ["-Dtrust=a b"]
+
+    def client(self, service):
+        return self._client
+
+    def close(self):
+        pass
+
+
+def options(master, tmp_path, region="us-east-1"):
+    return spark._options(FakeAWS(region=region), master, [Path("/a.jar"), Path("/b.jar")], tmp_path)
+
+
+def test_the_three_jars_that_share_no_class_are_taken():
+    assert sorted(path.name.split("-")[0] for path in sdk_jars()) == ["aws", "hadoop", "sagemaker"]
+
+
+@pytest.mark.parametrize("version", ["3.3.0", "3.3.4"])
+def test_pyspark_of_the_jars_minor_version_is_taken(version):
+    spark._check_version(version, JAR)
+
+
+@pytest.mark.parametrize("version", ["3.2.1", "3.5.0", "4.0.0", "3.30.0"])
+def test_another_pyspark_is_refused_with_both_versions_and_the_remedy(version):
+    with pytest.raises(SetupError, match=f"pyspark {version} is installed.*built for pyspark 3.3.0") as caught:
+        spark._check_version(version, JAR)
+    assert "pip install pyspark==3.3.0" in caught.value.fix
+
+
+def test_options_with_blanks_reach_the_jvm_whole(tmp_path):
+    assert "'-Dtrust=a b'" in options("local[*]", tmp_path)["spark.driver.extraJavaOptions"]
+
+
+def test_a_session_on_one_machine_listens_on_loopback_alone(tmp_path):
+    given = options("local[2]", tmp_path)
+    assert given["spark.driver.host"] == given["spark.driver.bindAddress"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("master", ["local-cluster[2,1,1024]", "spark://head:7077"])
+def test_executors_elsewhere_get_the_jars_the_options_and_the_variables(tmp_path, master):
+    given = options(master, tmp_path)
+    assert given["spark.executor.extraClassPath"] == given["spark.driver.extraClassPath"] == "/a.jar:/b.jar"
+    assert given["spark.executor.extraJavaOptions"] == "'-Dtrust=a b'"
+    assert given["spark.executorEnv.AWS_REGION"] == "us-east-1"
+    assert "spark.executorEnv.JAVA_TOOL_OPTIONS" not in given
+    assert "spark.driver.host" not in given
+
+
+def test_s3a_is_led_to_china_for_regions_in_china(tmp_path):
+    given = options("local[*]", tmp_path, region="cn-north-1")
+    assert given["spark.hadoop.fs.s3a.endpoint"] == "s3.cn-north-1.amazonaws.com.cn"
+    assert "spark.hadoop.fs.s3a.endpoint" not in options("local[*]", tmp_path)
+
+
+@pytest.fixture
+def _some_java(monkeypatch):
+    """A machine whose JAVA_HOME cannot be used and whose path has a Java that can."""
+    java = Java(Path("/good"), "17.0.1", "PATH", (Rejected("JAVA_HOME", "/bad/bin/java", "does not run"),))
+    monkeypatch.setattr(spark, "find_java", lambda: java)
+
+
+@pytest.mark.usefixtures("_some_java")
+def test_a_java_home_that_cannot_be_used_is_told():
+    with pytest.warns(UserWarning, match=r"JAVA_HOME \(/bad/bin/java\): does not run. Using /good \(found by PATH\)"):
+        environment = spark._launch_environment(FakeAWS(), "local[*]")
+    assert environment["JAVA_HOME"] == "/good"
+
+
+@pytest.mark.usefixtures("_some_java")
+@pytest.mark.filterwarnings("ignore:JAVA_HOME")
+def test_java_is_not_told_twice_what_the_command_line_says(monkeypatch):
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Dtrust=a")
+    assert "JAVA_TOOL_OPTIONS" not in spark._launch_environment(FakeAWS(), "local[*]")
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Dmine=1")
+    assert spark._launch_environment(FakeAWS(), "local[*]")["JAVA_TOOL_OPTIONS"] == "-Dmine=1"
+
+
+def test_a_scripts_own_python_path_and_workers_python_are_kept():
+    given = python_environment({"PYTHONPATH": "/mine", "PYSPARK_PYTHON": "/their/python"})
+    assert given == {"PYTHONPATH": f"{onpath.DIRECTORY}:/mine", "PYSPARK_PYTHON": "/their/python"}
+    assert python_environment({}) == {"PYTHONPATH": onpath.DIRECTORY, "PYSPARK_PYTHON": sys.executable}
+
+
+def run(code, **environment):
+    """Return what a Python prints that runs some code with ``python_environment``."""
+    variables = os.environ | python_environment({"PYTHONPATH": str(Path(harness.__file__).parents[1])}) | environment
+    return subprocess.run(
+        [sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+needs_newer = pytest.mark.skipif(sys.version_info < (3, 11), reason="pyspark's own cloudpickle serves Python 3.10")
+
+
+@needs_newer
+def test_a_script_gets_the_installed_cloudpickle_in_place_of_pysparks():
+    assert run(PROBE) == "cloudpickle"
+    assert run("from pyspark.cloudpickle.cloudpickle import CloudPickler as C; print(C.__module__)") == (
+        "cloudpickle.cloudpickle"
+    )
+
+
+@needs_newer
+def test_a_pyspark_that_was_imported_before_gets_it_too():
+    code = "import pyspark.serializers; from harness.onpath import harness_cloudpickle as h; h.install(); "
+    assert run(code + PROBE, PYTHONPATH=str(Path(harness.__file__).parents[1])) == "cloudpickle"
+
+
+def test_the_environments_own_sitecustomize_still_runs(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import builtins; builtins.seen = __name__")
+    found = run(
+        "import sitecustomize; print(seen, sitecustomize.__file__)", **python_environment({"PYTHONPATH": str(tmp_path)})
+    )
+    assert found == f"sitecustomize {tmp_path / 'sitecustomize.py'}"
+
+
+@pytest.fixture
+def sagemaker(monkeypatch):
+    """A SageMaker with a model, an endpoint config and an endpoint."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    with mock_aws():
+        client = boto3.client("sagemaker", region_name="us-east-1")
+        client.create_model(ModelName="m", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": "i"})
+        variant = {"VariantName": "v", "ModelName": "m", "InitialInstanceCount": 1, "InstanceType": "ml.m4.xlarge"}
+        client.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant])
+        client.create_endpoint(EndpointName="e", EndpointConfigName="c")
+        yield client
+
+
+def test_resources_that_still_exist_are_left_over(sagemaker):
+    sagemaker.delete_endpoint_config(EndpointConfigName="c")
+    assert leftovers(FakeAWS(sagemaker), CREATED) == ["model m (exists)", "endpoint e (InService)"]
+
+
+def test_resources_that_were_deleted_are_not_left_over(sagemaker):
+    sagemaker.delete_endpoint(EndpointName="e")
+    sagemaker.delete_endpoint_config(EndpointConfigName="c")
+    sagemaker.delete_model(ModelName="m")
+    assert leftovers(FakeAWS(sagemaker), CREATED) == []
+
+
+def test_a_resource_that_may_not_be_asked_after_counts_as_left_over():
+    class Denied:
+        def describe_model(self, **_):
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeModel")
+
+    (found,) = leftovers(FakeAWS(Denied()), CREATED[:1])
+    assert found.startswith("model m (unknown: ")
+    assert "AccessDeniedException" in found
+
+
+def test_an_endpoint_that_is_being_deleted_is_waited_for():
+    gone = ClientError({"Error": {"Code": "ValidationException", "Message": "Could not find endpoint"}}, "Describe")
+
+    class Deleting:
+        answers = iter(["Deleting", "Deleting", gone])
+
+        def describe_endpoint(self, **_):
+            answer = next(self.answers)
+            if answer is gone:
+                raise gone
+            return {"EndpointStatus": answer}
+
+    assert leftovers(FakeAWS(Deleting()), CREATED[2:]) == []
