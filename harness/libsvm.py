@@ -6,8 +6,8 @@ request into a wrong prediction.
 
 Three readers share the work. Text whose every row holds the indices 1..d, which is what the SageMaker Spark SDK sends
 for dense vectors, is checked against the separators it must have and its numbers are read in place. Other plain text
-goes through Arrow's CSV reader, which reads ``index:value`` as two columns. What either finds odd (more blanks than one,
-a sign before a number, a broken rule) goes to a plain loop that reads it or says what is wrong.
+goes through Arrow's CSV reader, which reads ``index:value`` as two columns. What either finds odd (more blanks than
+one, a tab, a broken rule) goes to a plain loop that reads it or says what is wrong.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as compute
-import pyarrow.csv as csv
+from pyarrow import compute, csv
 from scipy import sparse
 
 from harness.errors import DataError, LibSVMError
@@ -41,8 +40,8 @@ _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _NOT_FINITE = re.compile(rb"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _FIELD = re.compile(rb"[^ \t]+")
 
-Array = npt.NDArray[Any]
-Matrix = npt.NDArray[Any] | sparse.csr_matrix
+Array: TypeAlias = npt.NDArray[Any]
+Matrix: TypeAlias = "npt.NDArray[Any] | sparse.csr_matrix"
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,15 @@ class LibSVM:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def widened(self, features: int) -> LibSVM:
+        """Return the rows with at least that many columns; columns that are added hold nothing."""
+        if self.features.shape[1] >= features:
+            return self
+        return LibSVM(self.labels, _to_csr(self.features, features))
 
-Sources = str | Path | BinaryIO | Iterable[str | Path | BinaryIO]
+
+Source: TypeAlias = str | Path | BinaryIO
+Sources: TypeAlias = Source | Iterable[Source]
 
 
 def parse(
@@ -161,14 +167,12 @@ def _read_part(part: _Part, rules: _Rules) -> LibSVM:
 
 def _fit(rows: LibSVM, rules: _Rules) -> LibSVM | None:
     """Return the rows with the width and type asked for, or None if that would lose something."""
-    features = rows.features
-    if features.shape[1] > rules.largest_index:
+    if rows.features.shape[1] > rules.largest_index:
         return None
-    if features.shape[1] < (rules.features or 0):
-        features = _to_csr(features, rules.features)
+    features = rows.widened(rules.features or 0).features
     with np.errstate(over="ignore"):
         fitted = features.astype(rules.dtype, copy=False)
-    values = fitted.data if sparse.issparse(fitted) else fitted
+    values = fitted if isinstance(fitted, np.ndarray) else fitted.data
     return LibSVM(rows.labels, fitted) if fitted is features or np.isfinite(values).all() else None
 
 
@@ -190,9 +194,9 @@ def _concatenate(parts: list[LibSVM], rules: _Rules) -> LibSVM:
     return LibSVM(labels, features)
 
 
-def _to_csr(features: Matrix, width: int | None) -> sparse.csr_matrix:
+def _to_csr(features: Matrix, width: int) -> sparse.csr_matrix:
     """Return the matrix as CSR of that width, with zeros kept."""
-    if sparse.issparse(features):
+    if not isinstance(features, np.ndarray):
         return sparse.csr_matrix((features.data, features.indices, features.indptr), (features.shape[0], width))
     rows, columns = features.shape
     indices = np.tile(np.arange(columns, dtype=np.int32), rows)
@@ -204,7 +208,8 @@ def _to_csr(features: Matrix, width: int | None) -> sparse.csr_matrix:
 
 def _streams(sources: Sources) -> Iterator[tuple[BinaryIO, str]]:
     """Yield each file or stream, open, and its name."""
-    for source in [sources] if isinstance(sources, str | Path) or hasattr(sources, "read") else sources:
+    one = isinstance(sources, str | Path) or hasattr(sources, "read")
+    for source in [cast("Source", sources)] if one else cast("Iterable[Source]", sources):
         if not isinstance(source, str | Path):
             yield source, str(getattr(source, "name", ""))
             continue
@@ -254,7 +259,7 @@ def _read_in_place(text: bytes) -> LibSVM | None:
 
 def _has_names(text: bytes, colons: Array, names: list[bytes]) -> bool:
     """Say whether the text before each colon of a row is the name due there, such as `` 12:``."""
-    words = np.ndarray((len(text),), dtype="<u8", buffer=bytes(7) + text, strides=(1,))[colons]
+    words: Array = np.ndarray((len(text),), dtype="<u8", buffer=bytes(7) + text, strides=(1,))[colons]
     words >>= np.array([64 - 8 * len(name) for name in names], dtype=np.uint64)
     return bool((words == np.array([int.from_bytes(name, "little") for name in names], dtype=np.uint64)).all())
 

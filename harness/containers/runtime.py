@@ -1,0 +1,175 @@
+"""SageMaker's container contract, for a process: where an algorithm finds its job and how it tells how that went.
+
+Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms.html. As in the SageMaker toolkits,
+``SAGEMAKER_BASE_DIR`` is the root in place of ``/opt/ml`` and ``SAGEMAKER_BIND_TO_PORT`` the port to serve on:
+
+.. code-block:: text
+
+    $SAGEMAKER_BASE_DIR
+    ├── input/config/hyperparameters.json, inputdataconfig.json, resourceconfig.json
+    ├── input/data/<channel>/
+    ├── model/
+    └── output/failure
+
+``train`` exits with 0, with 2 for what the user can mend, with 1 for anything else; SIGTERM asks it to save the model
+so far and exit with 0. ``serve`` answers until SIGTERM. With ``HARNESS_DIE_WITH_STDIN=1`` both end with their stdin, so
+that a parent that is killed leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from io import TextIOWrapper
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol, cast
+
+from harness.containers.server import Model, serve
+from harness.errors import DataError, HarnessError
+
+FAILURE_LIMIT = 1024
+"""Characters of ``output/failure`` that SageMaker shows as the job's failure reason."""
+
+
+class UserError(HarnessError):
+    """The job cannot be done as the user asked for it."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Channel:
+    """An input channel: a directory and what ``InputDataConfig`` says of it."""
+
+    name: str
+    path: Path
+    content_type: str | None = None
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """What a training container is given."""
+
+    base: Path
+    hyperparameters: Mapping[str, str]
+    channels: Mapping[str, Channel]
+    hosts: tuple[str, ...] = ("algo-1",)
+    host: str = "algo-1"
+    stopping: threading.Event = field(default_factory=threading.Event)
+    """Set when SageMaker asks to stop: the algorithm ends soon, with the model it has by then."""
+
+    @property
+    def model_dir(self) -> Path:
+        """The directory whose content becomes ``model.tar.gz``."""
+        return self.base / "model"
+
+    @property
+    def is_first_host(self) -> bool:
+        """Whether this is the host that saves the model."""
+        return self.host == self.hosts[0]
+
+
+class Algorithm(Protocol):
+    """What the runtime asks of an algorithm."""
+
+    def train(self, job: TrainingJob) -> None:
+        """Train, and save a model in ``job.model_dir`` (on the first host).
+
+        :raises UserError: a hyperparameter or channel is wrong; DataError counts as the same.
+        """
+
+    def load(self, model_dir: Path) -> Model:
+        """Return the model that :meth:`train` saved, ready to answer from several threads.
+
+        :raises UserError: there is no model that can be read.
+        """
+
+
+def main(algorithm: Algorithm, arguments: list[str]) -> int:
+    """Do what the container's one argument says, ``train`` or ``serve``, and return the exit code."""
+    cast("TextIOWrapper", sys.stdout).reconfigure(line_buffering=True)
+    if os.environ.get("HARNESS_DIE_WITH_STDIN") == "1":
+        threading.Thread(target=_die_with_stdin, daemon=True).start()
+    base = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+    if arguments == ["train"]:
+        return _train(algorithm, base)
+    if arguments == ["serve"]:
+        return _serve(algorithm, base, int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080")))
+    print(f"usage: train | serve (not {' '.join(arguments) or 'nothing'})", file=sys.stderr)
+    return 2
+
+
+def read_job(base: Path) -> TrainingJob:
+    """Return the job that the files in ``input/config`` describe.
+
+    :raises OSError, ValueError: a file that SageMaker always writes is missing or no JSON.
+    """
+    config = base / "input" / "config"
+    resources = _read_json(config / "resourceconfig.json")
+    channels = {
+        name: Channel(name, base / "input" / "data" / name, settings.get("ContentType"))
+        for name, settings in _read_json(config / "inputdataconfig.json").items()
+    }
+    return TrainingJob(
+        base,
+        hyperparameters={name: str(value) for name, value in _read_json(config / "hyperparameters.json").items()},
+        channels=channels,
+        hosts=tuple(resources["hosts"]),
+        host=resources["current_host"],
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return cast("dict[str, Any]", json.loads(path.read_text()))
+
+
+def _train(algorithm: Algorithm, base: Path) -> int:
+    try:
+        job = read_job(base)
+        _on_sigterm(job.stopping.set)
+        job.model_dir.mkdir(parents=True, exist_ok=True)
+        algorithm.train(job)
+    except (UserError, DataError) as error:
+        print(f"[ERROR] {error}", file=sys.stderr, flush=True)
+        return _fail(base, error.what, UserError.exit_code)
+    except Exception as error:
+        traceback.print_exc()
+        return _fail(base, f"{type(error).__name__}: {error}", 1)
+    return 0
+
+
+def _fail(base: Path, reason: str, exit_code: int) -> int:
+    (base / "output").mkdir(parents=True, exist_ok=True)
+    (base / "output" / "failure").write_text(reason[:FAILURE_LIMIT])
+    return exit_code
+
+
+def _serve(algorithm: Algorithm, base: Path, port: int) -> int:
+    _on_sigterm(sys.exit)
+    try:
+        model = algorithm.load(base / "model")
+    except (UserError, DataError) as error:
+        print(f"[ERROR] {error}", file=sys.stderr, flush=True)
+        return UserError.exit_code
+    serve(model, port)
+    return 0
+
+
+def _on_sigterm(action: Callable[[], object]) -> None:
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        action()
+
+    signal.signal(signal.SIGTERM, handle)
+
+
+def _die_with_stdin() -> None:
+    while os.read(0, 4096):
+        pass
+    os._exit(1)

@@ -1,0 +1,35 @@
+"""The built-in XGBoost, ``xgboost:1``: ``python -m harness.containers.xgboost train|serve``.
+
+Behaviour is copied from the real container (https://github.com/aws/sagemaker-xgboost-container) and from
+https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost.html, except where it would lose a row of a request.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from harness.containers.runtime import TrainingJob, main
+from harness.containers.server import Model
+
+
+class XGBoost:
+    """The algorithm; each half is imported when it is asked for, since an endpoint should start fast."""
+
+    def train(self, job: TrainingJob) -> None:
+        """See :meth:`harness.containers.runtime.Algorithm.train`."""
+        from harness.containers import xgboost_training  # noqa: PLC0415
+
+        xgboost_training.train(job)
+
+    def load(self, model_dir: Path) -> Model:
+        """See :meth:`harness.containers.runtime.Algorithm.load`."""
+        from harness.containers import xgboost_serving  # noqa: PLC0415
+
+        return xgboost_serving.load(model_dir)
+
+
+if __name__ == "__main__":
+    # The xgboost package imports scikit-learn where that is installed, which takes over a second and is not used here.
+    sys.modules["sklearn"] = None  # type: ignore[assignment]
+    sys.exit(main(XGBoost(), sys.argv[1:]))

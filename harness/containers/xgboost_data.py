@@ -1,0 +1,82 @@
+"""Reading the data that XGBoost is given: LibSVM and CSV, in training channels and in requests."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv
+
+from harness import libsvm
+from harness.containers.runtime import Channel, UserError
+from harness.errors import DataError
+from harness.libsvm import Array, LibSVM
+
+LIBSVM_TYPES = ("text/libsvm", "text/x-libsvm", "libsvm")
+CSV_TYPES = ("text/csv", "csv")
+
+
+def media_type(content_type: str | None) -> str:
+    """Return the type without its parameters: ``text/csv; label_size=1`` → ``text/csv``; text/libsvm if there is none.
+
+    :raises UserError: it is none that XGBoost reads.
+    """
+    name = (content_type or "text/libsvm").split(";")[0].strip().lower()
+    if name not in LIBSVM_TYPES + CSV_TYPES:
+        accepted = ", ".join(LIBSVM_TYPES + CSV_TYPES)
+        raise UserError(f"{name} is not an accepted ContentType: {accepted}.", fix="set the channel's content type")
+    return name
+
+
+def read_channel(channel: Channel) -> LibSVM:
+    """Return the rows of all files of a channel, values rounded to the 32-bit floats that XGBoost computes with.
+
+    :raises UserError: there are hidden files; DataError: a line cannot be read.
+    """
+    files = sorted(path for path in channel.path.rglob("*") if path.is_file())
+    if any(part.startswith(".") for file in files for part in file.relative_to(channel.path).parts):
+        raise UserError("Hidden file found in the data path! Remove that before training.")
+    if media_type(channel.content_type) in LIBSVM_TYPES:
+        return libsvm.read(files, dtype=np.float32)
+    return _read_csv_files(files)
+
+
+def _read_csv_files(files: list[Path]) -> LibSVM:
+    tables = [parse_csv(file.read_bytes(), str(file)) for file in files if file.stat().st_size]
+    if len({table.shape[1] for table in tables}) > 1:
+        raise UserError("The CSV files of a channel differ in their number of columns.")
+    table = np.concatenate(tables or [np.empty((0, 1), dtype=np.float32)])
+    if np.isnan(table[:, 0]).any():
+        raise UserError("A CSV row lacks its label, which is the first column.")
+    return LibSVM(table[:, 0].astype(np.float64), table[:, 1:])
+
+
+def parse_csv(text: bytes, source: str = "") -> Array:
+    """Return the rows of CSV without a header: float32, shape (n, columns); what is empty is missing (NaN).
+
+    :raises DataError: a line has another number of columns than the first, or a field is no finite number.
+    """
+    columns = [str(number) for number in range(text.partition(b"\n")[0].count(b",") + 1)]
+    try:
+        table = csv.read_csv(
+            pa.BufferReader(text),
+            read_options=csv.ReadOptions(use_threads=False, block_size=len(text) + 1, column_names=columns),
+            parse_options=csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
+            convert_options=csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.float64()), null_values=[""]),
+        )
+    except pa.ArrowInvalid as error:
+        raise DataError(
+            _with_line(str(error), source), fix="write each row as numbers with commas, no header"
+        ) from None
+    with np.errstate(over="ignore"):
+        rows = np.column_stack([column.to_numpy().astype(np.float32) for column in table.columns])
+    infinite = np.flatnonzero(np.isinf(rows).any(axis=1))
+    if len(infinite):
+        raise DataError(_with_line(f"Row #{infinite[0] + 1}: a value is not a finite 32-bit float", source))
+    return rows
+
+
+def _with_line(message: str, source: str) -> str:
+    return (f"{source}: " if source else "") + re.sub(r"Row #(\d+)", r"line \1", message)

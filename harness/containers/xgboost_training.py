@@ -1,0 +1,166 @@
+"""Training with XGBoost as the built-in algorithm does, on one host or several."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import xgboost as xgb
+from xgboost import collective
+from xgboost.tracker import RabitTracker
+
+from harness.containers import xgboost_hyperparameters
+from harness.containers.runtime import TrainingJob, UserError
+from harness.containers.xgboost_data import read_channel
+from harness.libsvm import LibSVM
+
+MODEL_FILE = "xgboost-model"
+
+_CHANNELS = ("train", "validation")
+_CONNECT_SECONDS = 60
+
+# What XGBoost says when data and parameters do not go together: the user's errors, as the real container has it.
+_USERS_ERRORS = ("label must be", "labels must be", "label set cannot be empty", "base_score must be", "invalid label")
+
+
+def train(job: TrainingJob) -> None:
+    """See :meth:`harness.containers.runtime.Algorithm.train`."""
+    parameters = xgboost_hyperparameters.read(job.hyperparameters)
+    _check_channels(job)
+    parameters.setdefault("nthread", max(1, len(os.sched_getaffinity(0)) // len(job.hosts)))
+    data = {name: read_channel(job.channels[name]) for name in _CHANNELS if name in job.channels}
+    try:
+        with _communicator(job):
+            _check_rows(data)
+            _save(_boost(parameters, data, job), job)
+    except xgb.core.XGBoostError as error:
+        if any(text in str(error).lower() for text in _USERS_ERRORS):
+            raise UserError(_first_sentence(error)) from error
+        raise
+
+
+def _check_channels(job: TrainingJob) -> None:
+    if "train" not in job.channels:
+        raise UserError("Missing required channel: train")
+    for name in job.channels:
+        if name not in _CHANNELS:
+            raise UserError(f"Extraneous channel found: {name}")
+
+
+def _check_rows(data: dict[str, LibSVM]) -> None:
+    for name, rows in data.items():
+        if _over_all_hosts(len(rows), collective.Op.SUM) == 0:
+            raise UserError(f"Channel {name} holds no rows.")
+
+
+def _boost(parameters: dict[str, Any], data: dict[str, LibSVM], job: TrainingJob) -> xgb.Booster:
+    rounds = parameters.pop("num_round")
+    patience = parameters.pop("early_stopping_rounds", None)
+    matrices = _matrices(data, parameters["nthread"])
+    callbacks: list[xgb.callback.TrainingCallback] = [_Log(), _Stop(job)]
+    if patience is not None:
+        callbacks.append(xgb.callback.EarlyStopping(patience, save_best=parameters.get("booster") != "gblinear"))
+    return xgb.train(
+        parameters,
+        matrices["train"],
+        rounds,
+        evals=[(matrix, name) for name, matrix in matrices.items()],
+        callbacks=callbacks,
+        verbose_eval=False,
+    )
+
+
+def _matrices(data: dict[str, LibSVM], threads: int) -> dict[str, xgb.DMatrix]:
+    """Return the matrices, all of one width on all hosts, emptying ``data`` so that memory holds rows only once."""
+    width = int(_over_all_hosts(max(rows.features.shape[1] for rows in data.values()), collective.Op.MAX))
+    matrices = {}
+    for name in list(data):
+        rows = data.pop(name).widened(width)
+        print(f"[INFO] Channel {name}: {len(rows)} rows, {width} columns", flush=True)
+        matrices[name] = xgb.DMatrix(rows.features, label=rows.labels, nthread=threads)
+    return matrices
+
+
+def _save(booster: xgb.Booster, job: TrainingJob) -> None:
+    if job.is_first_host:
+        (job.model_dir / MODEL_FILE).write_bytes(booster.save_raw("ubj"))
+
+
+def _first_sentence(error: Exception) -> str:
+    """Return what XGBoost says went wrong, without place and stack."""
+    line = next(line for line in str(error).splitlines() if line.strip())
+    return re.sub(r"^\[[\d:]+\] \S+:\d+: (Check failed: .*?: )?", "", line).strip()
+
+
+class _Log(xgb.callback.TrainingCallback):  # type: ignore[misc]
+    """Prints each round's metrics as the algorithm does, whose tabs reach CloudWatch Logs as ``#011``."""
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002
+        fields = [
+            f"{channel}-{metric}:{values[-1]:g}"
+            for channel, metrics in evals_log.items()
+            for metric, values in metrics.items()
+        ]
+        if collective.get_rank() == 0:
+            print("#011".join([f"[{epoch}]", *fields]), flush=True)
+        return False
+
+
+class _Stop(xgb.callback.TrainingCallback):  # type: ignore[misc]
+    """Ends training after the round in which SageMaker asked any host to stop."""
+
+    def __init__(self, job: TrainingJob) -> None:
+        super().__init__()
+        self.job = job
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002
+        return bool(_over_all_hosts(self.job.stopping.is_set(), collective.Op.MAX))
+
+
+# ---- several hosts
+
+
+@contextmanager
+def _communicator(job: TrainingJob) -> Iterator[None]:
+    """Connect the hosts, through a tracker that the first runs on ``$HARNESS_TRACKER_PORT``."""
+    if len(job.hosts) == 1:
+        yield
+        return
+    port = int(os.environ["HARNESS_TRACKER_PORT"])
+    tracker = None
+    if job.is_first_host:
+        tracker = RabitTracker(len(job.hosts), "127.0.0.1", port, sortby="task")
+        tracker.start()
+    rank = f"{job.hosts.index(job.host):04d}"
+    with _connected(port, rank):
+        yield
+    if tracker is not None:
+        tracker.wait_for()
+
+
+@contextmanager
+def _connected(port: int, rank: str) -> Iterator[None]:
+    deadline = time.monotonic() + _CONNECT_SECONDS
+    while True:
+        try:
+            collective.init(dmlc_tracker_uri="127.0.0.1", dmlc_tracker_port=port, dmlc_task_id=rank)
+            break
+        except xgb.core.XGBoostError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)  # the first host's tracker does not listen yet
+    try:
+        yield
+    finally:
+        collective.finalize()
+
+
+def _over_all_hosts(number: int, operation: collective.Op) -> int:
+    if not collective.is_distributed():
+        return int(number)
+    return int(collective.allreduce(np.array([number], dtype=np.int64), operation)[0])
