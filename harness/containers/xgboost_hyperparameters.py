@@ -37,6 +37,8 @@ _OBJECTIVES = (
 )
 _UPDATERS = ("grow_colmaker", "grow_histmaker", "grow_quantile_histmaker", "sync", "refresh", "prune")
 _LINEAR_UPDATERS = ("shotgun", "coord_descent")
+# The defaults of xgboost:1, which XGBoost 1.3 changed.
+_OLD_METRICS = {"binary:logistic": "error", "multi:softmax": "merror", "multi:softprob": "merror"}
 _DROPPED = {"csv_weights", "dsplit", "lambda_bias", "predictor", "save_model_on_termination", "silent", "sketch_eps"}
 
 
@@ -146,6 +148,8 @@ def read(given: Mapping[str, str]) -> dict[str, Any]:
         raise UserError("Do not need to setup parameter 'num_class' for learning task other than multi-classification.")
     if parameters.get("objective") == "reg:linear":
         parameters["objective"] = "reg:squarederror"  # its name since XGBoost 0.83
+    if parameters.get("objective") in _OLD_METRICS:
+        parameters.setdefault("eval_metric", _OLD_METRICS[parameters["objective"]])
     if "updater" in parameters:
         parameters["updater"] = ",".join(parameters["updater"])
     return {name: value for name, value in parameters.items() if name not in _DROPPED}

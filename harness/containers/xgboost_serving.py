@@ -83,10 +83,9 @@ class XGBoostModel:
         of 784. Linear models cannot.
         """
         with self.turn:
-            return cast(
-                "Array",
-                self.booster.predict(xgb.DMatrix(rows)) if self.is_linear else self.booster.inplace_predict(rows),
-            )
+            given: Any = xgb.DMatrix(rows) if self.is_linear else rows
+            predict = self.booster.predict if self.is_linear else self.booster.inplace_predict
+            return cast("Array", predict(given))
 
     def _read(self, body: bytes, kind: str) -> libsvm.Matrix:
         if kind in LIBSVM_TYPES:
