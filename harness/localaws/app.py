@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import io
 import json
 import logging
 import re
 import shutil
-import tempfile
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, Any
+from typing import Any
 from urllib.parse import parse_qs, unquote
 from xml.sax.saxutils import escape
 
 from a2wsgi import WSGIMiddleware
 
-from harness.localaws import hosts
+from harness.localaws import hosts, objects
 from harness.localaws.calls import CallLog, CallRecord
 from harness.localaws.exceptions import AWSError, RequestTooLarge, SerializationException, ValidationError
 from harness.localaws.faults import Fault, Faults
@@ -40,8 +38,17 @@ _INVOCATIONS = re.compile(r"/endpoints/(?P<name>[^/]+)/invocations")
 _ACCESS_KEY = re.compile(r"Credential=([^/]+)/")
 _SCOPE_REGION = re.compile(r"Credential=[^/]+/\d+/([^/]+)/")
 _THREADS = 32
-_SPOOL_BYTES = 1 << 20
-_BLOCK = 1 << 20
+_LARGEST_BODY = 64 << 20  # of what is not streamed: lists of keys to delete, completions of uploads
+_PLAIN_UPLOAD = {"uploadId", "partNumber", "x-id"}
+_BODY_HEADERS = (
+    "content-md5",
+    "content-encoding",
+    "x-amz-trailer",
+    "x-amz-content-sha256",
+    "x-amz-decoded-content-length",
+    "expect",
+)
+"""Headers of a request that speak of its body, which moto does not see."""
 log = logging.getLogger(__name__)
 
 
@@ -51,7 +58,7 @@ class Request:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
         self._receive = receive
-        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        self.headers: dict[str, str] = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         name = self.headers.get("host", "").partition(":")[0]
         self.host = hosts.parse(name) or hosts.Host("", None)
         self.host_name = name
@@ -74,13 +81,14 @@ class Request:
     @property
     def operation(self) -> str:
         """The operation's name, as AWS names it."""
+        method: str = self.scope["method"]
         if self.host.service == "sagemaker-runtime":
             return "InvokeEndpoint"
-        if target := self.headers.get("x-amz-target"):
-            return target.rpartition(".")[2]
+        if "x-amz-target" in self.headers:
+            return self.headers["x-amz-target"].rpartition(".")[2]
         if self.host.service == "s3":
-            return s3_operation(self.scope["method"], self.bucket_and_key()[1], self.query)
-        return self.scope["method"] if "Action" not in self.query else self.query["Action"][0]
+            return s3_operation(method, self.bucket_and_key()[1], self.query)
+        return self.query["Action"][0] if "Action" in self.query else method
 
     def bucket_and_key(self) -> tuple[str, str]:
         """Return the bucket and key an S3 request is about, in virtual-hosted or path style."""
@@ -95,12 +103,12 @@ class Request:
         self.received += len(message.get("body", b""))
         return message
 
-    async def spool(self, target: IO[bytes]) -> None:
-        """Write the body to ``target`` as it comes."""
+    async def blocks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes."""
         more = True
         while more:
             message = await self.receive()
-            target.write(message.get("body", b""))
+            yield message.get("body", b"")
             more = message.get("more_body", False)
 
     async def body(self, most: int) -> bytes:
@@ -109,13 +117,11 @@ class Request:
         :raises RequestTooLarge: it is larger than ``most`` bytes.
         """
         parts = []
-        while True:
-            message = await self.receive()
-            parts.append(message.get("body", b""))
+        async for block in self.blocks():
+            parts.append(block)
             if self.received > most:
                 raise RequestTooLarge(f"The request is larger than {most:,} bytes.")
-            if not message.get("more_body"):
-                return b"".join(parts)
+        return b"".join(parts)
 
 
 def s3_operation(method: str, key: str, query: Mapping[str, Any]) -> str:
@@ -182,15 +188,87 @@ class LocalAWSApp:
         else:
             if request.host.service == "s3":
                 await self._in_thread(self._services.provide_sample_data, request.bucket_and_key()[0])
-            await self._pass_to_moto(request, send)
+            if request.host.service == "s3" and self._is_large_upload(request):
+                await self._upload(request, send)
+            elif request.host.service == "s3" and self._is_large_download(request):
+                await self._download(request, send)
+            else:
+                body = await request.body(_LARGEST_BODY)
+                await self._ask_moto(request, send, body=body)
 
-    async def _pass_to_moto(self, request: Request, send: Send) -> None:
-        """Let moto answer, with a body of known length: WSGI knows no chunked ones."""
-        with tempfile.SpooledTemporaryFile(_SPOOL_BYTES, dir=self._services.directory) as body:
-            await request.spool(body)
-            scope = {**request.scope, "headers": _with_length(request.scope["headers"], request.received)}
-            body.seek(0)
-            await self._moto(scope, _replay(body), send)
+    async def _ask_moto(
+        self, request: Request, send: Send, *, body: bytes = b"", method: str = "", headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Let moto answer the request, or the same with another method, headers or body (of known length: it is WSGI)."""
+        fields = dict(request.headers if headers is None else headers)
+        fields.pop("transfer-encoding", None)
+        fields["content-length"] = str(len(body))
+        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()]
+        await self._moto({**request.scope, "method": method or request.scope["method"], "headers": encoded}, _replay(body), send)
+
+    # --- S3 bodies ------------------------------------------------------------------------------------------------
+
+    def _is_large_upload(self, request: Request) -> bool:
+        if request.operation not in ("PutObject", "UploadPart") or "x-amz-copy-source" in request.headers:
+            return False
+        length = request.headers.get("content-length")  # a chunked body may be of any length
+        return request.query.keys() <= _PLAIN_UPLOAD and (length is None or int(length) >= objects.STREAMED_FROM)
+
+    async def _upload(self, request: Request, send: Send) -> None:
+        """Receive the body onto disk, let moto answer as for an empty one, then put the body in its place."""
+        file = self._services.temporary_file()
+        try:
+            upload = await objects.receive_body(request.blocks(), request.headers, file)
+        except ValueError as error:
+            file.close()
+            raise AWSError(f"The body is not in the aws-chunked coding: {error}") from None
+        headers = {name: value for name, value in request.headers.items() if name not in _BODY_HEADERS}
+        answer = _Answer()
+        await self._ask_moto(request, answer.send, headers=headers | upload.trailers)
+        if answer.status == 200:
+            self._adopt(request, upload)
+        else:
+            file.close()
+        answer.replace("etag", f'"{upload.md5}"')
+        await answer.forward(send)
+
+    def _adopt(self, request: Request, upload: objects.Upload) -> None:
+        bucket, key = request.bucket_and_key()
+        if request.operation == "UploadPart":
+            part = int(request.query["partNumber"][0])
+            self._services.adopt_part(bucket, request.query["uploadId"][0], part, upload.file, upload.size, upload.md5)
+        else:
+            self._services.adopt_object(bucket, key, upload.file, upload.size, upload.md5)
+
+    def _is_large_download(self, request: Request) -> bool:
+        size = self._services.object_size(*request.bucket_and_key()) if request.operation == "GetObject" else None
+        return size is not None and size >= objects.STREAMED_FROM and request.query.keys() <= {"x-id"}
+
+    async def _download(self, request: Request, send: Send) -> None:
+        """Let moto answer as for HEAD, then send the body, or the range asked for."""
+        bucket, key = request.bucket_and_key()
+        answer = _Answer()
+        headers = {name: value for name, value in request.headers.items() if name != "range"}
+        await self._ask_moto(request, answer.send, method="HEAD", headers=headers)
+        size = self._services.object_size(bucket, key) or 0
+        start, length = 0, size if answer.status == 200 else 0
+        if answer.status == 200 and (asked := self._range(request, size)):
+            start, length = asked[0], asked[1] - asked[0] + 1
+            answer.status = 206
+            answer.replace("content-range", f"bytes {asked[0]}-{asked[1]}/{size}")
+            answer.drop("x-amz-checksum-")  # of the whole object, and S3 sends none with a part of it
+        answer.replace("content-length", str(length))
+        await answer.forward(send, ends=not length)
+        if length:
+            await objects.send_body(self._services.object_reader(bucket, key), self._in_thread, send, start, length)
+
+    def _range(self, request: Request, size: int) -> tuple[int, int] | None:
+        try:
+            return objects.parse_range(request.headers.get("range", ""), size)
+        except IndexError:
+            error = AWSError("The requested range is not satisfiable")
+            error.status, error.code = 416, "InvalidRange"
+            raise error from None
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
@@ -236,7 +314,7 @@ class LocalAWSApp:
             raise SerializationException(f"The body is no JSON: {error}") from None
         operation = request.operation
         if not self._plane.handles(operation, parameters):
-            await self._moto(request.scope, _replay(io.BytesIO(body)), send)
+            await self._ask_moto(request, send, body=body)
             return
         account = self._services.account_of(request.access_key)
         agent = request.headers.get("user-agent", "")
@@ -267,19 +345,44 @@ class LocalAWSApp:
         await _send(send, answer.status, answer.content_type or "application/octet-stream", answer.body, headers)
 
 
-def _with_length(headers: list[tuple[bytes, bytes]], length: int) -> list[tuple[bytes, bytes]]:
-    kept = [(name, value) for name, value in headers if name not in (b"transfer-encoding", b"content-length")]
-    return [*kept, (b"content-length", str(length).encode())]
-
-
-def _replay(body: IO[bytes]) -> Receive:
+def _replay(body: bytes) -> Receive:
     """Return a ``receive`` that gives a body already read."""
 
     async def receive() -> Message:
-        block = body.read(_BLOCK)
-        return {"type": "http.request", "body": block, "more_body": len(block) == _BLOCK}
+        return {"type": "http.request", "body": body, "more_body": False}
 
     return receive
+
+
+class _Answer:
+    """An answer of moto's, kept to be changed before it is sent."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body = b""
+
+    async def send(self, message: Message) -> None:
+        """Take a part of the answer."""
+        if message["type"] == "http.response.start":
+            self.status, self._headers = message["status"], list(message["headers"])
+        else:
+            self._body += message.get("body", b"")
+
+    def replace(self, name: str, value: str) -> None:
+        """Give the answer a header, in place of one of that name."""
+        kept = [field for field in self._headers if field[0].lower() != name.encode()]
+        self._headers = [*kept, (name.encode(), value.encode())]
+
+    def drop(self, prefix: str) -> None:
+        """Take the headers away whose name starts with ``prefix``."""
+        self._headers = [field for field in self._headers if not field[0].lower().startswith(prefix.encode())]
+
+    async def forward(self, send: Send, *, ends: bool = True) -> None:
+        """Send the answer; unless it ``ends`` there, its body follows."""
+        await send({"type": "http.response.start", "status": self.status, "headers": self._headers})
+        if ends:
+            await send({"type": "http.response.body", "body": self._body})
 
 
 async def _send(

@@ -75,7 +75,7 @@ class Gateway:
             transport.close()
             return
         if secure is not None:
-            protocol.connection_made(secure)  # type: ignore[arg-type]
+            protocol.connection_made(secure)
 
     def refuse(self, transport: asyncio.Transport, host: str) -> None:
         """Answer that ``host`` is not to be reached from here."""
@@ -129,7 +129,7 @@ class _Connection(asyncio.Protocol):
             self._gateway.refuse(self._transport, host)
             return
         self._transport.set_protocol(protocol)
-        protocol.connection_made(self._transport)  # type: ignore[arg-type]
+        protocol.connection_made(self._transport)
         protocol.data_received(head)
 
 

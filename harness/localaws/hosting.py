@@ -11,7 +11,6 @@ import itertools
 import logging
 import random
 import shutil
-import socket
 import tarfile
 import threading
 import time
@@ -164,8 +163,7 @@ class Instance:
             connection = self._idle.pop() if self._idle else http.client.HTTPConnection("127.0.0.1", self.port)
         connection.timeout = timeout
         if connection.sock is None:
-            connection.connect()
-            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.connect()  # sets TCP_NODELAY
         connection.sock.settimeout(timeout)
         return connection
 

@@ -151,7 +151,7 @@ def end_processes_of(run_id: str) -> None:
 
 def _belongs(process: psutil.Process, run_id: str) -> bool:
     try:
-        return process.pid != os.getpid() and process.environ().get("HARNESS_RUN") == run_id
+        return bool(process.pid != os.getpid() and process.environ().get("HARNESS_RUN") == run_id)
     except (psutil.Error, OSError):
         return False
 

@@ -5,6 +5,7 @@ The only module that touches moto's inside. Everything else of the local AWS goe
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -17,12 +18,14 @@ from pathlib import Path
 from typing import IO, Any
 
 import moto.backends
+import moto.s3.models
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.iam.models import get_account_id_from, iam_backends
 from moto.logs.models import logs_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from moto.s3.exceptions import MissingBucket
-from moto.s3.models import s3_backends
+from moto.s3.exceptions import EntityTooSmall, InvalidPart, MalformedXML, MissingBucket
+from moto.s3.models import FakeKey, FakeMultipart, s3_backends
+from moto.settings import S3_UPLOAD_PART_MIN_SIZE
 from moto.sts.models import sts_backends
 
 from harness import mnist
@@ -106,6 +109,11 @@ class Services:
 
     # --- objects --------------------------------------------------------------------------------------------------
 
+    def temporary_file(self) -> IO[bytes]:
+        """Return a file for a body; whoever takes it closes it."""
+        file: IO[bytes] = tempfile.TemporaryFile(dir=self.directory)  # noqa: SIM115
+        return file
+
     def has_bucket(self, bucket: str) -> bool:
         """Return whether the bucket exists (sample data counts as existing)."""
         self.provide_sample_data(bucket)
@@ -135,14 +143,39 @@ class Services:
 
     def write_object(self, bucket: str, name: str, source: Path) -> None:
         """Store a file as an object."""
-        backend = s3_backends[ACCOUNT]["aws"]
-        key = backend.put_object(bucket, name, b"")
-        body: Any = tempfile.TemporaryFile(dir=self.directory)  # noqa: SIM115  moto closes it with the key
+        key = s3_backends[ACCOUNT]["aws"].put_object(bucket, name, b"")
+        body = self.temporary_file()
         with source.open("rb") as file:
             shutil.copyfileobj(file, body, 1 << 20)
-        key._value_buffer = body
-        key.contentsize = source.stat().st_size
-        key._etag = None
+        _give_body(key, body, source.stat().st_size, None)
+
+    def object_size(self, bucket: str, name: str) -> int | None:
+        """Return an object's size in bytes, or None if there is no such object."""
+        try:
+            key = self._bucket(bucket).keys.get(name)
+        except KeyError:
+            return None
+        return getattr(key, "size", None)  # a delete marker has none
+
+    def object_reader(self, bucket: str, name: str) -> Callable[[int, int], bytes]:
+        """Return a function that reads ``length`` bytes of an object from ``start`` on."""
+        key = self._bucket(bucket).keys[name]
+
+        def read_at(start: int, length: int) -> bytes:
+            with key.lock:
+                key._value_buffer.seek(start)
+                block: bytes = key._value_buffer.read(length)
+                return block
+
+        return read_at
+
+    def adopt_object(self, bucket: str, name: str, body: IO[bytes], size: int, md5: str) -> None:
+        """Give an object that moto was told of without body its body."""
+        _give_body(self._bucket(bucket).keys[name], body, size, md5)
+
+    def adopt_part(self, bucket: str, upload: str, number: int, body: IO[bytes], size: int, md5: str) -> None:
+        """Give a part of a multipart upload its body."""
+        _give_body(self._bucket(bucket).multiparts[upload].parts[number], body, size, md5)
 
     def _bucket(self, bucket: str) -> Any:
         partition, account = s3_backends.bucket_accounts.get(bucket, ("aws", ACCOUNT))
@@ -186,6 +219,66 @@ class Services:
             log_group.put_log_events(stream, [{"timestamp": int(time.time() * 1000), "message": line}])
 
         return write
+
+
+def _give_body(key: FakeKey, body: IO[bytes], size: int, md5: str | None) -> None:
+    with key.lock:
+        key._value_buffer.close()
+        key._value_buffer = body
+        key.contentsize = size
+        key._etag = md5
+
+
+def _complete_on_disk(multipart: FakeMultipart, wanted: Iterable[tuple[int, str]]) -> tuple[Any, str, Any]:
+    """Do what ``FakeMultipart.complete`` does, without its copies of the whole object in memory.
+
+    The checks and the ETag (the MD5 of the parts' MD5s) are those of
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+    """
+    digests = hashlib.md5(usedforsecurity=False)
+    parts: list[FakeKey] = []
+    for number, etag in wanted:
+        part = multipart.parts.get(number)
+        if part is None or part.etag.strip('"') != etag.strip('"'):
+            raise InvalidPart
+        if parts and parts[-1].contentsize < S3_UPLOAD_PART_MIN_SIZE:
+            raise EntityTooSmall
+        parts.append(part)
+        digests.update(bytes.fromhex(part.etag.strip('"')))
+    if not parts:
+        raise MalformedXML
+    return _Joined(parts), f"{digests.hexdigest()}-{len(parts)}", None
+
+
+class _Joined:
+    """The parts of an upload, one after the other on disk: moto closes theirs before it stores the object."""
+
+    def __init__(self, parts: list[FakeKey]) -> None:
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115 - the object closes it
+        for part in parts:
+            part._value_buffer.seek(0)
+            shutil.copyfileobj(part._value_buffer, self.file, 1 << 20)
+        self.size = self.file.tell()
+
+
+class _DiskKey(FakeKey):  # type: ignore[misc]  # moto carries no types
+    """moto's object, which also takes the joined parts of an upload as its value."""
+
+    @property
+    def value(self) -> bytes:
+        """The whole body."""
+        return FakeKey.value.fget(self)  # type: ignore[no-any-return]
+
+    @value.setter
+    def value(self, new: bytes | _Joined) -> None:
+        if isinstance(new, _Joined):
+            self._value_buffer, self.contentsize = new.file, new.size
+        else:
+            FakeKey.value.fset(self, new)
+
+
+moto.s3.models.FakeKey = _DiskKey
+FakeMultipart.complete = _complete_on_disk
 
 
 def role_arn(region: str) -> str:

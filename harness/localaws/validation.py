@@ -6,7 +6,7 @@ The rules (required, length, range, pattern, enum) come from botocore's service 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -35,21 +35,10 @@ def check(service: str, operation: str, request: dict[str, Any]) -> None:
 
 
 def _check(shape: Shape, value: Any, path: str) -> Iterator[str]:
-    kinds = {
-        "structure": (dict, _members),
-        "map": (dict, _map),
-        "list": (list, _list),
-        "string": (str, _string),
-        "integer": (int, _number),
-        "long": (int, _number),
-        "float": ((int, float), _number),
-        "double": ((int, float), _number),
-        "boolean": (bool, _nothing),
-    }
-    if shape.type_name not in kinds:
+    if shape.type_name not in _TYPES:
         return
-    expected, rule = kinds[shape.type_name]
-    if not isinstance(value, expected) or (isinstance(value, bool) and shape.type_name != "boolean"):  # type: ignore[arg-type]
+    expected, rule = _TYPES[shape.type_name]
+    if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
         raise SerializationException(f"Value at '{path}' has the wrong type: expected {shape.type_name}")
     yield from rule(shape, value, path)
 
@@ -120,3 +109,16 @@ def _number(shape: Shape, value: float, path: str) -> Iterator[str]:
         yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must have value greater than or equal to {least}"
     if most is not None and value > float(most):
         yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must have value less than or equal to {most}"
+
+
+_TYPES: dict[str, tuple[type | tuple[type, ...], Callable[[Shape, Any, str], Iterator[str]]]] = {
+    "structure": (dict, _members),
+    "map": (dict, _map),
+    "list": (list, _list),
+    "string": (str, _string),
+    "integer": (int, _number),
+    "long": (int, _number),
+    "float": ((int, float), _number),
+    "double": ((int, float), _number),
+    "boolean": (bool, _nothing),
+}

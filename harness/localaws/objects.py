@@ -1,0 +1,131 @@
+"""Bodies of S3 objects, streamed from the socket to disk and back.
+
+moto keeps objects whole in memory while it answers; a training set of hundreds of megabytes is read and written block
+by block here instead, and moto is asked about everything but the body. Small bodies are moto's alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import IO, Any
+
+STREAMED_FROM = 1 << 20
+"""Bytes from which a body is streamed."""
+_BLOCK = 1 << 18
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_CHUNKED = "aws-chunked"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A body that was received: where it is, how large, its MD5, and the trailing headers that came with it."""
+
+    file: IO[bytes]
+    size: int
+    md5: str
+    trailers: dict[str, str]
+
+
+async def receive_body(blocks: AsyncIterator[bytes], headers: Mapping[str, str], target: IO[bytes]) -> Upload:
+    """Write a body to ``target``, taking AWS's own chunks apart where the request has them.
+
+    :raises ValueError: the chunks are not as
+        https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html describes them.
+    """
+    chunked = _CHUNKED in headers.get("content-encoding", "") or "STREAMING" in headers.get("x-amz-content-sha256", "")
+    decoder = ChunkDecoder() if chunked else None
+    digest, size = hashlib.md5(usedforsecurity=False), 0
+    async for block in blocks:
+        for data in decoder.feed(block) if decoder else (block,):
+            target.write(data)
+            digest.update(data)
+            size += len(data)
+    if decoder and not decoder.complete:
+        raise ValueError("the body ended inside a chunk")
+    return Upload(target, size, digest.hexdigest(), decoder.trailers if decoder else {})
+
+
+class ChunkDecoder:
+    """Takes the ``aws-chunked`` coding apart: ``<hex size>[;chunk-signature=…]CRLF data CRLF … 0 CRLF trailers``."""
+
+    def __init__(self) -> None:
+        self._line = bytearray()
+        self._left = 0
+        self._skip = 0
+        self._last = False
+        self.complete = False
+        self.trailers: dict[str, str] = {}
+        """Headers after the last chunk, by lower-case name: the checksum."""
+
+    def feed(self, block: bytes) -> list[memoryview]:
+        """Return the data in ``block``."""
+        found: list[memoryview] = []
+        view, position = memoryview(block), 0
+        while position < len(view):
+            if self._left:
+                data = view[position : position + self._left]
+                found.append(data)
+                position += len(data)
+                self._left -= len(data)
+                self._skip = 0 if self._left else 2
+            elif self._skip:
+                step = min(self._skip, len(view) - position)
+                position += step
+                self._skip -= step
+            else:
+                position = self._read_line(block, position)
+        return found
+
+    def _read_line(self, block: bytes, position: int) -> int:
+        end = block.find(b"\n", position)
+        self._line += block[position : end if end >= 0 else len(block)]
+        if end < 0:
+            return len(block)
+        line, self._line = bytes(self._line).rstrip(b"\r"), bytearray()
+        self._take_line(line)
+        return end + 1
+
+    def _take_line(self, line: bytes) -> None:
+        if self._last:
+            name, _, value = line.decode("latin-1").partition(":")
+            if name:
+                self.trailers[name.strip().lower()] = value.strip()
+            return
+        self._left = int(line.partition(b";")[0], 16)
+        self._last = self.complete = self._left == 0
+
+
+def parse_range(header: str, size: int) -> tuple[int, int] | None:
+    """Return the first and last byte that a Range header asks for of ``size`` bytes, or None where it asks for none.
+
+    :raises IndexError: the range lies outside.
+    """
+    match = _RANGE.fullmatch(header.strip())
+    if not match or match.groups() == ("", ""):
+        return None
+    first, last = match.groups()
+    if not first:
+        start, end = max(0, size - int(last)), size - 1
+    else:
+        start, end = int(first), min(int(last or size - 1), size - 1)
+    if start > end:
+        raise IndexError(f"{header} of {size} bytes")
+    return start, end
+
+
+async def send_body(
+    read_at: Callable[[int, int], bytes],
+    in_thread: Callable[..., Awaitable[Any]],
+    send: Callable[[dict[str, Any]], Awaitable[None]],
+    start: int,
+    length: int,
+) -> None:
+    """Send ``length`` bytes from ``start`` on, block by block."""
+    end = start + length
+    while start < end:
+        block = await in_thread(read_at, start, min(_BLOCK, end - start))
+        start += len(block)
+        await send({"type": "http.response.body", "body": block, "more_body": start < end})
