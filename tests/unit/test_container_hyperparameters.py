@@ -1,0 +1,72 @@
+import pytest
+
+from harness.containers import xgboost_hyperparameters
+from harness.containers.runtime import UserError
+from harness.containers.xgboost_hyperparameters import TABLE
+
+
+def read(**given):
+    return xgboost_hyperparameters.read({"num_round": "10", **given})
+
+
+def test_texts_become_values_of_their_own_types():
+    values = read(eta="0.2", max_depth="5", subsample="1", eval_metric="merror, ndcg@5-", updater="grow_colmaker,prune")
+    assert values["eta"] == 0.2
+    assert values["max_depth"] == 5
+    assert values["eval_metric"] == ["merror", "ndcg@5-"]
+    assert values["updater"] == "grow_colmaker,prune"
+
+
+def test_only_num_round_is_required():
+    assert read() == {"num_round": 10}
+    with pytest.raises(UserError, match="Missing required hyperparameter: num_round"):
+        xgboost_hyperparameters.read({"eta": "0.1"})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("eta", "1.5", r"Hyperparameter eta: 1.5 is not in \[0, 1\]"),
+        ("subsample", "0", r"Hyperparameter subsample: 0.0 is not in \(0, 1\]"),
+        ("gamma", "-1", r"Hyperparameter gamma: -1.0 is not in \[0, inf\)"),
+        ("num_round", "0", r"Hyperparameter num_round: 0 is not in \[1, inf\)"),
+        ("booster", "tree", r"Hyperparameter booster: tree is not in \['gbtree', 'gblinear', 'dart'\]"),
+        ("eval_metric", "merror,foo", "Hyperparameter eval_metric: foo is not in"),
+        ("max_depth", "5.5", "Hyperparameter max_depth: could not parse value"),
+        ("eta", "nan", "Hyperparameter eta: could not parse value"),
+        ("eta", "", "Hyperparameter eta: could not parse value"),
+        ("interaction_constraints", "[[0, 1], [2", "Hyperparameter interaction_constraints: could not parse value"),
+        ("foo", "1", "Extraneous hyperparameter found: foo"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused_in_the_algorithms_words(name, text, message):
+    with pytest.raises(UserError, match=message):
+        read(**{name: text})
+
+
+def test_classes_and_objective_go_together():
+    with pytest.raises(UserError, match="Require input for parameter 'num_class' for multi-classification"):
+        read(objective="multi:softmax")
+    with pytest.raises(UserError, match="Do not need to setup parameter 'num_class'"):
+        read(num_class="3")
+
+
+def test_what_the_first_image_took_is_still_taken():
+    values = read(objective="reg:linear", silent="1", sketch_eps="0.03", dsplit="row")
+    assert values == {"num_round": 10, "objective": "reg:squarederror"}
+
+
+def test_classifiers_report_errors_as_the_first_image_does():
+    assert read(objective="multi:softmax", num_class="3")["eval_metric"] == "merror"
+    assert read(objective="binary:logistic", eval_metric="auc")["eval_metric"] == ["auc"]
+
+
+# The names of com.amazonaws.services.sagemaker.sparksdk.algorithms.XGBoostParams.
+SDK = """alpha base_score booster colsample_bylevel colsample_bytree dsplit eta eval_metric gamma grow_policy lambda
+lambda_bias max_bin max_delta_step max_depth max_leaves min_child_weight normalize_type nthread num_class num_round
+objective one_drop process_type rate_drop refresh_leaf sample_type scale_pos_weight seed silent sketch_eps skip_drop
+subsample tree_method tweedie_variance_power updater"""
+
+
+def test_every_hyperparameter_that_the_sdk_sends_is_known():
+    assert set(SDK.split()) <= set(TABLE)

@@ -1,0 +1,361 @@
+"""The real container, as a process, on tiny data."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import xgboost as xgb
+
+from harness import libsvm
+from harness.waiting import wait_until
+
+PARAMETERS = {"num_round": "3", "objective": "multi:softmax", "num_class": "3", "max_depth": "3", "silent": "1"}
+ONE_HOST = {"hosts": ["algo-1"], "current_host": "algo-1"}
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def digits(rows=120, features=6, seed=1):
+    values = np.random.default_rng(seed).integers(0, 256, (rows, features)).astype(float)
+    return values, (values[:, 0] // 86).clip(0, 2)
+
+
+def save(path, features, labels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as stream:
+        libsvm.write(stream, labels, features)
+
+
+def prepare(base, hyperparameters=PARAMETERS, channels=("train",), resources=ONE_HOST, content_type=None):
+    config = base / "input" / "config"
+    config.mkdir(parents=True, exist_ok=True)
+    settings = {"ContentType": content_type} if content_type else {}
+    (config / "hyperparameters.json").write_text(json.dumps(hyperparameters))
+    (config / "inputdataconfig.json").write_text(json.dumps(dict.fromkeys(channels, settings)))
+    (config / "resourceconfig.json").write_text(json.dumps(resources))
+
+
+def start(command, base, **environment):
+    return subprocess.Popen(
+        [sys.executable, "-m", "harness.containers.xgboost", command],
+        env={**os.environ, "SAGEMAKER_BASE_DIR": str(base), **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def train(base):
+    process = start("train", base)
+    output, _ = process.communicate(timeout=60)
+    return process.returncode, output
+
+
+def failure(base):
+    return (base / "output" / "failure").read_text()
+
+
+def trained(base):
+    booster = xgb.Booster()
+    booster.load_model(bytearray((base / "model" / "xgboost-model").read_bytes()))
+    return booster
+
+
+@pytest.fixture
+def base(tmp_path):
+    prepare(tmp_path)
+    save(tmp_path / "input/data/train/part-0", *digits())
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A trained model's directory and the port where it is served."""
+    base = tmp_path_factory.mktemp("served")
+    features, labels = digits(400)
+    matrix = xgb.DMatrix(features, labels)
+    booster = xgb.train({"objective": "multi:softmax", "num_class": 3, "max_depth": 4}, matrix, 5)
+    (base / "model").mkdir()
+    booster.save_model(base / "model" / "model.ubj")
+    port = free_port()
+    process = start("serve", base, SAGEMAKER_BIND_TO_PORT=str(port))
+    wait_until(lambda: answers_ping(port), "the container to answer", timeout=20)
+    yield booster, port
+    process.terminate()
+    assert process.wait(10) == 0
+
+
+def answers_ping(port):
+    try:
+        return request(port, "GET", "/ping")[0] == 200
+    except OSError:
+        return False
+
+
+def request(port, method, path, body=None, **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(method, path, body, names, encode_chunked="Transfer-Encoding" in names)
+    response = connection.getresponse()
+    return response.status, response.read().decode()
+
+
+def invoke(port, body, content_type="text/x-libsvm", **headers):
+    return request(port, "POST", "/invocations", body, Content_Type=content_type, **headers)
+
+
+def as_libsvm(features):
+    return "".join("0.0" + "".join(f" {j + 1}:{v}" for j, v in enumerate(row)) + "\n" for row in features.tolist())
+
+
+# ---- training
+
+
+def test_training_saves_a_model_that_xgboost_reads(base):
+    code, output = train(base)
+    assert code == 0, output
+    booster = trained(base)
+    assert booster.num_features() == 6
+    assert booster.num_boosted_rounds() == 3
+
+
+def test_training_equals_xgboost_in_process(base):
+    train(base)
+    features, labels = digits()
+    same = xgb.train({"objective": "multi:softmax", "num_class": 3, "max_depth": 3}, xgb.DMatrix(features, labels), 3)
+    booster = trained(base)
+    new = xgb.DMatrix(digits(500, seed=9)[0])
+    assert np.array_equal(booster.predict(new), same.predict(new))
+
+
+def test_each_round_prints_the_metrics_train_first(base):
+    prepare(base, {**PARAMETERS, "eval_metric": "merror,mlogloss"}, ("validation", "train"))
+    save(base / "input/data/validation/part-0", *digits(seed=2))
+    _, output = train(base)
+    lines = [line for line in output.splitlines() if line.startswith("[") and "#011" in line]
+    assert len(lines) == 3
+    names = [field.split(":")[0] for field in lines[0].split("#011")]
+    assert names == ["[0]", "train-merror", "train-mlogloss", "validation-merror", "validation-mlogloss"]
+
+
+def test_early_stopping_keeps_the_best_rounds(base):
+    features, labels = digits(60)
+    save(base / "input/data/validation/part-0", features, labels[::-1])
+    prepare(base, {**PARAMETERS, "num_round": "200", "early_stopping_rounds": "2"}, ("train", "validation"))
+    code, output = train(base)
+    rounds = sum("#011" in line for line in output.splitlines())
+    booster = trained(base)
+    assert code == 0
+    assert booster.num_boosted_rounds() == rounds - 2 < 100
+
+
+def test_csv_has_its_label_first(base):
+    features, labels = digits()
+    np.savetxt(base / "input/data/train/part-0", np.column_stack([labels, features]), delimiter=",", fmt="%g")
+    prepare(base, content_type="text/csv; label_size=1")
+    code, output = train(base)
+    assert code == 0, output
+    assert trained(base).num_features() == 6
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"foo": "1"}, "Extraneous hyperparameter found: foo"),
+        ({"eta": "2.0"}, "Hyperparameter eta: 2.0 is not in [0, 1]"),
+        ({"num_class": "1"}, "Hyperparameter num_class: 1 is not in [2, inf)"),
+    ],
+)
+def test_a_wrong_hyperparameter_is_the_users_error(base, changed, message):
+    prepare(base, {**PARAMETERS, **changed})
+    assert train(base)[0] == 2
+    assert failure(base) == message
+
+
+@pytest.mark.parametrize(
+    ("channels", "message"),
+    [(["validation"], "Missing required channel: train"), (["train", "foo"], "Extraneous channel found: foo")],
+)
+def test_a_wrong_channel_is_the_users_error(base, channels, message):
+    prepare(base, channels=channels)
+    assert train(base)[0] == 2
+    assert failure(base) == message
+
+
+def test_a_bad_line_is_the_users_error_and_is_named(base):
+    (base / "input/data/train/part-1").write_text("1 1:2\n1 0:3\n")
+    assert train(base)[0] == 2
+    assert "part-1, line 2, column 3: '0' breaks the rule that indices count from 1" in failure(base)
+
+
+def test_a_label_beyond_the_classes_is_the_users_error(base):
+    (base / "input/data/train/part-1").write_text("7 1:2\n")
+    assert train(base)[0] == 2
+    assert "label must be discrete values in the range of [0, num_class)" in failure(base)
+
+
+def test_hidden_files_are_refused(base):
+    (base / "input/data/train/.part-0.crc").write_bytes(b"crc")
+    assert train(base)[0] == 2
+    assert failure(base) == "Hidden file found in the data path! Remove that before training."
+
+
+def test_an_empty_channel_is_the_users_error(base):
+    (base / "input/data/train/part-0").write_bytes(b"")
+    assert train(base)[0] == 2
+    assert failure(base) == "Channel train holds no rows."
+
+
+def test_what_the_user_cannot_mend_is_the_algorithms_error(base):
+    (base / "input/config/resourceconfig.json").unlink()
+    assert train(base)[0] == 1
+    assert failure(base).startswith("FileNotFoundError")
+
+
+def test_sigterm_saves_the_model_so_far(base):
+    prepare(base, {**PARAMETERS, "num_round": "1000000"})
+    process = start("train", base)
+    while not process.stdout.readline().startswith("[2]"):
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert 3 <= trained(base).num_boosted_rounds() < 1_000_000
+
+
+@pytest.mark.parametrize("command", ["train", "serve"])
+def test_a_container_ends_with_its_stdin(base, command):
+    prepare(base, {**PARAMETERS, "num_round": "1000000"})
+    xgb.train({}, xgb.DMatrix(*digits()), 1).save_model(base / "xgboost-model.ubj")
+    (base / "model").mkdir()
+    (base / "xgboost-model.ubj").rename(base / "model" / "xgboost-model")
+    process = start(command, base, HARNESS_DIE_WITH_STDIN="1", SAGEMAKER_BIND_TO_PORT=str(free_port()))
+    process.stdout.readline()
+    process.stdin.close()
+    assert process.wait(10) != 0
+
+
+def test_two_hosts_train_one_model_of_all_their_rows(tmp_path):
+    features, labels = digits(200)
+    hosts, port, processes = ["algo-1", "algo-2"], free_port(), []
+    for part, host in enumerate(hosts):
+        prepare(tmp_path / host, resources={"hosts": hosts, "current_host": host})
+        save(tmp_path / host / "input/data/train/part", features[part::2], labels[part::2])
+        processes.append(start("train", tmp_path / host, HARNESS_TRACKER_PORT=str(port)))
+    outputs = [process.communicate(timeout=60)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert not list((tmp_path / "algo-2" / "model").iterdir())
+    booster = trained(tmp_path / "algo-1")
+    assert (booster.predict(xgb.DMatrix(features)) == labels).mean() > 0.95
+
+
+# ---- serving
+
+
+def test_csv_answers_one_float_a_row_with_commas(served):
+    booster, port = served
+    features = digits(50, seed=5)[0]
+    status, text = invoke(port, as_libsvm(features))
+    assert status == 200
+    assert text == ",".join(map(str, booster.predict(xgb.DMatrix(features)).tolist()))
+
+
+@pytest.mark.parametrize("rows", ["0\n0 1:5\n0", "0 1:1 2:2\n0\n\t0 3:4\n", "1\n2\n3\n"])
+def test_every_row_is_answered_also_the_empty_ones(served, rows):
+    assert len(invoke(served[1], rows)[1].split(",")) == 3
+
+
+def test_zeros_that_are_written_are_not_missing(served):
+    booster, port = served
+    features = np.zeros((1, 6))
+    assert invoke(port, as_libsvm(features))[1] == str(booster.predict(xgb.DMatrix(features)).tolist()[0])
+    missing = np.full((1, 6), np.nan)
+    assert invoke(port, "0\n")[1] == str(booster.predict(xgb.DMatrix(missing)).tolist()[0])
+
+
+def test_csv_rows_have_no_label(served):
+    booster, port = served
+    features = digits(5)[0]
+    body = "\n".join(",".join(map(str, row)) for row in features.tolist())
+    expected = booster.predict(xgb.DMatrix(features)).tolist()
+    assert invoke(port, body, "text/csv")[1] == ",".join(map(str, expected))
+
+
+def test_json_answers_a_score_for_each_row(served):
+    _, text = invoke(served[1], "0 1:1\n0 1:250\n", Accept="application/json")
+    predictions = json.loads(text)["predictions"]
+    assert [list(prediction) for prediction in predictions] == [["score"], ["score"]]
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "text"),
+    [
+        ("", {}, 204, ""),
+        ("0 1:1", {"content_type": "image/png"}, 415, "image/png is not an accepted ContentType: text/libsvm"),
+        ("0 1:1\n0 2:x", {}, 415, "ensure data is in libsvm format: line 2, column 5: 'x' breaks"),
+        ("0 1:1\n0 7:1", {}, 415, "line 2, column 3: '7' breaks the rule that no index is above 6"),
+        ("1,2,3", {"content_type": "text/csv"}, 415, "Feature size of csv inference data 3 is not consistent"),
+        ("1,2,3,4,5,6\n1,2,3,4,5,a", {"content_type": "text/csv"}, 415, "line 2"),
+        ("0 1:1", {"Accept": "image/png"}, 406, "Accept type image/png is not supported"),
+        ("0" * 6_291_457, {}, 413, "Payload exceeds the limit of 6291456 bytes."),
+    ],
+    ids=["empty", "type", "unreadable", "wide", "csv-columns", "csv-text", "accept", "large"],
+)
+def test_a_request_that_cannot_be_answered_says_why(served, body, headers, status, text):
+    answered, why = invoke(served[1], body, **headers)
+    assert answered == status
+    assert text in why
+
+
+def test_a_chunked_request_is_read(served):
+    pieces = iter([b"0 1:", b"1\n", b"0 1:250"])
+    status, text = invoke(served[1], pieces, Transfer_Encoding="chunked")
+    assert (status, text.count(",")) == (200, 1)
+
+
+def test_a_connection_serves_many_requests_also_after_a_refusal(served):
+    connection = http.client.HTTPConnection("127.0.0.1", served[1], timeout=20)
+    statuses = []
+    for body in (b"0 1:1", b"0 x", b"0" * 7_000_000, b"0 1:1"):
+        connection.request("POST", "/invocations", body)
+        response = connection.getresponse()
+        response.read()
+        statuses.append(response.status)
+    assert statuses == [200, 415, 413, 200]
+
+
+def test_several_requests_at_once_are_answered_rightly(served):
+    booster, port = served
+    batches = [digits(100 + seed, seed=seed)[0] for seed in range(16)]
+    expected = [",".join(map(str, booster.predict(xgb.DMatrix(batch)).tolist())) for batch in batches]
+    with ThreadPoolExecutor(8) as pool:
+        assert [text for _, text in pool.map(lambda batch: invoke(port, as_libsvm(batch)), batches)] == expected
+
+
+def test_execution_parameters_are_told(served):
+    status, text = request(served[1], "GET", "/execution-parameters")
+    assert status == 200
+    assert json.loads(text)["MaxPayloadInMB"] == 6
+
+
+@pytest.mark.parametrize("content", [None, b"no model"])
+def test_a_model_that_cannot_be_read_ends_the_container(tmp_path, content):
+    (tmp_path / "model").mkdir()
+    if content:
+        (tmp_path / "model" / "xgboost-model").write_bytes(content)
+    process = start("serve", tmp_path, SAGEMAKER_BIND_TO_PORT=str(free_port()))
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert "[ERROR]" in output
