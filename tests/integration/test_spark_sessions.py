@@ -17,10 +17,8 @@ from harness.waiting import wait_until
 
 ROOT = str(Path(harness.__file__).parents[1])
 
-FAKE_AWS = '''
+FAKE_AWS = """
 class FakeAWS:
-    """An AWS that leads nowhere: enough to start Spark."""
-
     mode, region, account, role, poll_interval = "mock", "us-east-1", "1" * 12, "arn:aws:iam::111111111111:role/r", 0.25
 
     def environment(self):
@@ -28,7 +26,7 @@ class FakeAWS:
 
     def jvm_options(self):
         return ["-Dharness.test=a b"]
-'''
+"""
 
 PYTHON_IN_SPARK = """
 from pyspark.sql.functions import udf
@@ -46,7 +44,7 @@ python = {
 }
 """
 
-OURS = f"""
+STARTED = f"""
 import json, os
 from harness.errors import SetupError
 from harness.settings import Settings
@@ -56,10 +54,17 @@ aws = FakeAWS()
 before = dict(os.environ)
 spark = build_session(aws, Settings(spark_master=os.environ.get("MASTER", "local[2]")))
 {PYTHON_IN_SPARK}
+"""
+
+ELSEWHERE = STARTED + 'print(json.dumps({"python": python}))'
+
+OURS = f"""
+{STARTED}
 jvm = spark._jvm
 sdk = jvm.com.amazonaws.services.sagemaker.sparksdk
 built = estimator(aws, Settings(training_instance_count=3))
-built._transfer_params_to_java()
+given = [[param.name, built.getOrDefault(param)] for param in built.params if built.isSet(param)]
+estimated = dict(hyperparameters=dict(given), instances=built.trainingInstanceCount)
 try:
     refusal = build_session(FakeAWS(), Settings()) and None
 except SetupError as error:
@@ -71,8 +76,7 @@ print(json.dumps({{
     "property": jvm.java.lang.System.getProperty("harness.test"),
     "polls": [getattr(sdk, "SageMakerEstimator").TrainingJobPollInterval().toMillis(),
               getattr(sdk, "SageMakerModel").EndpointPollInterval().toMillis()],
-    "hyperparameters": dict(built.hyperParameters),
-    "instances": built.trainingInstanceCount,
+    **estimated,
     "refusal": refusal,
     "same": same,
     "after_stop": build_session(aws, Settings()).range(3).count(),
@@ -89,7 +93,7 @@ from harness.errors import SetupError
 from harness.settings import Settings
 from harness.spark import build_session
 try:
-    refusal = build_session(None, Settings()) and None
+    refusal = build_session(object(), Settings()) and None
 except SetupError as error:
     refusal = str(error)
 print(json.dumps({{"python": python, "refusal": refusal}}))
@@ -124,7 +128,7 @@ def users(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    return run(OURS, tmp_path_factory.mktemp("cluster"), MASTER="local-cluster[1,1,1024]")
+    return run(ELSEWHERE, tmp_path_factory.mktemp("cluster"), MASTER="local-cluster[1,1,1024]")
 
 
 @pytest.fixture(params=["ours", "users", "cluster"])
@@ -162,13 +166,13 @@ def test_the_sdk_polls_as_often_as_aws_says(ours):
 
 def test_the_estimator_trains_as_the_reference_program_does_on_the_settings_instances(ours):
     assert ours["hyperparameters"] == {
-        "eta": "0.2",
-        "gamma": "4.0",
-        "min_child_weight": "6.0",
-        "silent": "0",
+        "eta": 0.2,
+        "gamma": 4.0,
+        "min_child_weight": 6.0,
+        "silent": 0,
         "objective": "multi:softmax",
-        "num_class": "10",
-        "num_round": "10",
+        "num_class": 10,
+        "num_round": 10,
     }
     assert ours["instances"] == 3
 
