@@ -68,14 +68,18 @@ class Gateway:
         transport.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         loop = asyncio.get_running_loop()
         context = await loop.run_in_executor(None, self._authority.context, host)
+        early = _EarlyData()
         try:
-            secure = await loop.start_tls(transport, protocol, context, server_side=True)
+            secure = await loop.start_tls(transport, early, context, server_side=True)
         except (OSError, asyncio.CancelledError) as error:  # ssl.SSLError is an OSError
             log.info("TLS with a client asking for %s failed: %s", host, error)
             transport.close()
             return
-        if secure is not None:
+        if secure is not None and not early.lost:
+            secure.set_protocol(protocol)
             protocol.connection_made(secure)
+            if early.data:
+                protocol.data_received(early.data)
 
     def refuse(self, transport: asyncio.Transport, host: str) -> None:
         """Answer that ``host`` is not to be reached from here."""
@@ -84,6 +88,20 @@ class Gateway:
         head = f"HTTP/1.1 403 Forbidden\r\nContent-Length: {len(reason)}\r\nConnection: close\r\n\r\n"
         transport.write(head.encode() + reason)
         transport.close()
+
+
+class _EarlyData(asyncio.Protocol):
+    """Keeps a request that comes together with the end of the TLS handshake, before its protocol is connected."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.lost = False
+
+    def data_received(self, data: bytes) -> None:
+        self.data += data
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
 
 
 class _Connection(asyncio.Protocol):

@@ -188,6 +188,7 @@ class _Run:
         count = job.request["ResourceConfig"].get("InstanceCount", 1)
         self._hosts = [f"algo-{number}" for number in range(1, count + 1)]
         self._roots = {host: directory / host for host in self._hosts}
+        self._last_lines = {host: "" for host in self._hosts}
 
     def run(self) -> None:
         self._job.started = time.time()
@@ -265,6 +266,7 @@ class _Run:
 
         def on_line(line: str) -> None:
             write(line)
+            self._last_lines[host] = line or self._last_lines[host]
             if first:
                 self._measure(line)
 
@@ -315,7 +317,10 @@ class _Run:
         text = told.read_text(errors="replace").strip() if told.exists() else ""
         shown = 128 - code if code < 0 else code  # as a shell and Docker show a signal
         if not text:
-            text = f"the container on {host} ended without a message; its log is in {LOG_GROUP} under {self._job.name}/{host}"
+            text = (
+                f"the container on {host} ended without a message; its last output was {self._last_lines[host]!r}; "
+                f"its log is in {LOG_GROUP} under {self._job.name}/{host}"
+            )
         return f"{'ClientError' if code == _USER_ERROR else 'AlgorithmError'}: {text}, exit code: {shown}"
 
     def _upload(self) -> None:
