@@ -72,6 +72,8 @@ logger.native.name = org.apache.hadoop.util.NativeCodeLoader
 logger.native.level = error
 logger.metrics.name = org.apache.hadoop.metrics2.impl.MetricsConfig
 logger.metrics.level = error
+logger.committer.name = org.apache.hadoop.fs.s3a.commit.AbstractS3ACommitterFactory
+logger.committer.level = error
 """
 
 _jvm_owner: AWS | None = None
