@@ -249,6 +249,8 @@ class LocalAWSApp:
         bucket, key = request.bucket_and_key()
         answer = _Answer()
         headers = {name: value for name, value in request.headers.items() if name != "range"}
+        for condition in headers.keys() & {"if-match", "if-none-match"}:
+            headers[condition] = '"{}"'.format(headers[condition].strip('"'))  # S3A leaves the quotes out
         await self._ask_moto(request, answer.send, method="HEAD", headers=headers)
         size = self._services.object_size(bucket, key) or 0
         start, length = 0, size if answer.status == 200 else 0
