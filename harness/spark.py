@@ -16,6 +16,7 @@ import psutil
 import pyspark
 import sagemaker_pyspark
 from botocore.exceptions import BotoCoreError, ClientError
+from py4j.protocol import Py4JJavaError
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import DataFrame, SparkSession
 from sagemaker_pyspark.algorithms import XGBoostSageMakerEstimator
@@ -25,7 +26,7 @@ from harness.aws import AWS
 from harness.errors import SetupError
 from harness.java import find_java
 from harness.onpath import harness_cloudpickle, python_environment
-from harness.settings import Settings
+from harness.settings import Settings, option_name
 from harness.waiting import WaitTimeout, wait_until
 
 __all__ = [
@@ -56,7 +57,6 @@ HYPERPARAMETERS = {
 _JARS = ("aws-java-sdk-bundle-*.jar", "hadoop-aws-*.jar", "sagemaker-spark_*.jar")
 """The jars of the SDK's nine that are needed: they share no class; the other six are the bundle in another version."""
 
-_SDK = "com.amazonaws.services.sagemaker.sparksdk"
 _GIB = 2**30
 
 # Warnings that every healthy run on one machine would print, and that nobody can act on, are left out by name.
@@ -86,7 +86,8 @@ def build_session(aws: AWS, settings: Settings, *, app_name: str = "sagemaker-sp
     Its JVM ends with this process, however this process ends. Variables that the JVM and Python workers need are
     given to them alone: this process's environment stays as it is.
 
-    :raises SetupError: Java or the right pyspark is missing, or this process has a JVM that leads elsewhere.
+    :raises SetupError: Java or the right pyspark is missing, Spark's master does not answer, or this process has a JVM
+        that leads elsewhere.
     """
     global _jvm_owner  # noqa: PLW0603 - as global as the JVM that it tells of
     _refuse_foreign_jvm(aws)
@@ -98,10 +99,10 @@ def build_session(aws: AWS, settings: Settings, *, app_name: str = "sagemaker-sp
     scratch = Path(tempfile.mkdtemp(prefix="harness-spark-"))
     options = _options(aws, settings.spark_master, jars, scratch)
     conf = SparkConf(loadDefaults=False).setMaster(settings.spark_master).setAppName(app_name).setAll(options.items())
-    context = _start(conf, _launch_environment(aws, settings.spark_master))
+    environment = _launch_environment(aws, settings.spark_master)
     _jvm_owner = aws
+    context = _start(conf, environment)
     _delete_with_jvm(context, scratch)
-    _set_poll_interval(context, aws.poll_interval)
     return SparkSession(context)
 
 
@@ -218,8 +219,14 @@ def _start(conf: SparkConf, environment: dict[str, str]) -> SparkContext:
         except RuntimeError as error:
             raise SetupError(
                 f"Spark's JVM did not start: {error}.",
-                checked=f"the Java at {environment['JAVA_HOME']}; the JVM's own words are on stderr",
-                fix="run 'harness doctor', and see that 4 GiB of memory and some disk are free",
+                checked=f"{environment['JAVA_HOME']}, master {conf.get('spark.master')!r}; stderr has its own words",
+                fix=f"see that {option_name('spark_master')} is a master, and that memory and disk are free",
+            ) from error
+        except Py4JJavaError as error:
+            raise SetupError(
+                f"Spark did not start: {error.java_exception.getMessage()}",
+                checked=f"Spark's master {conf.get('spark.master')!r}",
+                fix=f"see that {option_name('spark_master')} is a master that Spark knows and that answers",
             ) from error
 
 
@@ -227,17 +234,6 @@ def _delete_with_jvm(context: SparkContext, directory: Path) -> None:
     """Have the JVM delete a directory when it ends: it ends in order even when this process is killed."""
     jvm: Any = context._jvm
     jvm.org.apache.spark.util.ShutdownHookManager.registerShutdownDeleteDir(jvm.java.io.File(str(directory)))
-
-
-def _set_poll_interval(context: SparkContext, seconds: float | None) -> None:
-    """Set how long the SDK sleeps between two looks at a training job or an endpoint; None leaves its own."""
-    if seconds is None:
-        return
-    jvm: Any = context._jvm
-    interval = jvm.java.time.Duration.ofMillis(int(seconds * 1000))
-    # Scala's names of the two setters; '$eq' cannot be written as a Python attribute
-    getattr(getattr(jvm, f"{_SDK}.SageMakerEstimator"), "TrainingJobPollInterval_$eq")(interval)
-    getattr(getattr(jvm, f"{_SDK}.SageMakerModel"), "EndpointPollInterval_$eq")(interval)
 
 
 def read_mnist(spark: SparkSession, aws: AWS, split: str, rows: int) -> DataFrame:
@@ -255,14 +251,18 @@ def read_mnist(spark: SparkSession, aws: AWS, split: str, rows: int) -> DataFram
 _MNIST_ROWS = {"train": 60_000, "test": 10_000}
 
 
-def estimator(aws: AWS, settings: Settings) -> XGBoostSageMakerEstimator:
-    """Return the reference program's estimator, on the settings' instances. A Spark session must be running."""
+def estimator(aws: AWS, settings: Settings, name_prefix: str = "") -> XGBoostSageMakerEstimator:
+    """Return the reference program's estimator, on the settings' instances. A Spark session must be running.
+
+    :param name_prefix: what the names of all that it creates begin with; the SDK leaves room for six characters.
+    """
     built = XGBoostSageMakerEstimator(
         trainingInstanceType=settings.training_instance_type,
         trainingInstanceCount=settings.training_instance_count,
         endpointInstanceType=settings.endpoint_instance_type,
         endpointInitialInstanceCount=settings.endpoint_instance_count,
         sagemakerRole=sagemaker_pyspark.IAMRole(aws.role),
+        namePolicyFactory=sagemaker_pyspark.RandomNamePolicyFactory(name_prefix),
     )
     for name, value in HYPERPARAMETERS.items():
         built.set(built.getParam(name), value)

@@ -19,7 +19,7 @@ ROOT = str(Path(harness.__file__).parents[1])
 
 FAKE_AWS = """
 class FakeAWS:
-    mode, region, account, role, poll_interval = "mock", "us-east-1", "1" * 12, "arn:aws:iam::111111111111:role/r", 0.25
+    mode, region, account, role = "mock", "us-east-1", "1" * 12, "arn:aws:iam::111111111111:role/r"
 
     def environment(self):
         return {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s"}
@@ -61,7 +61,6 @@ ELSEWHERE = STARTED + 'print(json.dumps({"python": python}))'
 OURS = f"""
 {STARTED}
 jvm = spark._jvm
-sdk = jvm.com.amazonaws.services.sagemaker.sparksdk
 built = estimator(aws, Settings(training_instance_count=3))
 given = [[param.name, built.getOrDefault(param)] for param in built.params if built.isSet(param)]
 estimated = dict(hyperparameters=dict(given), instances=built.trainingInstanceCount)
@@ -74,8 +73,6 @@ spark.stop()
 print(json.dumps({{
     "python": python,
     "property": jvm.java.lang.System.getProperty("harness.test"),
-    "polls": [getattr(sdk, "SageMakerEstimator").TrainingJobPollInterval().toMillis(),
-              getattr(sdk, "SageMakerModel").EndpointPollInterval().toMillis()],
     **estimated,
     "refusal": refusal,
     "same": same,
@@ -160,10 +157,6 @@ def test_the_jvm_gets_the_options_that_lead_to_aws(ours):
     assert ours["property"] == "a b"
 
 
-def test_the_sdk_polls_as_often_as_aws_says(ours):
-    assert ours["polls"] == [250, 250]
-
-
 def test_the_estimator_trains_as_the_reference_program_does_on_the_settings_instances(ours):
     assert ours["hyperparameters"] == {
         "eta": 0.2,
@@ -195,6 +188,27 @@ def test_a_normal_run_says_nothing_on_stderr_and_leaves_nothing_where_it_ran(our
 
 def test_this_processs_environment_stays_as_it_was(ours):
     assert ours["environment_kept"]
+
+
+MISTAKEN = f"""
+import json
+from harness.errors import SetupError
+from harness.settings import Settings
+from harness.spark import build_session
+{FAKE_AWS}
+aws = FakeAWS()
+try:
+    build_session(aws, Settings(spark_master="local[many]"))
+except SetupError as error:
+    print(json.dumps({{"error": str(error), "corrected": build_session(aws, Settings()).range(3).count()}}))
+"""
+
+
+def test_a_master_that_spark_does_not_know_is_told_and_can_be_corrected(tmp_path):
+    told = run(MISTAKEN, tmp_path)
+    assert told["error"].startswith("Spark did not start: Could not parse Master URL: 'local[many]'")
+    assert "--harness-spark-master" in told["error"]
+    assert told["corrected"] == 3
 
 
 KILLED = f"""

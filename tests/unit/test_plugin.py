@@ -120,7 +120,7 @@ FAKE_AWS = """
     import pytest
 
     class Fake:
-        mode, region, account, role, poll_interval = "mock", "us-east-1", "1", "arn:aws:iam::1:role/r", None
+        mode, region, account, role = "mock", "us-east-1", "1", "arn:aws:iam::1:role/r"
         def environment(self): return {"AWS_ACCESS_KEY_ID": "local"}
         def client(self, service): return service
         def close(self): print("\\nclosed with", os.environ.get("AWS_ACCESS_KEY_ID"))

@@ -59,7 +59,7 @@ def test_a_role_that_does_not_exist_is_named(keys):
 def test_region_and_account_are_told_and_nothing_else_is_led_anywhere(keys):
     with mock_aws():
         aws = real(role=ARN, region="eu-west-1")
-    assert (aws.mode, aws.region, aws.account, aws.poll_interval) == ("real", "eu-west-1", "123456789012", None)
+    assert (aws.mode, aws.region, aws.account) == ("real", "eu-west-1", "123456789012")
     assert aws.environment() == {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1"}
     assert aws.jvm_options() == ["-Daws.region=eu-west-1"]
     assert aws.client("s3").meta.endpoint_url == "https://s3.eu-west-1.amazonaws.com"

@@ -25,7 +25,7 @@ CREATED = [Resource("model", "m"), Resource("endpoint config", "c"), Resource("e
 class FakeAWS:
     """An AWS that leads nowhere."""
 
-    mode, region, account, role, poll_interval = "mock", "us-east-1", "123456789012", ROLE, 0.1
+    mode, region, account, role = "mock", "us-east-1", "123456789012", ROLE
 
     def __init__(self, client=None, region="us-east-1"):
         self.region = region
