@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterable
@@ -96,12 +97,16 @@ def build_session(aws: AWS, settings: Settings, *, app_name: str = "sagemaker-sp
         return running
     jars = sdk_jars()
     harness_cloudpickle.install()
+    environment = _launch_environment(aws, settings.spark_master)
     scratch = Path(tempfile.mkdtemp(prefix="harness-spark-"))
     options = _options(aws, settings.spark_master, jars, scratch)
     conf = SparkConf(loadDefaults=False).setMaster(settings.spark_master).setAppName(app_name).setAll(options.items())
-    environment = _launch_environment(aws, settings.spark_master)
     _jvm_owner = aws
-    context = _start(conf, environment)
+    try:
+        context = _start(conf, environment)
+    except SetupError:
+        shutil.rmtree(scratch)
+        raise
     _delete_with_jvm(context, scratch)
     return SparkSession(context)
 

@@ -205,10 +205,11 @@ except SetupError as error:
 
 
 def test_a_master_that_spark_does_not_know_is_told_and_can_be_corrected(tmp_path):
-    told = run(MISTAKEN, tmp_path)
+    told = run(MISTAKEN, tmp_path, TMPDIR=str(tmp_path))
     assert told["error"].startswith("Spark did not start: Could not parse Master URL: 'local[many]'")
     assert "--harness-spark-master" in told["error"]
     assert told["corrected"] == 3
+    wait_until(lambda: not list(tmp_path.glob("harness-spark-*")), "scratch files to go with the JVM", timeout=10)
 
 
 KILLED = f"""
