@@ -29,10 +29,6 @@ class AWS(Protocol):
     def role(self) -> str:
         """ARN of the role that SageMaker assumes."""
 
-    @property
-    def poll_interval(self) -> float | None:
-        """Seconds the Spark SDK sleeps between two looks at a job or endpoint; None leaves the SDK's own 5 s."""
-
     def environment(self) -> dict[str, str]:
         """Return the environment variables by which AWS clients in Python and in child processes find their way."""
 

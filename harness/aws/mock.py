@@ -41,7 +41,6 @@ class MockAWS:
     """A local AWS of this process's own."""
 
     mode = "mock"
-    poll_interval: float | None = 0.05
 
     def __init__(self, process: subprocess.Popen[bytes], connection: Connection) -> None:
         self._process = process
@@ -101,7 +100,7 @@ class MockAWS:
         return cast(dict[str, Any], self.connection.control("GET", "/calls"))
 
     def status(self) -> dict[str, Any]:
-        """Return the process's memory in bytes and the endpoints with their processes."""
+        """Return the process's ``memory`` and ``peak_memory`` in bytes, and the ``endpoints`` with their processes."""
         return cast(dict[str, Any], self.connection.control("GET", "/status"))
 
     def reset(self) -> None:

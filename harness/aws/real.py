@@ -23,7 +23,6 @@ class RealAWS:
     role: str
     session: boto3.Session
     mode: str = "real"
-    poll_interval: float | None = None
 
     @classmethod
     def start(cls, settings: Settings) -> RealAWS:

@@ -21,10 +21,10 @@ from harness.localaws.training import Trainer, TrainingJob, split_uri
 Request = dict[str, Any]
 Thing = TypeVar("Thing")
 
-HOLD_SECONDS = 20.0
+HOLD_SECONDS = 40.0
 """How long a Describe call of the Spark SDK may wait for the end of what it describes. The SDK sleeps five seconds
 between two calls and gives a call up after fifty; held calls spare it the sleep."""
-_SPARK_SDK = "sagemaker-spark"
+_SPARK_SDK = "SageMaker-Spark-SDK"
 
 
 class ControlPlane:

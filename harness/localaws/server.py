@@ -11,6 +11,7 @@ import asyncio
 import json
 import logging
 import os
+import resource
 import secrets
 import shutil
 import sys
@@ -38,6 +39,7 @@ from harness.localaws.training import Trainer
 _PREFIX = "harness-localaws-"
 _PID_FILE = "pid"
 _SPOOL_BYTES = 1 << 20
+_MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024  # getrusage(2) of either system
 PORT_TAKEN = 98
 """Exit code when the port asked for is taken (EADDRINUSE on Linux)."""
 
@@ -110,6 +112,7 @@ class LocalAWS:
     def _status(self) -> dict[str, Any]:
         return {
             "memory": psutil.Process().memory_info().rss,
+            "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT,
             "endpoints": {
                 endpoint.name: {
                     "status": endpoint.status,

@@ -24,7 +24,7 @@ from moto.iam.models import get_account_id_from, iam_backends
 from moto.logs.models import logs_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.s3.exceptions import EntityTooSmall, InvalidPart, MalformedXML, MissingBucket
-from moto.s3.models import FakeKey, FakeMultipart, s3_backends
+from moto.s3.models import FakeKey, FakeMultipart, S3Backend, s3_backends
 from moto.settings import S3_UPLOAD_PART_MIN_SIZE
 from moto.sts.models import sts_backends
 
@@ -137,9 +137,7 @@ class Services:
         key = self._bucket(bucket).keys.get(name)
         if key is None:
             raise KeyError(f"s3://{bucket}/{name}")
-        with key.lock:
-            key._value_buffer.seek(0)
-            shutil.copyfileobj(key._value_buffer, target, 1 << 20)
+        _copy_range(key, target, 0, key.contentsize)
 
     def write_object(self, bucket: str, name: str, source: Path) -> None:
         """Store a file as an object."""
@@ -253,12 +251,28 @@ def _complete_on_disk(multipart: FakeMultipart, wanted: Iterable[tuple[int, str]
 class _Joined:
     """The parts of an upload, one after the other on disk: moto closes theirs before it stores the object."""
 
-    def __init__(self, parts: list[FakeKey]) -> None:
+    def __init__(self, parts: Iterable[FakeKey]) -> None:
         self.file = tempfile.TemporaryFile()  # noqa: SIM115 - the object closes it
         for part in parts:
-            part._value_buffer.seek(0)
-            shutil.copyfileobj(part._value_buffer, self.file, 1 << 20)
+            _copy_range(part, self.file, 0, part.contentsize)
         self.size = self.file.tell()
+
+
+class _Range(_Joined):
+    """A range of an object, on disk."""
+
+    def __init__(self, key: FakeKey, start: int, length: int) -> None:
+        super().__init__([])
+        _copy_range(key, self.file, start, length)
+        self.size = self.file.tell()
+
+
+def _copy_range(key: FakeKey, target: IO[bytes], start: int, length: int) -> None:
+    with key.lock:
+        key._value_buffer.seek(start)
+        while length > 0 and (block := key._value_buffer.read(min(length, 1 << 20))):
+            target.write(block)
+            length -= len(block)
 
 
 class _DiskKey(FakeKey):  # type: ignore[misc]  # moto carries no types
@@ -277,8 +291,49 @@ class _DiskKey(FakeKey):  # type: ignore[misc]  # moto carries no types
             FakeKey.value.fset(self, new)
 
 
+class _OnDisk:
+    """An object whose body is copied from disk to disk."""
+
+    def __init__(self, key: FakeKey) -> None:
+        self._key = key
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._key, name)
+
+    @property
+    def value(self) -> _Joined:
+        return _Joined([self._key])
+
+
+_copy_object = S3Backend.copy_object
+
+
+def _copy_on_disk(backend: S3Backend, src_key: FakeKey, *arguments: Any, **named: Any) -> None:
+    _copy_object(backend, _OnDisk(src_key), *arguments, **named)
+
+
+def _copy_part_on_disk(
+    backend: S3Backend,
+    dest_bucket_name: str,
+    multipart_id: str,
+    part_id: int,
+    src_bucket_name: str,
+    src_key_name: str,
+    src_version_id: str | None,
+    start_byte: int | None,
+    end_byte: int | None,
+) -> FakeKey:
+    """Do what ``S3Backend.upload_part_copy`` does, without the whole source in memory."""
+    source = backend.get_object(src_bucket_name, src_key_name, version_id=src_version_id)
+    start, end = (0, source.contentsize - 1) if start_byte is None or end_byte is None else (start_byte, end_byte)
+    multipart = backend.get_bucket(dest_bucket_name).multiparts[multipart_id]
+    return multipart.set_part(part_id, _Range(source, start, end - start + 1))
+
+
 moto.s3.models.FakeKey = _DiskKey
 FakeMultipart.complete = _complete_on_disk
+S3Backend.copy_object = _copy_on_disk
+S3Backend.upload_part_copy = _copy_part_on_disk
 
 
 def role_arn(region: str) -> str:
