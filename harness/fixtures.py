@@ -105,8 +105,10 @@ def trained_model(
     aws: AWS, harness_settings: Settings, mnist_train: DataFrame, pytestconfig: pytest.Config
 ) -> Iterator[SageMakerModel]:
     """The model that the reference program trains, behind its endpoint; deleted, provably, when the session ends."""
-    from harness.spark import clean_up, created_resources, estimator, leftovers  # noqa: PLC0415
+    from harness.aws.resources import leftovers  # noqa: PLC0415
+    from harness.spark import check_frame, clean_up, created_resources, estimator  # noqa: PLC0415
 
+    check_frame(mnist_train)
     model = estimator(aws, harness_settings).fit(mnist_train)
     yield model
     created = created_resources(model)

@@ -10,13 +10,12 @@ import tempfile
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from unittest.mock import patch
 
 import psutil
 import pyspark
 import sagemaker_pyspark
-from botocore.exceptions import BotoCoreError, ClientError
 from py4j.protocol import Py4JJavaError
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import DataFrame, SparkSession
@@ -24,25 +23,12 @@ from sagemaker_pyspark.algorithms import XGBoostSageMakerEstimator
 
 from harness import onpath
 from harness.aws import AWS
-from harness.errors import SetupError
+from harness.aws.resources import Resource
+from harness.errors import DataError, SetupError
 from harness.java import find_java
+from harness.mnist import FEATURES, ROWS, Split
 from harness.onpath import harness_cloudpickle, python_environment
 from harness.settings import Settings, option_name
-from harness.waiting import WaitTimeout, wait_until
-
-__all__ = [
-    "HYPERPARAMETERS",
-    "Resource",
-    "build_session",
-    "clean_up",
-    "created_resources",
-    "estimator",
-    "find_java",
-    "leftovers",
-    "python_environment",
-    "read_mnist",
-    "sdk_jars",
-]
 
 HYPERPARAMETERS = {
     "eta": 0.2,
@@ -241,19 +227,50 @@ def _delete_with_jvm(context: SparkContext, directory: Path) -> None:
     jvm.org.apache.spark.util.ShutdownHookManager.registerShutdownDeleteDir(jvm.java.io.File(str(directory)))
 
 
-def read_mnist(spark: SparkSession, aws: AWS, split: str, rows: int) -> DataFrame:
+def read_libsvm(spark: SparkSession, path: str) -> DataFrame:
+    """Return LibSVM rows as the reference program reads them: ``label`` (double) and ``features`` (dense, 784)."""
+    return spark.read.format("libsvm").option("numFeatures", str(FEATURES)).option("vectorType", "dense").load(path)
+
+
+def read_mnist(spark: SparkSession, aws: AWS, split: Split, rows: int) -> DataFrame:
     """Return MNIST as the reference program reads it: columns ``label`` (double) and ``features`` (dense, 784).
 
     :param split: ``train`` (60,000 rows) or ``test`` (10,000 rows).
     :param rows: how many rows, from the first on.
     """
-    path = f"s3a://sagemaker-sample-data-{aws.region}/spark/mnist/{split}/"
-    reader = spark.read.format("libsvm").option("numFeatures", "784").option("vectorType", "dense")
-    frame = reader.load(path)
-    return frame if rows >= _MNIST_ROWS[split] else frame.limit(rows)
+    frame = read_libsvm(spark, f"s3a://sagemaker-sample-data-{aws.region}/spark/mnist/{split}/")
+    return frame if rows >= ROWS[split] else frame.limit(rows)
 
 
-_MNIST_ROWS = {"train": 60_000, "test": 10_000}
+def check_frame(frame: DataFrame) -> None:
+    """Refuse a frame that the SDK cannot send, before anything is uploaded.
+
+    :raises DataError: it has no column ``label`` of numbers or no column ``features`` of vectors.
+    """
+    types = {column.name: column.dataType.simpleString() for column in frame.schema.fields}
+    for name, accepted in (("label", _NUMBERS), ("features", ("vector",))):
+        if types.get(name) not in accepted:
+            shown = ", ".join(f"{column} ({kind})" for column, kind in types.items())
+            raise DataError(
+                f"The frame has no column '{name}' of type {' or '.join(accepted)}.",
+                checked=f"its columns: {shown}",
+                fix="rename the column, or build it with pyspark.ml.feature.VectorAssembler",
+            )
+
+
+_NUMBERS = ("double",)
+
+
+def root_cause(error: BaseException) -> str:
+    """Return the message at the bottom of an error's causes, in Java where there are any, without stack traces."""
+    java = getattr(error, "java_exception", None)
+    if java is None:
+        text = getattr(error, "desc", None) or str(error) or repr(error)
+        return str(text).strip().splitlines()[0]
+    while java.getCause() is not None:
+        java = java.getCause()
+    message = java.getMessage() or java.toString()
+    return str(message).strip().splitlines()[0]
 
 
 def estimator(aws: AWS, settings: Settings, name_prefix: str = "") -> XGBoostSageMakerEstimator:
@@ -274,64 +291,14 @@ def estimator(aws: AWS, settings: Settings, name_prefix: str = "") -> XGBoostSag
     return built
 
 
-class Resource(NamedTuple):
-    """Something in SageMaker that has a name and has to be deleted."""
-
-    kind: str
-    """``model``, ``endpoint config`` or ``endpoint``."""
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.name}"
-
-
 def created_resources(model: sagemaker_pyspark.SageMakerModel) -> list[Resource]:
     """Return what the SDK created to make this model answer."""
     created = model.getCreatedResources()
     names = [created.model_name, created.endpoint_config_name, created.endpoint_name]
-    return [Resource(kind, name) for kind, name in zip(_DESCRIBE, names, strict=True) if name]
+    kinds = ("model", "endpoint config", "endpoint")
+    return [Resource(kind, name) for kind, name in zip(kinds, names, strict=True) if name]
 
 
 def clean_up(model: sagemaker_pyspark.SageMakerModel) -> None:
     """Delete what the SDK created for this model, with the SDK's own clean-up."""
     sagemaker_pyspark.SageMakerResourceCleanup(model.sagemakerClient).deleteResources(model.getCreatedResources())
-
-
-_DESCRIBE = {
-    "model": ("describe_model", "ModelName"),
-    "endpoint config": ("describe_endpoint_config", "EndpointConfigName"),
-    "endpoint": ("describe_endpoint", "EndpointName"),
-}
-
-
-def leftovers(aws: AWS, created: Iterable[Resource], *, timeout: float = 120.0) -> list[str]:
-    """Return those of the resources that still exist, asking AWS for each, and those it gives no clear answer for.
-
-    :param timeout: seconds to wait for endpoints that are being deleted, as AWS takes a while over that.
-    """
-    client = aws.client("sagemaker")
-    found = {resource: _when_settled(client, resource, timeout) for resource in created}
-    return [f"{resource} ({state})" for resource, state in found.items() if state is not None]
-
-
-def _when_settled(client: Any, resource: Resource, timeout: float) -> str | None:
-    what = f"{resource} to be deleted"
-    try:
-        return wait_until(
-            lambda: _state(client, resource), what, done=lambda state: state != "Deleting", timeout=timeout
-        )
-    except WaitTimeout:
-        return f"still Deleting after {timeout:g} s"
-
-
-def _state(client: Any, resource: Resource) -> str | None:
-    """Return a resource's status, or None when AWS says that it does not exist."""
-    operation, parameter = _DESCRIBE[resource.kind]
-    try:
-        answer = getattr(client, operation)(**{parameter: resource.name})
-    except ClientError as error:
-        gone = error.response["Error"]["Message"].startswith("Could not find")
-        return None if gone else f"unknown: {error}"
-    except BotoCoreError as error:
-        return f"unknown: {error}"
-    return str(answer.get("EndpointStatus", "exists"))

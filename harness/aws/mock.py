@@ -65,7 +65,7 @@ class MockAWS:
             stderr=errors,
             start_new_session=True,  # a Ctrl-C in the terminal is its owner's to handle
         )
-        line = _first_line(cast(IO[bytes], process.stdout))
+        line = _first_line(cast("IO[bytes]", process.stdout))
         if not line.startswith(b'{"port"'):
             raise _start_failure(process, line, errors, port)
         return cls(process, Connection.from_json(line.decode()))
@@ -97,11 +97,11 @@ class MockAWS:
 
     def calls(self) -> dict[str, Any]:
         """Return what was called: ``calls``, ``counts`` by operation, and the hosts ``refused``."""
-        return cast(dict[str, Any], self.connection.control("GET", "/calls"))
+        return cast("dict[str, Any]", self.connection.control("GET", "/calls"))
 
     def status(self) -> dict[str, Any]:
         """Return the process's ``memory`` and ``peak_memory`` in bytes, and the ``endpoints`` with their processes."""
-        return cast(dict[str, Any], self.connection.control("GET", "/status"))
+        return cast("dict[str, Any]", self.connection.control("GET", "/status"))
 
     def reset(self) -> None:
         """Forget all resources, objects, logs, faults and calls; the role and the credentials stay."""
@@ -144,7 +144,9 @@ def _start_failure(process: subprocess.Popen[bytes], line: bytes, errors: IO[byt
     process.wait()
     if b'"errno": 98' in line or b'"errno": 48' in line:
         return SetupError(
-            f"Port {port} is taken.", checked="listening on 127.0.0.1", fix="give another --port, or 0 for any that is free"
+            f"Port {port} is taken.",
+            checked="listening on 127.0.0.1",
+            fix="give another --port, or 0 for any that is free",
         )
     errors.seek(0)
     last = errors.read().decode(errors="replace").strip().splitlines()[-1:]

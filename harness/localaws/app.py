@@ -58,7 +58,9 @@ class Request:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
         self._receive = receive
-        self.headers: dict[str, str] = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        self.headers: dict[str, str] = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
         name = self.headers.get("host", "").partition(":")[0]
         self.host = hosts.parse(name) or hosts.Host("", None)
         self.host_name = name
@@ -127,7 +129,9 @@ class Request:
 def s3_operation(method: str, key: str, query: Mapping[str, Any]) -> str:
     """Return the name of an S3 operation from how it is asked for over HTTP."""
     if "uploadId" in query:
-        return {"PUT": "UploadPart", "POST": "CompleteMultipartUpload", "DELETE": "AbortMultipartUpload"}.get(method, "ListParts")
+        return {"PUT": "UploadPart", "POST": "CompleteMultipartUpload", "DELETE": "AbortMultipartUpload"}.get(
+            method, "ListParts"
+        )
     if "uploads" in query:
         return "CreateMultipartUpload" if method == "POST" else "ListMultipartUploads"
     if "delete" in query:
@@ -140,7 +144,9 @@ def s3_operation(method: str, key: str, query: Mapping[str, Any]) -> str:
 class LocalAWSApp:
     """Answers for every emulated host."""
 
-    def __init__(self, services: Services, plane: ControlPlane, hosting: Hosting, faults: Faults, calls: CallLog) -> None:
+    def __init__(
+        self, services: Services, plane: ControlPlane, hosting: Hosting, faults: Faults, calls: CallLog
+    ) -> None:
         self._services = services
         self._plane = plane
         self._hosting = hosting
@@ -197,14 +203,22 @@ class LocalAWSApp:
                 await self._ask_moto(request, send, body=body)
 
     async def _ask_moto(
-        self, request: Request, send: Send, *, body: bytes = b"", method: str = "", headers: Mapping[str, str] | None = None
+        self,
+        request: Request,
+        send: Send,
+        *,
+        body: bytes = b"",
+        method: str = "",
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Let moto answer the request, or the same with another method, headers or body (of known length: it is WSGI)."""
+        """Let moto answer the request, or the same with another method, headers or body."""
         fields = dict(request.headers if headers is None else headers)
         fields.pop("transfer-encoding", None)
         fields["content-length"] = str(len(body))
         encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()]
-        await self._moto({**request.scope, "method": method or request.scope["method"], "headers": encoded}, _replay(body), send)
+        await self._moto(
+            {**request.scope, "method": method or request.scope["method"], "headers": encoded}, _replay(body), send
+        )
 
     # --- S3 bodies ------------------------------------------------------------------------------------------------
 
@@ -298,7 +312,10 @@ class LocalAWSApp:
             directory = self._services.directory
             free = shutil.disk_usage(directory).free
             # 507 is not retried by the SDKs: waiting does not help.
-            full = AWSError(f"The local AWS has no disk left in {directory} ({free:,} bytes free). Free some, or point TMPDIR elsewhere.")
+            full = AWSError(
+                f"The local AWS has no disk left in {directory} ({free:,} bytes free). "
+                "Free some, or point TMPDIR elsewhere."
+            )
             full.status, full.code = 507, "InsufficientStorage"
             return full
         log.exception("unexpected error", exc_info=error)

@@ -52,9 +52,9 @@ class Connection:
 
     def environment(self) -> dict[str, str]:
         """Return the variables that lead every AWS client here, and no client to a user's own account."""
-        proxies = {name: self.proxy for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")}
-        direct = {name: "localhost,127.0.0.1,::1" for name in ("NO_PROXY", "no_proxy")}
-        trust = {name: self.pem for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")}
+        proxies = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), self.proxy)
+        direct = dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,::1")
+        trust = dict.fromkeys(("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"), self.pem)
         return {
             **proxies,
             **direct,

@@ -1,6 +1,7 @@
 """The errors the local AWS answers with, in the codes and words of AWS.
 
-Codes are those of https://docs.aws.amazon.com/sagemaker/latest/APIReference/CommonErrors.html and of each operation's page.
+Codes are those of https://docs.aws.amazon.com/sagemaker/latest/APIReference/CommonErrors.html and of each
+operation's page.
 """
 
 from __future__ import annotations

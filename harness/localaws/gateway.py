@@ -48,7 +48,7 @@ class Gateway:
         """
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", port)
-        return cast(int, self._server.sockets[0].getsockname()[1])
+        return cast("int", self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
         """Stop listening and close what is open."""
@@ -100,7 +100,7 @@ class _EarlyData(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.data += data
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's name
         self.lost = True
 
 
@@ -114,7 +114,7 @@ class _Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         self._head += data

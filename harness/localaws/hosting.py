@@ -1,7 +1,7 @@
 """Endpoints: one process for each instance, health checks, restarts, and invocations.
 
-States and messages follow https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html, and what a
-container must answer https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+States and messages follow https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html, and
+what a container must answer https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ class Answer:
 class Instance:
     """One instance of a variant: a serving process, restarted when it dies."""
 
-    def __init__(self, image: Image, root: Path, environment: Mapping[str, str], on_line: Callable[[str], None]) -> None:
+    def __init__(
+        self, image: Image, root: Path, environment: Mapping[str, str], on_line: Callable[[str], None]
+    ) -> None:
         self._command = [*image.command, "serve"]
         self._root = root
         self._environment = dict(environment)
@@ -144,7 +146,9 @@ class Instance:
         try:
             connection.request("POST", "/invocations", body, dict(headers))
             response = connection.getresponse()
-            answer = Answer(response.status, response.getheader("Content-Type", ""), response.read(), dict(response.headers))
+            answer = Answer(
+                response.status, response.getheader("Content-Type", ""), response.read(), dict(response.headers)
+            )
         except http.client.HTTPException as error:
             connection.close()
             raise ConnectionError(f"no HTTP answer: {error!r}") from None
@@ -352,8 +356,8 @@ class Host:
         except KeyError:
             raise HostingFailure(
                 f'Failed to download model data for container "{container.get("ContainerHostname", "container_1")}" '
-                f'from URL: "{url}". Please ensure that there is an object located at the URL and that the role passed to '
-                f'CreateModel has permissions to download the model. Model: "{model["ModelName"]}".'
+                f'from URL: "{url}". Please ensure that there is an object located at the URL and that the role passed '
+                f'to CreateModel has permissions to download the model. Model: "{model["ModelName"]}".'
             ) from None
         try:
             with tarfile.open(archive) as tar:
@@ -401,7 +405,8 @@ class Host:
         instance = variant.next_instance()
         if instance is None:
             raise ServiceUnavailable(
-                f"No instance of endpoint {endpoint.name} can take the request: its container ended and is being started again."
+                f"No instance of endpoint {endpoint.name} can take the request: "
+                "its container ended and is being started again."
             )
         try:
             answer = instance.invoke(body, headers, INVOCATION_SECONDS)
@@ -409,8 +414,8 @@ class Host:
             raise model_error(
                 endpoint,
                 0,
-                "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
-                "each container in Amazon CloudWatch, resolve the issue, and try again.",
+                "Your invocation timed out while waiting for a response from container primary. Review the latency "
+                "metrics for each container in Amazon CloudWatch, resolve the issue, and try again.",
             ) from None
         except OSError as error:
             raise model_error(endpoint, 0, f"The container ended before it answered ({error}).") from None

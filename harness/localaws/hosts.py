@@ -46,4 +46,6 @@ def parse(name: str) -> Host | None:
 
 def partition(region: str) -> str:
     """Return the partition (``aws``, ``aws-cn``, ``aws-us-gov``) that a region belongs to."""
-    return next((name for prefix, name in (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov")) if region.startswith(prefix)), "aws")
+    return next(
+        (name for prefix, name in (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov")) if region.startswith(prefix)), "aws"
+    )

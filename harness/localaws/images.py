@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from harness.localaws.exceptions import ValidationException
 
-_BUILT_IN = re.compile(r"\d{12}\.dkr\.ecr(?:-fips)?\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/(?:sagemaker-)?xgboost:[\w.-]+")
+_BUILT_IN = re.compile(
+    r"\d{12}\.dkr\.ecr(?:-fips)?\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/(?:sagemaker-)?xgboost:[\w.-]+"
+)
 _NUMBER = r"([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)"
 
 
@@ -39,7 +41,7 @@ class Images:
         self._lock = threading.Lock()
 
     def register(self, uri: str, command: list[str]) -> None:
-        """Let ``command`` stand for the image ``uri``; it is run with ``train`` or ``serve`` as SageMaker runs images."""
+        """Let ``command`` stand for the image ``uri``; it is run with ``train`` or ``serve`` appended."""
         with self._lock:
             self._registered[uri] = Image(tuple(command))
 

@@ -106,7 +106,7 @@ class _Call:
         bucket, _ = split_uri(uri)
         if not self.plane._services.has_bucket(bucket):
             raise ValidationException(
-                f'{what} "{uri}" cannot be used: S3 bucket \'{bucket}\' does not exist. '
+                f"{what} \"{uri}\" cannot be used: S3 bucket '{bucket}' does not exist. "
                 "Please ensure that the bucket exists in the selected region."
             )
 
@@ -129,8 +129,8 @@ class _Call:
         with plane._lock:
             if (self.region, name) in plane._jobs:
                 raise ResourceInUse(
-                    "Training job names must be unique within an AWS account and region, and a training job with this name "
-                    f"already exists ({arn})"
+                    "Training job names must be unique within an AWS account and region, and a training job with this "
+                    f"name already exists ({arn})"
                 )
             job = plane._jobs[self.region, name] = TrainingJob(request, self.region, arn)
             self.tag(arn)
@@ -157,7 +157,8 @@ class _Call:
             source = channel["DataSource"].get("S3DataSource")
             if source is None or source["S3DataType"] not in ("S3Prefix", "ManifestFile"):
                 raise ValidationException(
-                    f"The local AWS reads channel {channel['ChannelName']} from an S3DataSource of type S3Prefix or ManifestFile."
+                    f"The local AWS reads channel {channel['ChannelName']} from an S3DataSource of type S3Prefix or "
+                    "ManifestFile."
                 )
             self.check_bucket(source["S3Uri"], f"Data of channel {channel['ChannelName']} at")
 
@@ -195,7 +196,10 @@ class _Call:
             raise ValidationException("The local AWS serves containers by Image: give PrimaryContainer.Image.")
         plane._images.find(containers[0]["Image"])
         if "ExecutionRoleArn" not in request:
-            raise ValidationException("1 validation error detected: Value null at 'executionRoleArn' failed to satisfy constraint: Member must not be null")
+            raise ValidationException(
+                "1 validation error detected: Value null at 'executionRoleArn' failed to satisfy constraint: "
+                "Member must not be null"
+            )
         self.check_role(request["ExecutionRoleArn"])
         with plane._lock:
             if (self.region, name) in plane._models:
@@ -232,7 +236,8 @@ class _Call:
         for variant in request["ProductionVariants"]:
             if "ServerlessConfig" in variant or "InstanceType" not in variant:
                 raise ValidationException(
-                    f"The local AWS serves variants on instances: give InstanceType and InitialInstanceCount of variant {variant['VariantName']}."
+                    "The local AWS serves variants on instances: give InstanceType and InitialInstanceCount of variant "
+                    f"{variant['VariantName']}."
                 )
             missing = f'Could not find model "{self.arn("model", variant.get("ModelName", ""))}".'
             self.find(plane._models, variant.get("ModelName", ""), missing)

@@ -125,7 +125,14 @@ class TrainingJob:
     def summary(self) -> dict[str, Any]:
         """Return the job as ListTrainingJobs shows it."""
         whole = self.describe()
-        members = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime", "TrainingJobStatus")
+        members = (
+            "TrainingJobName",
+            "TrainingJobArn",
+            "CreationTime",
+            "TrainingEndTime",
+            "LastModifiedTime",
+            "TrainingJobStatus",
+        )
         return {name: whole[name] for name in members if name in whole}
 
 
@@ -188,7 +195,7 @@ class _Run:
         count = job.request["ResourceConfig"].get("InstanceCount", 1)
         self._hosts = [f"algo-{number}" for number in range(1, count + 1)]
         self._roots = {host: directory / host for host in self._hosts}
-        self._last_lines = {host: "" for host in self._hosts}
+        self._last_lines = dict.fromkeys(self._hosts, "")
 
     def run(self) -> None:
         self._job.started = time.time()
@@ -222,7 +229,8 @@ class _Run:
         if not found:
             raise TrainingFailure(
                 f'ClientError: Data download failed: No S3 objects found under S3 URL "{source["S3Uri"]}" given in '
-                f"input data source of channel {channel['ChannelName']}. Please ensure that objects exist under that S3 prefix."
+                f"input data source of channel {channel['ChannelName']}. Please ensure that objects exist under that "
+                "S3 prefix."
             )
         sharded = source.get("S3DataDistributionType") == "ShardedByS3Key"
         for number, host in enumerate(self._hosts):
@@ -370,12 +378,16 @@ def _manifest_objects(services: Services, uri: str) -> Iterator[tuple[str, Store
     """Yield what a manifest names: ``[{"prefix": "s3://bucket/dir/"}, "path", …]``."""
     entries = _read_json(services, uri)
     if not isinstance(entries, list) or not entries or not isinstance(entries[0], dict) or "prefix" not in entries[0]:
-        raise TrainingFailure(f'ClientError: Manifest {uri} must be a JSON list that begins with {{"prefix": "s3://…"}}')
+        raise TrainingFailure(
+            f'ClientError: Manifest {uri} must be a JSON list that begins with {{"prefix": "s3://…"}}'
+        )
     bucket, prefix = split_uri(entries[0]["prefix"])
     for path in entries[1:]:
         found = [stored for stored in services.list_objects(bucket, prefix + path) if stored.key == prefix + path]
         if not found:
-            raise TrainingFailure(f"ClientError: Data download failed: s3://{bucket}/{prefix}{path} of manifest {uri} does not exist")
+            raise TrainingFailure(
+                f"ClientError: Data download failed: s3://{bucket}/{prefix}{path} of manifest {uri} does not exist"
+            )
         yield path, found[0]
 
 

@@ -15,6 +15,7 @@ import botocore.model
 
 from harness.localaws.exceptions import SerializationException, ValidationException
 
+_FAILED = "failed to satisfy constraint: Member must"
 Shape = Any  # botocore's shapes carry no types
 
 
@@ -43,7 +44,7 @@ def _check(shape: Shape, value: Any, path: str) -> Iterator[str]:
     yield from rule(shape, value, path)
 
 
-def _nothing(shape: Shape, value: Any, path: str) -> Iterator[str]:
+def _nothing(*_: object) -> Iterator[str]:
     return iter(())
 
 
@@ -98,17 +99,17 @@ def _as_python(pattern: str) -> str:
 def _size(shape: Shape, size: int, value: Any, path: str) -> Iterator[str]:
     least, most = shape.metadata.get("min"), shape.metadata.get("max")
     if least is not None and size < int(least):
-        yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must have length greater than or equal to {least}"
+        yield f"Value '{value}' at '{path}' {_FAILED} have length greater than or equal to {least}"
     if most is not None and size > int(most):
-        yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must have length less than or equal to {most}"
+        yield f"Value '{value}' at '{path}' {_FAILED} have length less than or equal to {most}"
 
 
 def _number(shape: Shape, value: float, path: str) -> Iterator[str]:
     least, most = shape.metadata.get("min"), shape.metadata.get("max")
     if least is not None and value < float(least):
-        yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must have value greater than or equal to {least}"
+        yield f"Value '{value}' at '{path}' {_FAILED} have value greater than or equal to {least}"
     if most is not None and value > float(most):
-        yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must have value less than or equal to {most}"
+        yield f"Value '{value}' at '{path}' {_FAILED} have value less than or equal to {most}"
 
 
 _TYPES: dict[str, tuple[type | tuple[type, ...], Callable[[Shape, Any, str], Iterator[str]]]] = {

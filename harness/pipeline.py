@@ -1,0 +1,354 @@
+"""The main job: load → fit → transform → evaluate → clean up, told step by step.
+
+Used by the ``harness mnist`` command and the benchmarks. Nothing here asks whether AWS is the local one.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from py4j.protocol import Py4JError
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812 - its customary name
+from sagemaker_pyspark import SageMakerModel
+
+from harness import libsvm
+from harness.aws import AWS
+from harness.aws.resources import Resource, delete, find
+from harness.errors import DataError, HarnessError, LeftoverError, PipelineError
+from harness.mnist import FEATURES, Split
+from harness.settings import Settings
+from harness.spark import check_frame, estimator, read_libsvm, read_mnist, root_cause
+
+SHOWN = 250
+"""Rows whose digits are kept for the picture, as many as the reference program takes."""
+_FOLD_SEED = 42
+_LOOK_SECONDS = 0.25
+
+Array = npt.NDArray[Any]
+
+
+class Progress(Protocol):
+    """Somebody who is told how far the job is."""
+
+    def begin(self, stage: str) -> None:
+        """A stage begins."""
+
+    def update(self, state: str) -> None:
+        """The stage under way has come to ``state``."""
+
+    def end(self, stage: str, seconds: float) -> None:
+        """A stage has ended."""
+
+
+class Silent:
+    """Nobody."""
+
+    def begin(self, stage: str) -> None:
+        """Say nothing."""
+
+    def update(self, state: str) -> None:
+        """Say nothing."""
+
+    def end(self, stage: str, seconds: float) -> None:
+        """Say nothing."""
+
+
+@dataclass
+class Outcome:
+    """What a run of the pipeline did and found."""
+
+    stages: dict[str, float] = field(default_factory=dict)
+    """Seconds by stage, in the order of the stages."""
+    created: list[Resource] = field(default_factory=list)
+    leftovers: list[Resource] = field(default_factory=list)
+    rows_trained: int = 0
+    labels: Array = field(default_factory=lambda: np.empty(0))
+    """The test rows' labels, shape (rows predicted,)."""
+    predictions: Array = field(default_factory=lambda: np.empty(0))
+    """The test rows' predicted classes, shape (rows predicted,)."""
+    images: Array = field(default_factory=lambda: np.empty((0, FEATURES)))
+    """The first test rows' pixels, shape (at most 250, 784)."""
+    validation_rows: int = 0
+    validation_accuracy: float | None = None
+
+    @property
+    def accuracy(self) -> float:
+        """The share of test rows predicted right."""
+        return float(np.mean(self.labels == self.predictions))
+
+    @property
+    def rows_per_second(self) -> float:
+        """Test rows predicted in a second of the transform stage."""
+        return len(self.predictions) / self.stages["transform"]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the digits come from: the sample bucket, or LibSVM files of the user's."""
+
+    train: Path | None = None
+    test: Path | None = None
+    validation_fraction: float = 0.0
+    """The share of training rows that is held back to validate."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.validation_fraction < 1:
+            raise DataError(
+                f"The validation fraction is {self.validation_fraction:g}.",
+                fix="give one from 0 up to, not including, 1",
+            )
+
+
+class Pipeline:
+    """One run of the job."""
+
+    def __init__(
+        self, aws: AWS, spark: SparkSession, settings: Settings, progress: Progress, data: Data | None = None
+    ) -> None:
+        self._aws = aws
+        self._spark = spark
+        self._settings = settings
+        self._progress = progress
+        self._data = data or Data()
+        # The SDK adds up to 57 characters to a prefix, and names may have 63.
+        self._prefix = f"h{secrets.token_hex(2)}-"
+        self.outcome = Outcome()
+
+    def run(self) -> Outcome:
+        """Do the job; what it created is deleted whether it succeeds or not.
+
+        :raises DataError: the data cannot be sent as it is; nothing was created.
+        :raises PipelineError: a stage failed.
+        :raises LeftoverError: it succeeded, but something that it created is still there.
+        """
+        with self._stage("read"):
+            train, test = self._read()
+        try:
+            self._fit_and_evaluate(train, test)
+        finally:
+            self._clean_up()
+        if self.outcome.leftovers:
+            raise LeftoverError(
+                f"Still there: {', '.join(map(str, self.outcome.leftovers))}.",
+                checked="the lists of SageMaker's resources and S3's objects, after the clean-up",
+                fix="delete them with the AWS CLI or the console: an endpoint costs money for as long as it exists",
+            )
+        return self.outcome
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        began = time.perf_counter()
+        self._progress.begin(name)
+        try:
+            yield
+        except HarnessError:
+            raise
+        except (Py4JError, Exception) as error:
+            raise _stage_failure(name, error) from error
+        self._finish(name, time.perf_counter() - began)
+
+    def _finish(self, name: str, seconds: float) -> None:
+        self.outcome.stages[name] = seconds
+        self._progress.end(name, seconds)
+
+    # --- the stages -----------------------------------------------------------------------------------------------
+
+    def _read(self) -> tuple[DataFrame, DataFrame]:
+        """Return the training and test rows; those of a user's files are checked before Spark sees them."""
+        frames = []
+        for split, path in self._sources():
+            if path is None:
+                rows = self._settings.train_rows if split == "train" else self._settings.test_rows
+                frame = read_mnist(self._spark, self._aws, split, rows)
+            else:
+                self._progress.update(f"checking {path}")
+                rows = len(libsvm.read([path], features=FEATURES))
+                frame = read_libsvm(self._spark, str(path))
+            check_frame(frame)
+            frames.append((frame, rows))
+        (train, self.outcome.rows_trained), (test, self._test_rows) = frames
+        return train, test
+
+    def _sources(self) -> list[tuple[Split, Path | None]]:
+        return [("train", self._data.train), ("test", self._data.test)]
+
+    def _fit_and_evaluate(self, train: DataFrame, test: DataFrame) -> None:
+        validation = None
+        if self._data.validation_fraction:
+            # One draw for each row, the same in every pass, since the rows come in the same order every time.
+            folds = train.withColumn("_fold", F.rand(_FOLD_SEED))
+            held_back = F.col("_fold") < self._data.validation_fraction
+            train, validation = folds.where(~held_back).drop("_fold"), folds.where(held_back).drop("_fold")
+        model = self._fit(train)
+        if validation is not None:
+            with self._stage("validate"):
+                self._validate(model, validation)
+        with self._stage("transform"):
+            self.outcome.labels, self.outcome.predictions = self._predict(model, test, self._test_rows)
+        with self._stage("sample"):
+            self.outcome.images = _images(test)
+
+    def _fit(self, train: DataFrame) -> SageMakerModel:
+        """Fit, and tell the three parts of it apart by the times of the training job."""
+        self._progress.begin("upload")
+        began = time.time()
+        with _Watcher(self._aws, self._prefix, self._progress):
+            try:
+                model = estimator(self._aws, self._settings, self._prefix).fit(train)
+            except HarnessError:
+                raise
+            except (Py4JError, Exception) as error:
+                raise _stage_failure("fit", error) from error
+        ended = time.time()
+        created, trained = self._job_times()
+        for name, seconds in (("upload", created - began), ("train", trained - created), ("host", ended - trained)):
+            self._finish(name, seconds)
+        return model
+
+    def _job_times(self) -> tuple[float, float]:
+        client = self._aws.client("sagemaker")
+        name = client.list_training_jobs(NameContains=self._prefix)["TrainingJobSummaries"][0]["TrainingJobName"]
+        job = client.describe_training_job(TrainingJobName=name)
+        return job["CreationTime"].timestamp(), job["TrainingEndTime"].timestamp()
+
+    def _validate(self, model: SageMakerModel, validation: DataFrame) -> None:
+        labels, predictions = self._predict(model, validation, None)
+        self.outcome.validation_rows = len(labels)
+        self.outcome.rows_trained -= len(labels)
+        self.outcome.validation_accuracy = float(np.mean(labels == predictions)) if len(labels) else None
+
+    def _predict(self, model: SageMakerModel, frame: DataFrame, expected: int | None) -> tuple[Array, Array]:
+        # Each action on a transformed frame asks the endpoint anew, so there is exactly one.
+        with _RowCounter(self._spark, self._progress, expected):
+            rows = model.transform(frame).select("label", "prediction").collect()
+        if expected is not None and len(rows) != expected:
+            raise PipelineError(
+                f"{expected:,} rows were sent and {len(rows):,} predictions came back.",
+                checked="the rows of the transformed frame; the SDK drops rows without a prediction silently",
+                fix="look at what the endpoint's container answers to a request of several rows",
+            )
+        table = np.array(rows, dtype=float).reshape(-1, 2)
+        return table[:, 0], table[:, 1]
+
+    # --- clean-up -------------------------------------------------------------------------------------------------
+
+    def _clean_up(self) -> None:
+        with self._stage("clean up"):
+            self.outcome.created = find(self._aws, self._prefix)
+            delete(self._aws, self.outcome.created)
+            self.outcome.leftovers = [left for left in find(self._aws, self._prefix) if left.deletable]
+
+
+def _images(test: DataFrame) -> Array:
+    rows = test.select("features").take(SHOWN)
+    return np.array([row.features.toArray() for row in rows]).reshape(-1, FEATURES)
+
+
+def _stage_failure(stage: str, error: BaseException) -> PipelineError:
+    cause = root_cause(error)
+    if "No space left on device" in cause or "InsufficientStorage" in cause:
+        fix = "free some disk, or point TMPDIR to a disk that has some"
+    elif "failed for reason" in cause:
+        fix = "mend what the reason names; the job's log lines are in CloudWatch Logs under /aws/sagemaker/TrainingJobs"
+    elif "ModelError" in cause:
+        fix = "mend what the message names; the container's log is in CloudWatch Logs under /aws/sagemaker/Endpoints"
+    else:
+        fix = "if the cause is not yours, run it again with --traceback and report what it prints"
+    return PipelineError(f"Stage '{stage}' failed: {cause}", fix=fix)
+
+
+class _Watcher:
+    """Tells what a ``fit`` is at, by asking SageMaker beside it."""
+
+    def __init__(self, aws: AWS, prefix: str, progress: Progress) -> None:
+        self._client = aws.client("sagemaker")
+        self._prefix = prefix
+        self._progress = progress
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        shown = ""
+        while not self._stop.wait(_LOOK_SECONDS):
+            state = self._state()
+            if state != shown:
+                self._progress.update(state)
+                shown = state
+
+    def _state(self) -> str:
+        endpoints = self._client.list_endpoints(NameContains=self._prefix)["Endpoints"]
+        if endpoints:
+            return f"endpoint {endpoints[0]['EndpointStatus']}"
+        jobs = self._client.list_training_jobs(NameContains=self._prefix)["TrainingJobSummaries"]
+        if not jobs:
+            return "writing the training rows to S3"
+        job = self._client.describe_training_job(TrainingJobName=jobs[0]["TrainingJobName"])
+        metrics = [f"{metric['MetricName']} {metric['Value']:.4f}" for metric in job.get("FinalMetricDataList", [])]
+        return " · ".join([f"training job {job['SecondaryStatus']}", *metrics])
+
+
+class _RowCounter:
+    """Tells how many rows a Spark job has read, from Spark's own status store."""
+
+    def __init__(self, spark: SparkSession, progress: Progress, expected: int | None) -> None:
+        self._store: Any = spark.sparkContext._jsc.sc().statusStore()
+        self._progress = progress
+        self._expected = expected
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        total = f" of {self._expected:,}" if self._expected else ""
+        while not self._stop.wait(_LOOK_SECONDS):
+            stages = self._store.activeStages()
+            rows = sum(stages.apply(number).inputRecords() for number in range(stages.size()))
+            self._progress.update(f"{rows:,}{total} rows sent")
+
+
+def report(outcome: Outcome, settings: Settings, aws: AWS, versions: dict[str, str]) -> dict[str, Any]:
+    """Return the outcome as ``report.json`` holds it."""
+    counts = np.zeros((10, 10), dtype=int)
+    np.add.at(counts, (outcome.labels.astype(int), outcome.predictions.astype(int)), 1)
+    return {
+        "accuracy": outcome.accuracy,
+        "validation_accuracy": outcome.validation_accuracy,
+        "rows_trained": outcome.rows_trained,
+        "rows_validated": outcome.validation_rows,
+        "rows_predicted": len(outcome.predictions),
+        "rows_per_second": outcome.rows_per_second,
+        "stages": outcome.stages,
+        "created": [str(resource) for resource in outcome.created],
+        "leftovers": [str(resource) for resource in outcome.leftovers],
+        "confusion": counts.tolist(),
+        "mode": aws.mode,
+        "region": aws.region,
+        "training_instance_type": settings.training_instance_type,
+        "endpoint_instance_type": settings.endpoint_instance_type,
+        "endpoint_instance_count": settings.endpoint_instance_count,
+        "spark_master": settings.spark_master,
+        "versions": versions,
+    }
