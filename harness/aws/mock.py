@@ -70,6 +70,11 @@ class MockAWS:
             raise _start_failure(process, line, errors, port)
         return cls(process, Connection.from_json(line.decode()))
 
+    @property
+    def running(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
     def environment(self) -> dict[str, str]:
         """Return the variables that lead AWS clients to this local AWS."""
         return self.connection.environment()

@@ -1,0 +1,183 @@
+"""The ``harness`` command.
+
+Heavy packages are imported by the command that needs them, so that ``harness --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from harness import __version__
+from harness.errors import HarnessError, SettingsError
+from harness.settings import Settings, read_settings
+
+Command = Callable[[argparse.Namespace], int]
+
+_INTERRUPTED = 130
+_SHOWN_BY = {
+    "mnist": [setting.name for setting in dataclasses.fields(Settings)],
+    "exec": ["region"],
+    "serve": ["region"],
+    "doctor": ["mode", "region", "role"],
+}
+"""The settings that each command takes as options."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code: 0, that of the error, or that of the command run by ``exec``."""
+    options = _parser().parse_args(arguments)
+    try:
+        command: Command = options.run
+        return command(options)
+    except HarnessError as error:
+        if getattr(options, "traceback", False):
+            traceback.print_exc()
+        print(f"harness: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("harness: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="harness",
+        description="Test and measure Spark pipelines that use Amazon SageMaker, on this machine or in AWS.",
+    )
+    parser.add_argument("--version", action="version", version=f"harness {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_mnist(commands.add_parser("mnist", help="train, host and classify MNIST, and report"))
+    _add_exec(
+        commands.add_parser(
+            "exec", help="run a command inside a local AWS", usage="harness exec [options] -- CMD [ARG ...]"
+        )
+    )
+    _add_serve(commands.add_parser("serve", help="run a local AWS until it is interrupted"))
+    _add_doctor(commands.add_parser("doctor", help="say what this machine has and what it lacks"))
+    return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser, command: str) -> None:
+    for setting in dataclasses.fields(Settings):
+        if setting.name in _SHOWN_BY[command]:
+            parser.add_argument(
+                "--" + setting.name.replace("_", "-"),
+                metavar=setting.name.rpartition("_")[2].upper(),
+                help=f"{setting.metadata['help']} (default: {setting.default})",
+            )
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    given = {setting.name: getattr(options, setting.name, None) for setting in dataclasses.fields(Settings)}
+    return read_settings(given, os.environ)
+
+
+# --- mnist ------------------------------------------------------------------------------------------------------------
+
+
+def _add_mnist(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Run the MNIST program: read from S3, train XGBoost, host it, classify, report, delete."
+    _add_settings(parser, "mnist")
+    parser.add_argument("--train-data", type=Path, metavar="FILE", help="train on this LibSVM file instead of MNIST's")
+    parser.add_argument("--test-data", type=Path, metavar="FILE", help="predict this LibSVM file instead of MNIST's")
+    parser.add_argument(
+        "--validation-fraction",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of the training rows to hold back and report on",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("mnist-report"),
+        metavar="DIR",
+        help="where the report goes (default: mnist-report)",
+    )
+    parser.add_argument("--traceback", action="store_true", help="print the stack trace of an error too")
+    parser.set_defaults(run=_mnist)
+
+
+def _mnist(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    if options.output.exists() and not options.output.is_dir():
+        raise SettingsError(
+            f"--output is {options.output}, which is a file.", fix="name a directory, or one to be made"
+        )
+    from harness.pipeline import Data  # noqa: PLC0415
+    from harness.program import run_mnist  # noqa: PLC0415
+
+    run_mnist(settings, Data(options.train_data, options.test_data, options.validation_fraction), options.output)
+    return 0
+
+
+# --- exec -------------------------------------------------------------------------------------------------------------
+
+
+def _add_exec(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Run any command (a script, a notebook through jupyter nbconvert, the AWS CLI) with every AWS client in it led to "
+        "a local AWS. SAGEMAKER_ROLE names the role that exists there. The command's exit code is passed on."
+    )
+    _add_settings(parser, "exec")
+    parser.add_argument(
+        "command", nargs=argparse.REMAINDER, metavar="CMD", help="the command and its arguments, after --"
+    )
+    parser.set_defaults(run=_exec)
+
+
+def _exec(options: argparse.Namespace) -> int:
+    command = options.command[1:] if options.command[:1] == ["--"] else options.command
+    if not command:
+        raise SettingsError(
+            "harness exec was given no command.", fix="put one after two dashes: harness exec -- python train.py"
+        )
+    from harness.execution import run_command  # noqa: PLC0415
+
+    return run_command(_settings(options), command)
+
+
+# --- serve ------------------------------------------------------------------------------------------------------------
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Run a local AWS until it is interrupted; print the variables that lead AWS clients to it."
+    _add_settings(parser, "serve")
+    parser.add_argument(
+        "--port", type=int, default=0, help="port of its proxy on 127.0.0.1 (default: any that is free)"
+    )
+    parser.set_defaults(run=_serve)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from harness.execution import serve  # noqa: PLC0415
+
+    if not 0 <= options.port < 65_536:
+        raise SettingsError(f"--port is {options.port}.", fix="give a number from 0 to 65535")
+    return serve(_settings(options), options.port)
+
+
+# --- doctor -----------------------------------------------------------------------------------------------------------
+
+
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Check what a run needs, and say what to do about what is missing."
+    _add_settings(parser, "doctor")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=_doctor)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from harness.doctor import examine  # noqa: PLC0415
+
+    return examine(_settings(options), as_json=options.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

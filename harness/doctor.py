@@ -1,0 +1,144 @@
+"""``harness doctor``: what this machine has, what it lacks, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import psutil
+from rich.console import Console
+
+from harness.errors import HarnessError
+from harness.java import find_java
+from harness.settings import Settings
+
+_GIB = 2**30
+_DISK_NEEDED, _MEMORY_NEEDED = 3 * _GIB, 4 * _GIB
+"""What a run on all of MNIST takes: staged rows three times over, and Spark's heap beside training."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    status: str
+    """``ok``, ``warning`` (a run may work) or ``missing`` (it will not)."""
+    found: str
+    fix: str = ""
+
+
+def examine(settings: Settings, *, as_json: bool) -> int:
+    """Print the findings; return 1 if something is missing that a run needs, else 0."""
+    findings: list[Finding] = []
+    console = Console(highlight=False)
+    for finding in _findings(settings):
+        findings.append(finding)
+        if not as_json:
+            _show(console, finding)
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+    missing = [finding.name for finding in findings if finding.status == "missing"]
+    if not as_json:
+        console.print(f"Missing: {', '.join(missing)}." if missing else "All that a run needs is there.")
+    return 1 if missing else 0
+
+
+def _show(console: Console, finding: Finding) -> None:
+    mark = {"ok": "[green]ok     [/]", "warning": "[yellow]warning[/]", "missing": "[red]missing[/]"}[finding.status]
+    console.print(f"{mark} {finding.name:<9} ", end="")
+    console.print(finding.found, markup=False, soft_wrap=True)
+    if finding.fix:
+        console.print(f"{'':18}to fix: {finding.fix}", markup=False, soft_wrap=True)
+
+
+def _findings(settings: Settings) -> Iterator[Finding]:
+    yield _python()
+    yield from _java()
+    yield _sdk()
+    yield _packages()
+    yield _space(
+        "disk", shutil.disk_usage(tempfile.gettempdir()).free, _DISK_NEEDED, f"free in {tempfile.gettempdir()}"
+    )
+    yield _space("memory", psutil.virtual_memory().available, _MEMORY_NEEDED, "available")
+    yield _real_aws(settings) if settings.mode == "real" else _local_aws(settings)
+
+
+def _python() -> Finding:
+    supported = (3, 10) <= sys.version_info < (3, 12)
+    fix = "" if supported else "use Python 3.10 or 3.11: Spark 3.3 runs on no later one"
+    return Finding("Python", "ok" if supported else "missing", f"{platform.python_version()} ({sys.executable})", fix)
+
+
+def _java() -> Iterator[Finding]:
+    try:
+        java = find_java()
+    except HarnessError as error:
+        yield Finding("Java", "missing", error.what, error.fix)
+        return
+    yield Finding("Java", "ok", f"{java.version} at {java.home}, found by {java.source}")
+    for rejected in java.rejected:
+        yield Finding("Java", "warning", f"passed over: {rejected}")
+
+
+def _checked(name: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, "ok", check())
+    except HarnessError as error:
+        return Finding(name, "missing", error.what, error.fix)
+
+
+def _sdk() -> Finding:
+    def check() -> str:
+        from harness.spark import sdk_jars  # noqa: PLC0415 - imports pyspark
+
+        return f"pyspark {version('pyspark')} with {', '.join(jar.name for jar in sdk_jars())}"
+
+    return _checked("SDK", check)
+
+
+def _packages() -> Finding:
+    names = ("sagemaker-pyspark", "xgboost-cpu", "moto", "boto3", "numpy", "pyarrow", "pytest")
+    found, absent = [], []
+    for name in names:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            absent.append(name)
+    if absent == ["xgboost-cpu"] and platform.system() == "Darwin":
+        absent = []
+    fix = f"run 'pip install {' '.join(absent)}'" if absent else ""
+    return Finding("packages", "missing" if absent else "ok", ", ".join(found), fix)
+
+
+def _space(name: str, free: int, needed: int, where: str) -> Finding:
+    enough = free >= needed
+    fix = "" if enough else f"free {needed / _GIB:g} GiB for a run on all of MNIST, or run on fewer rows"
+    return Finding(name, "ok" if enough else "warning", f"{free / _GIB:.1f} GiB {where}", fix)
+
+
+def _local_aws(settings: Settings) -> Finding:
+    def check() -> str:
+        from harness.aws.mock import MockAWS  # noqa: PLC0415 - imports boto3
+
+        with MockAWS.start(settings) as aws:
+            caller = aws.client("sts").get_caller_identity()["Arn"]
+        return f"starts, speaks TLS and answers as {caller}"
+
+    return _checked("local AWS", check)
+
+
+def _real_aws(settings: Settings) -> Finding:
+    def check() -> str:
+        from harness.aws.real import RealAWS  # noqa: PLC0415 - imports boto3
+
+        aws = RealAWS.start(settings)
+        return f"account {aws.account} in {aws.region}, role {aws.role}"
+
+    return _checked("real AWS", check)

@@ -1,0 +1,106 @@
+"""``harness exec`` and ``harness serve``: other people's commands inside a local AWS."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from harness.aws.mock import MockAWS
+from harness.errors import HarnessError, SettingsError
+from harness.java import find_java
+from harness.onpath import python_environment
+from harness.settings import Settings
+
+_PASSED_ON = (signal.SIGTERM, signal.SIGHUP)
+
+
+class CommandNotRunError(SettingsError):
+    """The command of ``harness exec`` cannot be started."""
+
+    exit_code = 127
+
+
+def run_command(settings: Settings, command: Sequence[str]) -> int:
+    """Run a command inside a local AWS of its own and return its exit code, 128 and more for a signal as shells do.
+
+    :raises CommandNotRunError: there is no such command, or it may not be run.
+    """
+    with MockAWS.start(settings) as aws:
+        environment = {**os.environ, **child_environment(aws)}
+        try:
+            process = subprocess.Popen(list(command), env=environment)
+        except OSError as error:
+            raise CommandNotRunError(
+                f"{command[0]} cannot be run: {error.strerror}.",
+                checked=f"PATH, which is {os.environ.get('PATH', '')}"
+                if os.sep not in command[0]
+                else "the path given",
+                fix="check its spelling, and that it is installed and executable",
+            ) from None
+        with _passing_signals_to(process):
+            code = process.wait()
+        _report_refused(aws)
+        return code if code >= 0 else 128 - code
+
+
+def child_environment(aws: MockAWS) -> dict[str, str]:
+    """Return the variables that lead a command here: AWS, pyspark on Python 3.11, Java where none is set, the role."""
+    variables = {**aws.environment(), **python_environment(), "SAGEMAKER_ROLE": aws.role}
+    try:
+        variables["JAVA_HOME"] = str(find_java().home)
+    except HarnessError:
+        return variables  # the command may need no Java
+    return variables
+
+
+@contextmanager
+def _passing_signals_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Let the command decide about signals sent to us; a Ctrl-C reaches it through the terminal."""
+
+    def pass_on(number: int, _: FrameType | None) -> None:
+        process.send_signal(number)
+
+    before: Mapping[int, object] = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
+    before = {**before, signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+
+def _report_refused(aws: MockAWS) -> None:
+    refused = sorted(set(aws.calls()["refused"]))
+    if refused:
+        print(f"harness: the local AWS does not emulate, and refused: {', '.join(refused)}", file=sys.stderr)
+
+
+def serve(settings: Settings, port: int) -> int:
+    """Run a local AWS until a signal comes; print its variables as shell commands on standard output.
+
+    :raises SetupError: the port is taken.
+    """
+    done = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: done.set())
+    with MockAWS.start(settings, port) as aws:
+        for name, value in child_environment(aws).items():
+            print(f"export {name}={shlex.quote(value)}")
+        sys.stdout.flush()
+        print(
+            f"The local AWS listens on {aws.connection.proxy}, region {aws.region}. Run the lines above in a shell to "
+            "use it; press Ctrl-C to stop.",
+            file=sys.stderr,
+        )
+        while aws.running and not done.wait(0.5):
+            pass
+        if not aws.running:
+            raise HarnessError("The local AWS ended by itself.", fix="run 'harness doctor', and start it again")
+    return 0

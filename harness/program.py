@@ -1,0 +1,138 @@
+"""The MNIST program as a person sees it: progress while it runs, then figures, pictures and ``report.json``."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import time
+from contextlib import closing
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.status import Status
+from rich.table import Table
+
+from harness import pictures
+from harness.aws import AWS, open_aws
+from harness.pipeline import Data, Outcome, Pipeline, report
+from harness.settings import Settings
+from harness.spark import build_session
+
+_PACKAGES = ("pyspark", "sagemaker-pyspark", "xgboost-cpu", "xgboost", "moto", "boto3", "numpy")
+
+
+class ConsoleProgress:
+    """Tells a terminal what is under way; elsewhere, a line for each stage that ended."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._status: Status | None = None
+        self._stage = ""
+
+    def begin(self, stage: str) -> None:
+        """Show that a stage is under way."""
+        self._stop()
+        self._stage = stage
+        self._status = self._console.status(stage)
+        self._status.start()
+
+    def update(self, state: str) -> None:
+        """Show what the stage has come to."""
+        if self._status:
+            self._status.update(f"{self._stage}: {state}")
+
+    def end(self, stage: str, seconds: float) -> None:
+        """Show that a stage is done."""
+        self._stop()
+        self._console.print(f"  {stage:<12}{seconds:8.1f} s")
+
+    def _stop(self) -> None:
+        if self._status:
+            self._status.stop()
+            self._status = None
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._stop()
+
+
+def run_mnist(settings: Settings, data: Data, output: Path) -> None:
+    """Run the program, print what it did and found, and write the report into ``output``.
+
+    :raises HarnessError: as :meth:`harness.pipeline.Pipeline.run` does.
+    """
+    console = Console(stderr=True, highlight=False)
+    progress = ConsoleProgress(console)
+    try:
+        outcome, aws = _run(settings, data, progress)
+    finally:
+        progress.close()
+    output.mkdir(parents=True, exist_ok=True)
+    content = report(outcome, settings, aws, versions())
+    (output / "report.json").write_text(json.dumps(content, indent=2) + "\n")
+    shown = len(outcome.images)
+    pictures.digits(output / "digits.png", outcome.images, outcome.labels[:shown], outcome.predictions[:shown])
+    pictures.confusion(output / "confusion.png", outcome.labels, outcome.predictions, outcome.accuracy)
+    _tell(Console(highlight=False), outcome, output)
+
+
+def _run(settings: Settings, data: Data, progress: ConsoleProgress) -> tuple[Outcome, AWS]:
+    stages: dict[str, float] = {}
+
+    def timed(stage: str, began: float) -> None:
+        stages[stage] = time.perf_counter() - began
+        progress.end(stage, stages[stage])
+
+    began = time.perf_counter()
+    progress.begin("AWS")
+    with closing(open_aws(settings)) as aws:
+        timed("AWS", began)
+        began = time.perf_counter()
+        progress.begin("Spark")
+        spark = build_session(aws, settings)
+        timed("Spark", began)
+        try:
+            outcome = Pipeline(aws, spark, settings, progress, data).run()
+        finally:
+            spark.stop()
+    outcome.stages = {**stages, **outcome.stages}
+    return outcome, aws
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide what comes out."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except ModuleNotFoundError:
+            continue
+    return found
+
+
+def _tell(console: Console, outcome: Outcome, output: Path) -> None:
+    figures: list[tuple[str, Any]] = [("accuracy", f"{outcome.accuracy:.4f}")]
+    if outcome.validation_accuracy is not None:
+        shown = f"{outcome.validation_accuracy:.4f} on {outcome.validation_rows:,} rows held back"
+        figures.append(("validation accuracy", shown))
+    figures += [
+        ("rows trained", f"{outcome.rows_trained:,}"),
+        ("rows predicted", f"{len(outcome.predictions):,}, {outcome.rows_per_second:,.0f} a second"),
+        ("seconds", f"{sum(outcome.stages.values()):.1f}"),
+        ("created", "\n".join(map(str, outcome.created))),
+        (
+            "left over",
+            ", ".join(map(str, outcome.leftovers)) or "nothing: all of it was deleted (a job's record stays)",
+        ),
+        ("report", "\n".join(str(output / name) for name in ("report.json", "digits.png", "confusion.png"))),
+    ]
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in figures:
+        table.add_row(name, value)
+    console.print(table)
+    sys.stdout.flush()
