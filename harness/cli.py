@@ -122,8 +122,8 @@ def _mnist(options: argparse.Namespace) -> int:
 
 def _add_exec(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Run any command (a script, a notebook through jupyter nbconvert, the AWS CLI) with every AWS client in it led to "
-        "a local AWS. SAGEMAKER_ROLE names the role that exists there. The command's exit code is passed on."
+        "Run any command (a script, a notebook through jupyter nbconvert, the AWS CLI) with every AWS client in it led "
+        "to a local AWS. SAGEMAKER_ROLE names the role that exists there. The command's exit code is passed on."
     )
     _add_settings(parser, "exec")
     parser.add_argument(

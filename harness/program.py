@@ -6,6 +6,7 @@ import json
 import platform
 import sys
 import time
+from collections import Counter
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +18,7 @@ from rich.table import Table
 
 from harness import pictures
 from harness.aws import AWS, open_aws
+from harness.aws.resources import Resource
 from harness.pipeline import Data, Outcome, Pipeline, report
 from harness.settings import Settings
 from harness.spark import build_session
@@ -113,6 +115,12 @@ def versions() -> dict[str, str]:
     return found
 
 
+def _count(resources: list[Resource]) -> list[str]:
+    """Return ``1 endpoint``, ``2 S3 objects`` … of each kind."""
+    counts = Counter(resource.kind for resource in resources)
+    return [f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items()]
+
+
 def _tell(console: Console, outcome: Outcome, output: Path) -> None:
     figures: list[tuple[str, Any]] = [("accuracy", f"{outcome.accuracy:.4f}")]
     if outcome.validation_accuracy is not None:
@@ -122,14 +130,14 @@ def _tell(console: Console, outcome: Outcome, output: Path) -> None:
         ("rows trained", f"{outcome.rows_trained:,}"),
         ("rows predicted", f"{len(outcome.predictions):,}, {outcome.rows_per_second:,.0f} a second"),
         ("seconds", f"{sum(outcome.stages.values()):.1f}"),
-        ("created", "\n".join(map(str, outcome.created))),
+        ("created", ", ".join(_count(outcome.created)) + " (their names are in report.json)"),
         (
             "left over",
             ", ".join(map(str, outcome.leftovers)) or "nothing: all of it was deleted (a job's record stays)",
         ),
         ("report", "\n".join(str(output / name) for name in ("report.json", "digits.png", "confusion.png"))),
     ]
-    table = Table(box=None, show_header=False, pad_edge=False)
+    table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in figures:
