@@ -12,7 +12,7 @@ import pytest
 
 import harness
 from harness.java import find_java
-from harness.spark import python_environment
+from harness.onpath import python_environment
 from harness.waiting import wait_until
 
 ROOT = str(Path(harness.__file__).parents[1])

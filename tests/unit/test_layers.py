@@ -15,7 +15,7 @@ LAYERS = [  # from the bottom up
     {"aws"},
     {"spark"},
     {"pipeline", "pictures", "benchmarking"},
-    {"plugin", "fixtures", "cli", "doctor"},
+    {"plugin", "fixtures", "cli", "doctor", "execution", "program"},
 ]
 SIDEWAYS = LAYERS[-2:]
 """Layers whose modules may import each other."""

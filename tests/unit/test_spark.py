@@ -14,7 +14,9 @@ import harness
 from harness import onpath, spark
 from harness.errors import SetupError
 from harness.java import Java, Rejected
-from harness.spark import Resource, leftovers, python_environment, sdk_jars
+from harness.aws.resources import Resource, leftovers
+from harness.onpath import python_environment
+from harness.spark import sdk_jars
 
 JAR = "sagemaker-spark_2.12-spark_3.3.0-1.4.5.jar"
 ROLE = "arn:aws:iam::123456789012:role/r"
