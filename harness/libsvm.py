@@ -33,7 +33,7 @@ CHUNK = 16 << 20
 
 _PART = 3 << 19  # bytes that a thread reads at a time: larger ones leave the cache, many small ones wait for each other
 _LEAST_PART = 1 << 18
-_CORES = len(os.sched_getaffinity(0))
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _LARGEST_INDEX = 2**31 - 1  # column numbers of a sparse matrix are 32-bit
 
 _LENIENT = (b"\r", b"\t", b"x", b"X")  # what Arrow reads and the plain form lacks: line ends, blanks, hexadecimal

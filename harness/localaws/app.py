@@ -39,6 +39,9 @@ _ACCESS_KEY = re.compile(r"Credential=([^/]+)/")
 _SCOPE_REGION = re.compile(r"Credential=[^/]+/\d+/([^/]+)/")
 _THREADS = 32
 _LARGEST_BODY = 64 << 20  # of what is not streamed: lists of keys to delete, completions of uploads
+_S3_PARTS = {"acl": "Acl", "location": "Location", "policy": "Policy", "tagging": "Tagging", "versioning": "Versioning"}
+"""What an S3 request may be about: its query parameter, and the end of the operation's name."""
+_FORM_SERVICES = ("sts", "iam")
 _PLAIN_UPLOAD = {"uploadId", "partNumber", "x-id"}
 _BODY_HEADERS = (
     "content-md5",
@@ -50,6 +53,10 @@ _BODY_HEADERS = (
 )
 """Headers of a request that speak of its body, which moto does not see."""
 log = logging.getLogger(__name__)
+
+
+class ClientGone(Exception):
+    """The client went away before its request was whole; there is nobody to answer."""
 
 
 class Request:
@@ -66,6 +73,8 @@ class Request:
         self.host_name = name
         self.path: str = scope["path"]
         self.query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        self.action = self.query.get("Action", [""])[0]
+        """The operation of a service with the query protocol (STS, IAM), which may also be told in a form."""
         self.received = 0
 
     @property
@@ -89,8 +98,9 @@ class Request:
         if "x-amz-target" in self.headers:
             return self.headers["x-amz-target"].rpartition(".")[2]
         if self.host.service == "s3":
-            return s3_operation(method, self.bucket_and_key()[1], self.query)
-        return self.query["Action"][0] if "Action" in self.query else method
+            copies = "x-amz-copy-source" in self.headers
+            return s3_operation(method, self.bucket_and_key()[1], self.query, copies=copies)
+        return self.action or method
 
     def bucket_and_key(self) -> tuple[str, str]:
         """Return the bucket and key an S3 request is about, in virtual-hosted or path style."""
@@ -102,6 +112,8 @@ class Request:
     async def receive(self) -> Message:
         """Return the next message, counting the body's bytes."""
         message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
         self.received += len(message.get("body", b""))
         return message
 
@@ -126,19 +138,28 @@ class Request:
         return b"".join(parts)
 
 
-def s3_operation(method: str, key: str, query: Mapping[str, Any]) -> str:
-    """Return the name of an S3 operation from how it is asked for over HTTP."""
+def s3_operation(method: str, key: str, query: Mapping[str, Any], *, copies: bool = False) -> str:
+    """Return the name of an S3 operation from how it is asked for over HTTP.
+
+    :param copies: whether the request names an object to copy from.
+    """
     if "uploadId" in query:
-        return {"PUT": "UploadPart", "POST": "CompleteMultipartUpload", "DELETE": "AbortMultipartUpload"}.get(
+        upload = "UploadPartCopy" if copies else "UploadPart"
+        return {"PUT": upload, "POST": "CompleteMultipartUpload", "DELETE": "AbortMultipartUpload"}.get(
             method, "ListParts"
         )
     if "uploads" in query:
         return "CreateMultipartUpload" if method == "POST" else "ListMultipartUploads"
     if "delete" in query:
         return "DeleteObjects"
+    about = "".join(name for parameter, name in _S3_PARTS.items() if parameter in query)
     if key:
-        return f"{method.capitalize()}Object"
-    return "ListObjects" if method == "GET" else f"{'Create' if method == 'PUT' else method.capitalize()}Bucket"
+        return "CopyObject" if copies else f"{method.capitalize()}Object{about}"
+    if about:
+        return f"{method.capitalize()}Bucket{about}"
+    if method == "GET":
+        return "ListObjectsV2" if "list-type" in query else "ListObjects"
+    return f"{'Create' if method == 'PUT' else method.capitalize()}Bucket"
 
 
 class LocalAWSApp:
@@ -159,22 +180,12 @@ class LocalAWSApp:
         """Answer one request."""
         request = Request(scope, receive)
         answered = 0
+        recorded = False
         began, clock = time.time(), time.perf_counter()
 
-        async def watched(message: Message) -> None:
-            nonlocal answered
-            answered = message.get("status", answered)
-            await send(message)
-
-        try:
-            await self._answer(request, watched)
-        except AWSError as error:
-            await _send_error(request, watched, error)
-        except Exception as error:
-            if answered:
-                raise
-            await _send_error(request, watched, self._unexpected(error))
-        finally:
+        def record() -> None:
+            nonlocal recorded
+            recorded = True
             seconds = time.perf_counter() - clock
             self._calls.add(
                 CallRecord(
@@ -183,12 +194,41 @@ class LocalAWSApp:
                 )
             )  # fmt: skip
 
+        async def watched(message: Message) -> None:
+            nonlocal answered
+            answered = message.get("status", answered)
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                record()  # before the client has the answer, and may ask what was called
+            await send(message)
+
+        try:
+            await self._answer(request, watched)
+        except ClientGone:
+            log.info("the client went away during %s", request.operation)
+        except AWSError as error:
+            await _send_error(request, watched, error)
+        except Exception as error:
+            if answered:
+                raise
+            await _send_error(request, watched, self._unexpected(error))
+        finally:
+            if not recorded:
+                record()
+
     async def _answer(self, request: Request, send: Send) -> None:
+        if not request.host.service:
+            # The first request of a connection is judged by the gateway; others on a plain one end up here.
+            self._calls.refuse(request.host_name)
+            raise _refusal(request.host_name)
+        form = await request.body(_LARGEST_BODY) if request.host.service in _FORM_SERVICES else b""
+        request.action = request.action or parse_qs(form.decode("latin-1")).get("Action", [""])[0]
         fault = self._faults.take(request.operation)
         if fault:
-            await self._suffer(fault, request)
+            await self._suffer(fault)
         if request.host.service == "sagemaker-runtime":
-            await self._invoke(request, send)
+            await self._invoke(request, send, dies=fault is not None and fault.effect == "kill_container")
+        elif request.host.service in _FORM_SERVICES:
+            await self._ask_moto(request, send, body=form)
         elif request.host.service == "sagemaker":
             await self._control(request, send)
         else:
@@ -223,7 +263,7 @@ class LocalAWSApp:
     # --- S3 bodies ------------------------------------------------------------------------------------------------
 
     def _is_large_upload(self, request: Request) -> bool:
-        if request.operation not in ("PutObject", "UploadPart") or "x-amz-copy-source" in request.headers:
+        if request.operation not in ("PutObject", "UploadPart"):
             return False
         length = request.headers.get("content-length")  # a chunked body may be of any length
         return request.query.keys() <= _PLAIN_UPLOAD and (length is None or int(length) >= objects.STREAMED_FROM)
@@ -236,6 +276,9 @@ class LocalAWSApp:
         except ValueError as error:
             file.close()
             raise AWSError(f"The body is not in the aws-chunked coding: {error}") from None
+        except BaseException:
+            file.close()
+            raise
         headers = {name: value for name, value in request.headers.items() if name not in _BODY_HEADERS}
         answer = _Answer()
         await self._ask_moto(request, answer.send, headers=headers | upload.trailers)
@@ -266,17 +309,19 @@ class LocalAWSApp:
         for condition in headers.keys() & {"if-match", "if-none-match"}:
             headers[condition] = '"{}"'.format(headers[condition].strip('"'))  # S3A leaves the quotes out
         await self._ask_moto(request, answer.send, method="HEAD", headers=headers)
-        size = self._services.object_size(bucket, key) or 0
-        start, length = 0, size if answer.status == 200 else 0
-        if answer.status == 200 and (asked := self._range(request, size)):
-            start, length = asked[0], asked[1] - asked[0] + 1
-            answer.status = 206
-            answer.replace("content-range", f"bytes {asked[0]}-{asked[1]}/{size}")
-            answer.drop("x-amz-checksum-")  # of the whole object, and S3 sends none with a part of it
-        answer.replace("content-length", str(length))
-        await answer.forward(send, ends=not length)
-        if length:
-            await objects.send_body(self._services.object_reader(bucket, key), self._in_thread, send, start, length)
+        if answer.status != 200:  # a condition that does not hold: moto tells it, without a body to speak of
+            await self._ask_moto(request, send, headers=headers)
+            return
+        with self._services.open_object(bucket, key) as stored:
+            start, length = 0, stored.size
+            if asked := self._range(request, stored.size):
+                start, length = asked[0], asked[1] - asked[0] + 1
+                answer.status = 206
+                answer.replace("content-range", f"bytes {asked[0]}-{asked[1]}/{stored.size}")
+                answer.drop("x-amz-checksum-")  # of the whole object, and S3 sends none with a part of it
+            answer.replace("content-length", str(length))
+            await answer.forward(send, ends=not length)
+            await objects.send_body(stored.read, self._in_thread, send, start, length)
 
     def _range(self, request: Request, size: int) -> tuple[int, int] | None:
         try:
@@ -289,7 +334,7 @@ class LocalAWSApp:
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
-    async def _suffer(self, fault: Fault, request: Request) -> None:
+    async def _suffer(self, fault: Fault) -> None:
         await asyncio.sleep(fault.delay)
         if fault.effect == "error":
             error = AWSError(fault.message)
@@ -297,15 +342,6 @@ class LocalAWSApp:
             raise error
         if fault.effect == "disk_full":
             raise OSError(errno.ENOSPC, "No space left on device")
-        if fault.effect == "kill_container":
-            self._kill_containers(request)
-
-    def _kill_containers(self, request: Request) -> None:
-        match = _INVOCATIONS.fullmatch(request.path)
-        endpoint = self._plane.endpoint(unquote(match["name"]), request.region) if match else None
-        for variant in endpoint.variants if endpoint else []:
-            for instance in variant.instances:
-                instance.kill()
 
     def _unexpected(self, error: Exception) -> AWSError:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -342,7 +378,7 @@ class LocalAWSApp:
 
     # --- SageMaker's runtime --------------------------------------------------------------------------------------
 
-    async def _invoke(self, request: Request, send: Send) -> None:
+    async def _invoke(self, request: Request, send: Send, *, dies: bool) -> None:
         match = _INVOCATIONS.fullmatch(request.path)
         if not match:
             raise ValidationError(f"The local AWS does not emulate {request.scope['method']} {request.path}.")
@@ -358,10 +394,16 @@ class LocalAWSApp:
             if header in ("content-type", "accept") or header.startswith("x-amzn-sagemaker-")
         }
         target = request.headers.get("x-amzn-sagemaker-target-variant")
-        answer, variant = await self._in_thread(self._hosting.invoke, endpoint, body, passed, target)
+        answer, variant = await self._in_thread(self._hosting.invoke, endpoint, body, passed, target, dies)
         custom = {name: value for name, value in answer.headers.items() if name.lower().startswith("x-amzn-sagemaker-")}
         headers = {"x-amzn-invoked-production-variant": variant.name, **custom}
         await _send(send, answer.status, answer.content_type or "application/octet-stream", answer.body, headers)
+
+
+def _refusal(host: str) -> AWSError:
+    error = AWSError(f"The local AWS does not emulate {host}; it emulates {', '.join(hosts.SERVICES)}.")
+    error.status, error.code = 403, "AccessDenied"
+    return error
 
 
 def _replay(body: bytes) -> Receive:

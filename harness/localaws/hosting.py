@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from urllib3.util.wait import wait_for_read
+
 from harness.localaws.exceptions import AWSError, ModelError, ServiceUnavailable, ValidationError
 from harness.localaws.images import Image, Images
 from harness.localaws.processes import ContainerProcess, free_port
@@ -83,9 +85,12 @@ class Instance:
         threading.Thread(target=self._supervise, name=f"instance {self._root}", daemon=True).start()
 
     def _launch(self) -> None:
-        self.port = free_port()
-        environment = {**self._environment, "SAGEMAKER_BIND_TO_PORT": str(self.port)}
-        self._process = ContainerProcess(self._command, self._root, environment, self._on_line)
+        with self._lock:
+            if self._stopped.is_set():
+                return  # else it would be started behind the back of stop()
+            self.port = free_port()
+            environment = {**self._environment, "SAGEMAKER_BIND_TO_PORT": str(self.port)}
+            self._process = ContainerProcess(self._command, self._root, environment, self._on_line)
 
     def _wait_for_ping(self) -> bool:
         assert self._process is not None
@@ -121,13 +126,19 @@ class Instance:
             self._launch()
             self._wait_for_ping()
 
-    def stop(self) -> None:
-        """End the container."""
-        self._stopped.set()
+    def ask_to_stop(self) -> None:
+        """Tell the container to end, and do not start it again."""
+        with self._lock:
+            self._stopped.set()
         self.ready.clear()
-        self._forget_connections()
         if self._process:
             self._process.terminate()
+
+    def stop(self) -> None:
+        """End the container."""
+        self.ask_to_stop()
+        self._forget_connections()
+        if self._process:
             self._process.wait(_STOP_SECONDS)
             self._process.kill()
 
@@ -136,14 +147,16 @@ class Instance:
         if self._process:
             self._process.kill()
 
-    def invoke(self, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
-        """Send one invocation to the container.
+    def invoke(self, body: bytes, headers: Mapping[str, str], timeout: float, *, dies: bool = False) -> Answer:
+        """Send one invocation to the container; if it ``dies``, kill it while it has the request.
 
         :raises TimeoutError: no answer within ``timeout`` seconds.
         :raises OSError: the connection broke; the container has probably ended.
         """
         connection = self._connection(timeout)
         try:
+            if dies:
+                self.kill()  # now rather than later: it may answer before a signal comes
             connection.request("POST", "/invocations", body, dict(headers))
             response = connection.getresponse()
             answer = Answer(
@@ -164,7 +177,11 @@ class Instance:
 
     def _connection(self, timeout: float) -> http.client.HTTPConnection:
         with self._lock:
-            connection = self._idle.pop() if self._idle else http.client.HTTPConnection("127.0.0.1", self.port)
+            idle = self._idle.pop() if self._idle else None
+        if idle is not None and wait_for_read(idle.sock, 0):
+            idle.close()  # by the container, which need not keep connections for as long as we do
+            idle = None
+        connection = idle or http.client.HTTPConnection("127.0.0.1", self.port)
         connection.timeout = timeout
         if connection.sock is None:
             connection.connect()  # sets TCP_NODELAY
@@ -197,6 +214,8 @@ class Variant:
 
     def stop(self) -> None:
         """End every instance."""
+        for instance in self.instances:
+            instance.ask_to_stop()
         for instance in self.instances:
             instance.stop()
 
@@ -395,10 +414,11 @@ class Host:
             shutil.rmtree(instance._root.parent, ignore_errors=True)
 
     def invoke(
-        self, endpoint: Endpoint, body: bytes, headers: Mapping[str, str], target: str | None
+        self, endpoint: Endpoint, body: bytes, headers: Mapping[str, str], target: str | None, dies: bool = False
     ) -> tuple[Answer, Variant]:
         """Pass one invocation on to an instance; return its answer and the variant that gave it.
 
+        :param dies: whether the instance is to be killed while it has the request.
         :raises AWSError: no instance is up, none answered, or the answer is an error.
         """
         variant = _choose(endpoint, target)
@@ -409,7 +429,7 @@ class Host:
                 "its container ended and is being started again."
             )
         try:
-            answer = instance.invoke(body, headers, INVOCATION_SECONDS)
+            answer = instance.invoke(body, headers, INVOCATION_SECONDS, dies=dies)
         except TimeoutError:
             raise model_error(
                 endpoint,

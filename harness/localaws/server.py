@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ from harness.localaws.training import Trainer
 _PREFIX = "harness-localaws-"
 _PID_FILE = "pid"
 _SPOOL_BYTES = 1 << 20
-_MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024  # getrusage(2) of either system
+_END_SECONDS = 3
 PORT_TAKEN = 98
 """Exit code when the port asked for is taken (EADDRINUSE on Linux)."""
 
@@ -96,6 +97,7 @@ class LocalAWS:
         await self.stopping.wait()
         await gateway.stop()
         await asyncio.get_running_loop().run_in_executor(None, self.plane.reset)
+        end_containers_in(self.directory)
 
     def _handlers(self) -> dict[tuple[str, str], Any]:
         return {
@@ -112,7 +114,7 @@ class LocalAWS:
     def _status(self) -> dict[str, Any]:
         return {
             "memory": psutil.Process().memory_info().rss,
-            "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT,
+            "peak_memory": peak_memory(),
             "endpoints": {
                 endpoint.name: {
                     "status": endpoint.status,
@@ -129,6 +131,17 @@ class LocalAWS:
         self.calls.clear()
 
 
+def peak_memory() -> int:
+    """Return the most memory this process has held, in bytes.
+
+    Not getrusage(2) on Linux: it hands the peak of the process that started this one down to it.
+    """
+    if sys.platform == "darwin":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))
+
+
 def _made(directory: Path) -> Path:
     directory.mkdir()
     return directory
@@ -138,25 +151,42 @@ def _watch_owner(local_aws: LocalAWS, loop: asyncio.AbstractEventLoop) -> None:
     """End the run when the owner's end of the pipe on standard input closes without a word."""
     sys.stdin.buffer.read()
     if not local_aws.stopping.is_set():
-        end_processes_of(local_aws.run_id)
-        loop.call_soon_threadsafe(local_aws.stopping.set)
+        try:
+            end_processes_of(local_aws.run_id)
+        finally:
+            loop.call_soon_threadsafe(local_aws.stopping.set)
 
 
 def end_processes_of(run_id: str) -> None:
     """End every process that was started for the run: Spark's JVM, its workers, a user's command, containers."""
-    found = [process for process in psutil.process_iter() if _belongs(process, run_id)]
+    found = _processes_with("HARNESS_RUN", run_id)
     for process in found:
-        process.terminate()
-    _, alive = psutil.wait_procs(found, timeout=3)
-    for process in alive:
-        process.kill()
+        with suppress(psutil.Error):  # it has ended meanwhile
+            process.terminate()
+    psutil.wait_procs(found, timeout=_END_SECONDS)
+    for process in _processes_with("HARNESS_RUN", run_id):
+        with suppress(psutil.Error):
+            process.kill()
 
 
-def _belongs(process: psutil.Process, run_id: str) -> bool:
+def end_containers_in(directory: Path) -> None:
+    """Kill the containers below a directory that are still there, such as one that was just being started."""
+    for process in _processes_with("SAGEMAKER_BASE_DIR", f"{directory}{os.sep}"):
+        with suppress(psutil.Error):
+            process.kill()
+
+
+def _processes_with(variable: str, start: str) -> list[psutil.Process]:
+    """Return the other processes in whose environment the variable's value starts so."""
+    return [process for process in psutil.process_iter() if _has(process, variable, start)]
+
+
+def _has(process: psutil.Process, variable: str, start: str) -> bool:
     try:
-        return bool(process.pid != os.getpid() and process.environ().get("HARNESS_RUN") == run_id)
+        value: str = process.environ().get(variable, "")
     except (psutil.Error, OSError):
         return False
+    return process.pid != os.getpid() and value.startswith(start)
 
 
 def _remove_stale_directories() -> None:
@@ -168,6 +198,13 @@ def _remove_stale_directories() -> None:
             continue
         if not psutil.pid_exists(pid):
             shutil.rmtree(directory, ignore_errors=True)
+
+
+def _allow_many_files() -> None:
+    """Raise the limit of open files as far as allowed: each large object is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # macOS refuses what it calls unlimited
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _serve(region: str, port: int, directory: Path) -> None:
@@ -186,6 +223,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     os.environ["MOTO_S3_DEFAULT_KEY_BUFFER_SIZE"] = str(_SPOOL_BYTES)
     _remove_stale_directories()
+    _allow_many_files()
     directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
     (directory / _PID_FILE).write_text(str(os.getpid()))
     try:

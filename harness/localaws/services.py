@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -155,17 +156,9 @@ class Services:
             return None
         return getattr(key, "size", None)  # a delete marker has none
 
-    def object_reader(self, bucket: str, name: str) -> Callable[[int, int], bytes]:
-        """Return a function that reads ``length`` bytes of an object from ``start`` on."""
-        key = self._bucket(bucket).keys[name]
-
-        def read_at(start: int, length: int) -> bytes:
-            with key.lock:
-                key._value_buffer.seek(start)
-                block: bytes = key._value_buffer.read(length)
-                return block
-
-        return read_at
+    def open_object(self, bucket: str, name: str) -> OpenObject:
+        """Return an object's body for reading, whatever happens to the object meanwhile."""
+        return OpenObject(self._bucket(bucket).keys[name])
 
     def adopt_object(self, bucket: str, name: str, body: IO[bytes], size: int, md5: str) -> None:
         """Give an object that moto was told of without body its body."""
@@ -217,6 +210,26 @@ class Services:
             log_group.put_log_events(stream, [{"timestamp": int(time.time() * 1000), "message": line}])
 
         return write
+
+
+class OpenObject:
+    """The body of an object as it was when it was opened: moto closes its own file when the object is replaced."""
+
+    def __init__(self, key: FakeKey) -> None:
+        with key.lock:
+            key._value_buffer.flush()
+            self._file = os.dup(key._value_buffer.fileno())
+        self.size = os.fstat(self._file).st_size
+
+    def read(self, start: int, length: int) -> bytes:
+        """Return ``length`` bytes from ``start`` on, or what there is of them."""
+        return os.pread(self._file, length, start)
+
+    def __enter__(self) -> OpenObject:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._file)
 
 
 def _give_body(key: FakeKey, body: IO[bytes], size: int, md5: str | None) -> None:
