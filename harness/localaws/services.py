@@ -75,7 +75,9 @@ class Services:
     def reset(self) -> None:
         """Forget every bucket, object and log; keep the role and the credentials."""
         for name in ("s3", "logs", "sagemaker"):
-            moto.backends.get_backend(name).reset()
+            # Not the reset() of all accounts together, which resets every other service too.
+            for backends in list(moto.backends.get_backend(name).values()):
+                backends.reset()
 
     # --- identity -------------------------------------------------------------------------------------------------
 
