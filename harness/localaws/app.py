@@ -76,6 +76,12 @@ class Request:
         self.action = self.query.get("Action", [""])[0]
         """The operation of a service with the query protocol (STS, IAM), which may also be told in a form."""
         self.received = 0
+        self._asked = False
+
+    @property
+    def is_kept_waiting(self) -> bool:
+        """Whether the client still waits for leave to send its body, and will not send it after an answer."""
+        return "expect" in self.headers and not self._asked
 
     @property
     def region(self) -> str:
@@ -111,6 +117,7 @@ class Request:
 
     async def receive(self) -> Message:
         """Return the next message, counting the body's bytes."""
+        self._asked = True
         message = await self._receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
@@ -157,9 +164,8 @@ def s3_operation(method: str, key: str, query: Mapping[str, Any], *, copies: boo
         return "CopyObject" if copies else f"{method.capitalize()}Object{about}"
     if about:
         return f"{method.capitalize()}Bucket{about}"
-    if method == "GET":
-        return "ListObjectsV2" if "list-type" in query else "ListObjects"
-    return f"{'Create' if method == 'PUT' else method.capitalize()}Bucket"
+    lists = "ListObjectsV2" if "list-type" in query else "ListObjects"
+    return {"GET": lists, "PUT": "CreateBucket"}.get(method, f"{method.capitalize()}Bucket")
 
 
 class LocalAWSApp:
@@ -197,6 +203,8 @@ class LocalAWSApp:
         async def watched(message: Message) -> None:
             nonlocal answered
             answered = message.get("status", answered)
+            if message["type"] == "http.response.start" and request.is_kept_waiting:
+                message["headers"] = [*message["headers"], (b"connection", b"close")]
             if message["type"] == "http.response.body" and not message.get("more_body", False):
                 record()  # before the client has the answer, and may ask what was called
             await send(message)
@@ -256,9 +264,10 @@ class LocalAWSApp:
         fields.pop("transfer-encoding", None)
         fields["content-length"] = str(len(body))
         encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()]
-        await self._moto(
-            {**request.scope, "method": method or request.scope["method"], "headers": encoded}, _replay(body), send
-        )
+        scope = {**request.scope, "method": method or request.scope["method"], "headers": encoded}
+        answer = _Answer()  # in one piece, so that its end is known before it is sent
+        await self._moto(scope, _replay(body), answer.send)
+        await answer.forward(send)
 
     # --- S3 bodies ------------------------------------------------------------------------------------------------
 
