@@ -1,0 +1,162 @@
+"""The gateway: what reaches the local AWS, what is refused, and how connections live."""
+
+import http.client
+import json
+import ssl
+import urllib.request
+
+import boto3
+import pytest
+
+from harness.aws.mock import MockAWS
+from harness.errors import LocalAWSError, SetupError
+from harness.localaws.control import TOKEN_HEADER
+from harness.settings import Settings
+
+STS = "/?Action=GetCallerIdentity&Version=2011-06-15"
+
+
+@pytest.fixture(scope="module")
+def local(aws):
+    if aws.mode != "mock":
+        pytest.skip("these tests are about the local AWS")
+    return aws
+
+
+def tunnel(local, host):
+    """Return an HTTP connection to ``host`` through the gateway."""
+    context = ssl.create_default_context(cafile=local.connection.pem)
+    connection = http.client.HTTPSConnection("127.0.0.1", local.connection.port, context=context, timeout=20)
+    connection.set_tunnel(host, 443)
+    return connection
+
+
+def plain(local):
+    return http.client.HTTPConnection("127.0.0.1", local.connection.port, timeout=20)
+
+
+def ask(connection, method, path, headers=None):
+    connection.request(method, path, headers=headers or {})
+    response = connection.getresponse()
+    return response.status, response.read().decode()
+
+
+@pytest.mark.parametrize("host", ["example.com", "dynamodb.us-east-1.amazonaws.com", "s3.amazonaws.com.evil.org"])
+def test_a_host_that_is_not_emulated_is_refused_and_reported(local, host):
+    with pytest.raises(OSError, match="403"):
+        ask(tunnel(local, host), "GET", "/")
+    assert host in local.calls()["refused"]
+
+
+def test_a_plain_request_to_a_host_that_is_not_emulated_is_refused_and_reported(local):
+    status, text = ask(plain(local), "GET", "http://plain.example.com/latest")
+    assert (status, "does not emulate plain.example.com" in text) == (403, True)
+    assert "plain.example.com" in local.calls()["refused"]
+
+
+def test_a_kept_connection_is_no_way_around_the_refusal(local):
+    connection = plain(local)
+    assert ask(connection, "GET", f"http://sts.amazonaws.com{STS}")[0] == 200
+    status, text = ask(connection, "GET", "http://second.example.com/", {"Host": "second.example.com"})
+    assert (status, "does not emulate second.example.com" in text) == (403, True)
+    assert "second.example.com" in local.calls()["refused"]
+
+
+def test_a_reset_forgets_all_but_who_is_who_and_what_was_refused():
+    with MockAWS.start(Settings()) as own:
+        ask(plain(own), "GET", "http://example.com/")
+        own.client("s3").create_bucket(Bucket="forgotten")
+        own.faults.add("GetCallerIdentity")
+        assert own.calls()["counts"] == {"CreateBucket": 1}
+        own.reset()
+        assert own.calls() == {"calls": [], "counts": {}, "refused": ["example.com"]}
+        assert own.client("s3").list_buckets()["Buckets"] == []
+        assert "assumed-role" in own.client("sts").get_caller_identity()["Arn"]
+
+
+def test_one_tls_connection_serves_many_calls(local):
+    connection = tunnel(local, "sts.amazonaws.com")
+    connection.connect()
+    socket = connection.sock
+    answers = [ask(connection, "GET", STS) for _ in range(20)]
+    assert connection.sock is socket, "the connection was closed and opened again"
+    assert {status for status, _ in answers} == {200}
+
+
+def test_the_certificate_is_for_the_host_asked_for_and_no_other(local):
+    connection = tunnel(local, "my.bucket.s3.eu-west-1.amazonaws.com")
+    connection.connect()
+    names = connection.sock.getpeercert()["subjectAltName"]
+    assert names == (("DNS", "my.bucket.s3.eu-west-1.amazonaws.com"),)
+
+
+def test_a_client_that_does_not_trust_the_runs_authority_gets_no_answer(local):
+    anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which trusts nobody so far
+    connection = http.client.HTTPSConnection("127.0.0.1", local.connection.port, context=anyone, timeout=20)
+    connection.set_tunnel("sts.amazonaws.com", 443)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        connection.connect()
+
+
+def test_plain_http_endpoints_are_answered_in_absolute_form(local):
+    bucket = "plain-http-endpoint"
+    s3 = boto3.client("s3", endpoint_url="http://s3.us-east-1.amazonaws.com")
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="large", Body=b"x" * 2_000_000)
+    assert s3.get_object(Bucket=bucket, Key="large")["Body"].read() == b"x" * 2_000_000
+
+
+def test_the_environment_leads_clients_that_know_nothing_of_boto(local):
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="for-anybody")
+    s3.put_object(Bucket="for-anybody", Key="key", Body=b"text")
+    url = s3.generate_presigned_url("get_object", {"Bucket": "for-anybody", "Key": "key"})
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({"https": local.environment()["HTTPS_PROXY"]}),
+        urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=local.environment()["SSL_CERT_FILE"])),
+    )
+    assert opener.open(url, timeout=20).read() == b"text"
+
+
+def test_the_control_api_wants_the_runs_token(local):
+    for headers in ({}, {TOKEN_HEADER: "guessed"}):
+        status, text = ask(plain(local), "GET", "/status", headers)
+        assert (status, json.loads(text)) == (403, {"error": "the token is missing or wrong"})
+
+
+def test_the_control_api_says_what_it_does_not_know(local):
+    with pytest.raises(LocalAWSError, match="no GET /weather"):
+        local.connection.control("GET", "/weather")
+    with pytest.raises(LocalAWSError, match="has no colour"):
+        local.connection.control("POST", "/faults", {"operation": "PutObject", "colour": "red"})
+
+
+def test_calls_tell_what_was_asked_of_whom(local):
+    boto3.client("sts").get_caller_identity()
+    call = next(call for call in reversed(local.calls()["calls"]) if call["operation"] == "GetCallerIdentity")
+    assert (call["service"], call["status"], call["path"]) == ("sts", 200, "/")
+    assert "Boto3" in call["user_agent"]
+    assert 0 < call["seconds"] < 20
+
+
+def test_an_operation_that_nobody_emulates_is_an_error_and_not_a_success(local):
+    with pytest.raises(Exception, match=r"(?i)not.*(implemented|emulate)"):
+        boto3.client("sagemaker").list_algorithms()
+
+
+def test_a_port_that_is_taken_is_told_with_what_to_do(local):
+    with pytest.raises(SetupError, match=f"Port {local.connection.port} is taken") as error:
+        MockAWS.start(Settings(), port=local.connection.port)
+    assert "another --port" in error.value.fix
+
+
+def test_two_local_aws_side_by_side_share_nothing(local):
+    with MockAWS.start(Settings(region="eu-west-1")) as second:
+        second.client("s3").create_bucket(
+            Bucket="only-in-the-second", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+        )
+        names = [bucket["Name"] for bucket in boto3.client("s3").list_buckets()["Buckets"]]
+        assert "only-in-the-second" not in names
+        assert second.connection.token != local.connection.token
+    with pytest.raises(LocalAWSError, match="does not answer"):
+        second.status()
