@@ -106,11 +106,7 @@ def _add_mnist(parser: argparse.ArgumentParser) -> None:
 
 def _mnist(options: argparse.Namespace) -> int:
     settings = _settings(options)
-    if options.output.exists() and not options.output.is_dir():
-        raise SettingsError(
-            f"--output is {options.output}, which is a file.", fix="name a directory, or one to be made"
-        )
-    from harness.pipeline import Data  # noqa: PLC0415
+    from harness.pipeline import Data  # noqa: PLC0415 - imports Spark
     from harness.program import run_mnist  # noqa: PLC0415
 
     run_mnist(settings, Data(options.train_data, options.test_data, options.validation_fraction), options.output)

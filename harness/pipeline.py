@@ -5,17 +5,21 @@ Used by the ``harness mnist`` command and the benchmarks. Nothing here asks whet
 
 from __future__ import annotations
 
+import errno
+import os
 import secrets
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from botocore.exceptions import BotoCoreError, ClientError
 from py4j.protocol import Py4JError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - its customary name
@@ -27,7 +31,7 @@ from harness.aws.resources import Resource, delete, find
 from harness.errors import DataError, HarnessError, LeftoverError, PipelineError
 from harness.mnist import FEATURES, Split
 from harness.settings import Settings
-from harness.spark import check_frame, estimator, read_libsvm, read_mnist, root_cause
+from harness.spark import estimator, read_libsvm, read_mnist, root_cause
 
 SHOWN = 250
 """Rows whose digits are kept for the picture, as many as the reference program takes."""
@@ -108,6 +112,37 @@ class Data:
                 fix="give one from 0 up to, not including, 1",
             )
 
+    @cached_property
+    def rows(self) -> dict[Split, int]:
+        """How many rows the user's files have, which are checked for it; those of the sample bucket are not counted.
+
+        :raises DataError: a file is missing or empty, or has a row that is no digit.
+        """
+        files: list[tuple[Split, Path | None]] = [("train", self.train), ("test", self.test)]
+        return {split: _check_digits(path) for split, path in files if path is not None}
+
+
+def _check_digits(path: Path) -> int:
+    """Return the number of rows of a LibSVM file.
+
+    :raises DataError: it cannot be read, has no rows, or has one that is no digit.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        labels = libsvm.read([path], features=FEATURES).labels
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.", fix="name a LibSVM file") from error
+    if not len(labels):
+        raise DataError(f"{path} has no rows.", fix="name a LibSVM file with one digit a line")
+    odd = np.flatnonzero(~np.isin(labels, np.arange(10)))
+    if len(odd):
+        raise DataError(
+            f"{path}, line {odd[0] + 1}: the label {labels[odd[0]]:g} is not a digit from 0 to 9.",
+            fix="label each row with the digit that it shows",
+        )
+    return len(labels)
+
 
 class Pipeline:
     """One run of the job."""
@@ -165,22 +200,15 @@ class Pipeline:
 
     def _read(self) -> tuple[DataFrame, DataFrame]:
         """Return the training and test rows; those of a user's files are checked before Spark sees them."""
-        frames = []
-        for split, path in self._sources():
-            if path is None:
-                rows = self._settings.train_rows if split == "train" else self._settings.test_rows
-                frame = read_mnist(self._spark, self._aws, split, rows)
-            else:
-                self._progress.update(f"checking {path}")
-                rows = len(libsvm.read([path], features=FEATURES))
-                frame = read_libsvm(self._spark, str(path))
-            check_frame(frame)
-            frames.append((frame, rows))
-        (train, self.outcome.rows_trained), (test, self._test_rows) = frames
-        return train, test
+        counts = {"train": self._settings.train_rows, "test": self._settings.test_rows} | self._data.rows
+        self.outcome.rows_trained, self._test_rows = counts["train"], counts["test"]
+        return self._frame("train", self._data.train), self._frame("test", self._data.test)
 
-    def _sources(self) -> list[tuple[Split, Path | None]]:
-        return [("train", self._data.train), ("test", self._data.test)]
+    def _frame(self, split: Split, path: Path | None) -> DataFrame:
+        if path is not None:
+            return read_libsvm(self._spark, str(path))
+        rows = self._settings.train_rows if split == "train" else self._settings.test_rows
+        return read_mnist(self._spark, self._aws, split, rows)
 
     def _fit_and_evaluate(self, train: DataFrame, test: DataFrame) -> None:
         validation = None
@@ -200,7 +228,6 @@ class Pipeline:
 
     def _fit(self, train: DataFrame) -> SageMakerModel:
         """Fit, and tell the three parts of it apart by the times of the training job."""
-        self._progress.begin("upload")
         began = time.time()
         with _Watcher(self._aws, self._prefix, self._progress):
             try:
@@ -260,7 +287,9 @@ def _stage_failure(stage: str, error: BaseException) -> PipelineError:
         fix = "free some disk, or point TMPDIR to a disk that has some"
     elif "failed for reason" in cause:
         fix = "mend what the reason names; the job's log lines are in CloudWatch Logs under /aws/sagemaker/TrainingJobs"
-    elif "ModelError" in cause:
+    elif "given invalid value" in cause:
+        fix = "give the hyperparameter a value in the range that the algorithm's documentation names"
+    elif "ModelError" in cause or "ServiceUnavailable" in cause:
         fix = "mend what the message names; the container's log is in CloudWatch Logs under /aws/sagemaker/Endpoints"
     else:
         fix = "if the cause is not yours, run it again with --traceback and report what it prints"
@@ -268,7 +297,7 @@ def _stage_failure(stage: str, error: BaseException) -> PipelineError:
 
 
 class _Watcher:
-    """Tells what a ``fit`` is at, by asking SageMaker beside it."""
+    """Tells which stage a ``fit`` is at and what it has come to, by asking SageMaker beside it."""
 
     def __init__(self, aws: AWS, prefix: str, progress: Progress) -> None:
         self._client = aws.client("sagemaker")
@@ -285,23 +314,33 @@ class _Watcher:
         self._thread.join()
 
     def _run(self) -> None:
-        shown = ""
-        while not self._stop.wait(_LOOK_SECONDS):
-            state = self._state()
-            if state != shown:
-                self._progress.update(state)
-                shown = state
+        shown, state = "", ("upload", "writing the training rows to S3")
+        while True:
+            if state[0] != shown:
+                shown = state[0]
+                self._progress.begin(shown)
+            self._progress.update(state[1])
+            if self._stop.wait(_LOOK_SECONDS):
+                return
+            state = self._state() or state
 
-    def _state(self) -> str:
+    def _state(self) -> tuple[str, str] | None:
+        """Return the stage and what it has come to; None if SageMaker does not say."""
+        try:
+            return self._ask()
+        except (BotoCoreError, ClientError):
+            return None
+
+    def _ask(self) -> tuple[str, str] | None:
         endpoints = self._client.list_endpoints(NameContains=self._prefix)["Endpoints"]
         if endpoints:
-            return f"endpoint {endpoints[0]['EndpointStatus']}"
+            return "host", f"endpoint {endpoints[0]['EndpointStatus']}"
         jobs = self._client.list_training_jobs(NameContains=self._prefix)["TrainingJobSummaries"]
         if not jobs:
-            return "writing the training rows to S3"
+            return None
         job = self._client.describe_training_job(TrainingJobName=jobs[0]["TrainingJobName"])
         metrics = [f"{metric['MetricName']} {metric['Value']:.4f}" for metric in job.get("FinalMetricDataList", [])]
-        return " · ".join([f"training job {job['SecondaryStatus']}", *metrics])
+        return "train", " · ".join([f"job {job['SecondaryStatus']}", *metrics])
 
 
 class _RowCounter:
@@ -325,7 +364,8 @@ class _RowCounter:
         total = f" of {self._expected:,}" if self._expected else ""
         while not self._stop.wait(_LOOK_SECONDS):
             stages = self._store.activeStages()
-            rows = sum(stages.apply(number).inputRecords() for number in range(stages.size()))
+            active = [stages.apply(number) for number in range(stages.size())]
+            rows = sum(stage.inputRecords() + stage.shuffleReadRecords() for stage in active)
             self._progress.update(f"{rows:,}{total} rows sent")
 
 

@@ -19,6 +19,7 @@ from rich.table import Table
 from harness import pictures
 from harness.aws import AWS, open_aws
 from harness.aws.resources import Resource
+from harness.errors import PipelineError, SettingsError
 from harness.pipeline import Data, Outcome, Pipeline, report
 from harness.settings import Settings
 from harness.spark import build_session
@@ -64,15 +65,19 @@ class ConsoleProgress:
 def run_mnist(settings: Settings, data: Data, output: Path) -> None:
     """Run the program, print what it did and found, and write the report into ``output``.
 
+    :raises SettingsError: the report cannot be written there; nothing was started.
     :raises HarnessError: as :meth:`harness.pipeline.Pipeline.run` does.
     """
+    log = _prepare(output)
     console = Console(stderr=True, highlight=False)
     progress = ConsoleProgress(console)
     try:
-        outcome, aws = _run(settings, data, progress)
+        outcome, aws = _run(settings, data, progress, log)
+    except PipelineError as error:
+        _mention(error, log)
+        raise
     finally:
         progress.close()
-    output.mkdir(parents=True, exist_ok=True)
     content = report(outcome, settings, aws, versions())
     (output / "report.json").write_text(json.dumps(content, indent=2) + "\n")
     shown = len(outcome.images)
@@ -81,20 +86,46 @@ def run_mnist(settings: Settings, data: Data, output: Path) -> None:
     _tell(Console(highlight=False), outcome, output)
 
 
-def _run(settings: Settings, data: Data, progress: ConsoleProgress) -> tuple[Outcome, AWS]:
+def _prepare(output: Path) -> Path:
+    """Return the path of Spark's log in ``output``, having seen that the report can be written there."""
+    log = output / "spark.log"
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        log.write_text("")
+        log.unlink()  # Spark makes it when it has something to say
+    except OSError as error:
+        raise SettingsError(
+            f"--output is {output}, where the report cannot be written: {error.strerror}.",
+            fix="name a directory that you may write to, or one to be made",
+        ) from error
+    return log
+
+
+def _mention(error: PipelineError, log: Path) -> None:
+    """Name Spark's log, if it has anything to say."""
+    if log.exists():
+        error.checked = "; ".join(filter(None, [error.checked, f"Spark's log, with stack traces, is {log}"]))
+
+
+def _run(settings: Settings, data: Data, progress: ConsoleProgress, log: Path) -> tuple[Outcome, AWS]:
     stages: dict[str, float] = {}
 
     def timed(stage: str, began: float) -> None:
         stages[stage] = time.perf_counter() - began
         progress.end(stage, stages[stage])
 
+    if data.train or data.test:
+        began = time.perf_counter()
+        progress.begin("check")
+        assert data.rows  # counted, and checked, before anything is started
+        timed("check", began)
     began = time.perf_counter()
     progress.begin("AWS")
     with closing(open_aws(settings)) as aws:
         timed("AWS", began)
         began = time.perf_counter()
         progress.begin("Spark")
-        spark = build_session(aws, settings)
+        spark = build_session(aws, settings, log=log)
         timed("Spark", began)
         try:
             outcome = Pipeline(aws, spark, settings, progress, data).run()
@@ -121,6 +152,10 @@ def _count(resources: list[Resource]) -> list[str]:
     return [f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items()]
 
 
+def _by_stage(outcome: Outcome) -> str:
+    return ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in outcome.stages.items())
+
+
 def _tell(console: Console, outcome: Outcome, output: Path) -> None:
     figures: list[tuple[str, Any]] = [("accuracy", f"{outcome.accuracy:.4f}")]
     if outcome.validation_accuracy is not None:
@@ -129,7 +164,7 @@ def _tell(console: Console, outcome: Outcome, output: Path) -> None:
     figures += [
         ("rows trained", f"{outcome.rows_trained:,}"),
         ("rows predicted", f"{len(outcome.predictions):,}, {outcome.rows_per_second:,.0f} a second"),
-        ("seconds", f"{sum(outcome.stages.values()):.1f}"),
+        ("seconds", f"{sum(outcome.stages.values()):.1f}: {_by_stage(outcome)}"),
         ("created", ", ".join(_count(outcome.created)) + " (their names are in report.json)"),
         (
             "left over",

@@ -49,12 +49,10 @@ _GIB = 2**30
 # Warnings that every healthy run on one machine would print, and that nobody can act on, are left out by name.
 _LOGGING = """
 rootLogger.level = warn
-rootLogger.appenderRef.console.ref = console
-appender.console.type = Console
-appender.console.name = console
-appender.console.target = SYSTEM_ERR
-appender.console.layout.type = PatternLayout
-appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
+rootLogger.appenderRef.log.ref = log
+appender.log.name = log
+appender.log.layout.type = PatternLayout
+appender.log.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
 logger.native.name = org.apache.hadoop.util.NativeCodeLoader
 logger.native.level = error
 logger.metrics.name = org.apache.hadoop.metrics2.impl.MetricsConfig
@@ -62,17 +60,24 @@ logger.metrics.level = error
 logger.committer.name = org.apache.hadoop.fs.s3a.commit.AbstractS3ACommitterFactory
 logger.committer.level = error
 """
+_TO_STDERR = """
+appender.log.type = Console
+appender.log.target = SYSTEM_ERR
+"""
 
 _jvm_owner: AWS | None = None
 """The AWS that this process's JVM was started for. pyspark keeps one JVM a process, until the process ends."""
 
 
-def build_session(aws: AWS, settings: Settings, *, app_name: str = "sagemaker-spark-harness") -> SparkSession:
+def build_session(
+    aws: AWS, settings: Settings, *, app_name: str = "sagemaker-spark-harness", log: Path | None = None
+) -> SparkSession:
     """Return a session whose SDK and S3A reach ``aws``; the running one, if this made it for the same ``aws``.
 
     Its JVM ends with this process, however this process ends. Variables that the JVM and Python workers need are
     given to them alone: this process's environment stays as it is.
 
+    :param log: the file that Spark's warnings and errors, with their stack traces, go to instead of stderr.
     :raises SetupError: Java or the right pyspark is missing, Spark's master does not answer, or this process has a JVM
         that leads elsewhere.
     """
@@ -85,7 +90,7 @@ def build_session(aws: AWS, settings: Settings, *, app_name: str = "sagemaker-sp
     harness_cloudpickle.install()
     environment = _launch_environment(aws, settings.spark_master)
     scratch = Path(tempfile.mkdtemp(prefix="harness-spark-"))
-    options = _options(aws, settings.spark_master, jars, scratch)
+    options = _options(aws, settings.spark_master, jars, scratch, log)
     conf = SparkConf(loadDefaults=False).setMaster(settings.spark_master).setAppName(app_name).setAll(options.items())
     _jvm_owner = aws
     try:
@@ -146,18 +151,20 @@ def _is_local(master: str) -> bool:
     return master == "local" or master.startswith("local[")
 
 
-def _options(aws: AWS, master: str, jars: Iterable[Path], scratch: Path) -> dict[str, str]:
+def _options(aws: AWS, master: str, jars: Iterable[Path], scratch: Path, log: Path | None = None) -> dict[str, str]:
     """Return Spark's configuration; ``scratch`` is a directory that is deleted with the JVM."""
     logging = scratch / "log4j2.properties"
-    logging.write_text(_LOGGING)
+    logging.write_text(_LOGGING + (_to_file(log) if log else _TO_STDERR))
     classpath = os.pathsep.join(map(str, jars))
-    ours = [f"-Dlog4j2.configurationFile={logging}", f"-Dderby.system.home={scratch}"]
+    ours = [f"-Dlog4j2.configurationFile={logging}", f"-Dderby.system.home={scratch}", f"-Djava.io.tmpdir={scratch}"]
     options = {
         "spark.driver.extraClassPath": classpath,
         "spark.executor.extraClassPath": classpath,
         "spark.driver.extraJavaOptions": shlex.join([*aws.jvm_options(), *ours]),
         "spark.driver.memory": _driver_memory(),
         "spark.executorEnv.PYTHONPATH": onpath.DIRECTORY,
+        "spark.executor.heartbeatInterval": "1s",  # how often it tells how many rows it has read
+        "spark.hadoop.hadoop.tmp.dir": str(scratch),  # where S3A keeps what it uploads; its default ignores TMPDIR
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -165,6 +172,12 @@ def _options(aws: AWS, master: str, jars: Iterable[Path], scratch: Path) -> dict
     if aws.region.startswith("cn-"):  # S3A's own default leads to the partition of the rest of the world
         options["spark.hadoop.fs.s3a.endpoint"] = f"s3.{aws.region}.amazonaws.com.cn"
     return options | (_LOOPBACK if _is_local(master) else _executor_options(aws))
+
+
+def _to_file(log: Path) -> str:
+    """Return the logging configuration's part for a file, which is made with the first line."""
+    file = {"type": "File", "fileName": log.resolve(), "createOnDemand": "true"}
+    return "".join(f"\nappender.log.{name} = {value}" for name, value in file.items())
 
 
 _LOOPBACK = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
@@ -270,7 +283,11 @@ def root_cause(error: BaseException) -> str:
     while java.getCause() is not None:
         java = java.getCause()
     message = java.getMessage() or java.toString()
-    return str(message).strip().splitlines()[0]
+    return _FROM_AWS.sub(r" (\1: \2 \3)", str(message).strip().splitlines()[0])
+
+
+_FROM_AWS = re.compile(r" \(Service: ([^;]+); Status Code: (\d+); Error Code: ([^;)]+);[^)]*\)")
+"""What the Java SDK ends its messages with; all of it is in the log."""
 
 
 def estimator(aws: AWS, settings: Settings, name_prefix: str = "") -> XGBoostSageMakerEstimator:
