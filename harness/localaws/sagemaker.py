@@ -73,7 +73,7 @@ class ControlPlane:
         """End every job and endpoint and forget every resource."""
         with self._lock:
             endpoints = self.endpoints()
-            self._trainer.stop_all()
+            self._trainer.discard_all()
             self._clear()
         for endpoint in endpoints:
             self._host.delete(endpoint)
@@ -358,12 +358,19 @@ class _Call:
         # Without SortBy the newest come first: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListEndpoints.html
         by = {"Name": name, "Status": name.replace("Name", "Status")}.get(request.get("SortBy", ""), "CreationTime")
         items.sort(key=lambda item: item.get(by, item["CreationTime"]), reverse=request.get("SortOrder") != "Ascending")
-        start = int(request.get("NextToken") or 0)
+        start = _page_start(request.get("NextToken"))
         end = start + int(request.get("MaxResults", 10))
         page: dict[str, Any] = {member: items[start:end]}
         if end < len(items):
             page["NextToken"] = str(end)
         return page
+
+
+def _page_start(token: str | None) -> int:
+    """Return the number of the first item of the page that a token stands for."""
+    if token and not token.isdecimal():
+        raise ValidationException(f"Invalid NextToken: {token}")
+    return int(token or 0)
 
 
 def _wanted(item: dict[str, Any], name: str, request: Request) -> bool:

@@ -9,6 +9,7 @@ import io
 import json
 import logging
 import re
+import shutil
 import tarfile
 import threading
 import time
@@ -63,6 +64,8 @@ class TrainingJob:
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
     changed: threading.Condition = field(default_factory=threading.Condition, repr=False)
     stop_asked: threading.Event = field(default_factory=threading.Event, repr=False)
+    discarded: threading.Event = field(default_factory=threading.Event, repr=False)
+    """Set when nobody wants the job's outcome any more: its containers are killed."""
 
     @property
     def name(self) -> str:
@@ -92,6 +95,13 @@ class TrainingJob:
             if self.done:
                 self.ended = self.transitions[-1]["EndTime"] = now
             self.changed.notify_all()
+
+    def ask_to_stop(self) -> None:
+        """Begin to stop, unless that has begun or the job is done."""
+        with self.changed:
+            if self.status == "InProgress":
+                self.move("Stopping", "Stopping")
+        self.stop_asked.set()
 
     def wait_done(self, timeout: float | None) -> bool:
         """Wait for the last state; return whether it was reached."""
@@ -155,20 +165,19 @@ class Trainer:
 
     def stop(self, job: TrainingJob) -> None:
         """Ask the job to stop (StopTrainingJob)."""
-        job.move("Stopping", "Stopping")
-        job.stop_asked.set()
+        job.ask_to_stop()
 
-    def stop_all(self) -> None:
-        """Stop every job and wait until none runs."""
+    def discard_all(self) -> None:
+        """End every job at once and wait until none runs."""
         for job, _ in self._threads:
-            job.stop_asked.set()
+            job.discarded.set()
         for _, thread in self._threads:
             thread.join(timeout=10)
 
     def _run(self, job: TrainingJob, image: Image) -> None:
-        run = _Run(job, image, self._services, self._directory / job.region / job.name, self._environment(job.region))
+        directory = self._directory / job.region / job.name
         try:
-            run.run()
+            _Run(job, image, self._services, directory, self._environment(job.region)).run()
         except TrainingFailure as failure:
             self._fail(job, str(failure))
         except OSError as error:
@@ -176,6 +185,8 @@ class Trainer:
         except Exception as error:
             log.exception("training job %s", job.name)
             self._fail(job, f"InternalServerError: the local AWS failed: {error!r}")
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
 
     def _fail(self, job: TrainingJob, reason: str) -> None:
         job.failure = reason[:_REASON_LENGTH]
@@ -205,6 +216,8 @@ class _Run:
         for channel in self._job.request.get("InputDataConfig", []):
             self._download(channel)
         outcome = "Stopped" if self._job.stop_asked.is_set() else self._train()
+        if self._job.discarded.is_set():
+            raise TrainingFailure("InternalServerError: the local AWS was reset")
         if outcome == "Completed":
             self._job.move("Uploading")
         self._upload()
@@ -284,9 +297,9 @@ class _Run:
         given = self._job.request["AlgorithmSpecification"].get("MetricDefinitions") or []
         definitions = [(item["Name"], item["Regex"]) for item in given] or self._image.metrics
         for name, regex in definitions:
-            if match := re.search(regex, line):
+            value = _metric(regex, line)
+            if value is not None:
                 with self._job.changed:
-                    value = float(match.group(1))
                     self._job.metrics[name] = {"MetricName": name, "Value": value, "Timestamp": time.time()}
 
     def _watch(self, processes: list[ContainerProcess]) -> str:
@@ -296,6 +309,8 @@ class _Run:
         while any(process.exit_code is None for process in processes):
             if any(process.exit_code for process in processes):
                 return "Completed"  # one has failed: the others wait for it in vain
+            if self._job.discarded.is_set():
+                return "Stopped"
             if self._job.stop_asked.is_set():
                 return self._end(processes, "Stopped")
             if time.monotonic() >= deadline:
@@ -307,8 +322,9 @@ class _Run:
         deadline = time.monotonic() + STOP_GRACE_SECONDS
         for process in processes:
             process.terminate()
-        for process in processes:
-            process.wait(max(0.0, deadline - time.monotonic()))
+        while any(process.exit_code is None for process in processes) and time.monotonic() < deadline:
+            if self._job.discarded.wait(0.05):
+                break
         return outcome
 
     def _check(self, processes: list[ContainerProcess]) -> None:
@@ -334,6 +350,8 @@ class _Run:
     def _upload(self) -> None:
         root = self._roots[self._hosts[0]]
         bucket, key = split_uri(self._job.artifact)
+        if not self._services.has_bucket(bucket):
+            raise TrainingFailure(f"ClientError: Artifact upload failed: S3 bucket {bucket} does not exist")
         for part, name in (("model", "model.tar.gz"), ("output/data", "output.tar.gz")):
             if part == "model" or any((root / part).iterdir()):
                 archive = root / name
@@ -341,6 +359,15 @@ class _Run:
                     for path in sorted((root / part).iterdir()):
                         tar.add(path, path.name)
                 self._services.write_object(bucket, str(PurePosixPath(key).with_name(name)), archive)
+
+
+def _metric(regex: str, line: str) -> float | None:
+    """Return the number that a metric's expression finds in a line of the log, if it finds one."""
+    try:
+        match = re.search(regex, line)
+        return float(match.group(1)) if match else None
+    except (re.error, IndexError, ValueError):
+        return None
 
 
 def _input_configuration(channel: dict[str, Any]) -> dict[str, str]:
@@ -371,7 +398,8 @@ def find_objects(services: Services, source: dict[str, Any]) -> Iterator[tuple[s
     parent = prefix[: prefix.rfind("/") + 1]
     for stored in services.list_objects(bucket, prefix):
         if not stored.key.endswith("/"):
-            yield stored.key[len(parent) :], stored
+            base = f"{prefix}/" if stored.key.startswith(f"{prefix}/") else parent
+            yield stored.key.removeprefix(base), stored
 
 
 def _manifest_objects(services: Services, uri: str) -> Iterator[tuple[str, StoredObject]]:
