@@ -1,0 +1,490 @@
+"""Training jobs of the local AWS: asked for with boto3, trained by processes, and looked at afterwards."""
+
+import io
+import itertools
+import json
+import signal
+import sys
+import tarfile
+import time
+import uuid
+from pathlib import Path
+
+import boto3
+import numpy as np
+import pytest
+import xgboost as xgb
+from botocore.exceptions import ClientError
+
+from harness import libsvm
+from harness.waiting import wait_until
+
+IMAGE = "811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:1"
+PARAMETERS = {"num_round": "2", "objective": "multi:softmax", "num_class": "3", "max_depth": "2", "silent": "1"}
+ROWS = 90
+_DONE = ("Completed", "Failed", "Stopped")
+
+
+@pytest.fixture(scope="module")
+def local(aws):
+    if aws.mode != "mock":
+        pytest.skip("these tests are about the local AWS")
+    return aws
+
+
+@pytest.fixture(scope="module")
+def sagemaker(local):
+    return boto3.client("sagemaker")
+
+
+@pytest.fixture(scope="module")
+def s3(local):
+    return boto3.client("s3")
+
+
+@pytest.fixture(scope="module")
+def bucket(s3):
+    name = f"training-{uuid.uuid4().hex}"
+    s3.create_bucket(Bucket=name)
+    for number in range(3):
+        s3.put_object(Bucket=name, Key=f"data/train/part-{number}", Body=rows(seed=number))
+    s3.put_object(Bucket=name, Key="data/validation/part-0", Body=rows(seed=9))
+    return name
+
+
+@pytest.fixture
+def ask(local, bucket):
+    """Return a CreateTrainingJob request that is right, changed as asked."""
+
+    def ask(**changes):
+        request = {
+            "TrainingJobName": f"job-{uuid.uuid4().hex}",
+            "RoleArn": local.role,
+            "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
+            "HyperParameters": PARAMETERS,
+            "InputDataConfig": [channel("train", f"s3://{bucket}/data/train/")],
+            "OutputDataConfig": {"S3OutputPath": f"s3://{bucket}/models/"},
+            "ResourceConfig": {"InstanceType": "ml.m4.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        }
+        return request | changes
+
+    return ask
+
+
+@pytest.fixture
+def trained(sagemaker, ask):
+    """Train with a request that is right but for the changes; return how the job ended."""
+
+    def trained(**changes):
+        request = ask(**changes)
+        sagemaker.create_training_job(**request)
+        return ended(sagemaker, request["TrainingJobName"])
+
+    return trained
+
+
+@pytest.fixture
+def script(local, tmp_path):
+    """Return the AlgorithmSpecification of a container that runs some Python."""
+
+    def script(text):
+        image = f"script-{uuid.uuid4().hex}"
+        (tmp_path / "container.py").write_text(text)
+        local.register_container(image, [sys.executable, str(tmp_path / "container.py")])
+        return {"TrainingImage": image, "TrainingInputMode": "File"}
+
+    return script
+
+
+def rows(count=ROWS, seed=1, features=4):
+    values = np.random.default_rng(seed).integers(0, 256, (count, features)).astype(float)
+    text = io.BytesIO()
+    libsvm.write(text, (values[:, 0] // 86).clip(0, 2), values)
+    return text.getvalue()
+
+
+def channel(name, uri, kind="S3Prefix", distribution="FullyReplicated", content_type="text/libsvm"):
+    source = {"S3DataType": kind, "S3Uri": uri, "S3DataDistributionType": distribution}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}, "ContentType": content_type}
+
+
+def ended(sagemaker, name):
+    return wait_until(
+        lambda: sagemaker.describe_training_job(TrainingJobName=name),
+        f"training job {name} to end",
+        done=lambda job: job["TrainingJobStatus"] in _DONE,
+    )
+
+
+def artifact(s3, job):
+    bucket, _, key = job["ModelArtifacts"]["S3ModelArtifacts"].removeprefix("s3://").partition("/")
+    archive = io.BytesIO(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    with tarfile.open(fileobj=archive, mode="r:gz") as tar:
+        return {member.name: tar.extractfile(member).read() for member in tar.getmembers() if member.isfile()}
+
+
+def log_lines(name, host="algo-1"):
+    logs = boto3.client("logs")
+    group = {"logGroupName": "/aws/sagemaker/TrainingJobs"}
+    streams = logs.describe_log_streams(**group, logStreamNamePrefix=f"{name}/{host}-")["logStreams"]
+    events = logs.get_log_events(**group, logStreamName=streams[0]["logStreamName"], startFromHead=True)
+    return [event["message"] for event in events["events"]]
+
+
+def refusal(call, **arguments):
+    with pytest.raises(ClientError) as error:
+        call(**arguments)
+    return error.value.response["Error"]
+
+
+def as_booster(content):
+    booster = xgb.Booster()
+    booster.load_model(bytearray(content))
+    return booster
+
+
+def test_a_job_lives_through_its_states_and_leaves_model_metrics_and_log(sagemaker, s3, ask, bucket):
+    channels = [channel("train", f"s3://{bucket}/data/train/"), channel("validation", f"s3://{bucket}/data/validation")]
+    tags = [{"Key": "team", "Value": "blue"}]
+    request = ask(InputDataConfig=channels, Tags=tags, ExperimentConfig={"ExperimentName": "e"})
+    created = sagemaker.create_training_job(**request)
+    name = request["TrainingJobName"]
+    assert created["TrainingJobArn"] == f"arn:aws:sagemaker:us-east-1:123456789012:training-job/{name}"
+    job = ended(sagemaker, name)
+
+    steps = job["SecondaryStatusTransitions"]
+    assert [step["Status"] for step in steps] == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
+    assert all(before["EndTime"] == after["StartTime"] for before, after in itertools.pairwise(steps))
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Completed", "Completed")
+    assert job["CreationTime"] <= job["TrainingStartTime"] < job["TrainingEndTime"] <= job["LastModifiedTime"]
+    assert job["BillableTimeInSeconds"] == job["TrainingTimeInSeconds"] >= 1
+    assert job["HyperParameters"] == PARAMETERS
+
+    metrics = {metric["MetricName"]: metric["Value"] for metric in job["FinalMetricDataList"]}
+    assert metrics.keys() == {"train:merror", "validation:merror"}
+    assert any(f"[1]#011train-merror:{metrics['train:merror']:g}" in line for line in log_lines(name))
+
+    assert job["ModelArtifacts"]["S3ModelArtifacts"] == f"s3://{bucket}/models/{name}/output/model.tar.gz"
+    files = artifact(s3, job)
+    assert files.keys() == {"xgboost-model"}
+    assert as_booster(files["xgboost-model"]).num_boosted_rounds() == 2
+    assert sagemaker.list_tags(ResourceArn=job["TrainingJobArn"])["Tags"] == tags
+
+
+def test_the_model_is_the_one_that_xgboost_trains_in_process(s3, trained, bucket, tmp_path):
+    job = trained()
+    booster = as_booster(artifact(s3, job)["xgboost-model"])
+    data = [libsvm.parse(rows(seed=number), features=4) for number in range(3)]
+    features = np.concatenate([part.features for part in data])
+    labels = np.concatenate([part.labels for part in data])
+    settings = {"objective": "multi:softmax", "num_class": 3, "max_depth": 2}
+    expected = xgb.train(settings, xgb.DMatrix(features, labels), 2)
+    assert (booster.predict(xgb.DMatrix(features)) == expected.predict(xgb.DMatrix(features))).all()
+
+
+def test_create_answers_before_the_job_is_done(sagemaker, ask, script):
+    request = ask(AlgorithmSpecification=script("import time; time.sleep(1)"))
+    sagemaker.create_training_job(**request)
+    assert sagemaker.describe_training_job(TrainingJobName=request["TrainingJobName"])["TrainingJobStatus"] == (
+        "InProgress"
+    )
+    assert ended(sagemaker, request["TrainingJobName"])["TrainingJobStatus"] == "Completed"
+
+
+def test_the_spark_sdk_gets_its_answer_when_the_job_ends_and_need_not_ask_twice(sagemaker, ask, script):
+    request = ask(AlgorithmSpecification=script("import time; time.sleep(1)"))
+    sagemaker.create_training_job(**request)
+    from_spark = boto3.client("sagemaker", config=boto3.session.Config(user_agent_extra="SageMaker-Spark-SDK"))
+    job = from_spark.describe_training_job(TrainingJobName=request["TrainingJobName"])
+    assert job["TrainingJobStatus"] == "Completed"
+
+
+# --- refused before they exist ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"TrainingJobName": "under_score"}, "Value 'under_score' at 'trainingJobName' failed to satisfy constraint: "
+         "Member must satisfy regular expression pattern"),
+        ({"TrainingJobName": "a" * 64}, "at 'trainingJobName' failed to satisfy constraint: Member must have length "
+         "less than or equal to 63"),
+        ({"RoleArn": "arn:aws:iam::123456789012:role/nobody"}, "Could not assume role arn:aws:iam::123456789012:role/"
+         "nobody. Please ensure that the role exists and allows principal 'sagemaker.amazonaws.com'"),
+        ({"AlgorithmSpecification": {"TrainingImage": "my/image:1", "TrainingInputMode": "File"}},
+         "has no image my/image:1. It has the built-in XGBoost"),
+        ({"AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "Pipe"}}, "TrainingInputMode Pipe"),
+        ({"OutputDataConfig": {"S3OutputPath": "s3://no-such-bucket-here/x"}},
+         "S3 bucket 'no-such-bucket-here' does not exist"),
+        ({"InputDataConfig": [channel("train", "s3://no-such-bucket-here/x")]},
+         "Data of channel train at \"s3://no-such-bucket-here/x\" cannot be used"),
+        ({"InputDataConfig": [channel("train", "s3://a/b"), channel("train", "s3://a/b")]},
+         "Channel names must be unique"),
+        ({"InputDataConfig": [channel("tra in", "s3://a/b")]}, "at 'inputDataConfig.1.member.channelName' failed"),
+        ({"ResourceConfig": {"InstanceType": "ml.huge", "InstanceCount": 1, "VolumeSizeInGB": -1}},
+         "2 validation errors detected: "),
+    ],
+)  # fmt: skip
+def test_a_request_that_aws_would_refuse_is_refused_in_its_words_and_makes_no_job(sagemaker, ask, changes, told):
+    request = ask(**changes)
+    # botocore would refuse some of these itself, which the Java SDK does not
+    unchecked = boto3.client("sagemaker", config=boto3.session.Config(parameter_validation=False))
+    error = refusal(unchecked.create_training_job, **request)
+    assert error["Code"] == "ValidationException"
+    assert told in error["Message"]
+    names = [job["TrainingJobName"] for job in sagemaker.list_training_jobs(MaxResults=100)["TrainingJobSummaries"]]
+    assert request["TrainingJobName"] not in names
+
+
+def test_everything_that_is_wrong_is_told_in_one_message(ask, local):
+    unchecked = boto3.client("sagemaker", config=boto3.session.Config(parameter_validation=False))
+    request = ask(TrainingJobName="-", RoleArn="me", StoppingCondition={"MaxRuntimeInSeconds": 0})
+    del request["OutputDataConfig"]
+    message = refusal(unchecked.create_training_job, **request)["Message"]
+    assert message.startswith("5 validation errors detected: ")
+    for place in ("trainingJobName", "roleArn", "stoppingCondition.maxRuntimeInSeconds", "outputDataConfig"):
+        assert f"at '{place}' failed to satisfy constraint" in message
+
+
+def test_a_name_is_used_once(sagemaker, ask, trained):
+    job = trained()
+    error = refusal(sagemaker.create_training_job, **ask(TrainingJobName=job["TrainingJobName"]))
+    assert error["Code"] == "ResourceInUse"
+    assert "Training job names must be unique within an AWS account and region" in error["Message"]
+
+
+def test_a_job_that_does_not_exist_is_told_so(sagemaker):
+    for call in (sagemaker.describe_training_job, sagemaker.stop_training_job):
+        assert refusal(call, TrainingJobName="nobody")["Message"] == "Requested resource not found."
+
+
+# --- jobs that fail -----------------------------------------------------------------------------------------------
+
+
+def failure(job):
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Failed", "Failed")
+    assert job["SecondaryStatusTransitions"][-1]["StatusMessage"] == "Training job failed"
+    assert "ModelArtifacts" not in job
+    return job["FailureReason"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [("eta", "2.0", "Hyperparameter eta: 2.0 is not in [0, 1]"), ("etta", "1", "Extraneous hyperparameter found: etta"),
+     ("max_depth", "deep", "Hyperparameter max_depth: could not parse value")],
+)  # fmt: skip
+def test_a_hyperparameter_that_cannot_be_used_fails_the_job_and_is_named(trained, name, value, told):
+    job = trained(HyperParameters=PARAMETERS | {name: value})
+    assert failure(job) == f"ClientError: {told}, exit code: 2"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [("1 0:1", "line 2, column 3: '0"), ("1 3:1 2:1", "line 2, column 7"), ("1 1:nan", "line 2, column 5: 'nan'"),
+     ("one 1:1", "line 2, column 1: 'one'")],
+)  # fmt: skip
+def test_data_that_cannot_be_read_fails_the_job_and_its_line_is_named(s3, trained, bucket, line, told):
+    s3.put_object(Bucket=bucket, Key="bad/train/file", Body=f"0 1:1\n{line}\n")
+    reason = failure(trained(InputDataConfig=[channel("train", f"s3://{bucket}/bad/train/")]))
+    assert reason.startswith("ClientError: ")
+    assert told in reason
+
+
+def test_a_channel_without_objects_fails_the_job(trained, bucket):
+    reason = failure(trained(InputDataConfig=[channel("train", f"s3://{bucket}/nothing/")]))
+    assert reason.startswith(
+        f'ClientError: Data download failed: No S3 objects found under S3 URL "s3://{bucket}/nothing/"'
+    )
+
+
+def test_a_job_without_its_required_channel_fails(trained, bucket):
+    job = trained(InputDataConfig=[channel("validation", f"s3://{bucket}/data/validation/")])
+    assert failure(job) == "ClientError: Missing required channel: train, exit code: 2"
+
+
+def test_a_container_that_crashes_is_an_algorithm_error_with_its_exit_code_and_last_words(trained, script):
+    job = trained(AlgorithmSpecification=script("print('about to'); raise SystemExit(7)"))
+    reason = failure(job)
+    assert reason.startswith("AlgorithmError: ")
+    assert "its last output was 'about to'" in reason
+    assert reason.endswith(", exit code: 7")
+
+
+def test_a_container_that_says_why_it_failed_is_quoted(trained, script):
+    text = "import os; open(os.environ['SAGEMAKER_BASE_DIR'] + '/output/failure', 'w').write('no luck'); os._exit(1)"
+    assert failure(trained(AlgorithmSpecification=script(text))) == "AlgorithmError: no luck, exit code: 1"
+
+
+def test_a_container_that_a_signal_ends_fails_the_job_as_docker_would_tell_it(trained, script):
+    for number in (signal.SIGKILL, signal.SIGSEGV):
+        reason = failure(trained(AlgorithmSpecification=script(f"import os; os.kill(os.getpid(), {int(number)})")))
+        assert reason.startswith("AlgorithmError: ")
+        assert reason.endswith(f", exit code: {128 + number}")
+
+
+def test_one_host_that_fails_ends_the_job_although_the_others_wait(trained, script):
+    text = (
+        "import json, os, time\n"
+        "host = json.load(open(os.environ['SAGEMAKER_BASE_DIR'] + '/input/config/resourceconfig.json'))['current_host']"
+        "\ntime.sleep(60) if host == 'algo-1' else os._exit(3)"
+    )
+    two = {"InstanceType": "ml.m4.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 1}
+    began = time.monotonic()
+    reason = failure(trained(AlgorithmSpecification=script(text), ResourceConfig=two))
+    assert "the container on algo-2" in reason
+    assert reason.endswith("exit code: 3")
+    assert time.monotonic() - began < 20
+
+
+# --- jobs that are stopped ----------------------------------------------------------------------------------------
+
+SAVES_ON_SIGTERM = """
+import os, signal, time
+def save(*_):
+    open(os.environ['SAGEMAKER_BASE_DIR'] + '/model/so-far', 'w').write('saved')
+    os._exit(0)
+signal.signal(signal.SIGTERM, save)
+print('ready', flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_job_that_is_stopped_keeps_the_model_it_saved(sagemaker, s3, ask, script):
+    request = ask(AlgorithmSpecification=script(SAVES_ON_SIGTERM))
+    name = request["TrainingJobName"]
+    sagemaker.create_training_job(**request)
+    wait_until(lambda: "ready" in str(log_lines_if_any(name)), "the container to be ready")
+    sagemaker.stop_training_job(TrainingJobName=name)
+    job = ended(sagemaker, name)
+    steps = [step["Status"] for step in job["SecondaryStatusTransitions"]]
+    assert (job["TrainingJobStatus"], steps[-2:]) == ("Stopped", ["Stopping", "Stopped"])
+    assert artifact(s3, job) == {"so-far": b"saved"}
+    message = "The request was rejected because the training job is in status Stopped."
+    assert refusal(sagemaker.stop_training_job, TrainingJobName=name)["Message"] == message
+
+
+def log_lines_if_any(name):
+    try:
+        return log_lines(name)
+    except (ClientError, IndexError):
+        return []
+
+
+def test_a_job_that_takes_too_long_is_stopped(s3, trained, script):
+    job = trained(AlgorithmSpecification=script(SAVES_ON_SIGTERM), StoppingCondition={"MaxRuntimeInSeconds": 1})
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    assert artifact(s3, job) == {"so-far": b"saved"}
+
+
+# --- what a container finds ---------------------------------------------------------------------------------------
+
+LISTS_ITS_INPUT = """
+import json, os, pathlib
+base = pathlib.Path(os.environ['SAGEMAKER_BASE_DIR'])
+data = base / 'input/data'
+found = {str(p.relative_to(data)): p.read_text() for p in sorted(data.rglob('*')) if p.is_file()}
+config = {p.stem: json.loads(p.read_text()) for p in (base / 'input/config').glob('*.json')}
+told = {'files': found, 'config': config, 'job': os.environ['TRAINING_JOB_NAME'], 'mine': os.environ.get('MINE')}
+(base / 'model/told').write_text(json.dumps(told))
+"""
+
+
+@pytest.fixture
+def told(s3, trained, script):
+    """Run a container that tells what it was given."""
+
+    def told(*channels, **changes):
+        job = trained(AlgorithmSpecification=script(LISTS_ITS_INPUT), InputDataConfig=list(channels), **changes)
+        return json.loads(artifact(s3, job)["told"])
+
+    return told
+
+
+def test_a_container_finds_its_job_where_the_contract_says(told, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="small/one/file", Body=b"1")
+    given = told(channel("train", f"s3://{bucket}/small/one", content_type="text/csv"), Environment={"MINE": "yes"})
+    assert given["files"] == {"train/file": "1"}
+    assert given["config"]["hyperparameters"] == PARAMETERS
+    hosts = {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "lo"}
+    assert given["config"]["resourceconfig"] == hosts
+    assert given["config"]["inputdataconfig"]["train"] == {
+        "TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None",
+        "ContentType": "text/csv",
+    }  # fmt: skip
+    assert given["job"].startswith("job-")
+    assert given["mine"] == "yes"
+
+
+def test_a_prefix_matches_keys_that_begin_with_it_directory_or_not(told, s3, bucket):
+    for key in ("p/part-1", "p/part-2/x", "p/other", "p/deep/part-3"):
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    assert told(channel("c", f"s3://{bucket}/p/part-"))["files"] == {"c/part-1": "p/part-1", "c/part-2/x": "p/part-2/x"}
+    assert told(channel("c", f"s3://{bucket}/p/deep"))["files"] == {"c/part-3": "p/deep/part-3"}
+    assert told(channel("c", f"s3://{bucket}/p/other"))["files"] == {"c/other": "p/other"}
+
+
+def test_a_manifest_names_the_objects_of_a_channel(told, s3, trained, bucket):
+    s3.put_object(Bucket=bucket, Key="m/a/1", Body=b"1")
+    s3.put_object(Bucket=bucket, Key="m/2", Body=b"2")
+    manifest = [{"prefix": f"s3://{bucket}/m/"}, "a/1"]
+    s3.put_object(Bucket=bucket, Key="manifest", Body=json.dumps(manifest))
+    assert told(channel("c", f"s3://{bucket}/manifest", "ManifestFile"))["files"] == {"c/a/1": "1"}
+    s3.put_object(Bucket=bucket, Key="manifest", Body=json.dumps([*manifest, "missing"]))
+    reason = failure(trained(InputDataConfig=[channel("train", f"s3://{bucket}/manifest", "ManifestFile")]))
+    assert f"s3://{bucket}/m/missing of manifest s3://{bucket}/manifest does not exist" in reason
+
+
+def test_shards_are_told_apart_by_key_and_the_model_knows_all_of_them(s3, trained, sagemaker, bucket):
+    two = {"InstanceType": "ml.m4.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 1}
+    constant = "".join(f"{label} 1:1\n" for label in (0, 10))  # each shard has one label: only both give the mean
+    for number, line in enumerate(constant.splitlines(keepends=True)):
+        s3.put_object(Bucket=bucket, Key=f"shards/part-{number}", Body=line * 20)
+    job = trained(
+        ResourceConfig=two,
+        InputDataConfig=[channel("train", f"s3://{bucket}/shards/", distribution="ShardedByS3Key")],
+        HyperParameters={"num_round": "1", "objective": "reg:squarederror", "eta": "1", "lambda": "0"},
+    )
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    predicted = as_booster(artifact(s3, job)["xgboost-model"]).predict(xgb.DMatrix(np.ones((1, 1))))
+    assert predicted == pytest.approx([5])
+    assert log_lines(job["TrainingJobName"], "algo-2") is not None
+
+
+# --- metrics and lists --------------------------------------------------------------------------------------------
+
+
+def test_metric_definitions_find_numbers_in_the_log_and_bad_ones_do_no_harm(trained, script):
+    specification = script("print('score=0.5 more'); print('score=0.75'); print('text=abc')") | {
+        "MetricDefinitions": [
+            {"Name": "score", "Regex": r"score=([\d.]+)"},
+            {"Name": "groupless", "Regex": "score"},
+            {"Name": "wordy", "Regex": "text=(.*)"},
+            {"Name": "broken", "Regex": "(score"},
+        ]
+    }
+    job = trained(AlgorithmSpecification=specification)
+    assert job["TrainingJobStatus"] == "Completed"
+    assert [(metric["MetricName"], metric["Value"]) for metric in job["FinalMetricDataList"]] == [("score", 0.75)]
+
+
+def test_jobs_are_listed_by_status_and_name_in_pages(sagemaker, ask, script):
+    quick = script("")
+    prefix = f"list-{uuid.uuid4().hex[:8]}"
+    for number in range(3):
+        sagemaker.create_training_job(**ask(TrainingJobName=f"{prefix}-{number}", AlgorithmSpecification=quick))
+        ended(sagemaker, f"{prefix}-{number}")
+    asked = {"NameContains": prefix, "StatusEquals": "Completed", "SortBy": "Name", "SortOrder": "Ascending"}
+    pages = list(sagemaker.get_paginator("list_training_jobs").paginate(**asked, MaxResults=2))
+    names = [[job["TrainingJobName"] for job in page["TrainingJobSummaries"]] for page in pages]
+    assert names == [[f"{prefix}-0", f"{prefix}-1"], [f"{prefix}-2"]]
+    assert sagemaker.list_training_jobs(**asked | {"StatusEquals": "Failed"})["TrainingJobSummaries"] == []
+    assert refusal(sagemaker.list_training_jobs, NextToken="x")["Message"] == "Invalid NextToken: x"
+
+
+def test_a_job_leaves_no_files_behind_on_the_machine(local, trained):
+    job = trained()
+    wait_until(
+        lambda: not list(Path(local.connection.directory).glob(f"training/*/{job['TrainingJobName']}")),
+        "the job's directory to be gone",
+    )
