@@ -12,9 +12,9 @@ from moto import mock_aws
 
 import harness
 from harness import onpath, spark
+from harness.aws.resources import Resource, leftovers
 from harness.errors import SetupError
 from harness.java import Java, Rejected
-from harness.aws.resources import Resource, leftovers
 from harness.onpath import python_environment
 from harness.spark import sdk_jars
 

@@ -1,0 +1,73 @@
+"""What the integration tests share: one small setting, one local AWS, one Spark session, one trained model."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+import harness
+from harness.fixtures import session_settings
+
+ROOT = str(Path(harness.__file__).parents[1])
+OUTSIDE = dict(os.environ)
+"""The environment before the ``aws`` fixture leads this process to the local AWS."""
+
+
+@pytest.fixture(scope="session")
+def harness_settings(pytestconfig):
+    """The session's settings, with few rows and two threads."""
+    return dataclasses.replace(session_settings(pytestconfig), train_rows=3000, test_rows=1000, spark_master="local[2]")
+
+
+@pytest.fixture(scope="session")
+def start_in():
+    """Start ``harness`` with these arguments in a directory, which also gets its scratch files."""
+    started = []
+
+    def start(directory, *arguments, **environment):
+        scratch = directory / "scratch"
+        scratch.mkdir(exist_ok=True)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "harness.cli", *map(str, arguments)],
+            cwd=directory,
+            env=OUTSIDE | {"PYTHONPATH": ROOT, "TMPDIR": str(scratch), "COLUMNS": "100"} | environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="session")
+def run_in(start_in):
+    """Run ``harness`` with these arguments in a directory, to its end."""
+
+    def run(directory, *arguments, stdin="", **environment):
+        process = start_in(directory, *arguments, **environment)
+        stdout, stderr = process.communicate(stdin, timeout=180)
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    return run
+
+
+@pytest.fixture
+def start(start_in, tmp_path):
+    """Start ``harness`` with these arguments in ``tmp_path``."""
+    return partial(start_in, tmp_path)
+
+
+@pytest.fixture
+def run(run_in, tmp_path):
+    """Run ``harness`` with these arguments in ``tmp_path``."""
+    return partial(run_in, tmp_path)

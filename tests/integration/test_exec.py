@@ -1,0 +1,97 @@
+"""``harness exec``: other people's commands inside a local AWS."""
+
+import shutil
+import signal
+import sys
+
+import pytest
+
+from harness.waiting import wait_until
+from tests.processes import alive, commands, descendants
+
+WHO = """
+import os, boto3
+print(boto3.client("sts").get_caller_identity()["Arn"])
+print([bucket["Name"] for bucket in boto3.client("s3").list_buckets()["Buckets"]])
+print(boto3.Session().get_credentials().access_key, boto3.Session().region_name, os.environ["SAGEMAKER_ROLE"])
+"""
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_the_commands_exit_code_is_passed_on(run, code):
+    done = run("exec", "--", "sh", "-c", f"echo said; exit {code}")
+    assert (done.returncode, done.stdout, done.stderr) == (code, "said\n", "")
+
+
+def test_a_command_that_a_signal_ended_gives_the_exit_code_that_shells_give(run):
+    assert run("exec", "--", "sh", "-c", "kill -TERM $$").returncode == 128 + signal.SIGTERM
+
+
+def test_the_command_reads_what_is_piped_to_it(run):
+    assert run("exec", "--", "cat", stdin="piped").stdout == "piped"
+
+
+def test_without_a_command_it_says_how_to_give_one(run):
+    done = run("exec", "--")
+    assert done.returncode == 2
+    assert done.stderr.startswith("harness: harness exec was given no command.\n")
+    assert "harness exec -- python train.py" in done.stderr
+
+
+def test_a_command_that_does_not_exist_is_named(run, tmp_path):
+    done = run("exec", "--", "no-such-command", "--option")
+    assert (done.returncode, done.stdout) == (127, "")
+    assert done.stderr.startswith("harness: no-such-command cannot be run: No such file or directory.\n  checked: PATH")
+    assert "Traceback" not in done.stderr
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+@pytest.mark.skipif(not shutil.which("aws"), reason="the AWS CLI is not installed ('pip install awscli')")
+def test_the_aws_cli_works_in_it(run):
+    script = "set -e; aws s3 mb s3://made-inside; aws s3 ls; aws sts get-caller-identity --query Account"
+    done = run("exec", "--", "sh", "-c", script)
+    assert done.returncode == 0, done.stderr
+    assert "made-inside" in done.stdout
+    assert '"123456789012"' in done.stdout
+
+
+def test_the_users_own_account_is_neither_visible_nor_used(run, tmp_path):
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "credentials").write_text("[mine]\naws_access_key_id = MINE\naws_secret_access_key = s\n")
+    (tmp_path / ".aws" / "config").write_text("[profile mine]\nregion = eu-west-3\nendpoint_url = http://127.0.0.1:1\n")
+    own = {"AWS_ACCESS_KEY_ID": "MINE", "AWS_SECRET_ACCESS_KEY": "mine", "AWS_SESSION_TOKEN": "mine"}
+    led = {"AWS_PROFILE": "mine", "AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"}
+    done = run("exec", "--", sys.executable, "-c", WHO, HOME=str(tmp_path), **own, **led)
+    assert done.returncode == 0, done.stderr
+    arn, buckets, rest = done.stdout.splitlines()
+    assert ":assumed-role/" in arn
+    assert buckets == "[]"
+    assert "MINE" not in rest
+    assert rest.split()[1] == "us-east-1"
+    assert rest.split()[2].startswith("arn:aws:iam::123456789012:role/")
+
+
+def test_a_host_that_is_not_emulated_is_refused_and_told(run):
+    ask = "import urllib.request; urllib.request.urlopen('https://example.com')"
+    done = run("exec", "--", sys.executable, "-c", ask)
+    assert done.returncode == 1
+    assert "Tunnel connection failed: 403" in done.stderr
+    assert done.stderr.splitlines()[-1] == "harness: the local AWS does not emulate, and refused: example.com"
+
+
+def test_a_signal_is_the_commands_to_handle(start):
+    process = start("exec", "--", "sh", "-c", "trap 'exit 7' TERM; echo ready; while :; do sleep 0.1; done")
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 7
+
+
+def test_nothing_is_left_of_one_that_is_killed(start, tmp_path):
+    process = start("exec", "--", "sh", "-c", "echo ready; sleep 600; true")
+    assert process.stdout.readline() == "ready\n"
+    below = descendants(process)
+    assert any("sleep 600" in command for command in commands(below))
+    assert any("harness.localaws" in command for command in commands(below))
+    process.kill()
+    wait_until(lambda: not any(map(alive, below)), "command and local AWS to end", timeout=10)
+    wait_until(lambda: not any((tmp_path / "scratch").iterdir()), "their files to go", timeout=5)

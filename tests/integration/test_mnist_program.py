@@ -1,0 +1,179 @@
+"""The MNIST program: the pipeline beside XGBoost in-process, and the command as people run it."""
+
+import io
+import json
+import signal
+import tarfile
+
+import matplotlib.image
+import numpy as np
+import pytest
+import xgboost
+
+from harness import mnist
+from harness.pipeline import Pipeline, Silent
+from harness.spark import HYPERPARAMETERS
+from harness.waiting import wait_until
+from tests.processes import alive, commands, descendants
+
+STAGES = ["AWS", "Spark", "read", "upload", "train", "host", "validate", "transform", "sample", "clean up"]
+
+
+@pytest.fixture(scope="module")
+def answered(trained_model, mnist_test):
+    """Labels, predictions and pixels of the test rows, as they come from the endpoint."""
+    rows = trained_model.transform(mnist_test).select("label", "prediction", "features").collect()
+    columns = zip(*[(row.label, row.prediction, row.features.toArray()) for row in rows], strict=True)
+    return tuple(map(np.array, columns))
+
+
+def test_predictions_are_row_for_row_those_of_the_same_model_file_in_process(
+    answered, trained_model, sagemaker_client, s3_client, tmp_path
+):
+    name = sagemaker_client.describe_endpoint(EndpointName=trained_model.endpointName)["EndpointConfigName"]
+    config = sagemaker_client.describe_endpoint_config(EndpointConfigName=name)
+    model = sagemaker_client.describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
+    bucket, _, key = model["PrimaryContainer"]["ModelDataUrl"].removeprefix("s3://").partition("/")
+    archive = s3_client.get_object(Bucket=bucket, Key=key)["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        files.extract("xgboost-model", tmp_path, filter="data")
+    booster = xgboost.Booster(model_file=tmp_path / "xgboost-model")
+    _, predictions, pixels = answered
+    assert np.array_equal(booster.predict(xgboost.DMatrix(pixels)), predictions)
+
+
+def test_the_rows_are_mnists_and_every_one_is_answered_in_order(answered, harness_settings):
+    labels, predictions, pixels = answered
+    digits = mnist.load("test", harness_settings.test_rows)
+    assert np.array_equal(labels, digits.labels)
+    assert np.array_equal(pixels, digits.images)
+    assert predictions.shape == labels.shape
+
+
+def test_the_model_is_as_accurate_as_xgboost_trained_in_process(answered, harness_settings):
+    digits = mnist.load("train", harness_settings.train_rows)
+    parameters = {name: value for name, value in HYPERPARAMETERS.items() if name not in ("num_round", "silent")}
+    booster = xgboost.train(parameters, xgboost.DMatrix(digits.images, digits.labels), HYPERPARAMETERS["num_round"])
+    labels, predictions, pixels = answered
+    expected = np.mean(booster.predict(xgboost.DMatrix(pixels)) == labels)
+    assert expected > 0.8
+    assert np.mean(predictions == labels) == pytest.approx(expected, abs=0.005)
+
+
+def test_nothing_but_emulated_hosts_was_asked_for(answered, aws):
+    assert aws.calls()["refused"] == []
+
+
+def everything(aws):
+    """Return the names of all that exists and can be deleted."""
+    client, s3 = aws.client("sagemaker"), aws.client("s3")
+    listed = [
+        *(endpoint["EndpointName"] for endpoint in client.list_endpoints()["Endpoints"]),
+        *(config["EndpointConfigName"] for config in client.list_endpoint_configs()["EndpointConfigs"]),
+        *(model["ModelName"] for model in client.list_models()["Models"]),
+    ]
+    for bucket in s3.list_buckets()["Buckets"]:
+        listed += [item["Key"] for item in s3.list_objects_v2(Bucket=bucket["Name"]).get("Contents", [])]
+    return set(listed)
+
+
+def test_the_pipeline_leaves_nothing_in_sagemaker_and_s3(aws, spark, harness_settings, trained_model):
+    before = everything(aws)
+    outcome = Pipeline(aws, spark, harness_settings, Silent()).run()
+    assert {resource.kind for resource in outcome.created} == {
+        "endpoint",
+        "endpoint config",
+        "model",
+        "training job",
+        "S3 object",
+    }
+    assert outcome.leftovers == []
+    assert everything(aws) == before
+
+
+def test_a_leftover_is_told(aws, spark, harness_settings, faults):
+    faults.add("DeleteModel", status=400, code="AccessDeniedException", message="not yours")
+    pipeline = Pipeline(aws, spark, harness_settings, Silent())
+    with pytest.raises(Exception, match="Still there: model ") as caught:
+        pipeline.run()
+    aws.client("sagemaker").delete_model(ModelName=pipeline.outcome.leftovers[0].name)
+    assert type(caught.value).__name__ == "LeftoverError"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, run_in):
+    """A run of the command, ended, and the directory that it ran in."""
+    directory = tmp_path_factory.mktemp("finished")
+    return run_in(directory, "mnist", "--train-rows=2000", "--test-rows=500", "--validation-fraction=0.25"), directory
+
+
+def test_the_command_succeeds_and_prints_what_it_found(finished):
+    done, _ = finished
+    assert done.returncode == 0, done.stderr
+    for shown in ("accuracy", "validation accuracy", " a second", "created", "nothing: all of it was deleted"):
+        assert shown in done.stdout
+    assert [line.split("  ")[1] for line in done.stderr.splitlines()] == STAGES, done.stderr
+
+
+def test_the_report_is_complete_and_consistent(finished):
+    report = json.loads((finished[1] / "mnist-report" / "report.json").read_text())
+    assert list(report["stages"]) == STAGES
+    assert all(seconds >= 0 for seconds in report["stages"].values())
+    assert report["rows_trained"] + report["rows_validated"] == 2000
+    assert 400 < report["rows_validated"] < 600
+    assert 0.7 < report["validation_accuracy"] <= 1
+    assert report["rows_predicted"] == np.sum(report["confusion"]) == 500
+    assert report["accuracy"] == np.trace(report["confusion"]) / 500 > 0.7
+    assert {entry.split(" h")[0] for entry in report["created"]} >= {"endpoint", "endpoint config", "model"}
+    assert report["leftovers"] == []
+
+
+@pytest.mark.parametrize("name", ["digits.png", "confusion.png"])
+def test_the_pictures_show_something(finished, name):
+    picture = matplotlib.image.imread(finished[1] / "mnist-report" / name)
+    assert min(picture.shape[:2]) > 300
+    assert picture[..., :3].std() > 0.05
+
+
+def test_the_command_leaves_nothing_but_its_report(finished):
+    _, directory = finished
+    assert sorted(path.name for path in directory.iterdir()) == ["mnist-report", "scratch"]
+    assert sorted(path.name for path in (directory / "mnist-report").iterdir()) == [
+        "confusion.png",
+        "digits.png",
+        "report.json",
+    ]
+    wait_until(lambda: not list((directory / "scratch").iterdir()), "the JVM's files to go", timeout=10)
+
+
+def running(process, what):
+    """Wait until a process of ``harness mnist`` has a descendant with this on its command line; return all of them."""
+    return wait_until(
+        lambda: descendants(process),
+        f"{what} to run",
+        done=lambda below: process.poll() is not None or any(what in command for command in commands(below)),
+        timeout=90,
+    )
+
+
+def test_ctrl_c_during_training_ends_it_quickly_with_nothing_left(start, tmp_path):
+    process = start("mnist", "--train-rows=20000", "--test-rows=100")
+    below = running(process, "harness.containers.xgboost train")
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=15)
+    assert process.returncode == 130
+    assert stderr.splitlines()[-1] == "harness: interrupted"
+    assert "Traceback" not in stderr
+    assert "Exception" not in stderr
+    wait_until(lambda: not any(map(alive, below)), "JVM, local AWS and containers to end", timeout=10)
+    wait_until(lambda: not any((tmp_path / "scratch").iterdir()), "their files to go", timeout=5)
+
+
+def test_nothing_is_left_of_one_that_is_killed_while_it_serves(start, tmp_path):
+    process = start("mnist", "--train-rows=300", "--test-rows=10000")
+    below = running(process, "harness.containers.xgboost serve")
+    for part in ("java", "harness.localaws", "harness.containers.xgboost serve"):
+        assert any(part in command for command in commands(below)), part
+    process.kill()
+    wait_until(lambda: not any(map(alive, below)), "JVM, local AWS and containers to end", timeout=10)
+    wait_until(lambda: not any((tmp_path / "scratch").iterdir()), "their files to go", timeout=5)
