@@ -1,11 +1,11 @@
 """S3, STS, IAM, CloudWatch Logs and the rest of SageMaker's control plane, as moto emulates them.
 
-The only module that touches moto's inside. Everything else of the local AWS goes through the few methods here.
+With :mod:`harness.localaws.s3_on_disk` the only module that touches moto's inside: everything else of the local AWS goes
+through the few methods here.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -19,18 +19,17 @@ from pathlib import Path
 from typing import IO, Any
 
 import moto.backends
-import moto.s3.models
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.iam.models import get_account_id_from, iam_backends
 from moto.logs.models import logs_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from moto.s3.exceptions import EntityTooSmall, InvalidPart, MalformedXML, MissingBucket
-from moto.s3.models import FakeKey, FakeMultipart, S3Backend, s3_backends
-from moto.settings import S3_UPLOAD_PART_MIN_SIZE
+from moto.s3.exceptions import MissingBucket
+from moto.s3.models import FakeKey, s3_backends
 from moto.sts.models import sts_backends
 
 from harness import mnist
-from harness.localaws import hosts
+from harness.localaws import hosts, s3_on_disk
+from harness.localaws.s3_on_disk import copy_range, give_body
 
 WSGIApp = Callable[..., Iterable[bytes]]
 
@@ -62,6 +61,7 @@ class Services:
 
     def __init__(self, directory: Path) -> None:
         """Keep objects' bodies in ``directory``."""
+        s3_on_disk.install()
         tempfile.tempdir = str(directory)  # moto spools objects to temporary files
         self.directory = directory
         self._lock = threading.Lock()
@@ -140,7 +140,7 @@ class Services:
         key = self._bucket(bucket).keys.get(name)
         if key is None:
             raise KeyError(f"s3://{bucket}/{name}")
-        _copy_range(key, target, 0, key.contentsize)
+        copy_range(key, target, 0, key.contentsize)
 
     def write_object(self, bucket: str, name: str, source: Path) -> None:
         """Store a file as an object."""
@@ -148,7 +148,7 @@ class Services:
         body = self.temporary_file()
         with source.open("rb") as file:
             shutil.copyfileobj(file, body, 1 << 20)
-        _give_body(key, body, source.stat().st_size, None)
+        give_body(key, body, source.stat().st_size, None)
 
     def object_size(self, bucket: str, name: str) -> int | None:
         """Return an object's size in bytes, or None if there is no such object."""
@@ -164,11 +164,11 @@ class Services:
 
     def adopt_object(self, bucket: str, name: str, body: IO[bytes], size: int, md5: str) -> None:
         """Give an object that moto was told of without body its body."""
-        _give_body(self._bucket(bucket).keys[name], body, size, md5)
+        give_body(self._bucket(bucket).keys[name], body, size, md5)
 
     def adopt_part(self, bucket: str, upload: str, number: int, body: IO[bytes], size: int, md5: str) -> None:
         """Give a part of a multipart upload its body."""
-        _give_body(self._bucket(bucket).multiparts[upload].parts[number], body, size, md5)
+        give_body(self._bucket(bucket).multiparts[upload].parts[number], body, size, md5)
 
     def _bucket(self, bucket: str) -> Any:
         partition, account = s3_backends.bucket_accounts.get(bucket, ("aws", ACCOUNT))
@@ -232,123 +232,6 @@ class OpenObject:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._file)
-
-
-def _give_body(key: FakeKey, body: IO[bytes], size: int, md5: str | None) -> None:
-    with key.lock:
-        key._value_buffer.close()
-        key._value_buffer = body
-        key.contentsize = size
-        key._etag = md5
-
-
-def _complete_on_disk(multipart: FakeMultipart, wanted: Iterable[tuple[int, str]]) -> tuple[Any, str, Any]:
-    """Do what ``FakeMultipart.complete`` does, without its copies of the whole object in memory.
-
-    The checks and the ETag (the MD5 of the parts' MD5s) are those of
-    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
-    """
-    digests = hashlib.md5(usedforsecurity=False)
-    parts: list[FakeKey] = []
-    for number, etag in wanted:
-        part = multipart.parts.get(number)
-        if part is None or part.etag.strip('"') != etag.strip('"'):
-            raise InvalidPart
-        if parts and parts[-1].contentsize < S3_UPLOAD_PART_MIN_SIZE:
-            raise EntityTooSmall
-        parts.append(part)
-        digests.update(bytes.fromhex(part.etag.strip('"')))
-    if not parts:
-        raise MalformedXML
-    return _Joined(parts), f"{digests.hexdigest()}-{len(parts)}", None
-
-
-class _Joined:
-    """The parts of an upload, one after the other on disk: moto closes theirs before it stores the object."""
-
-    def __init__(self, parts: Iterable[FakeKey]) -> None:
-        self.file = tempfile.TemporaryFile()  # noqa: SIM115 - the object closes it
-        for part in parts:
-            _copy_range(part, self.file, 0, part.contentsize)
-        self.size = self.file.tell()
-
-
-class _Range(_Joined):
-    """A range of an object, on disk."""
-
-    def __init__(self, key: FakeKey, start: int, length: int) -> None:
-        super().__init__([])
-        _copy_range(key, self.file, start, length)
-        self.size = self.file.tell()
-
-
-def _copy_range(key: FakeKey, target: IO[bytes], start: int, length: int) -> None:
-    with key.lock:
-        key._value_buffer.seek(start)
-        while length > 0 and (block := key._value_buffer.read(min(length, 1 << 20))):
-            target.write(block)
-            length -= len(block)
-
-
-class _DiskKey(FakeKey):  # type: ignore[misc]  # moto carries no types
-    """moto's object, which also takes the joined parts of an upload as its value."""
-
-    @property
-    def value(self) -> bytes:
-        """The whole body."""
-        return FakeKey.value.fget(self)  # type: ignore[no-any-return]
-
-    @value.setter
-    def value(self, new: bytes | _Joined) -> None:
-        if isinstance(new, _Joined):
-            self._value_buffer, self.contentsize = new.file, new.size
-        else:
-            FakeKey.value.fset(self, new)
-
-
-class _OnDisk:
-    """An object whose body is copied from disk to disk."""
-
-    def __init__(self, key: FakeKey) -> None:
-        self._key = key
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._key, name)
-
-    @property
-    def value(self) -> _Joined:
-        return _Joined([self._key])
-
-
-_copy_object = S3Backend.copy_object
-
-
-def _copy_on_disk(backend: S3Backend, src_key: FakeKey, *arguments: Any, **named: Any) -> None:
-    _copy_object(backend, _OnDisk(src_key), *arguments, **named)
-
-
-def _copy_part_on_disk(
-    backend: S3Backend,
-    dest_bucket_name: str,
-    multipart_id: str,
-    part_id: int,
-    src_bucket_name: str,
-    src_key_name: str,
-    src_version_id: str | None,
-    start_byte: int | None,
-    end_byte: int | None,
-) -> FakeKey:
-    """Do what ``S3Backend.upload_part_copy`` does, without the whole source in memory."""
-    source = backend.get_object(src_bucket_name, src_key_name, version_id=src_version_id)
-    start, end = (0, source.contentsize - 1) if start_byte is None or end_byte is None else (start_byte, end_byte)
-    multipart = backend.get_bucket(dest_bucket_name).multiparts[multipart_id]
-    return multipart.set_part(part_id, _Range(source, start, end - start + 1))
-
-
-moto.s3.models.FakeKey = _DiskKey
-FakeMultipart.complete = _complete_on_disk
-S3Backend.copy_object = _copy_on_disk
-S3Backend.upload_part_copy = _copy_part_on_disk
 
 
 def role_arn(region: str) -> str:
