@@ -31,7 +31,7 @@ from harness.aws.resources import Resource, delete, find
 from harness.errors import DataError, HarnessError, LeftoverError, PipelineError
 from harness.mnist import FEATURES, Split
 from harness.settings import Settings
-from harness.spark import estimator, read_libsvm, read_mnist, root_cause
+from harness.spark import end_jvm, estimator, read_libsvm, read_mnist, root_cause
 
 SHOWN = 250
 """Rows whose digits are kept for the picture, as many as the reference program takes."""
@@ -170,6 +170,9 @@ class Pipeline:
             train, test = self._read()
         try:
             self._fit_and_evaluate(train, test)
+        except KeyboardInterrupt:
+            end_jvm()  # which would go on to create what is deleted next
+            raise
         finally:
             self._clean_up()
         if self.outcome.leftovers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import platform
 import sys
 import time
@@ -19,10 +20,10 @@ from rich.table import Table
 from harness import pictures
 from harness.aws import AWS, open_aws
 from harness.aws.resources import Resource
-from harness.errors import PipelineError, SettingsError
+from harness.errors import HarnessError, PipelineError, SettingsError
 from harness.pipeline import Data, Outcome, Pipeline, report
 from harness.settings import Settings
-from harness.spark import build_session
+from harness.spark import build_session, end_jvm
 
 _PACKAGES = ("pyspark", "sagemaker-pyspark", "xgboost-cpu", "xgboost", "moto", "boto3", "numpy")
 
@@ -69,6 +70,7 @@ def run_mnist(settings: Settings, data: Data, output: Path) -> None:
     :raises HarnessError: as :meth:`harness.pipeline.Pipeline.run` does.
     """
     log = _prepare(output)
+    logging.getLogger().addHandler(logging.NullHandler())  # py4j would print the stack trace of a Ctrl-C
     console = Console(stderr=True, highlight=False)
     progress = ConsoleProgress(console)
     try:
@@ -129,8 +131,13 @@ def _run(settings: Settings, data: Data, progress: ConsoleProgress, log: Path) -
         timed("Spark", began)
         try:
             outcome = Pipeline(aws, spark, settings, progress, data).run()
-        finally:
+        except KeyboardInterrupt:
+            end_jvm()
+            raise
+        except HarnessError:
             spark.stop()
+            raise
+        spark.stop()
     outcome.stages = {**stages, **outcome.stages}
     return outcome, aws
 

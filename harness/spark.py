@@ -6,9 +6,13 @@ import os
 import re
 import shlex
 import shutil
+import signal
+import subprocess
 import tempfile
+import threading
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -45,6 +49,7 @@ _JARS = ("aws-java-sdk-bundle-*.jar", "hadoop-aws-*.jar", "sagemaker-spark_*.jar
 """The jars of the SDK's nine that are needed: they share no class; the other six are the bundle in another version."""
 
 _GIB = 2**30
+_JVM_END_SECONDS = 5
 
 # Warnings that every healthy run on one machine would print, and that nobody can act on, are left out by name.
 _LOGGING = """
@@ -217,7 +222,7 @@ def _launch_environment(aws: AWS, master: str) -> dict[str, str]:
 
 
 def _start(conf: SparkConf, environment: dict[str, str]) -> SparkContext:
-    with patch.dict(os.environ, environment, clear=True):
+    with patch.dict(os.environ, environment, clear=True), _own_interrupt_handler():
         try:
             return SparkContext(conf=conf)
         except RuntimeError as error:
@@ -232,6 +237,31 @@ def _start(conf: SparkConf, environment: dict[str, str]) -> SparkContext:
                 checked=f"Spark's master {conf.get('spark.master')!r}",
                 fix=f"see that {option_name('spark_master')} is a master that Spark knows and that answers",
             ) from error
+
+
+@contextmanager
+def _own_interrupt_handler() -> Iterator[None]:
+    """Take back the handler of Ctrl-C: pyspark's calls the JVM from inside a call to the JVM, which fails."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # there pyspark sets none
+        return
+    handler = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
+def end_jvm() -> None:
+    """End this process's JVM, whatever it is doing: an interrupted call leaves the connection to it out of step."""
+    gateway = SparkContext._gateway
+    if gateway is None:
+        return
+    gateway.proc.stdin.close()
+    try:
+        gateway.proc.wait(_JVM_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        gateway.proc.kill()
+        gateway.proc.wait()
+    SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
 
 
 def _delete_with_jvm(context: SparkContext, directory: Path) -> None:

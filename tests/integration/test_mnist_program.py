@@ -157,7 +157,7 @@ def running(process, what):
 
 
 def test_ctrl_c_during_training_ends_it_quickly_with_nothing_left(start, tmp_path):
-    process = start("mnist", "--train-rows=20000", "--test-rows=100")
+    process = start("mnist", "--train-rows=6000", "--test-rows=100")
     below = running(process, "harness.containers.xgboost train")
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=15)

@@ -1,0 +1,43 @@
+"""The examples, which know nothing of the harness, run as they are through ``harness exec``."""
+
+import importlib.util
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+ROWS = {"MNIST_TRAIN_ROWS": "600", "MNIST_TEST_ROWS": "200"}
+NOTEBOOK_PARTS = ("nbconvert", "ipykernel")
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "cn-north-1"])
+def test_the_script_runs_in_any_partition(run, tmp_path, region):
+    script = EXAMPLES / "pyspark_mnist_xgboost.py"
+    done = run("exec", f"--region={region}", "--", sys.executable, script, **ROWS)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()[-2:]
+    assert first.endswith(" on 200 digits")
+    assert float(first.split()[1]) > 0.6
+    assert second == "digits by predicted class: mnist-digits.png"
+    assert (tmp_path / "mnist-digits.png").stat().st_size > 10_000
+    assert "refused" not in done.stderr
+
+
+@pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, NOTEBOOK_PARTS)),
+    reason=f"notebooks need {' and '.join(NOTEBOOK_PARTS)} ('pip install sagemaker-spark-harness[dev]')",
+)
+def test_the_notebook_runs(run, tmp_path):
+    shutil.copy(EXAMPLES / "pyspark_mnist_xgboost.ipynb", tmp_path / "mnist.ipynb")
+    convert = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--inplace", "mnist.ipynb"]
+    done = run("exec", "--", *convert, **ROWS)
+    assert done.returncode == 0, done.stderr
+    cells = json.loads((tmp_path / "mnist.ipynb").read_text())["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    printed = "".join("".join(output["text"]) for output in outputs if output.get("name") == "stdout")
+    assert " on 200 digits" in printed
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    assert "refused" not in done.stderr
