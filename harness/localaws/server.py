@@ -13,6 +13,7 @@ import logging
 import os
 import resource
 import secrets
+import select
 import shutil
 import sys
 import tempfile
@@ -41,6 +42,7 @@ _PREFIX = "harness-localaws-"
 _PID_FILE = "pid"
 _SPOOL_BYTES = 1 << 20
 _END_SECONDS = 3
+_WATCH_SECONDS = 1
 PORT_TAKEN = 98
 """Exit code when the port asked for is taken (EADDRINUSE on Linux)."""
 
@@ -148,8 +150,16 @@ def _made(directory: Path) -> Path:
 
 
 def _watch_owner(local_aws: LocalAWS, loop: asyncio.AbstractEventLoop) -> None:
-    """End the run when the owner's end of the pipe on standard input closes without a word."""
-    sys.stdin.buffer.read()
+    """End the run when the owner ends without a word.
+
+    Then its end of the pipe on standard input closes, unless a process that it forked holds that open, and this process
+    gets another parent.
+    """
+    owner = os.getppid()
+    while os.getppid() == owner:
+        readable, _, _ = select.select([0], [], [], _WATCH_SECONDS)
+        if readable and not os.read(0, 4096):
+            break
     if not local_aws.stopping.is_set():
         try:
             end_processes_of(local_aws.run_id)
