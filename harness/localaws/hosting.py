@@ -134,12 +134,12 @@ class Instance:
         if self._process:
             self._process.terminate()
 
-    def stop(self) -> None:
-        """End the container."""
+    def stop(self, within: float = _STOP_SECONDS) -> None:
+        """End the container, by force if it takes longer than ``within`` seconds."""
         self.ask_to_stop()
         self._forget_connections()
         if self._process:
-            self._process.wait(_STOP_SECONDS)
+            self._process.wait(within)
             self._process.kill()
 
     def kill(self) -> None:
@@ -209,15 +209,16 @@ class Variant:
 
     def next_instance(self) -> Instance | None:
         """Return the instance whose turn it is among those that are ready, or None."""
-        ready = [instance for instance in self.instances if instance.ready.is_set()]
+        ready = [instance for instance in self.instances if instance.ready.is_set() and instance.pid]
         return ready[next(self._turn) % len(ready)] if ready else None
 
     def stop(self) -> None:
         """End every instance."""
         for instance in self.instances:
             instance.ask_to_stop()
+        deadline = time.monotonic() + _STOP_SECONDS
         for instance in self.instances:
-            instance.stop()
+            instance.stop(max(0.0, deadline - time.monotonic()))
 
 
 @dataclass
