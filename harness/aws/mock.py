@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from dataclasses import asdict
 from typing import IO, Any, cast
 
 import boto3
+import botocore.session
 from botocore.config import Config
 
 from harness.errors import LocalAWSError, SetupError
@@ -49,6 +51,7 @@ class MockAWS:
         self.account = connection.account
         self.role = connection.role
         self.faults = FaultInjection(connection)
+        self._session = _session()
 
     @classmethod
     def start(cls, settings: Settings, port: int = 0) -> MockAWS:
@@ -86,7 +89,7 @@ class MockAWS:
     def client(self, service: str) -> Any:
         """Return a boto3 client of a service."""
         credentials = self.connection.credentials
-        return boto3.client(
+        return self._session.client(
             service,
             region_name=self.region,
             aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],
@@ -133,6 +136,12 @@ class MockAWS:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _session() -> boto3.Session:
+    """Return a session of our own, which neither finds a user's profile nor keeps one for the user's later clients."""
+    nothing = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
+    return boto3.Session(botocore_session=botocore.session.Session({**nothing, "profile": (None, None, None, None)}))
 
 
 def _first_line(stream: IO[bytes]) -> bytes:
