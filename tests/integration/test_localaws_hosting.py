@@ -1,0 +1,531 @@
+"""Endpoints of the local AWS: brought into service, updated and invoked with boto3."""
+
+import io
+import itertools
+import json
+import sys
+import tarfile
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import boto3
+import numpy as np
+import psutil
+import pytest
+import xgboost as xgb
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from harness import libsvm
+from harness.localaws import hosting
+from harness.localaws.images import Image
+from harness.waiting import wait_until
+
+IMAGE = "811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:1"
+FEATURES = 4
+ONCE = Config(retries={"total_max_attempts": 1}, read_timeout=30)
+numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def local(aws):
+    if aws.mode != "mock":
+        pytest.skip("these tests are about the local AWS")
+    return aws
+
+
+@pytest.fixture(scope="module")
+def sagemaker(local):
+    return boto3.client("sagemaker")
+
+
+@pytest.fixture(scope="module")
+def runtime(local):
+    return boto3.client("sagemaker-runtime", config=ONCE)
+
+
+@pytest.fixture(scope="module")
+def booster():
+    values = np.random.default_rng(1).integers(0, 9, (200, FEATURES)).astype(float)
+    settings = {"objective": "multi:softmax", "num_class": 3, "max_depth": 3}
+    return xgb.train(settings, xgb.DMatrix(values, values[:, 0] // 3), 2)
+
+
+@pytest.fixture(scope="module")
+def bucket(local, booster):
+    name = f"models-{uuid.uuid4().hex}"
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket=name)
+    s3.put_object(Bucket=name, Key="model.tar.gz", Body=archive("xgboost-model", bytes(booster.save_raw())))
+    s3.put_object(Bucket=name, Key="text.tar.gz", Body=archive("model", b"what the script reads"))
+    s3.put_object(Bucket=name, Key="broken.tar.gz", Body=b"no archive")
+    return name
+
+
+@pytest.fixture(scope="module")
+def make(local, sagemaker, bucket):
+    """Make models, configs and endpoints of unique names; all of them are deleted at the end."""
+    made = _Maker(local, sagemaker, bucket)
+    yield made
+    made.delete()
+
+
+class _Maker:
+    def __init__(self, local, sagemaker, bucket):
+        self.local, self.sagemaker, self.bucket = local, sagemaker, bucket
+        self.endpoints = []
+
+    def model(self, data="model.tar.gz", image=IMAGE, **container):
+        name = f"model-{uuid.uuid4().hex}"
+        container |= {"Image": image, "ModelDataUrl": f"s3://{self.bucket}/{data}"}
+        self.sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=self.local.role)
+        return name
+
+    def config(self, *models, instances=1, weights=(1, 1)):
+        name = f"config-{uuid.uuid4().hex}"
+        variants = [
+            {"VariantName": f"v{number}", "ModelName": model, "InstanceType": "ml.m4.xlarge",
+             "InitialInstanceCount": instances, "InitialVariantWeight": weight}
+            for number, (model, weight) in enumerate(zip(models, weights, strict=False), 1)
+        ]  # fmt: skip
+        self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=variants)
+        return name
+
+    def endpoint(self, config, **more):
+        name = f"endpoint-{uuid.uuid4().hex}"
+        self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config, **more)
+        self.endpoints.append(name)
+        return name
+
+    def script(self, text, path):
+        """Return an image that stands for some Python which answers POST requests as ``answer(body)`` says."""
+        image = f"script-{uuid.uuid4().hex}"
+        (path / "container.py").write_text(SERVER.format(answer=text))
+        self.local.register_container(image, [sys.executable, str(path / "container.py")])
+        return image
+
+    def delete(self):
+        for name in self.endpoints:
+            settled(self.sagemaker, name)
+            self.sagemaker.delete_endpoint(EndpointName=name)
+
+
+SERVER = """
+import http.server, os, signal, time
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 0.3
+    def do_GET(self): self.send(b"")
+    def do_POST(self): self.send({answer})
+    def body(self): return self.rfile.read(int(self.headers["Content-Length"]))
+    def send(self, body):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
+"""
+
+
+def archive(name, content):
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as tar:
+        member = tarfile.TarInfo(name)
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def settled(sagemaker, name):
+    return wait_until(
+        lambda: sagemaker.describe_endpoint(EndpointName=name),
+        f"endpoint {name} to settle",
+        done=lambda endpoint: endpoint["EndpointStatus"] in ("InService", "Failed"),
+    )
+
+
+def in_service(sagemaker, name):
+    endpoint = settled(sagemaker, name)
+    assert endpoint["EndpointStatus"] == "InService", endpoint
+    return endpoint
+
+
+def refusal(call, **arguments):
+    with pytest.raises(ClientError) as error:
+        call(**arguments)
+    return error.value.response
+
+
+def message(call, **arguments):
+    return refusal(call, **arguments)["Error"]["Message"]
+
+
+def invoke(runtime, name, body, content_type="text/x-libsvm", **more):
+    return runtime.invoke_endpoint(EndpointName=name, Body=body, ContentType=content_type, **more)["Body"].read()
+
+
+def pids(local, name):
+    return local.status()["endpoints"][name]["pids"]
+
+
+# --- life ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def endpoint(make, sagemaker):
+    """An endpoint with two instances of the XGBoost model."""
+    name = make.endpoint(make.config(make.model(), instances=2), Tags=[{"Key": "team", "Value": "blue"}])
+    in_service(sagemaker, name)
+    return name
+
+
+def test_an_endpoint_in_service_tells_what_it_serves(sagemaker, endpoint):
+    described = sagemaker.describe_endpoint(EndpointName=endpoint)
+    assert described["EndpointArn"] == f"arn:aws:sagemaker:us-east-1:123456789012:endpoint/{endpoint}"
+    (variant,) = described["ProductionVariants"]
+    assert variant["DeployedImages"][0]["SpecifiedImage"] == IMAGE
+    assert (variant["VariantName"], variant["CurrentInstanceCount"], variant["DesiredInstanceCount"]) == ("v1", 2, 2)
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=described["EndpointConfigName"])
+    model = sagemaker.describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
+    assert model["PrimaryContainer"]["Image"] == IMAGE
+    assert sagemaker.list_tags(ResourceArn=described["EndpointArn"])["Tags"] == [{"Key": "team", "Value": "blue"}]
+
+
+def test_each_instance_is_a_process_of_its_own(local, endpoint):
+    found = pids(local, endpoint)
+    assert len(set(found)) == 2
+    assert all("harness.containers.xgboost" in psutil.Process(pid).cmdline() for pid in found)
+
+
+def test_the_container_writes_its_log_where_cloudwatch_would_have_it(endpoint):
+    logs = boto3.client("logs")
+    group = f"/aws/sagemaker/Endpoints/{endpoint}"
+    streams = [stream["logStreamName"] for stream in logs.describe_log_streams(logGroupName=group)["logStreams"]]
+    assert len(streams) == 2
+    events = logs.get_log_events(logGroupName=group, logStreamName=streams[0])["events"]
+    assert any("Serving on" in event["message"] for event in events)
+
+
+def test_tags_can_be_added_and_deleted(make, sagemaker):
+    arn = sagemaker.describe_model(ModelName=make.model())["ModelArn"]
+    sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}])
+    sagemaker.delete_tags(ResourceArn=arn, TagKeys=["a"])
+    assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "b", "Value": "2"}]
+
+
+def test_what_exists_cannot_be_made_again(make, sagemaker, local, endpoint):
+    model = make.model()
+    container = {"Image": IMAGE, "ModelDataUrl": "s3://b/k"}
+    again = message(sagemaker.create_model, ModelName=model, PrimaryContainer=container, ExecutionRoleArn=local.role)
+    assert again == f'Cannot create already existing model "arn:aws:sagemaker:us-east-1:123456789012:model/{model}".'
+    config = make.config(model)
+    variant = {"VariantName": "v", "ModelName": model, "InstanceType": "ml.m4.xlarge", "InitialInstanceCount": 1}
+    assert "Cannot create already existing endpoint configuration" in message(
+        sagemaker.create_endpoint_config, EndpointConfigName=config, ProductionVariants=[variant]
+    )
+    assert "Cannot create already existing endpoint" in message(
+        sagemaker.create_endpoint, EndpointName=endpoint, EndpointConfigName=config
+    )
+
+
+@pytest.mark.parametrize("call", ["describe", "delete"])
+def test_what_does_not_exist_is_told_in_the_words_of_aws(sagemaker, call):
+    kinds = {"model": ("Model", "model"), "endpoint-config": ("EndpointConfig", "endpoint configuration"),
+             "endpoint": ("Endpoint", "endpoint")}  # fmt: skip
+    for kind, (member, words) in kinds.items():
+        method = getattr(sagemaker, f"{call}_{kind.replace('-', '_')}")
+        answer = refusal(method, **{f"{member}Name": "Nobody"})["Error"]
+        assert answer["Code"] == "ValidationException"
+        arn = f"arn:aws:sagemaker:us-east-1:123456789012:{kind}/nobody"
+        assert answer["Message"] == f'Could not find {words} "{arn}".'
+
+
+def test_what_refers_to_something_missing_is_refused(make, sagemaker, local):
+    variant = {"VariantName": "v", "ModelName": "nobody", "InstanceType": "ml.m4.xlarge", "InitialInstanceCount": 1}
+    assert "Could not find model" in message(
+        sagemaker.create_endpoint_config, EndpointConfigName="c", ProductionVariants=[variant]
+    )
+    assert "Could not find endpoint configuration" in message(
+        sagemaker.create_endpoint, EndpointName="e", EndpointConfigName="nobody"
+    )
+    container = {"Image": IMAGE, "ModelDataUrl": "s3://b/k"}
+    role = "arn:aws:iam::123456789012:role/nobody"
+    assert f"Could not assume role {role}" in message(
+        sagemaker.create_model, ModelName="m", PrimaryContainer=container, ExecutionRoleArn=role
+    )
+
+
+def test_lists_are_filtered_sorted_and_paged(make, sagemaker):
+    models = sorted(make.model() for _ in range(3))
+    arguments = {"NameContains": "model-", "SortBy": "Name", "SortOrder": "Ascending"}
+    pages = sagemaker.get_paginator("list_models").paginate(**arguments, PaginationConfig={"PageSize": 2})
+    listed = [model["ModelName"] for page in pages for model in page["Models"]]
+    assert listed == sorted(listed)
+    assert set(models) <= set(listed)
+    newest = sagemaker.list_models(SortBy="CreationTime", SortOrder="Descending", MaxResults=1)["Models"]
+    assert newest[0]["ModelName"] in models
+    assert sagemaker.list_models(NameContains=models[1])["Models"][0]["ModelName"] == models[1]
+    assert sagemaker.list_models(NameContains="nothing-like-it")["Models"] == []
+
+
+def test_endpoints_are_listed_by_status(sagemaker, endpoint):
+    def names(**asked):
+        return [item["EndpointName"] for item in sagemaker.list_endpoints(MaxResults=100, **asked)["Endpoints"]]
+
+    assert endpoint in names(StatusEquals="InService")
+    assert endpoint not in names(StatusEquals="Failed")
+    configs = sagemaker.list_endpoint_configs(MaxResults=100)["EndpointConfigs"]
+    used = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
+    assert used in [config["EndpointConfigName"] for config in configs]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [("missing.tar.gz", "Failed to download model data"), ("broken.tar.gz", "Failed to extract model data archive"),
+     ("text.tar.gz", "for production variant v1 did not pass the ping health check")],
+)  # fmt: skip
+def test_a_model_that_cannot_be_served_fails_the_endpoint_and_says_why(make, sagemaker, runtime, data, reason):
+    name = make.endpoint(make.config(make.model(data)))
+    failed = settled(sagemaker, name)
+    assert failed["EndpointStatus"] == "Failed"
+    assert reason in failed["FailureReason"]
+    assert f"Endpoint {name} of account 123456789012 not found." in message(
+        runtime.invoke_endpoint, EndpointName=name, Body=b"0 1:1", ContentType="text/libsvm"
+    )
+
+
+def test_a_deleted_endpoint_is_gone_with_its_processes(make, local, sagemaker, runtime):
+    name = make.endpoint(make.config(make.model()))
+    make.endpoints.remove(name)
+    assert "Cannot update in-progress endpoint" in message(sagemaker.delete_endpoint, EndpointName=name)
+    in_service(sagemaker, name)
+    (pid,) = pids(local, name)
+    sagemaker.delete_endpoint(EndpointName=name)
+    wait_until(lambda: not psutil.pid_exists(pid), "the container to be gone")
+    assert "Could not find endpoint" in message(sagemaker.describe_endpoint, EndpointName=name)
+    answer = refusal(runtime.invoke_endpoint, EndpointName=name, Body=b"0 1:1")
+    assert answer["Error"]["Code"] == "ValidationError"
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 400
+
+
+# --- several models behind one endpoint ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scripted(make, tmp_path):
+    """Return a function that makes a model of some Python that answers invocations."""
+
+    def scripted(answer):
+        directory = tmp_path / str(next(numbers))
+        directory.mkdir()
+        return make.model("text.tar.gz", make.script(answer, directory))
+
+    return scripted
+
+
+def test_variants_share_the_traffic_by_weight_and_can_be_named(make, sagemaker, runtime, scripted):
+    config = make.config(scripted("self.body() and b'one'"), scripted("self.body() and b'two'"), weights=(1, 0))
+    name = make.endpoint(config)
+    in_service(sagemaker, name)
+    assert {invoke(runtime, name, b"x") for _ in range(10)} == {b"one"}
+    targeted = runtime.invoke_endpoint(EndpointName=name, Body=b"x", TargetVariant="v2")
+    assert (targeted["Body"].read(), targeted["InvokedProductionVariant"]) == (b"two", "v2")
+    assert "Variant v3 of endpoint" in message(
+        runtime.invoke_endpoint, EndpointName=name, Body=b"x", TargetVariant="v3"
+    )
+
+
+def test_an_update_moves_the_traffic_and_one_that_fails_leaves_it(make, local, sagemaker, runtime, scripted):
+    name = make.endpoint(make.config(scripted("self.body() and b'old'")))
+    in_service(sagemaker, name)
+    old = pids(local, name)
+    new_config = make.config(scripted("self.body() and b'new'"))
+    sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=new_config)
+    answers = set()
+    while sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] == "Updating":
+        answers.add(invoke(runtime, name, b"x"))
+    assert answers <= {b"old", b"new"}
+    assert invoke(runtime, name, b"x") == b"new"
+    assert sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"] == new_config
+    wait_until(lambda: not any(map(psutil.pid_exists, old)), "the old container to be gone")
+
+    sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=make.config(make.model("missing.tar.gz")))
+    endpoint = in_service(sagemaker, name)
+    assert "Failed to download model data" in endpoint["FailureReason"]
+    assert endpoint["EndpointConfigName"] == new_config
+    assert invoke(runtime, name, b"x") == b"new"
+
+
+def test_a_container_that_closes_idle_connections_is_asked_on_new_ones(make, sagemaker, runtime, scripted):
+    name = make.endpoint(make.config(scripted("self.body()")))
+    in_service(sagemaker, name)
+    for body in (b"first", b"second"):
+        assert invoke(runtime, name, body) == body
+        time.sleep(0.5)  # longer than the container keeps a connection
+
+
+def test_a_container_of_ones_own_gets_the_request_as_it_was_sent(make, sagemaker, runtime, scripted):
+    answer = "str(sorted((n.lower(), v) for n, v in self.headers.items())).encode() + self.body()"
+    name = make.endpoint(make.config(scripted(answer)))
+    in_service(sagemaker, name)
+    body = bytes(range(256))
+    told = invoke(runtime, name, body, "application/x-recordio-protobuf", Accept="a/b", CustomAttributes="c=1")
+    assert told.endswith(body)
+    for header in (("accept", "a/b"), ("content-type", "application/x-recordio-protobuf"),
+                   ("x-amzn-sagemaker-custom-attributes", "c=1")):  # fmt: skip
+        assert str(header).encode() in told
+    assert b"authorization" not in told
+
+
+# --- invocations --------------------------------------------------------------------------------------------------
+
+
+def as_libsvm(rows):
+    text = io.BytesIO()
+    libsvm.write(text, np.zeros(len(rows)), rows)
+    return text.getvalue()
+
+
+def some_rows(count, seed=3):
+    return np.random.default_rng(seed).integers(0, 9, (count, FEATURES)).astype(float)
+
+
+@pytest.mark.parametrize("content_type", ["text/libsvm", "text/x-libsvm", "text/csv"])
+def test_predictions_are_those_of_the_model_in_process_row_for_row(runtime, endpoint, booster, content_type):
+    rows = some_rows(50)
+    body = as_libsvm(rows)
+    if content_type == "text/csv":
+        body = "\n".join(",".join(map(str, row)) for row in rows.tolist()).encode()
+    answer = runtime.invoke_endpoint(EndpointName=endpoint, Body=body, ContentType=content_type, Accept="text/csv")
+    assert answer["ContentType"].startswith("text/csv")
+    text = answer["Body"].read()
+    assert b"\n" not in text
+    assert [float(value) for value in text.split(b",")] == booster.predict(xgb.DMatrix(rows)).tolist()
+
+
+def test_json_is_answered_to_who_accepts_json(runtime, endpoint, booster):
+    rows = some_rows(3)
+    answer = json.loads(invoke(runtime, endpoint, as_libsvm(rows), Accept="application/json"))
+    assert answer == {"predictions": [{"score": value} for value in booster.predict(xgb.DMatrix(rows)).tolist()]}
+
+
+@pytest.mark.parametrize("body", [b"0 1:1\n0\n0 2:2\n0\n", b"0 1:1\n0\n0 2:2\n0", b"0\n0\n0\n0"])
+def test_every_row_gets_one_prediction_zeros_only_and_without_line_end_included(runtime, endpoint, body):
+    assert len(invoke(runtime, endpoint, body).split(b",")) == 4
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "told"),
+    [(b"0 1:1\n0 1:x\n", "text/libsvm", "line 2, column 5: 'x'"), (b"0 1:1\n0 0:1", "text/libsvm", "line 2, column 3"),
+     (b"0 1:1\n0 5:1\n", "text/libsvm", "line 2"), (b"1,2,3,4\n1,2,3,x", "text/csv", "line 2"),
+     (b"1,2,3,4\n1,2,3", "text/csv", "line 2")],
+)  # fmt: skip
+def test_a_row_that_cannot_be_read_is_a_model_error_that_names_its_line(runtime, endpoint, body, content_type, told):
+    answer = refusal(runtime.invoke_endpoint, EndpointName=endpoint, Body=body, ContentType=content_type)
+    assert answer["Error"]["Code"] == "ModelError"
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 424
+    assert answer["OriginalStatusCode"] == 415
+    assert told in answer["OriginalMessage"]
+    assert answer["Error"]["Message"].startswith("Received client error (415) from primary with message")
+    assert f":log-group:/aws/sagemaker/Endpoints/{endpoint}" in answer["LogStreamArn"]
+
+
+def test_types_that_the_model_does_not_know_are_model_errors(runtime, endpoint):
+    answer = refusal(runtime.invoke_endpoint, EndpointName=endpoint, Body=b"x", ContentType="image/png")
+    assert (answer["Error"]["Code"], answer["OriginalStatusCode"]) == ("ModelError", 415)
+    answer = refusal(
+        runtime.invoke_endpoint, EndpointName=endpoint, Body=b"0 1:1", ContentType="text/libsvm", Accept="image/png"
+    )
+    assert (answer["Error"]["Code"], answer["OriginalStatusCode"]) == ("ModelError", 406)
+
+
+def test_a_request_may_have_six_mebibytes_and_not_one_byte_more(runtime, endpoint):
+    limit = 6 * 1024 * 1024
+    row = b"0 1:1.0000000000\n"
+    body = (row * (limit // len(row) + 1))[: limit - limit % len(row)].ljust(limit, b"\n")[:limit]
+    whole = body.rstrip(b"\n")
+    padded = whole + b"0" * (limit - len(whole))
+    assert len(padded) == limit
+    assert len(invoke(runtime, endpoint, padded).split(b",")) == padded.count(b"\n") + 1
+    for size in (limit + 1, 20 * 1024 * 1024):
+        answer = refusal(runtime.invoke_endpoint, EndpointName=endpoint, Body=b" " * size, ContentType="text/libsvm")
+        assert answer["ResponseMetadata"]["HTTPStatusCode"] == 413
+    assert invoke(runtime, endpoint, b"0 1:1")
+
+
+def test_an_endpoint_that_does_not_exist_is_a_validation_error(runtime, local):
+    answer = refusal(runtime.invoke_endpoint, EndpointName="nobody", Body=b"0 1:1")
+    assert answer["Error"] == {
+        "Code": "ValidationError", "Message": f"Endpoint nobody of account {local.account} not found."
+    }  # fmt: skip
+
+
+def test_many_clients_at_once_get_each_its_own_answer(runtime, endpoint, booster):
+    def differs(seed):
+        rows = some_rows(20, seed)
+        values = [float(value) for value in invoke(runtime, endpoint, as_libsvm(rows)).split(b",")]
+        return values != booster.predict(xgb.DMatrix(rows)).tolist()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert not any(pool.map(differs, range(80)))
+
+
+def test_faults_hit_invocations_as_asked(faults, runtime, endpoint):
+    faults.add("InvokeEndpoint", status=429, code="ThrottlingException", message="slow down")
+    answer = refusal(runtime.invoke_endpoint, EndpointName=endpoint, Body=b"0 1:1", ContentType="text/libsvm")
+    assert answer["Error"] == {"Code": "ThrottlingException", "Message": "slow down"}
+    faults.add("InvokeEndpoint", effect="", delay=0.3)
+    began = time.monotonic()
+    invoke(runtime, endpoint, b"0 1:1")
+    assert time.monotonic() - began > 0.3
+
+
+def test_a_container_that_dies_while_it_serves_is_told_and_comes_back(faults, local, make, sagemaker, runtime):
+    name = make.endpoint(make.config(make.model()))
+    in_service(sagemaker, name)
+    before = pids(local, name)
+    invoke(runtime, name, b"0 1:1")
+    faults.add("InvokeEndpoint", effect="kill_container")
+    died = refusal(runtime.invoke_endpoint, EndpointName=name, Body=b"0 1:1", ContentType="text/libsvm")
+    assert died["Error"]["Code"] == "ModelError"
+    assert died["OriginalStatusCode"] == 0
+    assert "The container ended before it answered" in died["OriginalMessage"]
+    down = wait_until(
+        lambda: refusal(runtime.invoke_endpoint, EndpointName=name, Body=b"0 1:1", ContentType="text/libsvm"),
+        "the endpoint to notice",
+        done=lambda answer: answer["Error"]["Code"] == "ServiceUnavailable",
+    )
+    assert down["ResponseMetadata"]["HTTPStatusCode"] == 503
+    patient = boto3.client("sagemaker-runtime", config=Config(retries={"mode": "standard", "total_max_attempts": 8}))
+    assert invoke(patient, name, b"0 1:1")
+    assert pids(local, name) != before
+
+
+def test_an_endpoint_with_another_instance_goes_on_when_one_dies(local, make, sagemaker, runtime):
+    name = make.endpoint(make.config(make.model(), instances=2))
+    in_service(sagemaker, name)
+    victim, survivor = pids(local, name)
+    psutil.Process(victim).kill()
+    wait_until(lambda: victim not in pids(local, name), "the endpoint to notice")
+    assert all(invoke(runtime, name, b"0 1:1") for _ in range(4))
+    assert survivor in pids(local, name)
+    wait_until(lambda: None not in pids(local, name), "the other instance to be back")
+
+
+def test_a_container_that_takes_too_long_is_told_as_aws_does(monkeypatch, tmp_path):
+    monkeypatch.setattr(hosting, "INVOCATION_SECONDS", 0.5)
+    (tmp_path / "container.py").write_text(SERVER.format(answer="time.sleep(5) or b''"))
+    image = Image((sys.executable, str(tmp_path / "container.py")))
+    instance = hosting.Instance(image, tmp_path, {}, lambda line: None)
+    endpoint = hosting.Endpoint("slow", "c", "us-east-1", "arn:aws:sagemaker:us-east-1:123456789012:endpoint/slow", {})
+    endpoint.variants = [hosting.Variant("v1", 1, "image", [instance])]
+    instance.start()
+    try:
+        with pytest.raises(hosting.ModelError, match="timed out while waiting for a response") as error:
+            hosting.Host(None, None, tmp_path, dict).invoke(endpoint, b"x", {}, None)
+    finally:
+        instance.stop()
+    assert error.value.status == 424
+    assert error.value.members["OriginalStatusCode"] == 0
+    assert instance.pid is None
