@@ -3,6 +3,7 @@
 import http.client
 import json
 import ssl
+import subprocess
 import urllib.request
 
 import boto3
@@ -10,6 +11,8 @@ import pytest
 
 from harness.aws.mock import MockAWS
 from harness.errors import LocalAWSError, SetupError
+from harness.java import find_java
+from harness.localaws.certificates import TRUST_STORE_PASSWORD
 from harness.localaws.control import TOKEN_HEADER
 from harness.settings import Settings
 
@@ -96,6 +99,15 @@ def test_a_client_that_does_not_trust_the_runs_authority_gets_no_answer(local):
     connection.set_tunnel("sts.amazonaws.com", 443)
     with pytest.raises(ssl.SSLCertVerificationError):
         connection.connect()
+
+
+def test_java_reads_the_trust_store_of_the_run(local):
+    listed = subprocess.run(
+        [find_java().home / "bin" / "keytool", "-list", "-keystore", local.connection.trust_store, "-storepass",
+         TRUST_STORE_PASSWORD],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert "trustedCertEntry" in listed
 
 
 def test_plain_http_endpoints_are_answered_in_absolute_form(local):

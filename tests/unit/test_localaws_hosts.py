@@ -1,0 +1,60 @@
+"""Which hosts the local AWS stands for."""
+
+import pytest
+
+from harness.localaws.hosts import SERVICES, Host, parse, partition
+
+EMULATED = {
+    "s3.amazonaws.com": Host("s3", None, None),
+    "s3.us-east-1.amazonaws.com": Host("s3", "us-east-1", None),
+    "s3-eu-west-1.amazonaws.com": Host("s3", "eu-west-1", None),
+    "bucket.s3.amazonaws.com": Host("s3", None, "bucket"),
+    "my.dotted.bucket.s3.eu-west-1.amazonaws.com": Host("s3", "eu-west-1", "my.dotted.bucket"),
+    "bucket.s3.dualstack.us-west-2.amazonaws.com": Host("s3", "us-west-2", "bucket"),
+    "s3.s3.us-west-2.amazonaws.com": Host("s3", "us-west-2", "s3"),
+    "bucket.s3.cn-north-1.amazonaws.com.cn": Host("s3", "cn-north-1", "bucket"),
+    "bucket.s3-fips.us-gov-west-1.amazonaws.com": Host("s3", "us-gov-west-1", "bucket"),
+    "api.sagemaker.us-east-1.amazonaws.com": Host("sagemaker", "us-east-1"),
+    "api.sagemaker.cn-northwest-1.amazonaws.com.cn": Host("sagemaker", "cn-northwest-1"),
+    "api.sagemaker.us-gov-east-1.amazonaws.com": Host("sagemaker", "us-gov-east-1"),
+    "runtime.sagemaker.ap-southeast-2.amazonaws.com": Host("sagemaker-runtime", "ap-southeast-2"),
+    "runtime.sagemaker-fips.us-gov-west-1.amazonaws.com": Host("sagemaker-runtime", "us-gov-west-1"),
+    "sts.amazonaws.com": Host("sts", None),
+    "sts.us-gov-west-1.amazonaws.com": Host("sts", "us-gov-west-1"),
+    "sts.cn-north-1.amazonaws.com.cn": Host("sts", "cn-north-1"),
+    "iam.amazonaws.com": Host("iam", None),
+    "iam.cn-north-1.amazonaws.com.cn": Host("iam", "cn-north-1"),
+    "iam.us-gov.amazonaws.com": Host("iam", None),
+    "logs.eu-central-1.amazonaws.com": Host("logs", "eu-central-1"),
+    "STS.AmazonAWS.com": Host("sts", None),
+}
+
+
+@pytest.mark.parametrize("name", EMULATED)
+def test_a_host_of_aws_tells_its_service_region_and_bucket(name):
+    assert parse(name) == EMULATED[name]
+
+
+def test_every_service_is_among_the_examples():
+    assert {host.service for host in EMULATED.values()} == set(SERVICES)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "example.com", "amazonaws.com", "ec2.us-east-1.amazonaws.com", "dynamodb.us-east-1.amazonaws.com",
+     "s3.amazonaws.com.evil.org", "evil-s3.amazonaws.com.org", "xs3.amazonaws.com", "s3.us-east-1.amazonaws.org",
+     "api.sagemaker.us-east-1.amazonaws.com.cn.x", "api.sagemaker.amazonaws.com", "s3_amazonaws_com",
+     "bucket.s3.us-east-1xamazonaws.com", "169.254.169.254", "metadata.google.internal", "s3.amazonaws.com\n"],
+)  # fmt: skip
+def test_every_other_host_is_not_emulated(name):
+    assert parse(name) is None
+
+
+def test_a_region_belongs_to_the_partition_its_name_begins_with():
+    found = {region: partition(region) for region in ("us-east-1", "eu-west-1", "cn-north-1", "us-gov-west-1")}
+    assert found == {
+        "us-east-1": "aws",
+        "eu-west-1": "aws",
+        "cn-north-1": "aws-cn",
+        "us-gov-west-1": "aws-us-gov",
+    }

@@ -1,0 +1,277 @@
+"""The small parts of the local AWS: validation, faults, images, certificates, what was called, names of operations."""
+
+import re
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
+
+from harness.localaws.app import s3_operation
+from harness.localaws.calls import CallLog, CallRecord
+from harness.localaws.certificates import TRUST_STORE_PASSWORD, CertificateAuthority
+from harness.localaws.exceptions import SerializationException, ValidationException
+from harness.localaws.faults import Fault, Faults
+from harness.localaws.images import XGBOOST, Images
+from harness.localaws.sagemaker import OPERATIONS
+from harness.localaws.validation import _as_python, check, service_model
+
+# --- validation ---------------------------------------------------------------------------------------------------
+
+VARIANT = {"VariantName": "v", "ModelName": "m", "InitialInstanceCount": 1, "InstanceType": "ml.m4.xlarge"}
+CONFIG = {"EndpointConfigName": "config", "ProductionVariants": [VARIANT]}
+
+
+def broken(operation, request):
+    with pytest.raises(ValidationException) as error:
+        check("sagemaker", operation, request)
+    assert error.value.code == "ValidationException"
+    return error.value.message
+
+
+def test_a_request_that_keeps_the_rules_passes():
+    check("sagemaker", "CreateEndpointConfig", CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"EndpointConfigName": None}, "Value null at 'endpointConfigName' failed to satisfy constraint: Member must "
+         "not be null"),
+        ({"EndpointConfigName": "a_b"}, "Value 'a_b' at 'endpointConfigName' failed to satisfy constraint: Member must "
+         "satisfy regular expression pattern: "),
+        ({"ProductionVariants": []}, "Value '[]' at 'productionVariants' failed to satisfy constraint: Member must "
+         "have length greater than or equal to 1"),
+        ({"ProductionVariants": [VARIANT | {"InstanceType": "huge"}]}, "Value 'huge' at 'productionVariants.1.member."
+         "instanceType' failed to satisfy constraint: Member must satisfy enum value set: ["),
+        ({"ProductionVariants": [VARIANT | {"InitialInstanceCount": 0}]}, "Value '0' at 'productionVariants.1.member."
+         "initialInstanceCount' failed to satisfy constraint: Member must have value greater than or equal to 1"),
+        ({"Tags": [{"Key": "", "Value": ""}]}, "Value '' at 'tags.1.member.key' failed to satisfy constraint: Member "
+         "must have length greater than or equal to 1"),
+    ],
+)  # fmt: skip
+def test_a_rule_that_is_broken_is_told_in_the_words_of_aws(changes, told):
+    message = broken("CreateEndpointConfig", CONFIG | changes)
+    assert message.startswith(f"1 validation error detected: {told}")
+
+
+def test_all_broken_rules_are_told_together():
+    message = broken("CreateEndpointConfig", {"ProductionVariants": [{"InitialVariantWeight": -1}]})
+    assert message.startswith("3 validation errors detected: ")
+    assert message.count("failed to satisfy constraint: Member must") == 3
+
+
+@pytest.mark.parametrize("name", [1, True, ["a"], {}])
+def test_a_value_of_the_wrong_type_is_no_serialization_of_the_request(name):
+    with pytest.raises(SerializationException, match="'endpointConfigName' has the wrong type: expected string"):
+        check("sagemaker", "CreateEndpointConfig", CONFIG | {"EndpointConfigName": name})
+
+
+def test_true_is_no_number():
+    with pytest.raises(SerializationException, match="expected integer"):
+        check("sagemaker", "ListEndpoints", {"MaxResults": True})
+
+
+def test_every_pattern_of_the_operations_done_here_is_one_that_python_reads():
+    found, waiting, seen = 0, [service_model("sagemaker").operation_model(name).input_shape for name in OPERATIONS], []
+    while waiting:
+        shape = waiting.pop()
+        if shape.name in seen:
+            continue
+        seen.append(shape.name)
+        if "pattern" in shape.metadata:
+            re.compile(_as_python(shape.metadata["pattern"]))
+            found += 1
+        waiting += list(getattr(shape, "members", {}).values())
+        waiting += [getattr(shape, part) for part in ("member", "key", "value") if hasattr(shape, part)]
+    assert found > 40
+
+
+# --- faults -------------------------------------------------------------------------------------------------------
+
+
+def test_a_fault_happens_as_often_as_asked_and_to_its_operation_only():
+    faults = Faults()
+    faults.add(Fault("PutObject", times=2))
+    assert faults.take("GetObject") is None
+    assert [faults.take("PutObject") is not None for _ in range(3)] == [True, True, False]
+    assert faults.as_json() == []
+
+
+def test_faults_happen_in_the_order_they_were_added_and_a_star_is_any_operation():
+    faults = Faults()
+    faults.add(Fault("*", code="First"))
+    faults.add(Fault("A", code="Second"))
+    assert [faults.take("A").code, faults.take("A").code] == ["First", "Second"]
+
+
+def test_faults_that_are_cleared_do_not_happen():
+    faults = Faults()
+    faults.add(Fault("A"))
+    faults.clear()
+    assert faults.take("A") is None
+
+
+@pytest.mark.parametrize(
+    ("members", "told"),
+    [({"operation": "A", "effect": "fire"}, "choose one of error, disk_full, kill_container"),
+     ({"operation": "A", "times": 0}, "times must be at least 1"), ({"operation": "A", "delay": -1}, "delay at least"),
+     ({"operation": "A", "colour": 1}, "has no colour"), ({}, "needs an operation"),
+     ({"operation": "PutObject", "effect": "kill_container"}, "happens to InvokeEndpoint only")],
+)  # fmt: skip
+def test_a_fault_that_cannot_happen_is_refused(members, told):
+    with pytest.raises(ValueError, match=told):
+        Fault.from_json(members)
+
+
+# --- images -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:1",
+     "390948362332.dkr.ecr.cn-north-1.amazonaws.com.cn/xgboost:latest",
+     "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1",
+     "226302683700.dkr.ecr-fips.us-gov-west-1.amazonaws.com/xgboost:1"],
+)  # fmt: skip
+def test_the_built_in_xgboost_is_known_in_every_region(uri):
+    assert Images().find(uri) is XGBOOST
+
+
+@pytest.mark.parametrize("uri", ["xgboost:1", "811284229777.dkr.ecr.us-east-1.amazonaws.com/kmeans:1", ""])
+def test_an_image_that_nobody_registered_is_told_with_those_there_are(uri):
+    images = Images()
+    images.register("mine:1", ["run"])
+    with pytest.raises(ValidationException, match=r"has the built-in XGBoost, mine:1\..*register_container"):
+        images.find(uri)
+
+
+def test_a_registered_command_stands_for_its_image_also_for_a_built_in_one():
+    images = Images()
+    uri = "811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:1"
+    images.register(uri, ["python", "mine.py"])
+    assert images.find(uri).command == ("python", "mine.py")
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "value"),
+    [("[3]#011train-merror:0.25#011validation-merror:0.5", "validation:merror", "0.5"),
+     ("[3]#011train-rmse:1e-05", "train:rmse", "1e-05"), ("[12]#011train-ndcg@5:0.75", "train:ndcg", "0.75")],
+)  # fmt: skip
+def test_the_metrics_of_the_built_in_xgboost_are_found_in_its_log(line, name, value):
+    regex = dict(XGBOOST.metrics)[name]
+    assert re.search(regex, line).group(1) == value
+
+
+# --- certificates -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return CertificateAuthority(tmp_path_factory.mktemp("authority"))
+
+
+def shake_hands(server, client, name):
+    """Return the certificate that a client sees who asks for ``name``."""
+    here, there = socket.socketpair()
+
+    def serve():
+        try:
+            server.wrap_socket(there, server_side=True).close()
+        except OSError:
+            there.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        with here, client.wrap_socket(here, server_hostname=name) as secure:
+            return secure.getpeercert()
+    finally:
+        thread.join()
+
+
+def test_clients_that_trust_the_pem_trust_a_host_by_its_name_only(authority):
+    client = ssl.create_default_context(cafile=authority.pem)
+    server = authority.context("my.bucket.s3.amazonaws.com")
+    seen = shake_hands(server, client, "my.bucket.s3.amazonaws.com")
+    assert seen["subjectAltName"] == (("DNS", "my.bucket.s3.amazonaws.com"),)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        shake_hands(server, client, "sts.amazonaws.com")
+
+
+def test_clients_that_do_not_know_the_authority_refuse(authority, tmp_path):
+    stranger = ssl.create_default_context(cafile=CertificateAuthority(tmp_path).pem)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        shake_hands(authority.context("sts.amazonaws.com"), stranger, "sts.amazonaws.com")
+
+
+def test_a_host_has_one_context(authority):
+    assert authority.context("sts.amazonaws.com") is authority.context("sts.amazonaws.com")
+
+
+def test_the_trust_store_holds_the_authority_and_no_key(authority):
+    store = pkcs12.load_pkcs12(authority.trust_store.read_bytes(), TRUST_STORE_PASSWORD.encode())
+    assert store.key is None
+    (entry,) = store.additional_certs
+    assert entry.certificate.public_bytes(Encoding.PEM) == authority.pem.read_bytes()
+
+
+# --- what was called ----------------------------------------------------------------------------------------------
+
+
+def called(operation, number=0):
+    return CallRecord(number, "s3", operation, "s3.amazonaws.com", "/", 200, 0.1, 0, "agent")
+
+
+def test_calls_are_counted_by_operation():
+    log = CallLog()
+    for operation in ("GetObject", "PutObject", "GetObject"):
+        log.add(called(operation))
+    assert log.as_json()["counts"] == {"GetObject": 2, "PutObject": 1}
+    assert [call["operation"] for call in log.as_json()["calls"]] == ["GetObject", "PutObject", "GetObject"]
+
+
+def test_the_log_keeps_the_latest_calls_and_counts_all():
+    log = CallLog()
+    for number in range(10_005):
+        log.add(called("GetObject", number))
+    assert len(log.as_json()["calls"]) == 10_000
+    assert log.as_json()["calls"][0]["time"] == 5
+    assert log.as_json()["counts"] == {"GetObject": 10_005}
+
+
+def test_clearing_forgets_calls_and_not_refusals():
+    log = CallLog()
+    log.add(called("GetObject"))
+    log.refuse("example.com")
+    log.clear()
+    assert log.as_json() == {"calls": [], "counts": {}, "refused": ["example.com"]}
+
+
+@pytest.mark.parametrize(
+    ("method", "key", "query", "name"),
+    [("GET", "k", "", "GetObject"), ("PUT", "k", "", "PutObject"), ("HEAD", "k", "", "HeadObject"),
+     ("DELETE", "k", "", "DeleteObject"), ("POST", "", "delete", "DeleteObjects"), ("GET", "", "", "ListObjects"),
+     ("GET", "", "list-type", "ListObjectsV2"), ("PUT", "", "", "CreateBucket"), ("HEAD", "", "", "HeadBucket"),
+     ("DELETE", "", "", "DeleteBucket"), ("GET", "", "location", "GetBucketLocation"),
+     ("GET", "k", "tagging", "GetObjectTagging"), ("POST", "k", "uploads", "CreateMultipartUpload"),
+     ("GET", "", "uploads", "ListMultipartUploads"), ("PUT", "k", "uploadId", "UploadPart"),
+     ("POST", "k", "uploadId", "CompleteMultipartUpload"), ("DELETE", "k", "uploadId", "AbortMultipartUpload"),
+     ("GET", "k", "uploadId", "ListParts")],
+)  # fmt: skip
+def test_operations_of_s3_have_the_names_that_aws_gives_them(method, key, query, name):
+    assert s3_operation(method, key, {query: [""]} if query else {}) == name
+
+
+def test_copies_are_told_from_uploads():
+    assert s3_operation("PUT", "k", {}, copies=True) == "CopyObject"
+    assert s3_operation("PUT", "k", {"uploadId": ["1"]}, copies=True) == "UploadPartCopy"
+
+
+def test_importing_the_local_aws_starts_no_process_and_needs_no_java():
+    code = "import harness.localaws.server, sys; print('pyspark' in sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PATH": ""})
+    assert shown.stdout.strip() == "False"
