@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HarnessError as error:
         if getattr(options, "traceback", False):
             traceback.print_exc()
-        print(f"harness: {error}", file=sys.stderr)
+        print("harness:", str(error).replace("--harness-", "--"), file=sys.stderr)  # pytest's options have the prefix
         return error.exit_code
     except KeyboardInterrupt:
         print("harness: interrupted", file=sys.stderr)

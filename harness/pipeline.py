@@ -37,6 +37,7 @@ SHOWN = 250
 """Rows whose digits are kept for the picture, as many as the reference program takes."""
 _FOLD_SEED = 42
 _LOOK_SECONDS = 0.25
+_LAST_LINES = 3
 
 Array = npt.NDArray[Any]
 
@@ -173,6 +174,9 @@ class Pipeline:
         except KeyboardInterrupt:
             end_jvm()  # which would go on to create what is deleted next
             raise
+        except PipelineError as error:
+            error.checked = "; ".join(filter(None, [error.checked, *self._last_words()]))
+            raise
         finally:
             self._clean_up()
         if self.outcome.leftovers:
@@ -192,7 +196,7 @@ class Pipeline:
         except HarnessError:
             raise
         except (Py4JError, Exception) as error:
-            raise _stage_failure(name, error) from error
+            raise stage_failure(name, error) from error
         self._finish(name, time.perf_counter() - began)
 
     def _finish(self, name: str, seconds: float) -> None:
@@ -238,7 +242,7 @@ class Pipeline:
             except HarnessError:
                 raise
             except (Py4JError, Exception) as error:
-                raise _stage_failure("fit", error) from error
+                raise stage_failure("fit", error) from error
         ended = time.time()
         created, trained = self._job_times()
         for name, seconds in (("upload", created - began), ("train", trained - created), ("host", ended - trained)):
@@ -270,6 +274,21 @@ class Pipeline:
         table = np.array(rows, dtype=float).reshape(-1, 2)
         return table[:, 0], table[:, 1]
 
+    def _last_words(self) -> list[str]:
+        """Return the last three lines that the run's latest container logged, as one text, if there are any."""
+        client = self._aws.client("logs")
+        try:
+            groups = client.describe_log_groups(logGroupNamePrefix=f"/aws/sagemaker/Endpoints/{self._prefix}")
+            for group in [*(found["logGroupName"] for found in groups["logGroups"]), "/aws/sagemaker/TrainingJobs"]:
+                streams = {} if self._prefix in group else {"logStreamNamePrefix": self._prefix}
+                events = client.filter_log_events(logGroupName=group, **streams)["events"]
+                if events:
+                    said = " | ".join(event["message"].strip() for event in events[-_LAST_LINES:])
+                    return [f"the container's last lines, which were: {said}"]
+        except (BotoCoreError, ClientError):
+            pass
+        return []
+
     # --- clean-up -------------------------------------------------------------------------------------------------
 
     def _clean_up(self) -> None:
@@ -284,7 +303,8 @@ def _images(test: DataFrame) -> Array:
     return np.array([row.features.toArray() for row in rows]).reshape(-1, FEATURES)
 
 
-def _stage_failure(stage: str, error: BaseException) -> PipelineError:
+def stage_failure(stage: str, error: BaseException) -> PipelineError:
+    """Return the error that tells why a stage failed, with the remedy for causes that are known."""
     cause = root_cause(error)
     if "No space left on device" in cause or "InsufficientStorage" in cause:
         fix = "free some disk, or point TMPDIR to a disk that has some"

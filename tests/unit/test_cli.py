@@ -1,0 +1,105 @@
+"""The command line: what it understands, and how it tells that something went wrong."""
+
+import subprocess
+import sys
+
+import pytest
+
+from harness import __version__, cli
+from harness.errors import SetupError
+
+HEAVY = ("pyspark", "boto3", "moto", "numpy", "matplotlib", "xgboost", "rich")
+
+
+@pytest.fixture
+def execution(monkeypatch):
+    """Commands given to ``harness exec``, which are not run, and what happens instead."""
+    seen = []
+
+    def run_command(settings, command):
+        seen.append((settings, command))
+        return 5
+
+    monkeypatch.setattr("harness.execution.run_command", run_command)
+    return seen
+
+
+def test_help_is_instant_because_it_imports_nothing_heavy():
+    code = f"import sys, harness.cli; print([name for name in {HEAVY} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("command", ["mnist", "exec", "serve", "doctor"])
+def test_every_command_explains_itself(command, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main([command, "--help"])
+    assert caught.value.code == 0
+    assert f"usage: harness {command}" in capsys.readouterr().out
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--version"])
+    assert capsys.readouterr().out == f"harness {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["nothing"], ["mnist", "--no-such-option"]])
+def test_what_is_not_understood_is_a_usage_error(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    assert "usage: harness" in capsys.readouterr().err
+
+
+def test_exec_passes_the_command_with_its_own_options_and_the_exit_code(execution):
+    assert cli.main(["exec", "--region", "eu-west-1", "--", "python", "x.py", "--", "--region=other"]) == 5
+    settings, command = execution[0]
+    assert settings.region == "eu-west-1"
+    assert command == ["python", "x.py", "--", "--region=other"]
+
+
+def test_settings_come_from_the_environment_where_no_option_is_given(execution, monkeypatch):
+    monkeypatch.setenv("HARNESS_REGION", "eu-west-3")
+    cli.main(["exec", "--", "true"])
+    assert execution[0][0].region == "eu-west-3"
+
+
+def test_a_bad_option_is_told_by_the_name_that_was_typed(execution, capsys):
+    assert cli.main(["exec", "--region", "nowhere", "--", "true"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "harness: --region is 'nowhere', which is no AWS region.",
+        "  to fix:  give one of the form of 'us-east-1'",
+    ]
+    assert not execution
+
+
+def test_a_port_that_cannot_be_is_told(capsys):
+    assert cli.main(["serve", "--port", "70000"]) == 2
+    assert "--port is 70000" in capsys.readouterr().err
+
+
+@pytest.fixture
+def raising(monkeypatch):
+    """Let ``harness mnist`` raise an error at once."""
+
+    def raising(error):
+        def run_mnist(*_):
+            raise error
+
+        monkeypatch.setattr("harness.program.run_mnist", run_mnist)
+
+    return raising
+
+
+def test_an_error_is_told_without_its_stack_trace_unless_that_is_asked_for(raising, capsys):
+    raising(SetupError("No.", checked="this", fix="do that"))
+    assert cli.main(["mnist"]) == SetupError.exit_code
+    assert capsys.readouterr().err == "harness: No.\n  checked: this\n  to fix:  do that\n"
+    cli.main(["mnist", "--traceback"])
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_an_interruption_has_the_exit_code_that_shells_give(raising, capsys):
+    raising(KeyboardInterrupt())
+    assert cli.main(["mnist"]) == 130
+    assert capsys.readouterr().err == "harness: interrupted\n"

@@ -1,0 +1,85 @@
+"""``harness doctor``: each thing that can be missing is told with its remedy."""
+
+import json
+import shutil
+from importlib.metadata import PackageNotFoundError
+
+import pytest
+
+from harness import doctor
+from harness.errors import LocalAWSError, SetupError
+from harness.java import Java, Rejected
+from harness.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _well(monkeypatch, tmp_path):
+    """A machine that has everything; tests take one thing away."""
+    java = Java(tmp_path, "17.0.1", "PATH", (Rejected("JAVA_HOME", "/opt/21", "is Java 21"),))
+    monkeypatch.setattr(doctor, "find_java", lambda: java)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(2**40, 0, 2**40))
+    monkeypatch.setattr(doctor, "_local_aws", lambda _: doctor.Finding("local AWS", "ok", "starts"))
+
+
+def examined(capsys):
+    """Return the exit code and the findings, name → (status, found, fix) of the worst of that name."""
+    code = doctor.examine(Settings(), as_json=True)
+    findings = json.loads(capsys.readouterr().out)
+    return code, {found["name"]: found for found in sorted(findings, key=lambda found: found["status"] == "missing")}
+
+
+def raising(error):
+    def function(*_):
+        raise error
+
+    return function
+
+
+def test_a_machine_that_has_everything_passes(capsys):
+    code, found = examined(capsys)
+    assert code == 0
+    assert {finding["status"] for finding in found.values()} <= {"ok", "warning"}
+    assert "sagemaker-spark" in found["SDK"]["found"]
+
+
+def test_a_java_that_was_passed_over_is_a_warning(capsys):
+    assert examined(capsys)[1]["Java"]["status"] == "warning"
+
+
+def test_a_missing_java_is_told_with_the_remedy(capsys, monkeypatch):
+    monkeypatch.setattr(doctor, "find_java", raising(SetupError("There is no Java here.", fix="install one")))
+    code, found = examined(capsys)
+    assert (code, found["Java"]["status"], found["Java"]["fix"]) == (1, "missing", "install one")
+
+
+def test_a_missing_package_is_told_with_the_command_that_installs_it(capsys, monkeypatch):
+    def version(name):
+        if name == "moto":
+            raise PackageNotFoundError(name)
+        return "1"
+
+    monkeypatch.setattr(doctor, "version", version)
+    code, found = examined(capsys)
+    assert (code, found["packages"]["status"], found["packages"]["fix"]) == (1, "missing", "run 'pip install moto'")
+
+
+def test_little_disk_is_a_warning_that_says_how_much_is_needed(capsys, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(2**30, 2**29, 2**29))
+    code, found = examined(capsys)
+    assert (code, found["disk"]["status"]) == (0, "warning")
+    assert found["disk"]["found"].startswith("0.5 GiB free in ")
+    assert "free 3 GiB" in found["disk"]["fix"]
+
+
+def test_a_local_aws_that_does_not_start_is_told(capsys, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr("harness.aws.mock.MockAWS.start", raising(LocalAWSError("It did not start.", fix="do")))
+    code, found = examined(capsys)
+    assert (code, found["local AWS"]["found"]) == (1, "It did not start.")
+
+
+def test_people_get_lines_and_a_verdict(capsys):
+    assert doctor.examine(Settings(), as_json=False) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("ok      Python ")
+    assert lines[-1] == "All that a run needs is there."
