@@ -141,6 +141,8 @@ class _Call:
         for needed in ("AlgorithmSpecification", "ResourceConfig", "StoppingCondition"):
             if needed not in self.request:
                 raise ValidationException(f"{needed} is required")
+        if self.request["ResourceConfig"].get("InstanceCount", 0) < 1:
+            raise ValidationException("The local AWS trains on equal instances: give ResourceConfig.InstanceCount.")
         specification = self.request["AlgorithmSpecification"]
         if specification["TrainingInputMode"] == "Pipe":
             raise ValidationException("The local AWS does not emulate TrainingInputMode Pipe. Use File or FastFile.")

@@ -249,7 +249,7 @@ class _Run:
         for number, host in enumerate(self._hosts):
             part = found[number :: len(self._hosts)] if sharded else found
             for path, stored in part:
-                self._fetch(stored, self._roots[host] / "input/data" / channel["ChannelName"] / path)
+                self._fetch(stored, self._roots[host] / "input/data" / channel["ChannelName"] / _inside(path, stored))
 
     def _fetch(self, stored: StoredObject, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -368,6 +368,18 @@ def _metric(regex: str, line: str) -> float | None:
         return float(match.group(1)) if match else None
     except (re.error, IndexError, ValueError):
         return None
+
+
+def _inside(path: str, stored: StoredObject) -> str:
+    """Return the path below a channel's directory where an object goes, whatever its key holds.
+
+    :raises TrainingFailure: it would leave the directory.
+    """
+    if ".." in path.split("/"):
+        raise TrainingFailure(
+            f"ClientError: Data download failed: the key of s3://{stored.bucket}/{stored.key} leads out of the channel"
+        )
+    return path.lstrip("/")
 
 
 def _input_configuration(channel: dict[str, Any]) -> dict[str, str]:

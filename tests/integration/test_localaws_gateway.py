@@ -130,6 +130,13 @@ def test_the_environment_leads_clients_that_know_nothing_of_boto(local):
     assert opener.open(url, timeout=20).read() == b"text"
 
 
+def test_clients_of_the_local_aws_need_no_profile_of_the_users(local, monkeypatch):
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    assert local.client("sts").get_caller_identity()["Account"] == local.account
+    assert boto3.DEFAULT_SESSION is None, "it would keep what it found for the user's later clients"
+
+
 def test_the_control_api_wants_the_runs_token(local):
     for headers in ({}, {TOKEN_HEADER: "guessed"}):
         status, text = ask(plain(local), "GET", "/status", headers)

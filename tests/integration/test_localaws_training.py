@@ -222,6 +222,8 @@ def test_the_spark_sdk_gets_its_answer_when_the_job_ends_and_need_not_ask_twice(
         ({"InputDataConfig": [channel("train", "s3://a/b"), channel("train", "s3://a/b")]},
          "Channel names must be unique"),
         ({"InputDataConfig": [channel("tra in", "s3://a/b")]}, "at 'inputDataConfig.1.member.channelName' failed"),
+        ({"ResourceConfig": {"InstanceType": "ml.m4.xlarge", "InstanceCount": 0, "VolumeSizeInGB": 1}},
+         "give ResourceConfig.InstanceCount"),
         ({"ResourceConfig": {"InstanceType": "ml.huge", "InstanceCount": 1, "VolumeSizeInGB": -1}},
          "2 validation errors detected: "),
     ],
@@ -337,6 +339,16 @@ def test_one_host_that_fails_ends_the_job_although_the_others_wait(trained, scri
     assert time.monotonic() - began < 20
 
 
+def test_a_job_whose_bucket_is_deleted_meanwhile_fails_and_names_it(sagemaker, s3, ask, script):
+    s3.create_bucket(Bucket="short-lived")
+    output = {"S3OutputPath": "s3://short-lived/"}
+    request = ask(OutputDataConfig=output, AlgorithmSpecification=script("import time; time.sleep(0.7)"))
+    sagemaker.create_training_job(**request)
+    s3.delete_bucket(Bucket="short-lived")
+    reason = failure(ended(sagemaker, request["TrainingJobName"]))
+    assert reason == "ClientError: Artifact upload failed: S3 bucket short-lived does not exist"
+
+
 # --- jobs that are stopped ----------------------------------------------------------------------------------------
 
 SAVES_ON_SIGTERM = """
@@ -422,6 +434,14 @@ def test_a_prefix_matches_keys_that_begin_with_it_directory_or_not(told, s3, buc
     assert told(channel("c", f"s3://{bucket}/p/part-"))["files"] == {"c/part-1": "p/part-1", "c/part-2/x": "p/part-2/x"}
     assert told(channel("c", f"s3://{bucket}/p/deep"))["files"] == {"c/part-3": "p/deep/part-3"}
     assert told(channel("c", f"s3://{bucket}/p/other"))["files"] == {"c/other": "p/other"}
+
+
+def test_keys_with_slashes_too_many_stay_inside_their_channel(told, s3, trained, bucket):
+    s3.put_object(Bucket=bucket, Key="odd//file", Body=b"1")
+    assert told(channel("c", f"s3://{bucket}/odd/"))["files"] == {"c/file": "1"}
+    s3.put_object(Bucket=bucket, Key="worse/../../file", Body=b"1")
+    reason = failure(trained(InputDataConfig=[channel("train", f"s3://{bucket}/worse/")]))
+    assert reason.endswith(f"the key of s3://{bucket}/worse/../../file leads out of the channel")
 
 
 def test_a_manifest_names_the_objects_of_a_channel(told, s3, trained, bucket):
