@@ -1,6 +1,6 @@
 """S3, STS, IAM, CloudWatch Logs and the rest of SageMaker's control plane, as moto emulates them.
 
-With :mod:`harness.localaws.s3_on_disk` the only module that touches moto's inside: everything else of the local AWS goes
+With :mod:`harness.localaws.s3_on_disk` the only module that touches moto's inside: all else of the local AWS goes
 through the few methods here.
 """
 
