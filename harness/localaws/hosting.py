@@ -62,6 +62,7 @@ class Instance:
         self._on_line = on_line
         self._process: ContainerProcess | None = None
         self._stopped = threading.Event()
+        self._deadline = 0.0
         self._idle: list[http.client.HTTPConnection] = []
         self._lock = threading.Lock()
         self.port = 0
@@ -129,17 +130,19 @@ class Instance:
     def ask_to_stop(self) -> None:
         """Tell the container to end, and do not start it again."""
         with self._lock:
+            if not self._stopped.is_set():
+                self._deadline = time.monotonic() + _STOP_SECONDS
             self._stopped.set()
         self.ready.clear()
         if self._process:
             self._process.terminate()
 
-    def stop(self, within: float = _STOP_SECONDS) -> None:
-        """End the container, by force if it takes longer than ``within`` seconds."""
+    def stop(self) -> None:
+        """End the container, by force if it takes too long from when it was asked."""
         self.ask_to_stop()
         self._forget_connections()
         if self._process:
-            self._process.wait(within)
+            self._process.wait(max(0.0, self._deadline - time.monotonic()))
             self._process.kill()
 
     def kill(self) -> None:
@@ -212,13 +215,16 @@ class Variant:
         ready = [instance for instance in self.instances if instance.ready.is_set() and instance.pid]
         return ready[next(self._turn) % len(ready)] if ready else None
 
-    def stop(self) -> None:
-        """End every instance."""
+    def ask_to_stop(self) -> None:
+        """Tell every instance to end."""
         for instance in self.instances:
             instance.ask_to_stop()
-        deadline = time.monotonic() + _STOP_SECONDS
+
+    def stop(self) -> None:
+        """End every instance."""
+        self.ask_to_stop()
         for instance in self.instances:
-            instance.stop(max(0.0, deadline - time.monotonic()))
+            instance.stop()
 
 
 @dataclass

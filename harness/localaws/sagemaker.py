@@ -69,10 +69,16 @@ class ControlPlane:
         """Return every endpoint."""
         return list(self._endpoints.values())
 
+    def ask_to_stop(self) -> None:
+        """Tell every endpoint's containers to end, and start none again."""
+        for variant in [variant for endpoint in self.endpoints() for variant in endpoint.variants]:
+            variant.ask_to_stop()
+
     def reset(self) -> None:
         """End every job and endpoint and forget every resource."""
         with self._lock:
             endpoints = self.endpoints()
+            self.ask_to_stop()
             self._trainer.discard_all()
             self._clear()
         for endpoint in endpoints:

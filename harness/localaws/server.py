@@ -162,6 +162,7 @@ def _watch_owner(local_aws: LocalAWS, loop: asyncio.AbstractEventLoop) -> None:
             break
     if not local_aws.stopping.is_set():
         try:
+            local_aws.plane.ask_to_stop()
             end_processes_of(local_aws.run_id)
         finally:
             loop.call_soon_threadsafe(local_aws.stopping.set)
