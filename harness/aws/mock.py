@@ -154,8 +154,11 @@ def _first_line(stream: IO[bytes]) -> bytes:
 
 
 def _start_failure(process: subprocess.Popen[bytes], line: bytes, errors: IO[bytes], port: int) -> Exception:
-    process.kill()
-    process.wait()
+    try:
+        process.communicate(timeout=_STOP_SECONDS if line else 0)  # once it has said why, let it delete its files
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
     if b'"errno": 98' in line or b'"errno": 48' in line:
         return SetupError(
             f"Port {port} is taken.",

@@ -163,10 +163,12 @@ def test_an_operation_that_nobody_emulates_is_an_error_and_not_a_success(local):
         boto3.client("sagemaker").list_algorithms()
 
 
-def test_a_port_that_is_taken_is_told_with_what_to_do(local):
+def test_a_port_that_is_taken_is_told_with_what_to_do_and_leaves_no_file(local, monkeypatch, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     with pytest.raises(SetupError, match=f"Port {local.connection.port} is taken") as error:
         MockAWS.start(Settings(), port=local.connection.port)
     assert "another --port" in error.value.fix
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_local_aws_side_by_side_share_nothing(local):
