@@ -131,7 +131,7 @@ def _check_digits(path: Path) -> int:
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        labels = libsvm.read([path], features=FEATURES).labels
+        labels = libsvm.read([path], features=FEATURES, tolerate=libsvm.BLANKS).labels
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.", fix="name a LibSVM file") from error
     if not len(labels):

@@ -39,7 +39,7 @@ def read_channel(channel: Channel) -> LibSVM:
     if any(part.startswith(".") for file in files for part in file.relative_to(channel.path).parts):
         raise UserError("Hidden file found in the data path! Remove that before training.")
     if media_type(channel.content_type) in LIBSVM_TYPES:
-        return libsvm.read(files, dtype=np.float32)
+        return libsvm.read(files, dtype=np.float32, tolerate=libsvm.BLANKS)
     return _read_csv_files(files)
 
 

@@ -89,7 +89,8 @@ class XGBoostModel:
 
     def _read(self, body: bytes, kind: str) -> libsvm.Matrix:
         if kind in LIBSVM_TYPES:
-            return libsvm.parse(body, features=self.features, dtype=np.float32).features
+            read = libsvm.parse(body, features=self.features, dtype=np.float32, tolerate=libsvm.BLANKS)
+            return read.features
         rows = parse_csv(body)
         if rows.shape[1] != self.features:
             raise DataError(

@@ -1,0 +1,159 @@
+"""What is read: labelled rows, and the report of what was tolerated to read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from harness.libsvm.rules import Oddity
+
+Array: TypeAlias = npt.NDArray[Any]
+Matrix: TypeAlias = "npt.NDArray[Any] | sparse.csr_matrix"
+
+
+class Change(NamedTuple):
+    """An oddity that was tolerated."""
+
+    lines: int
+    """In how many lines."""
+    first_line: int
+    """The number of the first of these, from 1."""
+    source: str = ""
+    """The file or stream that line is in, if known."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was tolerated, in the order in which it was met; nothing if the text obeys all rules."""
+
+    changes: Mapping[Oddity, Change] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.changes)
+
+    def __str__(self) -> str:
+        return "\n".join(
+            f"{oddity}: {change.lines:,} {'line' if change.lines == 1 else 'lines'}, first "
+            + (f"{change.source}, " if change.source else "")
+            + f"line {change.first_line}"
+            for oddity, change in self.changes.items()
+        )
+
+    def __add__(self, other: Report) -> Report:
+        """Return the report of two texts, one after the other."""
+        changes = dict(self.changes)
+        for oddity, change in other.changes.items():
+            before = changes.get(oddity)
+            changes[oddity] = before._replace(lines=before.lines + change.lines) if before else change
+        return Report(changes)
+
+
+def report_of(oddity: Oddity, lines: Iterable[int], source: str) -> Report:
+    """Return the report of one oddity, met in these lines."""
+    numbers = list(lines)
+    return Report({oddity: Change(len(numbers), numbers[0], source)} if numbers else {})
+
+
+@dataclass(frozen=True)
+class LibSVM:
+    """Labelled rows.
+
+    :ivar labels: float64, shape (n,).
+    :ivar features: shape (n, d), column j being index j + 1 (j if indices count from 0): an array when every row holds
+        all indices up to the largest, else a CSR matrix that keeps the zeros which were written (they are not missing
+        values to XGBoost).
+    :ivar qids: int64, shape (n,), the query each row belongs to, -1 if it names none; None if no row names one.
+    :ivar report: what was tolerated.
+    """
+
+    labels: npt.NDArray[np.float64]
+    features: Matrix
+    qids: npt.NDArray[np.int64] | None = None
+    report: Report = Report()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def widened(self, features: int) -> LibSVM:
+        """Return the rows with at least that many columns; columns that are added hold nothing."""
+        if self.features.shape[1] >= features:
+            return self
+        return LibSVM(self.labels, to_csr(self.features, features), self.qids, self.report)
+
+
+def to_csr(features: Matrix, width: int) -> sparse.csr_matrix:
+    """Return the matrix as CSR of that width, with zeros kept."""
+    if not isinstance(features, np.ndarray):
+        return sparse.csr_matrix((features.data, features.indices, features.indptr), (features.shape[0], width))
+    rows, columns = features.shape
+    indices = np.tile(np.arange(columns, dtype=np.int32), rows)
+    return sparse.csr_matrix((features.ravel(), indices, np.arange(rows + 1) * columns), (rows, width))
+
+
+class Collector:
+    """Puts rows together as they come; beyond the result, memory holds only what is added next.
+
+    The arrays grow in place: where they are large, the system moves their pages and copies nothing.
+    """
+
+    def __init__(self, dtype: np.dtype[Any], width: int) -> None:
+        self._labels = np.empty(0)
+        self._values = np.empty(0, dtype=dtype)
+        self._indices: npt.NDArray[np.int32] | None = None  # none while all rows are dense, and of one width
+        self._counts = np.empty(0, dtype=np.int64)  # values of each row; only where there are indices
+        self._qids = np.empty(0, dtype=np.int64)
+        self._width = width
+        self._report = Report()
+
+    def add(self, rows: LibSVM) -> None:
+        """Append rows."""
+        self._report += rows.report
+        if not len(rows):
+            return
+        if not self._stays_dense(rows) and self._indices is None:
+            self._become_sparse()
+        self._width = max(self._width, rows.features.shape[1])
+        if self._indices is None:
+            _extend(self._values, rows.features)
+        else:
+            self._add_sparse(to_csr(rows.features, self._width))
+        _extend(self._labels, rows.labels)
+        _extend(self._qids, np.full(len(rows), -1) if rows.qids is None else rows.qids)
+
+    def result(self) -> LibSVM:
+        """Return all rows."""
+        qids = self._qids if (self._qids >= 0).any() else None
+        if self._indices is None:
+            return LibSVM(self._labels, self._values.reshape(len(self._labels), self._width), qids, self._report)
+        starts = np.append(0, np.cumsum(self._counts))
+        matrix = sparse.csr_matrix((self._values, self._indices, starts), (len(self._labels), self._width))
+        return LibSVM(self._labels, matrix, qids, self._report)
+
+    def _stays_dense(self, rows: LibSVM) -> bool:
+        same_width = not len(self._labels) or rows.features.shape[1] == self._width
+        return isinstance(rows.features, np.ndarray) and same_width
+
+    def _become_sparse(self) -> None:
+        rows = len(self._labels)
+        columns = self._width if rows else 0
+        self._indices = np.empty(0, dtype=np.int32)
+        _extend(self._indices, np.tile(np.arange(columns, dtype=np.int32), rows))
+        _extend(self._counts, np.full(rows, columns))
+
+    def _add_sparse(self, matrix: sparse.csr_matrix) -> None:
+        assert self._indices is not None
+        _extend(self._values, matrix.data)
+        _extend(self._indices, matrix.indices)
+        _extend(self._counts, np.diff(matrix.indptr))
+
+
+def _extend(array: Array, values: Array) -> None:
+    """Append values to an array, in place."""
+    size = len(array)
+    array.resize(size + values.size, refcheck=False)
+    array[size:].reshape(values.shape)[...] = values
