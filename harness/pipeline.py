@@ -8,6 +8,8 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -38,6 +40,8 @@ SHOWN = 250
 _FOLD_SEED = 42
 _LOOK_SECONDS = 0.25
 _LAST_LINES = 3
+_LEAST_DISK = 2**24
+"""Bytes: with fewer free, a failure is put down to the full disk (S3's answers to HEAD cannot say so)."""
 
 Array = npt.NDArray[Any]
 
@@ -306,7 +310,9 @@ def _images(test: DataFrame) -> Array:
 def stage_failure(stage: str, error: BaseException) -> PipelineError:
     """Return the error that tells why a stage failed, with the remedy for causes that are known."""
     cause = root_cause(error)
-    if "No space left on device" in cause or "InsufficientStorage" in cause:
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    if "No space left on device" in cause or "InsufficientStorage" in cause or free < _LEAST_DISK:
+        cause += "" if free >= _LEAST_DISK else f" ({tempfile.gettempdir()} has {free / 2**20:.0f} MiB free)"
         fix = "free some disk, or point TMPDIR to a disk that has some"
     elif "failed for reason" in cause:
         fix = "mend what the reason names; the job's log lines are in CloudWatch Logs under /aws/sagemaker/TrainingJobs"

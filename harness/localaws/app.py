@@ -356,12 +356,12 @@ class LocalAWSApp:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             directory = self._services.directory
             free = shutil.disk_usage(directory).free
-            # 507 is not retried by the SDKs: waiting does not help.
+            # 400 is retried neither by the SDKs nor by S3A, which spends minutes on 507: waiting does not help.
             full = AWSError(
                 f"The local AWS has no disk left in {directory} ({free:,} bytes free). "
                 "Free some, or point TMPDIR elsewhere."
             )
-            full.status, full.code = 507, "InsufficientStorage"
+            full.status, full.code = 400, "InsufficientStorage"
             return full
         log.exception("unexpected error", exc_info=error)
         unexpected = AWSError(f"The local AWS failed: {error!r}")
