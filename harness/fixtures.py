@@ -46,8 +46,12 @@ def harness_settings(pytestconfig: pytest.Config) -> Settings:
 @pytest.fixture(scope="session")
 def aws(harness_settings: Settings) -> Iterator[AWS]:
     """The AWS that the settings ask for: a local one in mock mode, the account of the credentials in real mode."""
+    import boto3  # noqa: PLC0415
+
     with closing(open_aws(harness_settings)) as opened, patch.dict(os.environ, opened.environment()):
+        boto3.setup_default_session()  # boto3 keeps its first session, and with it the environment of that moment
         yield opened
+    boto3.DEFAULT_SESSION = None
 
 
 @pytest.fixture(scope="session")

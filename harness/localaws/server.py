@@ -222,6 +222,9 @@ async def _serve(region: str, port: int, directory: Path) -> None:
     local_aws = LocalAWS(region, directory)
     loop = asyncio.get_running_loop()
     threading.Thread(target=_watch_owner, args=(local_aws, loop), daemon=True).start()
+    # Writing MNIST takes two seconds, and whoever starts Spark first never waits for them.
+    sample = f"sagemaker-sample-data-{region}"
+    threading.Thread(target=local_aws.services.provide_sample_data, args=(sample,), daemon=True).start()
     await local_aws.run(port)
 
 

@@ -65,6 +65,8 @@ class Services:
         tempfile.tempdir = str(directory)  # moto spools objects to temporary files
         self.directory = directory
         self._lock = threading.Lock()
+        self._providing = threading.Lock()
+        self._provided: set[str] = set()
         self._put_role()
 
     def wsgi(self) -> WSGIApp:
@@ -74,6 +76,7 @@ class Services:
 
     def reset(self) -> None:
         """Forget every bucket, object and log; keep the role and the credentials."""
+        self._provided.clear()
         for name in ("s3", "logs", "sagemaker"):
             # Not the reset() of all accounts together, which resets every other service too.
             for backends in list(moto.backends.get_backend(name).values()):
@@ -178,24 +181,26 @@ class Services:
             raise KeyError(f"s3://{bucket}") from None
 
     def provide_sample_data(self, bucket: str) -> None:
-        """Make SageMaker's sample bucket of a region, with MNIST as LibSVM, when it is first asked for."""
+        """Make SageMaker's sample bucket of a region, with MNIST as LibSVM, unless it was made before."""
         match = _SAMPLE_BUCKET.fullmatch(bucket)
-        if not match or bucket in s3_backends.bucket_accounts:
+        if not match or bucket in self._provided:
             return
-        with self._lock:
-            if bucket in s3_backends.bucket_accounts:
+        with self._providing:
+            if bucket in self._provided:
                 return
-            staged = {split: self._stage(mnist.libsvm(split)) for split in ("train", "test")}
+            bodies = {split: self._write_body(mnist.libsvm(split)) for split in mnist.ROWS}
             region = match["region"]
-            s3_backends[ACCOUNT][hosts.partition(region)].create_bucket(bucket, region)
-            for split, path in staged.items():
-                self.write_object(bucket, f"spark/mnist/{split}/mnist_{split}.libsvm", path)
-                path.unlink()
+            backend = s3_backends[ACCOUNT][hosts.partition(region)]
+            backend.create_bucket(bucket, region)
+            for split, (body, size) in bodies.items():
+                key = backend.put_object(bucket, f"spark/mnist/{split}/mnist_{split}.libsvm", b"")
+                give_body(key, body, size, None)
+            self._provided.add(bucket)
 
-    def _stage(self, chunks: Iterator[bytes]) -> Path:
-        with tempfile.NamedTemporaryFile(dir=self.directory, delete=False) as file:
-            file.writelines(chunks)
-        return Path(file.name)
+    def _write_body(self, chunks: Iterator[bytes]) -> tuple[IO[bytes], int]:
+        body = self.temporary_file()
+        body.writelines(chunks)
+        return body, body.tell()
 
     # --- logs -----------------------------------------------------------------------------------------------------
 

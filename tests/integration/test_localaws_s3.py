@@ -232,7 +232,7 @@ def test_a_full_disk_is_told_once_and_not_tried_again(local, faults, s3, bucket,
     before = local.calls()["counts"].get("PutObject", 0)
     with pytest.raises(ClientError, match=r"no disk left in .* Free some, or point TMPDIR elsewhere") as error:
         local.client("s3").put_object(Bucket=bucket, Key=key, Body=(tmp_path / "file").read_bytes())
-    assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 507
+    assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
     assert local.calls()["counts"]["PutObject"] == before + 1
 
 
