@@ -17,7 +17,7 @@ from scipy import sparse
 from harness.libsvm.rows import Array, LibSVM
 from harness.libsvm.rules import LARGEST_INDEX, Rules
 
-_LENIENT = (b"\r", b"\t", b"x", b"X", b"(")  # what Arrow reads and the rules lack: line ends, blanks, hexadecimal, nan(1)
+_LENIENT = (b"\r", b"\t", b"x", b"X")  # what Arrow reads and the rules lack: line ends, blanks, hexadecimal
 _NOTHING: Array = np.empty(0, dtype=np.int64)
 
 
@@ -139,7 +139,9 @@ def _is_plain(values: Array, text: bytes, rules: Rules) -> bool:
     """Say whether the values are finite; if others are kept, whether these are written so and none is an overflow."""
     if np.isfinite(values).all():
         return True
-    return rules.keeps and np.count_nonzero(np.isinf(values)) == text.lower().count(b"inf")
+    if not rules.keeps or b"(" in text:  # Arrow reads nan(1)
+        return False
+    return bool(np.count_nonzero(np.isinf(values)) == text.lower().count(b"inf"))
 
 
 def _in_order(columns: Array, values: Array, rules: Rules) -> Fast | None:

@@ -36,6 +36,7 @@ class Lines(NamedTuple):
     met: dict[Oddity, list[int]]
 
     def report(self, source: str) -> Report:
+        """Return what was met, as a report."""
         return sum((report_of(oddity, lines, source) for oddity, lines in self.met.items()), Report())
 
 

@@ -46,10 +46,12 @@ class Rules(NamedTuple):
 
     @property
     def largest_index(self) -> int:
+        """The largest index that a row may have."""
         return (LARGEST_INDEX if self.features is None else self.features) - 1 + self.base
 
     @property
     def count_rule(self) -> str:
+        """The rule on the smallest index."""
         return f"indices count from {self.base}"
 
     @property

@@ -69,7 +69,9 @@ class _Tidier:
 
     def _tidied(self, line: bytes) -> bytes | None:
         """Return a line without its end, comment and odd blanks, or None if nothing is left."""
-        content = line[:-1] if self._meet("CRLF", line.endswith(b"\r")) else line
+        if line.endswith(b"\r") and not self._meet("CRLF", True):
+            return line
+        content = line.removesuffix(b"\r")
         commented = self._meet("comment", b"#" in content)
         content = _COMMENT.sub(b"", content) if commented else content
         if not content.strip(b" \t"):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple, cast
+from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -163,7 +163,7 @@ def _dense_fields(rows: _Rows) -> tuple[Array, Array, pa.StringArray]:
 
 def _csr_fields(rows: _Rows) -> tuple[Array, Array, pa.StringArray]:
     """Return what :func:`_dense_fields` does."""
-    matrix = rows.features
+    matrix = cast("Any", rows.features)
     numbers = np.insert(_exact(matrix.data), matrix.indptr[:-1], rows.labels)
     few = matrix.shape[1] <= matrix.nnz
     columns = np.arange(matrix.shape[1]) if few else matrix.indices

@@ -11,7 +11,7 @@ PACKAGE = Path(harness.__file__).parent
 LAYERS = [  # from the bottom up
     {"errors"},
     {"settings", "waiting", "libsvm", "mnist", "java", "onpath"},
-    {"localaws", "containers"},
+    {"localaws", "containers", "strategies"},
     {"aws"},
     {"spark"},
     {"pipeline", "pictures", "benchmarking"},

@@ -1,14 +1,16 @@
+import gzip
 import io
+import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 from scipy import sparse
 
 from harness import libsvm
 from harness.errors import DataError, LibSVMError
+from harness.libsvm import reading, sources
 
 
 def written(labels, features):
@@ -28,7 +30,7 @@ def no_slow_path(monkeypatch):
     def fail(*_):
         raise AssertionError("the slow path was reached")
 
-    monkeypatch.setattr(libsvm, "_read_line_by_line", fail)
+    monkeypatch.setattr(reading, "read_by_letter", fail)
 
 
 def test_rows_that_hold_every_index_are_dense():
@@ -61,9 +63,15 @@ def test_a_fixed_width_adds_columns_that_hold_nothing():
     assert features.nnz == 1
 
 
-@pytest.mark.parametrize("text", [b"+1 1:2 3:4 \n-1 2:1\n", b"1\t1:2   3:4\r\n-1 2:1\r\n", b"1 1:+2 03:4.\n-1 2:1e0"])
-def test_blanks_signs_and_line_ends_of_other_tools_are_read(text):
-    assert libsvm.parse(text).features.toarray().tolist() == [[2, 0, 4], [0, 1, 0]]
+def test_signs_and_spellings_of_other_tools_are_read():
+    assert libsvm.parse(b"1 1:+2 03:4.\n-1 2:1e0").features.toarray().tolist() == [[2, 0, 4], [0, 1, 0]]
+
+
+@pytest.mark.parametrize("text", [b"+1 1:2 3:4 \n-1 2:1\n", b"1\t1:2   3:4\r\n-1 2:1\r\n", b" 1 1:2 3:4\n-1 2:1"])
+def test_blanks_and_line_ends_of_other_tools_are_read_if_they_are_tolerated(text):
+    assert libsvm.parse(text, tolerate=libsvm.BLANKS).features.toarray().tolist() == [[2, 0, 4], [0, 1, 0]]
+    with pytest.raises(LibSVMError):
+        libsvm.parse(text)
 
 
 @pytest.mark.parametrize(
@@ -150,37 +158,6 @@ def test_sparks_sparse_rows_stay_on_the_fast_path():
     assert (read != matrix).nnz == 0
 
 
-@settings(deadline=None, max_examples=60)
-@given(
-    arrays.arrays(
-        np.float64,
-        st.tuples(st.integers(1, 6), st.integers(1, 12)),
-        elements=st.floats(allow_nan=False, allow_infinity=False),
-    )
-)
-def test_dense_rows_read_back_bit_for_bit(features):
-    rows = libsvm.parse(written(features[:, 0], features))
-    assert rows.features.tobytes() == features.tobytes()
-    assert rows.labels.tobytes() == np.ascontiguousarray(features[:, 0]).tobytes()
-
-
-@settings(deadline=None, max_examples=200)
-@given(st.text(alphabet="0123456789:. \n\t-+eExX\rn", max_size=30))
-def test_the_fast_readers_agree_with_the_letter_of_the_rules(text):
-    def outcome(reader):
-        try:
-            rows = reader()
-        except LibSVMError as error:
-            return str(error)
-        dense = rows.widened(50).features
-        return rows.labels.tobytes(), dense.data.tobytes(), dense.indices.tolist(), dense.indptr.tolist()
-
-    rules = libsvm._Rules(49, "", np.dtype(np.float64))
-    part = libsvm._Part(text.encode(), 1)
-    by_letter = outcome(lambda: libsvm._fit(libsvm._read_line_by_line(part, rules), rules)) if text else None
-    assert not text or outcome(lambda: libsvm.parse(text.encode(), features=49)) == by_letter
-
-
 def test_sparse_rows_read_back_with_their_zeros():
     matrix = sparse.csr_matrix((np.array([0.0, 1.5, 7.0]), np.array([1, 3, 0]), np.array([0, 2, 2, 3])), (3, 4))
     text = written([1, 2, 3], matrix)
@@ -213,11 +190,132 @@ def test_dense_and_sparse_files_join_into_one_sparse_matrix(tmp_path):
     assert rows.features.nnz == 3
 
 
-def test_files_larger_than_a_chunk_read_the_same_and_errors_count_the_files_lines(tmp_path, monkeypatch):
-    monkeypatch.setattr(libsvm, "CHUNK", 64)
+def test_files_larger_than_a_part_read_the_same_and_errors_count_the_files_lines(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "PART", 64)
     path = tmp_path / "rows"
     path.write_bytes(b"".join(b"%d 1:%d\n" % (n, n) for n in range(100)))
     assert libsvm.read(path).features.ravel().tolist() == list(range(100))
     path.write_bytes(path.read_bytes() + b"1 1:x\n")
     with pytest.raises(LibSVMError, match="rows, line 101, column 5"):
         libsvm.read(path)
+
+
+def test_what_hadoop_hides_in_a_directory_is_not_read(tmp_path):
+    (tmp_path / "part-00000").write_bytes(b"1 1:1\n")
+    (tmp_path / ".part-00000.crc").write_bytes(b"crc\0")
+    assert len(libsvm.read(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("name", ["rows.gz", "rows"])
+def test_gzip_is_told_by_its_content(tmp_path, name):
+    text = b"1 1:2\n" * 1000
+    packed = gzip.compress(text[:600]) + gzip.compress(text[600:])
+    (tmp_path / name).write_bytes(packed)
+    stream = io.BytesIO(packed)
+    for rows in (libsvm.read(tmp_path / name), libsvm.read(stream), libsvm.parse(packed)):
+        assert rows.features.tolist() == [[2]] * 1000
+
+
+@pytest.mark.parametrize("read", [libsvm.parse, lambda text: libsvm.read(io.BytesIO(text))])
+@pytest.mark.parametrize("spoil", [lambda gz: gz[:-9], lambda gz: gz[:20] + b"????" + gz[24:], lambda gz: gz[:5]])
+def test_broken_gzip_is_an_error(read, spoil):
+    with pytest.raises(DataError, match="cannot be unpacked"):
+        read(spoil(gzip.compress(random.Random(1).randbytes(500).hex().encode())))
+
+
+def test_batches_take_the_memory_of_a_batch_and_not_of_the_stream():
+    class Endless(io.RawIOBase):
+        def read(self, size):
+            return b"1 1:2 7:0.5\n" * (size // 12)
+
+    rows = libsvm.batches(Endless(), features=9, size=1 << 20)
+    assert all(len(next(rows)) >= (1 << 20) // 12 for _ in range(20))
+    rows.close()
+
+
+def test_a_dense_file_takes_little_more_memory_than_its_rows(tmp_path):
+    path = tmp_path / "rows"
+    libsvm.write(path, np.zeros(20_000), np.zeros((20_000, 784)))
+    program = (
+        "import resource, sys; from harness import libsvm;"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+        "libsvm.parse(b'1 1:2'); before = peak(); rows = libsvm.read(sys.argv[1]); print(peak() - before)"
+    )
+    grown = int(subprocess.check_output([sys.executable, "-c", program, path], text=True)) * (
+        1 if sys.platform == "darwin" else 1024
+    )
+    assert grown < 1.7 * 20_000 * 784 * 8
+
+
+def test_rows_without_a_query_have_minus_one():
+    rows = libsvm.parse(b"1 qid:7 1:2\n1 1:3\n", tolerate={"qid"})
+    assert rows.qids.tolist() == [7, -1]
+    assert libsvm.parse(b"1 1:2", tolerate={"qid"}).qids is None
+
+
+def test_an_index_0_in_one_file_says_that_all_files_count_from_0(tmp_path):
+    (tmp_path / "a").write_bytes(b"1 1:5\n2 2:6\n")
+    (tmp_path / "b").write_bytes(b"3 0:7\n")
+    rows = libsvm.read(tmp_path, tolerate=libsvm.ODDITIES)
+    assert rows.features.toarray().tolist() == [[0, 5, 0], [0, 0, 6], [7, 0, 0]]
+    assert str(rows.report) == f"zero-based: 3 lines, first {tmp_path / 'b'}, line 1"
+
+
+def test_streams_are_read_again_from_where_they_were_to_detect_indices_from_0():
+    stream = io.BytesIO(b"before\n1 1:2\n1 0:3\n")
+    stream.readline()
+    assert libsvm.read(stream, tolerate={"zero-based"}).features.toarray().tolist() == [[0, 2], [3, 0]]
+    stream = io.BytesIO(b"1 0:3\n")
+    stream.seekable = lambda: False
+    with pytest.raises(DataError, match="say base=0"):
+        libsvm.read(stream, tolerate={"zero-based"})
+
+
+def test_batches_do_not_guess_what_indices_count_from():
+    with pytest.raises(ValueError, match="base=0"):
+        libsvm.batches(io.BytesIO(), tolerate=libsvm.ODDITIES)
+
+
+def test_duplicates_are_refused_also_where_order_is_tolerated():
+    with pytest.raises(LibSVMError, match="no index comes twice") as caught:
+        libsvm.parse(b"1 1:1\n1 3:1 1:1 3:2\n", tolerate=libsvm.ODDITIES)
+    assert (caught.value.line, caught.value.column) == (2, 11)
+
+
+@pytest.mark.parametrize("options", [{"tolerate": {"CR"}}, {"tolerate": "tab"}, {"base": 2}, {"non_finite": "drop"}])
+def test_names_that_do_not_exist_are_refused(options):
+    with pytest.raises(ValueError, match="not"):
+        libsvm.parse(b"", **options)
+
+
+@pytest.mark.parametrize(
+    ("labels", "features", "message"),
+    [
+        ([1, 2], np.ones((3, 1)), "do not fit"),
+        ([1], np.ones(1), "no rows"),
+        ([1], np.array([[2**53 + 1]]), "more digits"),
+        ([2**63 - 1], np.ones((1, 1)), "more digits"),
+        ([1], np.array([[1j]]), "no real numbers"),
+        ([1], sparse.csr_matrix(([1, 2], [3, 3], [0, 2]), (1, 5)), "twice"),
+    ],
+)
+def test_what_would_not_read_back_is_not_written(labels, features, message):
+    with pytest.raises(DataError, match=message):
+        written(labels, features)
+
+
+def test_other_sparse_matrices_and_unsorted_ones_are_written_in_order():
+    unsorted = sparse.csr_matrix(([1.0, 2.0], [3, 1], [0, 2]), (1, 5))
+    assert written([1], unsorted) == written([1], unsorted.tocsc()) == b"1 2:2 4:1\n"
+    assert unsorted.indices.tolist() == [3, 1]
+
+
+def test_a_file_is_replaced_and_a_stream_added_to(tmp_path):
+    path = tmp_path / "rows.gz"
+    for _ in range(2):
+        libsvm.write(path, [1], np.array([[0.5]]))
+    assert libsvm.read(path).features.tolist() == [[0.5]]
+    stream = io.BytesIO()
+    for label in (1, 2):
+        libsvm.write(stream, [label], np.array([[0.5]]))
+    assert stream.getvalue() == b"1 1:0.5\n2 1:0.5\n"

@@ -1,0 +1,190 @@
+"""What is true of every dataset, and of any text. ``HYPOTHESIS_PROFILE=nightly`` takes 10⁵ datasets."""
+
+import gzip
+import io
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from sklearn.datasets import load_svmlight_file
+
+from harness import libsvm
+from harness.errors import LibSVMError
+from harness.libsvm import letter, reading, rows, sources
+from harness.libsvm.rules import Rules
+from harness.strategies import Decorated, datasets, decorated, malformed, numbers
+from harness.strategies import rows as lines
+
+
+def written(data, **options):
+    stream = io.BytesIO()
+    libsvm.write(stream, data.labels, data.features, **options)
+    return stream.getvalue()
+
+
+def bits(data, width=0):
+    """All that the rows are, NaN being itself and -0.0 not 0.0."""
+    matrix = rows.to_csr(data.features, max(width, data.features.shape[1]))
+    values = np.where(np.isnan(matrix.data), np.nan, matrix.data).tobytes()
+    return data.labels.tobytes(), values, matrix.indices.tolist(), matrix.indptr.tolist(), matrix.shape
+
+
+def same(read, data):
+    width = max(read.features.shape[1], data.features.shape[1])
+    return bits(read, width) == bits(data, width)
+
+
+def cut_into_parts(size):
+    return mock.patch.object(sources, "PART", size)
+
+
+without_slow_path = mock.patch.object(
+    reading, "read_by_letter", side_effect=AssertionError("the slow path was reached")
+)
+
+
+# ---- eight properties of datasets
+
+
+@given(datasets())
+def test_what_is_written_reads_back_bit_for_bit(data):
+    assert same(libsvm.parse(written(data), features=data.features.shape[1]), data)
+
+
+@given(datasets())
+def test_what_is_written_is_read_by_arrow_alone_and_as_the_letter_reads_it(data):
+    text = written(data)
+    with without_slow_path:
+        fast = libsvm.parse(text)
+    assert same(fast, data)
+    assert same(letter.read_by_letter(sources.Part(text, 1, ""), Rules()), fast)
+
+
+@given(datasets(), st.integers(1, 400))
+def test_a_stream_in_batches_is_the_whole(data, size):
+    with cut_into_parts(size):
+        batches = list(libsvm.batches(io.BytesIO(written(data)), data.features.shape[1], size=size))
+    collector = rows.Collector(np.dtype(np.float64), data.features.shape[1])
+    for batch in batches:
+        collector.add(batch)
+    assert same(collector.result(), data)
+
+
+@given(datasets(), st.integers(1, 400))
+def test_a_stream_in_parts_is_the_whole(data, size):
+    with cut_into_parts(size):
+        assert same(libsvm.read(io.BytesIO(written(data)), data.features.shape[1]), data)
+
+
+@pytest.fixture(scope="module")
+def gz(tmp_path_factory):
+    return tmp_path_factory.mktemp("gz") / "rows.gz"
+
+
+@given(data=datasets())
+def test_a_gzip_file_reads_back_bit_for_bit(gz, data):
+    libsvm.write(gz, data.labels, data.features)
+    assert same(libsvm.read(gz, data.features.shape[1]), data)
+    assert gzip.decompress(gz.read_bytes()) == written(data)
+
+
+@given(datasets())
+def test_indices_from_0_read_back_when_that_is_said_and_when_it_is_detected(data):
+    text = written(data, base=0)
+    assert same(libsvm.parse(text, base=0), data)
+    detected = libsvm.parse(text, tolerate={"zero-based"})
+    has_0 = rows.to_csr(data.features, data.features.shape[1]).getcol(0).nnz > 0
+    assert bool(detected.report) == has_0
+    assert not has_0 or same(detected, data)
+
+
+@given(datasets(values=st.one_of(numbers(), st.sampled_from([np.nan, np.inf, -np.inf]))))
+def test_nan_and_infinities_are_kept_or_refused(data):
+    finite = (
+        np.isfinite(data.labels).all() and np.isfinite(rows.to_csr(data.features, data.features.shape[1]).data).all()
+    )
+    text = written(data, non_finite="keep")
+    kept = libsvm.parse(text, features=data.features.shape[1], non_finite="keep")
+    assert np.array_equal(kept.labels, data.labels, equal_nan=True)
+    assert bits(kept)[1:] == bits(data)[1:]
+    if not finite:
+        with pytest.raises(LibSVMError, match="is finite"):
+            libsvm.parse(text)
+
+
+@given(datasets())
+def test_scikit_learn_reads_what_is_written(data):
+    features, labels = load_svmlight_file(
+        io.BytesIO(written(data)), n_features=data.features.shape[1], zero_based=False
+    )
+    assert same(libsvm.LibSVM(labels, features), data)
+
+
+# ---- text
+
+
+@given(malformed())
+def test_a_broken_rule_is_named_with_its_line_column_and_text(broken):
+    with pytest.raises(LibSVMError) as caught:
+        libsvm.parse(broken.text)
+    error = caught.value
+    found = (error.line, error.column, error.rule, error.text)
+    assert found == (broken.line, broken.column, broken.rule, broken.found)
+
+
+@given(malformed(), st.lists(lines(), min_size=3, max_size=20))
+def test_a_broken_rule_is_named_in_the_same_way_far_into_a_stream(broken, before):
+    text = "".join(f"{line}\n" for line in before).encode() + broken.text
+    with cut_into_parts(16), pytest.raises(LibSVMError) as caught:
+        libsvm.read(io.BytesIO(text))
+    assert (caught.value.line, caught.value.rule) == (len(before) + broken.line, broken.rule)
+
+
+@given(decorated())
+def test_tolerated_oddities_change_nothing_and_are_reported(odd):
+    read = libsvm.parse(odd.text, tolerate=libsvm.ODDITIES)
+    assert same(read, libsvm.parse(odd.plain))
+    assert {oddity: (met.lines, met.first_line) for oddity, met in read.report.changes.items()} == odd.changes
+    assert ([-1] * len(read) if read.qids is None else read.qids.tolist()) == odd.qids
+
+
+@given(decorated())
+@example(Decorated(b"1 0:1\n2 1:2 0:3 # c\n", b"1 1:1\n2 1:3 2:2\n", [-1, -1], {}))
+def test_oddities_are_reported_alike_in_parts_and_as_a_whole(odd):
+    with cut_into_parts(8):
+        read = libsvm.read(io.BytesIO(odd.text), tolerate=libsvm.ODDITIES)
+    whole = libsvm.parse(odd.text, tolerate=libsvm.ODDITIES)
+    assert same(read, whole)
+    assert read.report == whole.report
+
+
+@given(decorated(), st.sampled_from(sorted(libsvm.ODDITIES)))
+def test_an_oddity_that_is_not_tolerated_is_an_error_in_its_first_line(odd, refused):
+    assume(refused in odd.changes and refused not in ("zero-based", "comment"))
+    with pytest.raises(LibSVMError) as caught:
+        libsvm.parse(odd.text, tolerate=libsvm.ODDITIES - {refused})
+    assert caught.value.line == odd.changes[refused][1]
+
+
+PIECES = ["1", "2", "0", ".", "e5", ":", " ", "\n", "\t", "\r\n", "#", "qid:", " 1:2", " 2:3", " -0:1", "nan", "+"]
+TEXTS = st.lists(st.sampled_from(PIECES), max_size=14).map(lambda pieces: "".join(pieces).encode()) | st.binary()
+
+
+@pytest.mark.parametrize("tolerate", [frozenset(), libsvm.BLANKS, libsvm.ODDITIES], ids=["none", "blanks", "all"])
+@pytest.mark.parametrize("options", [{}, {"base": 0}, {"non_finite": "keep"}, {"features": 3}], ids=str)
+@given(text=TEXTS)
+def test_the_fast_readers_agree_with_the_letter_of_the_rules(options, tolerate, text):
+    def outcome(read):
+        try:
+            found = read()
+        except LibSVMError as error:
+            return str(error)
+        qids = None if found.qids is None else found.qids.tolist()
+        return bits(found, 4), qids, found.report.changes
+
+    assume(text and not text.startswith(b"\x1f\x8b"))
+    rules = Rules(tolerate=tolerate, **options)
+    part = sources.Part(text, 1, "")
+    assert outcome(lambda: reading._read_part(part, rules).rows) == outcome(lambda: letter.read_by_letter(part, rules))

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, find, given, settings
+from scipy import sparse
+
+from harness import libsvm, strategies
+from harness.errors import LibSVMError
+from harness.libsvm.rows import to_csr
+
+searching = settings(suppress_health_check=list(HealthCheck), database=None, max_examples=3000, phases=[Phase.generate])
+
+
+def sizes(data):
+    return np.diff(to_csr(data.features, data.features.shape[1]).indptr)
+
+
+@given(strategies.rows())
+def test_a_row_obeys_the_rules(row):
+    assert len(libsvm.parse(row.encode())) == 1
+
+
+@given(strategies.numbers())
+def test_numbers_are_finite(number):
+    assert np.isfinite(number)
+
+
+@pytest.mark.parametrize("special", [5e-324, 255.0, 2.0**53])
+def test_numbers_reach_what_readers_get_wrong(special):
+    assert find(strategies.numbers(), lambda number: number == special, settings=searching) == special
+
+
+@given(strategies.datasets())
+def test_every_dataset_has_a_label_for_each_row(data):
+    assert data.features.shape[0] == len(data) > 0
+
+
+@given(strategies.datasets(["dense"]))
+def test_dense_datasets_are_arrays(data):
+    assert isinstance(data.features, np.ndarray)
+
+
+@given(strategies.datasets(["sparse"]))
+def test_sparse_datasets_have_values_in_every_row_and_are_in_order(data):
+    assert sparse.issparse(data.features)
+    assert sizes(data).all()
+    assert data.features.has_canonical_format
+
+
+@given(strategies.datasets(["empty rows"]))
+def test_empty_rows_are_among_the_rows(data):
+    assert not sizes(data).all()
+
+
+@given(strategies.datasets(["trailing empty rows"]))
+def test_trailing_empty_rows_end_the_dataset(data):
+    assert sizes(data)[-1] == 0
+
+
+@given(strategies.datasets(["one row"]))
+def test_one_row_is_one_row(data):
+    assert len(data) == 1
+
+
+@pytest.mark.parametrize(("shape", "width"), [("784 features", 784), ("100,000 features", 100_000)])
+def test_wide_datasets_are_as_wide_as_they_say(shape, width):
+    @given(strategies.datasets([shape]))
+    def wide(data):
+        assert data.features.shape[1] == width
+
+    wide()
+
+
+RULES = [
+    "indices count from 1",
+    "indices ascend",
+    "no index comes twice",
+    "no index is above 2147483647",
+    "an index is a whole number",
+    "a value is finite",
+    "a value is a number",
+    "a value fits a 64-bit float",
+    "a label is finite",
+    "a label is a number",
+    "a label fits a 64-bit float",
+    "a feature is written <index>:<value>",
+    "a line starts with a label",
+    "no line is blank",
+    "one space parts two fields",
+    "a line ends with its last field",
+    "a line ends with a newline alone",
+]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_is_broken_by_some_malformed_text(rule):
+    broken = find(strategies.malformed(), lambda broken: broken.rule == rule, settings=searching)
+    with pytest.raises(LibSVMError, match=f"line {broken.line}, column {broken.column}"):
+        libsvm.parse(broken.text)
+
+
+@given(strategies.malformed())
+def test_no_other_rule_is_broken(broken):
+    assert broken.rule in RULES
+
+
+@pytest.mark.parametrize("oddity", sorted(libsvm.ODDITIES))
+def test_every_oddity_is_met_in_some_decorated_text(oddity):
+    odd = find(strategies.decorated(), lambda odd: oddity in odd.changes, settings=searching)
+    assert oddity in libsvm.parse(odd.text, tolerate=libsvm.ODDITIES).report.changes
