@@ -10,6 +10,7 @@ module       what it is
 ============ ========================================================================================================
 ``rows``     what is read: labels, features, and the report
 ``rules``    the rules that hold for one reading
+``threads``  work on parts, side by side and in order
 ``sources``  files, directories, gzip and streams as parts of whole lines
 ``reading``  parts to rows: the fast readers first, the letter of the rules where these find something odd
 ``fast``     plain text, read by Arrow

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from itertools import chain, islice
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -18,7 +15,8 @@ from harness.libsvm.fast import read_fast
 from harness.libsvm.letter import read_by_letter
 from harness.libsvm.rows import Array, Change, Collector, LibSVM, Matrix, Report, report_of
 from harness.libsvm.rules import LARGEST_INDEX, NonFinite, Oddity, Rules, make_rules
-from harness.libsvm.sources import CHUNK, CORES, Part, Rereadable, Sources, as_list, parts_of_text
+from harness.libsvm.sources import CHUNK, Part, Rereadable, Sources, as_list, parts_of_text
+from harness.libsvm.threads import in_order
 from harness.libsvm.tidying import tidy
 
 
@@ -146,24 +144,7 @@ def _batches(parts: Iterable[Part], rules: Rules, size: int) -> Iterator[LibSVM]
 
 def _read_parts(parts: Iterable[Part], rules: Rules) -> Iterator[_Read]:
     """Yield the rows of each part, in order, read by as many threads as there are cores."""
-    parts = iter(parts)
-    few = list(islice(parts, 2))
-    read_one = partial(_read_part, rules=rules)
-    if len(few) < 2:
-        yield from map(read_one, few)
-        return
-    waiting: deque[Future[_Read]] = deque()
-    with ThreadPoolExecutor(CORES) as pool:
-        try:
-            for part in chain(few, parts):
-                waiting.append(pool.submit(read_one, part))
-                if len(waiting) > CORES:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+    return in_order(partial(_read_part, rules=rules), parts)
 
 
 # ---- one part

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import gzip
-import os
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeAlias, cast
 
 from harness.errors import DataError
+from harness.libsvm.threads import CORES
 
 CHUNK = 16 << 20
 """Bytes of text in a batch, unless another size is asked for."""
 
 PART = 3 << 19  # bytes that a thread reads at a time: larger ones leave the cache, many small ones wait for each other
 LEAST_PART = 1 << 18
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 _GZIP = b"\x1f\x8b"  # no LibSVM text starts so
 

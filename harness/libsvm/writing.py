@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, cast
@@ -19,7 +17,7 @@ from scipy import sparse
 from harness.errors import DataError
 from harness.libsvm.rows import Array, Matrix
 from harness.libsvm.rules import NonFinite
-from harness.libsvm.sources import CORES
+from harness.libsvm.threads import in_order
 
 _BLOCK = 1 << 17  # numbers that a thread writes at a time
 _LOOKED_UP = 1 << 12  # whole numbers below are written by looking them up
@@ -100,15 +98,8 @@ def _exact(numbers: Array) -> Array:
 
 
 def _write_blocks(stream: BinaryIO, rows: _Rows) -> None:
-    """Write blocks of rows in order, made by as many threads as there are cores."""
-    waiting: deque[Future[memoryview]] = deque()
-    with ThreadPoolExecutor(CORES) as pool:
-        for block in _blocks(rows.features):
-            waiting.append(pool.submit(_text, rows.block(block)))
-            if len(waiting) > CORES:
-                stream.write(waiting.popleft().result())
-        while waiting:
-            stream.write(waiting.popleft().result())
+    for text in in_order(_text, map(rows.block, _blocks(rows.features))):
+        stream.write(text)
 
 
 def _blocks(features: Matrix) -> Iterator[slice]:
