@@ -110,9 +110,10 @@ def trained_model(
 ) -> Iterator[SageMakerModel]:
     """The model that the reference program trains, behind its endpoint; deleted, provably, when the session ends."""
     from harness.aws.resources import leftovers  # noqa: PLC0415
-    from harness.spark import check_frame, clean_up, created_resources, estimator  # noqa: PLC0415
+    from harness.guard import check_libsvm  # noqa: PLC0415
+    from harness.spark import CLASSES, clean_up, created_resources, estimator  # noqa: PLC0415
 
-    check_frame(mnist_train)
+    check_libsvm(mnist_train, classes=CLASSES)
     model = estimator(aws, harness_settings).fit(mnist_train)
     yield model
     created = created_resources(model)

@@ -27,13 +27,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - its customary name
 from sagemaker_pyspark import SageMakerModel
 
-from harness import libsvm
 from harness.aws import AWS
 from harness.aws.resources import Resource, delete, find
 from harness.errors import DataError, HarnessError, LeftoverError, PipelineError
+from harness.guard import check_libsvm
 from harness.mnist import FEATURES, Split
 from harness.settings import Settings
-from harness.spark import end_jvm, estimator, read_libsvm, read_mnist, root_cause
+from harness.spark import CLASSES, end_jvm, estimator, read_libsvm, read_mnist, root_cause
 
 SHOWN = 250
 """Rows whose digits are kept for the picture, as many as the reference program takes."""
@@ -130,23 +130,11 @@ class Data:
 def _check_digits(path: Path) -> int:
     """Return the number of rows of a LibSVM file.
 
-    :raises DataError: it cannot be read, has no rows, or has one that is no digit.
+    :raises DataError: it is no file, or :func:`~harness.guard.check_libsvm` refuses it.
     """
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        labels = libsvm.read([path], features=FEATURES, tolerate=libsvm.BLANKS).labels
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.", fix="name a LibSVM file") from error
-    if not len(labels):
-        raise DataError(f"{path} has no rows.", fix="name a LibSVM file with one digit a line")
-    odd = np.flatnonzero(~np.isin(labels, np.arange(10)))
-    if len(odd):
-        raise DataError(
-            f"{path}, line {odd[0] + 1}: the label {labels[odd[0]]:g} is not a digit from 0 to 9.",
-            fix="label each row with the digit that it shows",
-        )
-    return len(labels)
+    if path.is_dir():
+        raise DataError(f"{path} cannot be read: {os.strerror(errno.EISDIR)}.", fix="name a LibSVM file")
+    return check_libsvm(path, features=FEATURES, classes=CLASSES)
 
 
 class Pipeline:

@@ -28,11 +28,14 @@ from sagemaker_pyspark.algorithms import XGBoostSageMakerEstimator
 from harness import onpath
 from harness.aws import AWS
 from harness.aws.resources import Resource
-from harness.errors import DataError, SetupError
+from harness.errors import SetupError
 from harness.java import find_java
 from harness.mnist import FEATURES, ROWS, Split
 from harness.onpath import harness_cloudpickle, python_environment
 from harness.settings import Settings, option_name
+
+CLASSES = 10
+"""The digits: labels are 0 to 9."""
 
 HYPERPARAMETERS = {
     "eta": 0.2,
@@ -40,7 +43,7 @@ HYPERPARAMETERS = {
     "min_child_weight": 6.0,
     "silent": 0,
     "objective": "multi:softmax",
-    "num_class": 10,
+    "num_class": CLASSES,
     "num_round": 10,
 }
 """What the reference program (the SDK's MNIST example with XGBoost) trains with."""
@@ -283,25 +286,6 @@ def read_mnist(spark: SparkSession, aws: AWS, split: Split, rows: int) -> DataFr
     """
     frame = read_libsvm(spark, f"s3a://sagemaker-sample-data-{aws.region}/spark/mnist/{split}/")
     return frame if rows >= ROWS[split] else frame.limit(rows)
-
-
-def check_frame(frame: DataFrame) -> None:
-    """Refuse a frame that the SDK cannot send, before anything is uploaded.
-
-    :raises DataError: it has no column ``label`` of numbers or no column ``features`` of vectors.
-    """
-    types = {column.name: column.dataType.simpleString() for column in frame.schema.fields}
-    for name, accepted in (("label", _NUMBERS), ("features", ("vector",))):
-        if types.get(name) not in accepted:
-            shown = ", ".join(f"{column} ({kind})" for column, kind in types.items())
-            raise DataError(
-                f"The frame has no column '{name}' of type {' or '.join(accepted)}.",
-                checked=f"its columns: {shown}",
-                fix="rename the column, or build it with pyspark.ml.feature.VectorAssembler",
-            )
-
-
-_NUMBERS = ("double",)
 
 
 def root_cause(error: BaseException) -> str:

@@ -15,8 +15,9 @@ from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSeriali
 
 import harness
 from harness.errors import DataError, PipelineError
+from harness.guard import check_libsvm
 from harness.pipeline import Data, Pipeline, Silent
-from harness.spark import HYPERPARAMETERS, check_frame
+from harness.spark import HYPERPARAMETERS
 
 ROOT = str(Path(harness.__file__).parents[1])
 CRASHES = "import os, sys; print('out of luck', flush=True); os.kill(os.getpid(), 9)"
@@ -65,7 +66,7 @@ ROWS = {
     "not a number": ("0 1:nan", "line 2, column 5: 'nan' breaks the rule that a value is finite"),
     "text": ("0 1:abc", "line 2, column 5: 'abc' breaks the rule that a value is a number"),
     "an index above 784": ("0 785:1", "line 2, column 3: '785' breaks the rule that no index is above 784"),
-    "a label that is no digit": ("10 1:1", "line 2: the label 10 is not a digit from 0 to 9"),
+    "a label that is no digit": ("10 1:1", "line 2: the label 10 is not a class from 0 to 9"),
 }
 
 
@@ -88,7 +89,7 @@ def test_a_file_without_rows_is_told(tmp_path):
 def test_a_frame_without_features_is_refused_with_the_columns_it_has(spark):
     frame = spark.createDataFrame([(1.0, 2.0)], ["label", "pixels"])
     with pytest.raises(DataError, match="no column 'features' of type vector") as caught:
-        check_frame(frame)
+        check_libsvm(frame)
     assert "label (double), pixels (double)" in caught.value.checked
     assert "VectorAssembler" in caught.value.fix
 

@@ -14,6 +14,7 @@ LAYERS = [  # from the bottom up
     {"localaws", "containers", "strategies"},
     {"aws"},
     {"spark"},
+    {"guard"},
     {"pipeline", "pictures", "benchmarking"},
     {"plugin", "fixtures", "cli", "doctor", "execution", "program"},
 ]

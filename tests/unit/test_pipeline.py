@@ -57,7 +57,7 @@ def test_the_rows_of_given_files_are_counted(tmp_path):
 @pytest.mark.parametrize("label", ["-1", "10", "1.5"])
 def test_a_label_that_is_no_digit_is_named_by_its_line(tmp_path, label):
     (tmp_path / "digits").write_text(f"1 1:1\n{label} 2:2\n")
-    with pytest.raises(DataError, match=f"line 2: the label {label} is not a digit"):
+    with pytest.raises(DataError, match=f"line 2: the label {label} is not a class"):
         Data(train=tmp_path / "digits").rows  # noqa: B018 - counting is checking
 
 

@@ -1,0 +1,255 @@
+"""What refuses rows that would be lost or changed on their way to a model, before anything is uploaded.
+
+Rows travel twice: as text that Spark's LibSVM writer uploads and the training container reads, and as text that the
+SDK's serializer sends to the endpoint. Neither objects to NaN, to values that XGBoost's 32-bit floats cannot hold, or
+to rows whose zeros are written beside rows whose zeros are left out (which XGBoost takes for missing); and Spark's
+reader passes over files that it takes for hidden. ``docs/libsvm-differences.md`` tells what each does with what.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+from py4j.protocol import Py4JJavaError
+from pyspark.ml.linalg import VectorUDT
+from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import functions as F  # noqa: N812 - its customary name
+from pyspark.sql.types import DoubleType, StructField, StructType
+
+from harness import libsvm
+from harness.errors import DataError
+from harness.spark import root_cause
+
+_BEYOND = 2.0**128 - 2.0**103
+"""The least number that becomes infinite as a 32-bit float."""
+
+_COLUMNS = (("label", "double"), ("features", "vector"))
+_SAMPLE_BUCKET = "s3a://sagemaker-sample-data-"
+_GLOB = "*?[]{}\\"
+_GZIP = b"\x1f\x8b"
+_SPARK_READS = libsvm.BLANKS - {"tab"}
+"""The oddities that Spark's reader tolerates as well."""
+
+
+@overload
+def check_libsvm(data: str | Path, *, features: int | None = None, classes: int | None = None) -> int: ...
+@overload
+def check_libsvm(data: DataFrame, *, features: int | None = None, classes: int | None = None) -> int | None: ...
+def check_libsvm(
+    data: DataFrame | str | Path, *, features: int | None = None, classes: int | None = None
+) -> int | None:
+    """Refuse rows that would be lost or changed between here and a model; return how many there are.
+
+    A frame is looked at inside the JVM, in one pass. That pass computes the frame: with 60,000 dense rows of 784 it
+    takes longer than a second, most of it to read them. So frames that are nothing but rows of SageMaker's sample
+    bucket, whose values are known, have their columns checked alone and are not counted (None).
+
+    :param data: a frame with the columns ``label`` and ``features``, or a LibSVM file or directory.
+    :param features: how many features a row has; None lets a file have any, and a frame any that all its rows share.
+    :param classes: labels are the whole numbers from 0 to ``classes`` - 1; None allows any number.
+    :raises DataError: something would be lost or changed, or cannot be read; the error says what and how to mend it.
+    """
+    if isinstance(data, DataFrame):
+        _check_columns(data)
+        return None if _is_sample(data) else _check_rows(data, features, classes)
+    return _check_file(Path(data), features, classes)
+
+
+# ---- files
+
+
+def _check_file(path: Path, features: int | None, classes: int | None) -> int:
+    try:
+        for file in _files(path):
+            _check_name(file, path)
+        rows = libsvm.read([path], features=features, dtype=np.float32, tolerate=_SPARK_READS)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.", fix="name a LibSVM file") from error
+    if not len(rows):
+        raise DataError(f"{path} has no rows.", fix="name a LibSVM file with one row a line")
+    _check_labels(path, rows.labels, classes)
+    return len(rows)
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        return [file for file in path.rglob("*") if file.is_file() and not file.name.startswith((".", "_"))]
+    return [path]
+
+
+def _check_name(file: Path, given: Path) -> None:
+    """Raise :class:`DataError` if Spark takes the file for something else than it is, because of its name."""
+    with file.open("rb") as stream:
+        is_gzip = stream.read(len(_GZIP)) == _GZIP
+    if is_gzip != (file.suffix == ".gz"):
+        kind = "is compressed with gzip" if is_gzip else "is not compressed"
+        raise DataError(f"{file} {kind}, and Spark goes by its name.", fix="let names of gzip files alone end in .gz")
+    if any(sign in str(given) for sign in _GLOB):
+        raise DataError(f"{given} has a name that Spark takes for a pattern.", fix=f"rename it without any of {_GLOB}")
+    if any(part.startswith(("_", ".")) and part not in (".", "..") for part in _seen_parts(file, given)):
+        raise DataError(
+            f"{file} starts with '_' or '.', or lies below such a directory: Spark passes over it and reads no row.",
+            fix="rename it",
+        )
+
+
+def _seen_parts(file: Path, given: Path) -> tuple[str, ...]:
+    """Return the parts of a path that tell Spark what is hidden: the given path's own name and those below."""
+    return (given.name, *file.relative_to(given).parts)
+
+
+def _check_labels(path: Path, labels: libsvm.Array, classes: int | None) -> None:
+    odd = np.flatnonzero(np.abs(labels) >= _BEYOND)
+    if len(odd):
+        raise DataError(f"{path}, row {odd[0] + 1}: the label {labels[odd[0]]:g} fits no 32-bit float.", fix="scale it")
+    odd = np.flatnonzero(~np.isin(labels, np.arange(classes))) if classes else odd
+    if len(odd):
+        raise DataError(
+            f"{path}, line {odd[0] + 1}: the label {labels[odd[0]]:g} is not a class from 0 to {(classes or 0) - 1}.",
+            fix="number the classes from 0 on, and label each row with its own",
+        )
+
+
+# ---- frames
+
+
+def _check_columns(frame: DataFrame) -> None:
+    """Raise :class:`DataError` unless the columns are those Spark's writer takes; it goes by place, not name."""
+    found = tuple((column.name, column.dataType.simpleString()) for column in frame.schema.fields)
+    if found == _COLUMNS:
+        return
+    shown = f"its columns: {', '.join(f'{name} ({kind})' for name, kind in found)}"
+    for name, kind in _COLUMNS:
+        if (name, kind) not in found:
+            raise DataError(
+                f"The frame has no column '{name}' of type {kind}.",
+                checked=shown,
+                fix="rename or cast the column, or build it with pyspark.ml.feature.VectorAssembler",
+            )
+    raise DataError(
+        "The frame has more columns than label and features, or has them in another order.",
+        checked=shown,
+        fix="frame.select('label', 'features')",
+    )
+
+
+def _is_sample(frame: DataFrame) -> bool:
+    """Return whether a frame is nothing but (the first) rows of SageMaker's sample bucket."""
+    plan: Any = frame._jdf.queryExecution().optimizedPlan()
+    while plan.nodeName() in ("GlobalLimit", "LocalLimit"):
+        plan = plan.child()
+    files = frame.inputFiles() if plan.nodeName().startswith("LogicalRelation") else []
+    return bool(files) and all(file.startswith(_SAMPLE_BUCKET) for file in files)
+
+
+class _Fault(NamedTuple):
+    """What a row may suffer from."""
+
+    what: str
+    """Completes '12 of 500 rows …'."""
+    fix: str
+    found: Column
+
+
+def _check_rows(frame: DataFrame, features: int | None, classes: int | None) -> int:
+    faults = _faults(features, classes)
+    counts = {f"fault{number}": F.count(F.when(fault.found, 1)) for number, fault in enumerate(faults)}
+    facts = {"rows": F.count(F.lit(1)), "narrowest": F.min("width"), "widest": F.max("width")}
+    facts["dense"] = F.count(F.when(F.col("is_dense"), 1))
+    found = _compute(_summarised(frame).agg(*(column.alias(name) for name, column in (counts | facts).items())))
+    if not found["rows"]:
+        raise DataError("The frame has no rows.", fix="see where its rows went: frame.explain() shows the plan")
+    for number, fault in enumerate(faults):
+        if found[f"fault{number}"]:
+            raise DataError(f"{found[f'fault{number}']:,} of {found['rows']:,} rows {fault.what}.", fix=fault.fix)
+    _check_shape(found["narrowest"], found["widest"], found["dense"], found["rows"])
+    return int(found["rows"])
+
+
+def _compute(frame: DataFrame) -> Row:
+    """Return a frame's only row."""
+    try:
+        return frame.collect()[0]
+    except Py4JJavaError as error:
+        raise DataError(
+            f"The frame cannot be computed: {root_cause(error)}", fix="mend what the message names"
+        ) from error
+
+
+def _check_shape(narrowest: int, widest: int, dense: int, rows: int) -> None:
+    if narrowest != widest or not widest:
+        raise DataError(
+            f"Rows have from {narrowest} to {widest} features." if widest else "Rows have no features.",
+            checked=f"the sizes of {rows:,} vectors; the text that is sent does not tell them",
+            fix="build the vectors anew from the same columns",
+        )
+    if 0 < dense < rows:
+        raise DataError(
+            f"{dense:,} of {rows:,} vectors are dense and the others sparse: zeros of dense ones are sent as values, "
+            "those of sparse ones are left out, and XGBoost takes them for missing.",
+            fix="make all of them dense: from pyspark.ml.functions import array_to_vector, vector_to_array; "
+            "frame.select('label', array_to_vector(vector_to_array('features')).alias('features'))",
+        )
+
+
+def _faults(features: int | None, classes: int | None) -> list[_Fault]:
+    """Return what is looked for, in the order in which it is told."""
+    label, least, largest, width = (F.col(name) for name in ("label", "least", "largest", "width"))
+    faults = [
+        _Fault("have no label", "drop them: frame.na.drop()", label.isNull()),
+        _Fault("have no features", "drop them: frame.na.drop()", width.isNull()),
+        _Fault(
+            "have a label that is NaN or infinite",
+            "drop them, or give them a label",
+            ~_is_between(label, label, np.inf),
+        ),
+        _Fault(
+            "have a value that is NaN or infinite, which the training container refuses",
+            "leave missing values out of sparse vectors, or replace them: pyspark.ml.feature.Imputer",
+            ~_is_between(least, largest, np.inf),
+        ),
+        _Fault(
+            "have a label or value that becomes infinite as a 32-bit float, which is what XGBoost computes with",
+            "scale the column",
+            ~_is_between(label, label, _BEYOND) | ~_is_between(least, largest, _BEYOND),
+        ),
+    ]
+    if classes is not None:
+        odd = (label != F.floor(label)) | (label < 0) | (label >= classes)
+        fix = "number the classes from 0 on, as pyspark.ml.feature.StringIndexer does"
+        faults.append(_Fault(f"have a label that is not a class from 0 to {classes - 1}", fix, odd))
+    if features is not None:
+        faults.append(_Fault(f"do not have {features} features", "build the vectors anew", width != features))
+    return faults
+
+
+def _is_between(least: Column, largest: Column, bound: float) -> Column:
+    """Return whether numbers lie inside -bound to bound; NaN, which Spark takes for larger than any, does not."""
+    return (least > -bound) & (largest < bound)
+
+
+def _summarised(frame: DataFrame) -> DataFrame:
+    """Return what there is to know of each row: ``label``, ``least`` and ``largest`` value, ``width``, ``is_dense``."""
+    is_dense = F.col("features.type") == 1
+    return _unwrapped(frame).select(
+        "label",
+        F.array_min("features.values").alias("least"),
+        F.array_max("features.values").alias("largest"),
+        F.when(is_dense, F.size("features.values")).otherwise(F.col("features.size")).alias("width"),
+        is_dense.alias("is_dense"),
+    )
+
+
+def _unwrapped(frame: DataFrame) -> DataFrame:
+    """Return the frame with its vectors as the structs that they are inside Spark: type, size, indices, values.
+
+    Spark 3.3's SQL cannot look into a vector, and its own functions on vectors copy it or pass over NaN. The rows are
+    the same ones, under another schema; nothing is copied or computed.
+    """
+    schema = StructType([StructField("label", DoubleType()), StructField("features", VectorUDT.sqlType())])
+    session: Any = frame.sparkSession._jsparkSession
+    rows = frame._jdf.queryExecution().toRdd()
+    java_frame = session.internalCreateDataFrame(rows, session.parseDataType(schema.json()), False)
+    return DataFrame(java_frame, frame.sparkSession)
