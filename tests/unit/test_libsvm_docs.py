@@ -1,0 +1,10 @@
+import re
+from pathlib import Path
+
+PAGE = Path(__file__).parents[2] / "docs" / "libsvm.md"
+
+
+def test_the_examples_of_the_page_run_one_after_the_other():
+    examples = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert len(examples) >= 7
+    exec(compile("\n".join(examples), str(PAGE), "exec"), {"__name__": "page"})
