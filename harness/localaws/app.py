@@ -23,8 +23,9 @@ from harness.localaws.calls import CallLog, CallRecord
 from harness.localaws.exceptions import AWSError, RequestTooLarge, SerializationException, ValidationError
 from harness.localaws.faults import Fault, Faults
 from harness.localaws.hosting import Host as Hosting
+from harness.localaws.s3_on_disk import Body, beside_request
 from harness.localaws.sagemaker import ControlPlane
-from harness.localaws.services import Services
+from harness.localaws.services import OpenObject, Services
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -111,8 +112,8 @@ class Request:
     def bucket_and_key(self) -> tuple[str, str]:
         """Return the bucket and key an S3 request is about, in virtual-hosted or path style."""
         if self.host.bucket:
-            return self.host.bucket, self.path.lstrip("/")
-        bucket, _, key = self.path.lstrip("/").partition("/")
+            return self.host.bucket, self.path.removeprefix("/")
+        bucket, _, key = self.path.removeprefix("/").partition("/")
         return bucket, key
 
     async def receive(self) -> Message:
@@ -278,33 +279,23 @@ class LocalAWSApp:
         return request.query.keys() <= _PLAIN_UPLOAD and (length is None or int(length) >= objects.STREAMED_FROM)
 
     async def _upload(self, request: Request, send: Send) -> None:
-        """Receive the body onto disk, let moto answer as for an empty one, then put the body in its place."""
-        file = self._services.temporary_file()
+        """Receive the body onto disk and let moto store it from there."""
+        body = Body(self._services.temporary_file())
         try:
-            upload = await objects.receive_body(request.blocks(), request.headers, file)
-        except ValueError as error:
-            file.close()
-            raise AWSError(f"The body is not in the aws-chunked coding: {error}") from None
-        except BaseException:
-            file.close()
-            raise
-        headers = {name: value for name, value in request.headers.items() if name not in _BODY_HEADERS}
-        answer = _Answer()
-        await self._ask_moto(request, answer.send, headers=headers | upload.trailers)
-        if answer.status == 200:
-            self._adopt(request, upload)
-        else:
-            file.close()
-        answer.replace("etag", f'"{upload.md5}"')
-        await answer.forward(send)
+            trailers = await self._receive(request, body)
+            headers = {name: value for name, value in request.headers.items() if name not in _BODY_HEADERS}
+            with beside_request(body):
+                await self._ask_moto(request, send, headers=headers | trailers)
+        finally:
+            body.close_unless_taken()
 
-    def _adopt(self, request: Request, upload: objects.Upload) -> None:
-        bucket, key = request.bucket_and_key()
-        if request.operation == "UploadPart":
-            part = int(request.query["partNumber"][0])
-            self._services.adopt_part(bucket, request.query["uploadId"][0], part, upload.file, upload.size, upload.md5)
-        else:
-            self._services.adopt_object(bucket, key, upload.file, upload.size, upload.md5)
+    async def _receive(self, request: Request, body: Body) -> dict[str, str]:
+        try:
+            upload = await objects.receive_body(request.blocks(), request.headers, body.file)
+        except ValueError as error:
+            raise AWSError(f"The body is not in the aws-chunked coding: {error}") from None
+        body.size, body.md5 = upload.size, upload.md5
+        return upload.trailers
 
     def _is_large_download(self, request: Request) -> bool:
         size = self._services.object_size(*request.bucket_and_key()) if request.operation == "GetObject" else None
@@ -312,16 +303,16 @@ class LocalAWSApp:
 
     async def _download(self, request: Request, send: Send) -> None:
         """Let moto answer as for HEAD, then send the body, or the range asked for."""
-        bucket, key = request.bucket_and_key()
         answer = _Answer()
         headers = {name: value for name, value in request.headers.items() if name != "range"}
         for condition in headers.keys() & {"if-match", "if-none-match"}:
             headers[condition] = '"{}"'.format(headers[condition].strip('"'))  # S3A leaves the quotes out
-        await self._ask_moto(request, answer.send, method="HEAD", headers=headers)
+        with beside_request() as beside:
+            await self._ask_moto(request, answer.send, method="HEAD", headers=headers)
         if answer.status != 200:  # a condition that does not hold: moto tells it, without a body to speak of
             await self._ask_moto(request, send, headers=headers)
             return
-        with self._services.open_object(bucket, key) as stored:
+        with OpenObject(beside.found) as stored:
             start, length = 0, stored.size
             if asked := self._range(request, stored.size):
                 start, length = asked[0], asked[1] - asked[0] + 1

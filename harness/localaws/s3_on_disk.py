@@ -1,14 +1,18 @@
-"""Bodies of moto's S3 objects on disk, where moto would hold them whole in memory: joined uploads, copies, parts.
+"""Bodies of moto's S3 objects on disk, where moto would hold them whole in memory: uploads, copies, parts.
 
 S3A renames by copying, so without this a training set would be held several times over. What replaces moto's methods
-does what they do; only the bytes take another way.
+does what they do; only the bytes take another way. An object has its whole body from when it can first be seen, and
+keeps it for those who read it while it is replaced.
 """
 
 from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import IO, Any
 
 import moto.s3.models
@@ -17,13 +21,43 @@ from moto.s3.models import FakeKey, FakeMultipart, S3Backend
 from moto.settings import S3_UPLOAD_PART_MIN_SIZE
 
 
-def give_body(key: FakeKey, body: IO[bytes], size: int, md5: str | None) -> None:
-    """Put ``body`` in the place of an object's own; without ``md5`` moto computes the ETag when it is asked for."""
-    with key.lock:
-        key._value_buffer.close()
-        key._value_buffer = body
-        key.contentsize = size
-        key._etag = md5
+@dataclass
+class Body:
+    """A body on disk, given to moto as an object's value; without ``md5`` moto computes the ETag when it is asked."""
+
+    file: IO[bytes]
+    size: int = 0
+    md5: str | None = None
+    taken: bool = False
+    """Whether it is an object's now, which closes it."""
+
+    def close_unless_taken(self) -> None:
+        """Close the file that has become no object's body."""
+        if not self.taken:
+            self.file.close()
+
+
+@dataclass
+class _Beside:
+    """What goes beside a request to moto: the body of what it stores, and the object that its HEAD found."""
+
+    body: Body | None = None
+    found: FakeKey | None = None
+
+
+# moto answers in another thread, which runs in a copy of the context of who asks.
+_beside: ContextVar[_Beside | None] = ContextVar("beside", default=None)
+
+
+@contextmanager
+def beside_request(body: Body | None = None) -> Iterator[_Beside]:
+    """Let the request to moto that is made meanwhile store ``body`` as its own, and tell the object it found."""
+    beside = _Beside(body)
+    token = _beside.set(beside)
+    try:
+        yield beside
+    finally:
+        _beside.reset(token)
 
 
 def _complete_on_disk(multipart: FakeMultipart, wanted: Iterable[tuple[int, str]]) -> tuple[Any, str, Any]:
@@ -44,26 +78,15 @@ def _complete_on_disk(multipart: FakeMultipart, wanted: Iterable[tuple[int, str]
         digests.update(bytes.fromhex(part.etag.strip('"')))
     if not parts:
         raise MalformedXML
-    return _Joined(parts), f"{digests.hexdigest()}-{len(parts)}", None
+    return _copied((part, 0, part.contentsize) for part in parts), f"{digests.hexdigest()}-{len(parts)}", None
 
 
-class _Joined:
-    """The parts of an upload, one after the other on disk: moto closes theirs before it stores the object."""
-
-    def __init__(self, parts: Iterable[FakeKey]) -> None:
-        self.file = tempfile.TemporaryFile()  # noqa: SIM115 - the object closes it
-        for part in parts:
-            copy_range(part, self.file, 0, part.contentsize)
-        self.size = self.file.tell()
-
-
-class _Range(_Joined):
-    """A range of an object, on disk."""
-
-    def __init__(self, key: FakeKey, start: int, length: int) -> None:
-        super().__init__([])
-        copy_range(key, self.file, start, length)
-        self.size = self.file.tell()
+def _copied(ranges: Iterable[tuple[FakeKey, int, int]]) -> Body:
+    """Return a copy of ranges of objects, each from a start with a length, one after the other."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the object closes it
+    for key, start, length in ranges:
+        copy_range(key, file, start, length)
+    return Body(file, file.tell())
 
 
 def copy_range(key: FakeKey, target: IO[bytes], start: int, length: int) -> None:
@@ -76,7 +99,10 @@ def copy_range(key: FakeKey, target: IO[bytes], start: int, length: int) -> None
 
 
 class _DiskKey(FakeKey):  # type: ignore[misc]  # moto carries no types
-    """moto's object, which also takes the joined parts of an upload as its value."""
+    """moto's object, which also takes a body on disk as its value."""
+
+    _value_buffer: IO[bytes]
+    _etag: str | None
 
     @property
     def value(self) -> bytes:
@@ -84,11 +110,21 @@ class _DiskKey(FakeKey):  # type: ignore[misc]  # moto carries no types
         return FakeKey.value.fget(self)  # type: ignore[no-any-return]
 
     @value.setter
-    def value(self, new: bytes | _Joined) -> None:
-        if isinstance(new, _Joined):
-            self._value_buffer, self.contentsize = new.file, new.size
-        else:
+    def value(self, new: bytes | Body) -> None:
+        if not isinstance(new, Body):
             FakeKey.value.fset(self, new)
+            return
+        self._value_buffer.close()
+        self._value_buffer, self.contentsize = new.file, new.size
+        self._etag = self._etag or new.md5
+        new.taken = True
+
+    def dispose(self, garbage: bool = False) -> None:
+        """Close a part. An object's body stays for those who read it just now, and is closed with the last of them."""
+        if garbage or self.bucket_name is None:
+            super().dispose()
+        elif self.multipart:
+            self.multipart.dispose()
 
 
 class _OnDisk:
@@ -101,11 +137,34 @@ class _OnDisk:
         return getattr(self._key, name)
 
     @property
-    def value(self) -> _Joined:
-        return _Joined([self._key])
+    def value(self) -> Body:
+        return _copied([(self._key, 0, self._key.contentsize)])
 
 
 _copy_object = S3Backend.copy_object
+_put_object = S3Backend.put_object
+_upload_part = S3Backend.upload_part
+_head_object = S3Backend.head_object
+
+
+def _body_or(value: Any) -> Any:
+    beside = _beside.get()
+    return beside.body if beside and beside.body else value
+
+
+def _put_from_disk(backend: S3Backend, bucket_name: str, key_name: str, value: Any, *rest: Any, **named: Any) -> Any:
+    return _put_object(backend, bucket_name, key_name, _body_or(value), *rest, **named)
+
+
+def _upload_from_disk(backend: S3Backend, bucket_name: str, multipart_id: str, part_id: int, value: Any) -> Any:
+    return _upload_part(backend, bucket_name, multipart_id, part_id, _body_or(value))
+
+
+def _head_and_tell(backend: S3Backend, *arguments: Any, **named: Any) -> Any:
+    found = _head_object(backend, *arguments, **named)
+    if beside := _beside.get():
+        beside.found = found
+    return found
 
 
 def _copy_on_disk(backend: S3Backend, src_key: FakeKey, *arguments: Any, **named: Any) -> None:
@@ -127,12 +186,15 @@ def _copy_part_on_disk(
     source = backend.get_object(src_bucket_name, src_key_name, version_id=src_version_id)
     start, end = (0, source.contentsize - 1) if start_byte is None or end_byte is None else (start_byte, end_byte)
     multipart = backend.get_bucket(dest_bucket_name).multiparts[multipart_id]
-    return multipart.set_part(part_id, _Range(source, start, end - start + 1))
+    return multipart.set_part(part_id, _copied([(source, start, end - start + 1)]))
 
 
 def install() -> None:
     """Have moto keep and copy bodies on disk, for the life of this process."""
     moto.s3.models.FakeKey = _DiskKey
     FakeMultipart.complete = _complete_on_disk
+    S3Backend.put_object = _put_from_disk
+    S3Backend.upload_part = _upload_from_disk
+    S3Backend.head_object = _head_and_tell
     S3Backend.copy_object = _copy_on_disk
     S3Backend.upload_part_copy = _copy_part_on_disk

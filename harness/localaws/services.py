@@ -29,7 +29,7 @@ from moto.sts.models import sts_backends
 
 from harness import mnist
 from harness.localaws import hosts, s3_on_disk
-from harness.localaws.s3_on_disk import copy_range, give_body
+from harness.localaws.s3_on_disk import Body, copy_range
 
 WSGIApp = Callable[..., Iterable[bytes]]
 
@@ -71,8 +71,7 @@ class Services:
 
     def wsgi(self) -> WSGIApp:
         """Return moto's services as one WSGI application, told apart by host and signature."""
-        application: WSGIApp = DomainDispatcherApplication(create_backend_app)
-        return application
+        return _with_raw_path(DomainDispatcherApplication(create_backend_app))
 
     def reset(self) -> None:
         """Forget every bucket, object and log; keep the role and the credentials."""
@@ -147,11 +146,11 @@ class Services:
 
     def write_object(self, bucket: str, name: str, source: Path) -> None:
         """Store a file as an object."""
-        key = s3_backends[ACCOUNT]["aws"].put_object(bucket, name, b"")
-        body = self.temporary_file()
+        body = Body(self.temporary_file())
         with source.open("rb") as file:
-            shutil.copyfileobj(file, body, 1 << 20)
-        give_body(key, body, source.stat().st_size, None)
+            shutil.copyfileobj(file, body.file, 1 << 20)
+        body.size = body.file.tell()
+        s3_backends[ACCOUNT]["aws"].put_object(bucket, name, body)
 
     def object_size(self, bucket: str, name: str) -> int | None:
         """Return an object's size in bytes, or None if there is no such object."""
@@ -160,18 +159,6 @@ class Services:
         except KeyError:
             return None
         return getattr(key, "size", None)  # a delete marker has none
-
-    def open_object(self, bucket: str, name: str) -> OpenObject:
-        """Return an object's body for reading, whatever happens to the object meanwhile."""
-        return OpenObject(self._bucket(bucket).keys[name])
-
-    def adopt_object(self, bucket: str, name: str, body: IO[bytes], size: int, md5: str) -> None:
-        """Give an object that moto was told of without body its body."""
-        give_body(self._bucket(bucket).keys[name], body, size, md5)
-
-    def adopt_part(self, bucket: str, upload: str, number: int, body: IO[bytes], size: int, md5: str) -> None:
-        """Give a part of a multipart upload its body."""
-        give_body(self._bucket(bucket).multiparts[upload].parts[number], body, size, md5)
 
     def _bucket(self, bucket: str) -> Any:
         partition, account = s3_backends.bucket_accounts.get(bucket, ("aws", ACCOUNT))
@@ -192,15 +179,14 @@ class Services:
             region = match["region"]
             backend = s3_backends[ACCOUNT][hosts.partition(region)]
             backend.create_bucket(bucket, region)
-            for split, (body, size) in bodies.items():
-                key = backend.put_object(bucket, f"spark/mnist/{split}/mnist_{split}.libsvm", b"")
-                give_body(key, body, size, None)
+            for split, body in bodies.items():
+                backend.put_object(bucket, f"spark/mnist/{split}/mnist_{split}.libsvm", body)
             self._provided.add(bucket)
 
-    def _write_body(self, chunks: Iterator[bytes]) -> tuple[IO[bytes], int]:
-        body = self.temporary_file()
-        body.writelines(chunks)
-        return body, body.tell()
+    def _write_body(self, chunks: Iterator[bytes]) -> Body:
+        file = self.temporary_file()
+        file.writelines(chunks)
+        return Body(file, file.tell())
 
     # --- logs -----------------------------------------------------------------------------------------------------
 
@@ -220,7 +206,7 @@ class Services:
 
 
 class OpenObject:
-    """The body of an object as it was when it was opened: moto closes its own file when the object is replaced."""
+    """The body of an object of moto's, for reading whatever happens to the object meanwhile."""
 
     def __init__(self, key: FakeKey) -> None:
         with key.lock:
@@ -237,6 +223,17 @@ class OpenObject:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._file)
+
+
+def _with_raw_path(application: WSGIApp) -> WSGIApp:
+    """Tell moto the path as it was sent: it decodes that itself, and would decode a decoded one (``%25``) again."""
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        scope = environ["asgi.scope"]
+        environ["RAW_URI"] = scope["raw_path"].decode("latin-1")
+        return application(environ, start_response)
+
+    return answer
 
 
 def role_arn(region: str) -> str:

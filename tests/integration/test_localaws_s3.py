@@ -5,6 +5,7 @@ import http.client
 import os
 import socket
 import ssl
+import threading
 import time
 import uuid
 
@@ -177,6 +178,61 @@ def test_an_object_can_be_read_to_its_end_while_it_is_replaced(s3, bucket, key):
     s3.put_object(Bucket=bucket, Key=key, Body=b"new")
     assert begun + reading.read() == LARGE * 8
     assert body_of(s3, bucket, key) == b"new"
+
+
+ODD_KEYS = ["a%20b", "at=10%3A30/x", "what?x=1", "a#b", "a+b c", "a//b", "/leading", "//two", "é/ü", "100%", "%2F"]
+"""Spark writes a partition's value with what a path must not hold as ``%``, so that it is encoded twice on the way."""
+
+
+@pytest.mark.parametrize("style", ["virtual", "path"])
+@pytest.mark.parametrize("size", [5, 2 * MB])
+def test_keys_are_taken_as_they_are_whatever_they_hold(s3, bucket, size, style):
+    client = boto3.client("s3", config=Config(s3={"addressing_style": style}))
+    prefix = "" if style == "virtual" else "below/"
+    keys = [prefix + key for key in ODD_KEYS]
+    s3.put_object(Bucket=bucket, Key="a b", Body=b"untouched")
+    for number, key in enumerate(keys):
+        client.put_object(Bucket=bucket, Key=key, Body=LARGE[number : number + size])
+        assert body_of(client, bucket, key) == LARGE[number : number + size], key
+        copied = {"Bucket": bucket, "Key": key}
+        client.copy_object(Bucket=bucket, Key=f"copies/{key}", CopySource=copied)
+        assert body_of(client, bucket, f"copies/{key}") == LARGE[number : number + size], key
+    listed = [item["Key"] for item in client.list_objects_v2(Bucket=bucket)["Contents"]]
+    assert set(keys) < set(listed)
+    client.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys[::2]]})
+    for key in keys[1::2]:
+        client.delete_object(Bucket=bucket, Key=key)
+    left = {item["Key"] for item in client.list_objects_v2(Bucket=bucket)["Contents"]}
+    assert not left & set(keys)
+    assert body_of(s3, bucket, "a b") == b"untouched"
+
+
+@pytest.mark.parametrize("size", [1000, MB + 1])
+def test_readers_of_an_object_that_is_replaced_see_the_old_one_or_the_new_one(local, bucket, key, size):
+    versions = [bytes([number]) * size for number in (65, 66)]
+    done = threading.Event()
+    seen, failed = set(), []
+    local.client("s3").put_object(Bucket=bucket, Key=key, Body=versions[0])
+
+    def read(client):
+        while not done.is_set():
+            try:
+                seen.add(body_of(client, bucket, key))
+            except Exception as error:
+                failed.append(error)
+
+    clients = [boto3.client("s3", config=Config(retries={"total_max_attempts": 1})) for _ in range(3)]
+    readers = [threading.Thread(target=read, args=(client,)) for client in clients]
+    for reader in readers:
+        reader.start()
+    writer = boto3.client("s3")
+    for number in range(60):
+        writer.put_object(Bucket=bucket, Key=key, Body=versions[number % 2])
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert failed == []
+    assert seen <= set(versions), [len(body) for body in seen]
 
 
 def test_an_upload_that_breaks_off_leaves_what_was_there(local, s3, bucket, key):
