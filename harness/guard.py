@@ -88,16 +88,10 @@ def _check_name(file: Path, given: Path) -> None:
         raise DataError(f"{file} {kind}, and Spark goes by its name.", fix="let names of gzip files alone end in .gz")
     if any(sign in str(given) for sign in _GLOB):
         raise DataError(f"{given} has a name that Spark takes for a pattern.", fix=f"rename it without any of {_GLOB}")
-    if any(part.startswith(("_", ".")) and part not in (".", "..") for part in _seen_parts(file, given)):
-        raise DataError(
-            f"{file} starts with '_' or '.', or lies below such a directory: Spark passes over it and reads no row.",
-            fix="rename it",
-        )
-
-
-def _seen_parts(file: Path, given: Path) -> tuple[str, ...]:
-    """Return the parts of a path that tell Spark what is hidden: the given path's own name and those below."""
-    return (given.name, *file.relative_to(given).parts)
+    if file.parent not in (given, given.parent):
+        raise DataError(f"{file} is not directly in {given}: Spark passes over it.", fix=f"move it into {given}")
+    if file.name.startswith(("_", ".")):
+        raise DataError(f"{file} starts with '_' or '.': Spark passes over it and reads no row.", fix="rename it")
 
 
 def _check_labels(path: Path, labels: libsvm.Array, classes: int | None) -> None:

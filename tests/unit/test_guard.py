@@ -85,12 +85,12 @@ def test_gzip_under_a_plain_name_is_refused(save):
         check_libsvm(save(gzip.compress(b"1 1:1\n")))
 
 
-def test_a_hidden_directory_with_rows_is_refused(save):
-    below = save(b"1 1:1\n", "data/_more")
-    (below.parent / "_old").mkdir()
-    (below.parent / "_old" / "part-0").write_bytes(b"1 1:1\n")
-    with pytest.raises(DataError, match="Spark passes over it"):
-        check_libsvm(below.parent)
+def test_rows_in_a_directory_below_which_spark_does_not_read_are_refused(save):
+    above = save(b"1 1:1\n", "data/part-0").parent
+    (above / "more").mkdir()
+    (above / "more" / "part-1").write_bytes(b"1 1:1\n")
+    with pytest.raises(DataError, match=r"part-1 is not directly in .*data: Spark passes over it\."):
+        check_libsvm(above)
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path):
