@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import IO, Any, cast
 
@@ -22,21 +23,23 @@ from harness.settings import Settings
 
 _START_SECONDS = 60
 _STOP_SECONDS = 15
+_OUTPUT_BYTES = 4096
+_OUTPUT_LINES = 10
 
 
 class FaultInjection:
     """Puts faults into the local AWS."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, control: Callable[..., Any]) -> None:
+        self._control = control
 
     def add(self, operation: str, **members: Any) -> None:
         """Let the next calls of ``operation`` suffer; see :class:`harness.localaws.faults.Fault` for the members."""
-        self._connection.control("POST", "/faults", asdict(Fault(operation, **members)))
+        self._control("POST", "/faults", asdict(Fault(operation, **members)))
 
     def clear(self) -> None:
         """Forget the faults that have not happened."""
-        self._connection.control("DELETE", "/faults")
+        self._control("DELETE", "/faults")
 
 
 class MockAWS:
@@ -44,13 +47,14 @@ class MockAWS:
 
     mode = "mock"
 
-    def __init__(self, process: subprocess.Popen[bytes], connection: Connection) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], connection: Connection, errors: IO[bytes]) -> None:
         self._process = process
+        self._errors = errors
         self.connection = connection
         self.region = connection.region
         self.account = connection.account
         self.role = connection.role
-        self.faults = FaultInjection(connection)
+        self.faults = FaultInjection(self._control)
         self._session = _session()
 
     @classmethod
@@ -60,7 +64,7 @@ class MockAWS:
         :raises SetupError: the port is taken.
         :raises LocalAWSError: it did not start.
         """
-        errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed below, or with the process that writes it
+        errors = tempfile.TemporaryFile()  # noqa: SIM115 - read for as long as there is this local AWS
         process = subprocess.Popen(
             [sys.executable, "-m", "harness.localaws", "--region", settings.region, "--port", str(port)],
             stdin=subprocess.PIPE,
@@ -71,7 +75,7 @@ class MockAWS:
         line = _first_line(cast("IO[bytes]", process.stdout))
         if not line.startswith(b'{"port"'):
             raise _start_failure(process, line, errors, port)
-        return cls(process, Connection.from_json(line.decode()))
+        return cls(process, Connection.from_json(line.decode()), errors)
 
     @property
     def running(self) -> bool:
@@ -99,21 +103,37 @@ class MockAWS:
             config=Config(proxies={"https": self.connection.proxy}, ignore_configured_endpoint_urls=True),
         )
 
+    def last_output(self) -> str:
+        """Return the last lines that the process wrote to its standard error, or ''."""
+        return _last_lines(self._errors)
+
+    def _control(self, method: str, path: str, content: Any = None) -> Any:
+        """Call the control API; where it does not answer, tell what the process said last."""
+        try:
+            return self.connection.control(method, path, content)
+        except LocalAWSError as error:
+            if error.checked and (output := self.last_output()):  # no refusal, which nothing was checked for
+                error.checked += f"; its last output:\n{output}"
+            raise
+
     def register_container(self, image: str, command: list[str]) -> None:
-        """Let ``command`` (run with ``train`` or ``serve`` appended) stand for a container image."""
-        self.connection.control("POST", "/containers", {"image": image, "command": command})
+        """Let ``command`` (run with ``train`` or ``serve`` appended) stand for a container image.
+
+        :raises LocalAWSError: the command is no list of words.
+        """
+        self._control("POST", "/containers", {"image": image, "command": command})
 
     def calls(self) -> dict[str, Any]:
         """Return what was called: ``calls``, ``counts`` by operation, and the hosts ``refused``."""
-        return cast("dict[str, Any]", self.connection.control("GET", "/calls"))
+        return cast("dict[str, Any]", self._control("GET", "/calls"))
 
     def status(self) -> dict[str, Any]:
         """Return the process's ``memory`` and ``peak_memory`` in bytes, and the ``endpoints`` with their processes."""
-        return cast("dict[str, Any]", self.connection.control("GET", "/status"))
+        return cast("dict[str, Any]", self._control("GET", "/status"))
 
     def reset(self) -> None:
         """Forget all resources, objects, logs, faults and calls; the role and the credentials stay."""
-        self.connection.control("POST", "/reset")
+        self._control("POST", "/reset")
 
     def close(self) -> None:
         """Stop the local AWS and all that runs in it."""
@@ -153,6 +173,13 @@ def _first_line(stream: IO[bytes]) -> bytes:
     return lines[0] if lines else b""
 
 
+def _last_lines(file: IO[bytes]) -> str:
+    """Return the last lines of a file, without moving the position that it shares with the process that writes it."""
+    start = max(0, os.fstat(file.fileno()).st_size - _OUTPUT_BYTES)
+    text = os.pread(file.fileno(), _OUTPUT_BYTES, start).decode(errors="replace")
+    return "\n".join(text.strip().splitlines()[-_OUTPUT_LINES:])
+
+
 def _start_failure(process: subprocess.Popen[bytes], line: bytes, errors: IO[bytes], port: int) -> Exception:
     try:
         process.communicate(timeout=_STOP_SECONDS if line else 0)  # once it has said why, let it delete its files
@@ -165,8 +192,7 @@ def _start_failure(process: subprocess.Popen[bytes], line: bytes, errors: IO[byt
             checked="listening on 127.0.0.1",
             fix="give another --port, or 0 for any that is free",
         )
-    errors.seek(0)
-    last = errors.read().decode(errors="replace").strip().splitlines()[-1:]
+    last = _last_lines(errors).splitlines()[-1:]
     return LocalAWSError(
         "The local AWS did not start.",
         checked=f"its output: {line.decode(errors='replace').strip() or '; '.join(last) or 'none'}",

@@ -141,6 +141,11 @@ def read(given: Mapping[str, str]) -> dict[str, Any]:
     :raises UserError: one is unknown, missing, unreadable or out of its range, or two do not go together.
     """
     parameters = validate(given, TABLE)
+    if parameters.get("csv_weights"):
+        raise UserError(
+            "csv_weights: weights in the second column of CSV are not emulated here.",
+            fix="leave csv_weights out or set it to 0, and keep weights out of the data",
+        )
     is_multi = str(parameters.get("objective", "")).startswith("multi:")
     if is_multi and "num_class" not in parameters:
         raise UserError("Require input for parameter 'num_class' for multi-classification")

@@ -18,6 +18,7 @@ from harness.containers import xgboost_hyperparameters
 from harness.containers.runtime import TrainingJob, UserError
 from harness.containers.xgboost_data import read_channel
 from harness.libsvm import LibSVM
+from harness.libsvm.threads import CORES
 
 MODEL_FILE = "xgboost-model"
 
@@ -32,7 +33,7 @@ def train(job: TrainingJob) -> None:
     """See :meth:`harness.containers.runtime.Algorithm.train`."""
     parameters = xgboost_hyperparameters.read(job.hyperparameters)
     _check_channels(job)
-    parameters.setdefault("nthread", max(1, len(os.sched_getaffinity(0)) // len(job.hosts)))
+    parameters.setdefault("nthread", max(1, CORES // len(job.hosts)))
     data = {name: read_channel(job.channels[name]) for name in _CHANNELS if name in job.channels}
     try:
         with _communicator(job):

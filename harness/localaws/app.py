@@ -39,6 +39,7 @@ _INVOCATIONS = re.compile(r"/endpoints/(?P<name>[^/]+)/invocations")
 _ACCESS_KEY = re.compile(r"Credential=([^/]+)/")
 _SCOPE_REGION = re.compile(r"Credential=[^/]+/\d+/([^/]+)/")
 _THREADS = 32
+_WAITING_THREADS = 128  # for what waits rather than works: invocations, and Describe calls that are held
 _LARGEST_BODY = 64 << 20  # of what is not streamed: lists of keys to delete, completions of uploads
 _S3_PARTS = {"acl": "Acl", "location": "Location", "policy": "Policy", "tagging": "Tagging", "versioning": "Versioning"}
 """What an S3 request may be about: its query parameter, and the end of the operation's name."""
@@ -182,6 +183,9 @@ class LocalAWSApp:
         self._calls = calls
         self._moto = WSGIMiddleware(services.wsgi(), workers=_THREADS)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="request")
+        # Pools of their own, so that neither slow models nor held calls keep anything else waiting.
+        self._invocations = ThreadPoolExecutor(_WAITING_THREADS, thread_name_prefix="invocation")
+        self._held = ThreadPoolExecutor(_WAITING_THREADS, thread_name_prefix="held")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -241,8 +245,8 @@ class LocalAWSApp:
         elif request.host.service == "sagemaker":
             await self._control(request, send)
         else:
-            if request.host.service == "s3":
-                await self._in_thread(self._services.provide_sample_data, request.bucket_and_key()[0])
+            if request.host.service == "s3" and self._services.lacks_sample_data(bucket := request.bucket_and_key()[0]):
+                await self._in_thread(self._services.provide_sample_data, bucket)
             if request.host.service == "s3" and self._is_large_upload(request):
                 await self._upload(request, send)
             elif request.host.service == "s3" and self._is_large_download(request):
@@ -332,7 +336,7 @@ class LocalAWSApp:
             raise error from None
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+        return await _in_pool(self._threads, function, *arguments)
 
     async def _suffer(self, fault: Fault) -> None:
         await asyncio.sleep(fault.delay)
@@ -373,7 +377,8 @@ class LocalAWSApp:
             return
         account = self._services.account_of(request.access_key)
         agent = request.headers.get("user-agent", "")
-        answer = await self._in_thread(self._plane.call, operation, parameters, request.region, account, agent)
+        pool = self._held if self._plane.may_hold(operation, agent) else self._threads
+        answer = await _in_pool(pool, self._plane.call, operation, parameters, request.region, account, agent)
         await _send(send, 200, "application/x-amz-json-1.1", json.dumps(answer).encode())
 
     # --- SageMaker's runtime --------------------------------------------------------------------------------------
@@ -394,10 +399,15 @@ class LocalAWSApp:
             if header in ("content-type", "accept") or header.startswith("x-amzn-sagemaker-")
         }
         target = request.headers.get("x-amzn-sagemaker-target-variant")
-        answer, variant = await self._in_thread(self._hosting.invoke, endpoint, body, passed, target, dies)
+        invoke = self._hosting.invoke
+        answer, variant = await _in_pool(self._invocations, invoke, endpoint, body, passed, target, dies)
         custom = {name: value for name, value in answer.headers.items() if name.lower().startswith("x-amzn-sagemaker-")}
         headers = {"x-amzn-invoked-production-variant": variant.name, **custom}
         await _send(send, answer.status, answer.content_type or "application/octet-stream", answer.body, headers)
+
+
+async def _in_pool(pool: ThreadPoolExecutor, function: Callable[..., Any], *arguments: Any) -> Any:
+    return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
 
 
 def _refusal(host: str) -> AWSError:

@@ -31,7 +31,7 @@ class Fault:
             raise ValueError(f"effect is {self.effect!r}; choose one of {', '.join(EFFECTS)} or ''")
         if self.times < 1 or self.delay < 0:
             raise ValueError("times must be at least 1 and delay at least 0")
-        if self.effect == "kill_container" and self.operation not in ("InvokeEndpoint", "*"):
+        if self.effect == "kill_container" and self.operation != "InvokeEndpoint":
             raise ValueError("kill_container happens to InvokeEndpoint only: other operations have no container")
 
     @classmethod

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from urllib3.util.wait import wait_for_read
@@ -31,6 +31,12 @@ INVOCATION_SECONDS = 60
 """How long a container may take to answer an invocation."""
 PING_SECONDS = 120
 """How long a container may take to answer its first ping."""
+PING_EVERY_SECONDS = 5.0
+"""How often a container in service is pinged."""
+DRAIN_SECONDS = 60
+"""How long an update waits for the invocations that the old containers have."""
+_PING_TIMEOUT = 2.0
+_FAILED_PINGS = 3  # in a row, until a container counts as hanging
 _RESTART_PAUSE = 0.5
 _STOP_SECONDS = 5
 log = logging.getLogger(__name__)
@@ -51,7 +57,7 @@ class Answer:
 
 
 class Instance:
-    """One instance of a variant: a serving process, restarted when it dies."""
+    """One instance of a variant: a serving process, restarted when it dies or no longer answers pings."""
 
     def __init__(
         self, image: Image, root: Path, environment: Mapping[str, str], on_line: Callable[[str], None]
@@ -65,6 +71,9 @@ class Instance:
         self._deadline = 0.0
         self._idle: list[http.client.HTTPConnection] = []
         self._lock = threading.Lock()
+        self._invocations = 0
+        self._pinged = 0.0
+        self._failed_pings = 0
         self.port = 0
         self.ready = threading.Event()
         """Set while the container answers pings."""
@@ -73,6 +82,16 @@ class Instance:
     def pid(self) -> int | None:
         """The serving process's id, while it runs."""
         return self._process.pid if self._process and self._process.exit_code is None else None
+
+    @property
+    def busy(self) -> bool:
+        """Whether an invocation is held for this instance."""
+        return self._invocations > 0
+
+    def hold(self, invocations: int) -> None:
+        """Count invocations in (1) or out (-1)."""
+        with self._lock:
+            self._invocations += invocations
 
     def start(self) -> None:
         """Start the container and wait for its first good ping.
@@ -104,7 +123,7 @@ class Instance:
         return False
 
     def _ping(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PING_TIMEOUT)
         try:
             connection.request("GET", "/ping")
             return connection.getresponse().status == 200
@@ -114,10 +133,11 @@ class Instance:
             connection.close()
 
     def _supervise(self) -> None:
-        """Start the container again whenever it ends, as SageMaker does."""
+        """Start the container again whenever it ends or hangs, as SageMaker does."""
         while not self._stopped.is_set():
             assert self._process is not None
             if self._process.wait(0.2) is None:
+                self._check_health()
                 continue
             self.ready.clear()
             self._forget_connections()
@@ -126,6 +146,18 @@ class Instance:
             self._on_line(f"container ended with exit code {self._process.exit_code}; starting it again")
             self._launch()
             self._wait_for_ping()
+
+    def _check_health(self) -> None:
+        """Kill a container that has nothing to do and yet fails several pings in a row."""
+        if time.monotonic() < self._pinged + PING_EVERY_SECONDS:
+            return
+        alive = self._ping()
+        self._pinged = time.monotonic()
+        self._failed_pings = 0 if alive or self.busy else self._failed_pings + 1
+        if self._failed_pings >= _FAILED_PINGS and not self._stopped.is_set():
+            self._failed_pings = 0
+            self._on_line(f"container failed {_FAILED_PINGS} pings in a row; ending it")
+            self.kill()
 
     def ask_to_stop(self) -> None:
         """Tell the container to end, and do not start it again."""
@@ -345,6 +377,7 @@ class Host:
                 endpoint.variants, endpoint.config = variants, config
                 endpoint.config_name = config["EndpointConfigName"]
                 endpoint.move("InService")
+        _drain(endpoint, old)
         self._retire(old)
 
     def _variant(self, endpoint: Endpoint, settings: dict[str, Any], models: Mapping[str, dict[str, Any]]) -> Variant:
@@ -365,6 +398,7 @@ class Host:
             self._start(variant)
         except BaseException:
             variant.stop()
+            shutil.rmtree(directory, ignore_errors=True)
             raise
         return variant
 
@@ -387,7 +421,7 @@ class Host:
             ) from None
         try:
             with tarfile.open(archive) as tar:
-                tar.extractall(target, filter="data")
+                unpack(tar, target)
         except (tarfile.TarError, OSError, EOFError) as error:
             raise HostingFailure(
                 f'Failed to extract model data archive from URL "{url}" for model "{model["ModelName"]}": {error}. '
@@ -428,13 +462,7 @@ class Host:
         :param dies: whether the instance is to be killed while it has the request.
         :raises AWSError: no instance is up, none answered, or the answer is an error.
         """
-        variant = _choose(endpoint, target)
-        instance = variant.next_instance()
-        if instance is None:
-            raise ServiceUnavailable(
-                f"No instance of endpoint {endpoint.name} can take the request: "
-                "its container ended and is being started again."
-            )
+        variant, instance = _take(endpoint, target)
         try:
             answer = instance.invoke(body, headers, INVOCATION_SECONDS, dies=dies)
         except TimeoutError:
@@ -446,9 +474,53 @@ class Host:
             ) from None
         except OSError as error:
             raise model_error(endpoint, 0, f"The container ended before it answered ({error}).") from None
+        finally:
+            instance.hold(-1)
         if answer.status >= 400:
             raise model_error(endpoint, answer.status, answer.body.decode(errors="replace"))
         return answer, variant
+
+
+def unpack(tar: tarfile.TarFile, target: Path) -> None:
+    """Unpack files and directories below ``target``.
+
+    :raises tarfile.TarError: a member would be something else or elsewhere.
+    """
+    if hasattr(tarfile, "data_filter"):
+        tar.extractall(target, filter="data")
+        return
+    for member in tar:  # Python before 3.10.12 and 3.11.4
+        path = PurePosixPath(member.name)
+        if not (member.isfile() or member.isdir()) or path.is_absolute() or ".." in path.parts:
+            raise tarfile.ExtractError(f"{member.name!r} is no file or directory within the archive")
+    tar.extractall(target)
+
+
+def _drain(endpoint: Endpoint, variants: list[Variant]) -> None:
+    """Wait for the invocations that variants out of service still have, unless the endpoint is deleted."""
+    deadline = time.monotonic() + DRAIN_SECONDS
+    instances = [instance for variant in variants for instance in variant.instances]
+    while any(instance.busy for instance in instances) and time.monotonic() < deadline:
+        if endpoint.status == "Deleting":
+            return
+        time.sleep(0.02)
+
+
+def _take(endpoint: Endpoint, target: str | None) -> tuple[Variant, Instance]:
+    """Return the instance for an invocation, which is held for it from now on.
+
+    :raises ServiceUnavailable: no instance is up.
+    """
+    with endpoint.changed:  # no update comes between the choice and the hold
+        variant = _choose(endpoint, target)
+        instance = variant.next_instance()
+        if instance is None:
+            raise ServiceUnavailable(
+                f"No instance of endpoint {endpoint.name} can take the request: "
+                "its container ended and is being started again."
+            )
+        instance.hold(1)
+    return variant, instance
 
 
 def _choose(endpoint: Endpoint, target: str | None) -> Variant:

@@ -10,8 +10,34 @@ from dataclasses import dataclass
 from harness.localaws.exceptions import ValidationException
 
 _BUILT_IN = re.compile(
-    r"\d{12}\.dkr\.ecr(?:-fips)?\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/(?:sagemaker-)?xgboost:[\w.-]+"
+    r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/xgboost:(?:1|latest)"
 )
+_XGBOOST_ACCOUNTS = {
+    "af-south-1": "455444449433",
+    "ap-east-1": "286214385809",
+    "ap-northeast-1": "501404015308",
+    "ap-northeast-2": "306986355934",
+    "ap-south-1": "991648021394",
+    "ap-southeast-1": "475088953585",
+    "ap-southeast-2": "544295431143",
+    "ca-central-1": "469771592824",
+    "cn-north-1": "390948362332",
+    "cn-northwest-1": "387376663083",
+    "eu-central-1": "813361260812",
+    "eu-north-1": "669576153137",
+    "eu-south-1": "257386234256",
+    "eu-west-1": "685385470294",
+    "eu-west-2": "644912444149",
+    "eu-west-3": "749696950732",
+    "me-south-1": "249704162688",
+    "sa-east-1": "855470959533",
+    "us-east-1": "811284229777",
+    "us-east-2": "825641698319",
+    "us-gov-west-1": "226302683700",
+    "us-west-1": "632365934929",
+    "us-west-2": "433757028032",
+}
+"""Whose registry holds ``xgboost:1`` in a region: ``ApplicationsAccountMap`` of the SageMaker Spark SDK."""
 _NUMBER = r"([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)"
 
 
@@ -41,7 +67,12 @@ class Images:
         self._lock = threading.Lock()
 
     def register(self, uri: str, command: list[str]) -> None:
-        """Let ``command`` stand for the image ``uri``; it is run with ``train`` or ``serve`` appended."""
+        """Let ``command`` stand for the image ``uri``; it is run with ``train`` or ``serve`` appended.
+
+        :raises ValueError: the command is no list of words.
+        """
+        if not isinstance(command, list) or not command or not all(isinstance(word, str) for word in command):
+            raise ValueError(f"the command of {uri} is {command!r}; give a list of words such as ['python', 'mine.py']")
         with self._lock:
             self._registered[uri] = Image(tuple(command))
 
@@ -53,8 +84,9 @@ class Images:
         with self._lock:
             if uri in self._registered:
                 return self._registered[uri]
-            known = ", ".join(["the built-in XGBoost", *sorted(self._registered)])
-        if _BUILT_IN.fullmatch(uri):
+            known = ", ".join(["the built-in XGBoost (xgboost:1 of AWS's registries)", *sorted(self._registered)])
+        match = _BUILT_IN.fullmatch(uri)
+        if match and _XGBOOST_ACCOUNTS.get(match["region"]) == match["account"]:
             return XGBOOST
         raise ValidationException(
             f"The local AWS has no image {uri}. It has {known}. Register the command that stands for your image "

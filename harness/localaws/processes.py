@@ -47,6 +47,7 @@ class ContainerProcess:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        self._killed = False
         self._reader = threading.Thread(target=self._read, args=(on_line,), daemon=True)
         self._reader.start()
 
@@ -76,10 +77,14 @@ class ContainerProcess:
 
     def terminate(self) -> None:
         """Ask it to end (SIGTERM), as SageMaker does when a job is stopped."""
-        self._signal(signal.SIGTERM)
+        if self.exit_code is None:
+            self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """End it and whatever it started, now."""
+        if self._killed:
+            return  # its id may be another's by now
+        self._killed = True
         self._signal(signal.SIGKILL)
         self._process.wait()
         if self._process.stdin:

@@ -25,6 +25,7 @@ HOLD_SECONDS = 40.0
 """How long a Describe call of the Spark SDK may wait for the end of what it describes. The SDK sleeps five seconds
 between two calls and gives a call up after fifty; held calls spare it the sleep."""
 _SPARK_SDK = "SageMaker-Spark-SDK"
+_HELD = ("DescribeTrainingJob", "DescribeEndpoint")
 
 
 class ControlPlane:
@@ -44,6 +45,10 @@ class ControlPlane:
         self._configs: dict[tuple[str, str], dict[str, Any]] = {}
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
         self._tags: dict[str, dict[str, str]] = {}
+
+    def may_hold(self, operation: str, user_agent: str) -> bool:
+        """Return whether the answer to such a call may wait, up to :data:`HOLD_SECONDS`."""
+        return operation in _HELD and _SPARK_SDK in user_agent
 
     def handles(self, operation: str, request: Request) -> bool:
         """Return whether the operation is one of those done here (and not moto's)."""
@@ -188,8 +193,10 @@ class _Call:
 
     def list_training_jobs(self) -> dict[str, Any]:
         status = self.request.get("StatusEquals")
+        for given in self.request.keys() & {"WarmPoolStatusEquals", "TrainingPlanArnEquals"}:
+            raise ValidationException(f"The local AWS does not emulate {given}: it has no warm pools and no plans.")
         jobs = [job.summary() for job in self._here(self.plane._jobs) if status in (None, job.status)]
-        return self._page(jobs, "TrainingJobSummaries", "TrainingJobName")
+        return self._page(jobs, "TrainingJobSummaries", "TrainingJobName", order="Ascending")
 
     # --- models ---------------------------------------------------------------------------------------------------
 
@@ -359,13 +366,17 @@ class _Call:
     def _here(self, things: dict[tuple[str, str], Thing]) -> list[Thing]:
         return [thing for (region, _), thing in list(things.items()) if region == self.region]
 
-    def _page(self, items: list[dict[str, Any]], member: str, name: str) -> dict[str, Any]:
-        """Return one page of a list, filtered, sorted and cut as the request asks."""
+    def _page(self, items: list[dict[str, Any]], member: str, name: str, order: str = "Descending") -> dict[str, Any]:
+        """Return one page of a list, filtered, sorted and cut as the request asks.
+
+        :param order: the operation's own where the request has none. Of training jobs the oldest come first, of all
+            else the newest: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListTrainingJobs.html
+        """
         request = self.request
         items = [item for item in items if _wanted(item, name, request)]
-        # Without SortBy the newest come first: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListEndpoints.html
         by = {"Name": name, "Status": name.replace("Name", "Status")}.get(request.get("SortBy", ""), "CreationTime")
-        items.sort(key=lambda item: item.get(by, item["CreationTime"]), reverse=request.get("SortOrder") != "Ascending")
+        descending = request.get("SortOrder", order) == "Descending"
+        items.sort(key=lambda item: item.get(by, item["CreationTime"]), reverse=descending)
         start = _page_start(request.get("NextToken"))
         end = start + int(request.get("MaxResults", 10))
         page: dict[str, Any] = {member: items[start:end]}
@@ -382,9 +393,11 @@ def _page_start(token: str | None) -> int:
 
 
 def _wanted(item: dict[str, Any], name: str, request: Request) -> bool:
-    after = request.get("CreationTimeAfter", float("-inf"))
-    before = request.get("CreationTimeBefore", float("inf"))
-    return request.get("NameContains", "").lower() in item[name].lower() and after <= item["CreationTime"] <= before
+    return request.get("NameContains", "").lower() in item[name].lower() and all(
+        request.get(f"{time}After", float("-inf")) <= item[time] <= request.get(f"{time}Before", float("inf"))
+        for time in ("CreationTime", "LastModifiedTime")
+        if time in item
+    )
 
 
 def _without_tags(resource: dict[str, Any]) -> dict[str, Any]:

@@ -108,7 +108,7 @@ class LocalAWS:
             ("GET", "/faults"): lambda _: self.faults.as_json(),
             ("POST", "/faults"): lambda fault: self.faults.add(Fault.from_json(fault)),
             ("DELETE", "/faults"): lambda _: self.faults.clear(),
-            ("POST", "/containers"): lambda image: self.images.register(image["image"], list(image["command"])),
+            ("POST", "/containers"): lambda image: self.images.register(image["image"], image["command"]),
             ("POST", "/reset"): lambda _: self._reset(),
             ("POST", "/shutdown"): lambda _: self.stopping.set(),
         }
@@ -128,8 +128,8 @@ class LocalAWS:
 
     async def _reset(self) -> None:
         self.faults.clear()
-        await asyncio.get_running_loop().run_in_executor(None, self.plane.reset)
-        self.services.reset()
+        for part in (self.plane, self.services):
+            await asyncio.get_running_loop().run_in_executor(None, part.reset)
         self.calls.clear()
 
 

@@ -75,11 +75,12 @@ class Services:
 
     def reset(self) -> None:
         """Forget every bucket, object and log; keep the role and the credentials."""
-        self._provided.clear()
-        for name in ("s3", "logs", "sagemaker"):
-            # Not the reset() of all accounts together, which resets every other service too.
-            for backends in list(moto.backends.get_backend(name).values()):
-                backends.reset()
+        with self._providing:
+            self._provided.clear()
+            for name in ("s3", "logs", "sagemaker"):
+                # Not the reset() of all accounts together, which resets every other service too.
+                for backends in list(moto.backends.get_backend(name).values()):
+                    backends.reset()
 
     # --- identity -------------------------------------------------------------------------------------------------
 
@@ -166,6 +167,10 @@ class Services:
             return s3_backends[account][partition].get_bucket(bucket)
         except MissingBucket:
             raise KeyError(f"s3://{bucket}") from None
+
+    def lacks_sample_data(self, bucket: str) -> bool:
+        """Return whether the bucket is SageMaker's sample bucket of a region, and not made yet."""
+        return bucket not in self._provided and _SAMPLE_BUCKET.fullmatch(bucket) is not None
 
     def provide_sample_data(self, bucket: str) -> None:
         """Make SageMaker's sample bucket of a region, with MNIST as LibSVM, unless it was made before."""

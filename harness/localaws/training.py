@@ -155,13 +155,15 @@ class Trainer:
         self._directory = directory
         self._environment = environment
         self._threads: list[tuple[TrainingJob, threading.Thread]] = []
+        self._lock = threading.Lock()
 
     def start(self, job: TrainingJob, image: Image) -> None:
         """Begin the job and return at once."""
         job.move("Starting")
         thread = threading.Thread(target=self._run, args=(job, image), name=job.name, daemon=True)
-        self._threads = [(known, worker) for known, worker in self._threads if worker.is_alive()] + [(job, thread)]
-        thread.start()
+        with self._lock:
+            thread.start()
+            self._threads = [(known, worker) for known, worker in self._threads if worker.is_alive()] + [(job, thread)]
 
     def stop(self, job: TrainingJob) -> None:
         """Ask the job to stop (StopTrainingJob)."""
@@ -169,9 +171,11 @@ class Trainer:
 
     def discard_all(self) -> None:
         """End every job at once and wait until none runs."""
-        for job, _ in self._threads:
+        with self._lock:
+            running = list(self._threads)
+        for job, _ in running:
             job.discarded.set()
-        for _, thread in self._threads:
+        for _, thread in running:
             thread.join(timeout=10)
 
     def _run(self, job: TrainingJob, image: Image) -> None:

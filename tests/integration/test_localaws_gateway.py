@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import os
+import signal
 import ssl
 import subprocess
 import urllib.request
@@ -15,6 +17,7 @@ from harness.java import find_java
 from harness.localaws.certificates import TRUST_STORE_PASSWORD
 from harness.localaws.control import TOKEN_HEADER
 from harness.settings import Settings
+from harness.waiting import wait_until
 
 STS = "/?Action=GetCallerIdentity&Version=2011-06-15"
 
@@ -24,6 +27,13 @@ def local(aws):
     if aws.mode != "mock":
         pytest.skip("these tests are about the local AWS")
     return aws
+
+
+@pytest.fixture(scope="module")
+def apart():
+    """A local AWS whose refusals are not the session's, which is to have none."""
+    with MockAWS.start(Settings()) as apart:
+        yield apart
 
 
 def tunnel(local, host):
@@ -45,36 +55,49 @@ def ask(connection, method, path, headers=None):
 
 
 @pytest.mark.parametrize("host", ["example.com", "dynamodb.us-east-1.amazonaws.com", "s3.amazonaws.com.evil.org"])
-def test_a_host_that_is_not_emulated_is_refused_and_reported(local, host):
+def test_a_host_that_is_not_emulated_is_refused_and_reported(apart, host):
     with pytest.raises(OSError, match="403"):
-        ask(tunnel(local, host), "GET", "/")
-    assert host in local.calls()["refused"]
+        ask(tunnel(apart, host), "GET", "/")
+    assert host in apart.calls()["refused"]
 
 
-def test_a_plain_request_to_a_host_that_is_not_emulated_is_refused_and_reported(local):
-    status, text = ask(plain(local), "GET", "http://plain.example.com/latest")
+def test_a_plain_request_to_a_host_that_is_not_emulated_is_refused_and_reported(apart):
+    status, text = ask(plain(apart), "GET", "http://plain.example.com/latest")
     assert (status, "does not emulate plain.example.com" in text) == (403, True)
-    assert "plain.example.com" in local.calls()["refused"]
+    assert "plain.example.com" in apart.calls()["refused"]
 
 
-def test_a_kept_connection_is_no_way_around_the_refusal(local):
-    connection = plain(local)
+def test_a_kept_connection_is_no_way_around_the_refusal(apart):
+    connection = plain(apart)
     assert ask(connection, "GET", f"http://sts.amazonaws.com{STS}")[0] == 200
     status, text = ask(connection, "GET", "http://second.example.com/", {"Host": "second.example.com"})
     assert (status, "does not emulate second.example.com" in text) == (403, True)
-    assert "second.example.com" in local.calls()["refused"]
+    assert "second.example.com" in apart.calls()["refused"]
 
 
-def test_a_reset_forgets_all_but_who_is_who_and_what_was_refused():
+def test_a_reset_forgets_all_but_who_is_who_and_what_was_refused(apart):
+    apart.reset()
+    ask(plain(apart), "GET", "http://example.org/")
+    apart.client("s3").create_bucket(Bucket="forgotten")
+    apart.faults.add("GetCallerIdentity")
+    assert apart.calls()["counts"] == {"CreateBucket": 1}
+    apart.reset()
+    left = apart.calls()
+    assert (left["calls"], left["counts"], left["refused"][-1]) == ([], {}, "example.org")
+    assert apart.client("s3").list_buckets()["Buckets"] == []
+    assert "assumed-role" in apart.client("sts").get_caller_identity()["Arn"]
+
+
+def test_a_local_aws_that_ended_by_itself_is_told_with_its_last_words(monkeypatch):
+    monkeypatch.setenv("PYTHONFAULTHANDLER", "1")
     with MockAWS.start(Settings()) as own:
-        ask(plain(own), "GET", "http://example.com/")
-        own.client("s3").create_bucket(Bucket="forgotten")
-        own.faults.add("GetCallerIdentity")
-        assert own.calls()["counts"] == {"CreateBucket": 1}
-        own.reset()
-        assert own.calls() == {"calls": [], "counts": {}, "refused": ["example.com"]}
-        assert own.client("s3").list_buckets()["Buckets"] == []
-        assert "assumed-role" in own.client("sts").get_caller_identity()["Arn"]
+        os.kill(own.connection.pid, signal.SIGABRT)  # which lets Python tell where it is
+        wait_until(lambda: not own.running, "the local AWS to end")
+        assert "Extension modules: " in own.last_output()
+        for call in (own.status, own.faults.clear):
+            with pytest.raises(LocalAWSError, match="does not answer") as error:
+                call()
+            assert own.last_output() in str(error.value)
 
 
 def test_one_tls_connection_serves_many_calls(local):

@@ -8,6 +8,7 @@ import tarfile
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import boto3
 import numpy as np
@@ -290,6 +291,7 @@ def test_a_model_that_cannot_be_served_fails_the_endpoint_and_says_why(make, sag
     failed = settled(sagemaker, name)
     assert failed["EndpointStatus"] == "Failed"
     assert reason in failed["FailureReason"]
+    assert not list(Path(make.local.connection.directory).glob(f"endpoints/*/{name}/*"))
     assert f"Endpoint {name} of account 123456789012 not found." in message(
         runtime.invoke_endpoint, EndpointName=name, Body=b"0 1:1", ContentType="text/libsvm"
     )
@@ -355,6 +357,53 @@ def test_an_update_moves_the_traffic_and_one_that_fails_leaves_it(make, local, s
     assert "Failed to download model data" in endpoint["FailureReason"]
     assert endpoint["EndpointConfigName"] == new_config
     assert invoke(runtime, name, b"x") == b"new"
+
+
+@pytest.fixture
+def gate(tmp_path):
+    """A directory in which a container notes each request, whose answers wait for a file ``open``."""
+    (tmp_path / "requests").mkdir()
+    yield tmp_path
+    (tmp_path / "open").touch()
+
+
+def behind(gate):
+    return (
+        f"(self.body(), open(f'{gate}/requests/{{time.monotonic_ns()}}', 'w').close(), "
+        f"[time.sleep(0.02) for _ in iter(lambda: os.path.exists('{gate}/open'), True)])[0]"
+    )
+
+
+def arrived(gate):
+    return len(list((gate / "requests").iterdir()))
+
+
+def test_an_update_lets_the_old_container_finish_what_it_has(gate, make, local, sagemaker, runtime, scripted):
+    name = make.endpoint(make.config(scripted(behind(gate))))
+    in_service(sagemaker, name)
+    old = pids(local, name)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(invoke, runtime, name, b"sent before the update")
+        wait_until(lambda: arrived(gate), "the request to arrive")
+        sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=make.config(scripted("self.body() and b'new'")))
+        in_service(sagemaker, name)
+        assert invoke(runtime, name, b"x") == b"new"
+        (gate / "open").touch()
+        assert waiting.result() == b"sent before the update"
+    wait_until(lambda: not any(map(psutil.pid_exists, old)), "the old container to be gone")
+
+
+def test_invocations_that_wait_keep_nothing_else_waiting(gate, make, sagemaker, scripted):
+    name = make.endpoint(make.config(scripted(behind(gate))))
+    in_service(sagemaker, name)
+    runtime = boto3.client("sagemaker-runtime", config=ONCE.merge(Config(max_pool_connections=40)))
+    with ThreadPoolExecutor(40) as pool:
+        waiting = [pool.submit(invoke, runtime, name, b"x") for _ in range(40)]
+        wait_until(lambda: arrived(gate) == 40, "all requests to arrive")
+        in_service(sagemaker, name)
+        boto3.client("s3").list_buckets()
+        (gate / "open").touch()
+        assert [answer.result() for answer in waiting] == [b"x"] * 40
 
 
 def test_a_container_that_closes_idle_connections_is_asked_on_new_ones(make, sagemaker, runtime, scripted):
@@ -497,7 +546,7 @@ def test_a_container_that_dies_while_it_serves_is_told_and_comes_back(faults, lo
         done=lambda answer: answer["Error"]["Code"] == "ServiceUnavailable",
     )
     assert down["ResponseMetadata"]["HTTPStatusCode"] == 503
-    patient = boto3.client("sagemaker-runtime", config=Config(retries={"mode": "standard", "total_max_attempts": 8}))
+    patient = boto3.client("sagemaker-runtime", config=Config(retries={"mode": "standard", "total_max_attempts": 12}))
     assert invoke(patient, name, b"0 1:1")
     assert pids(local, name) != before
 
@@ -511,6 +560,26 @@ def test_an_endpoint_with_another_instance_goes_on_when_one_dies(local, make, sa
     assert all(invoke(runtime, name, b"0 1:1") for _ in range(4))
     assert survivor in pids(local, name)
     wait_until(lambda: None not in pids(local, name), "the other instance to be back")
+
+
+def test_a_container_that_hangs_is_ended_and_started_again(monkeypatch, tmp_path):
+    monkeypatch.setattr(hosting, "PING_EVERY_SECONDS", 0.1)
+    monkeypatch.setattr(hosting, "_PING_TIMEOUT", 0.3)
+    (tmp_path / "container.py").write_text(SERVER.format(answer="self.body()"))
+    log = []
+    instance = hosting.Instance(Image((sys.executable, str(tmp_path / "container.py"))), tmp_path, {}, log.append)
+    instance.start()
+    try:
+        hanging = instance.pid
+        instance.hold(1)
+        psutil.Process(hanging).suspend()
+        time.sleep(2)
+        assert instance.pid == hanging, "it was ended while it had an invocation"
+        instance.hold(-1)
+        wait_until(lambda: instance.pid not in (None, hanging) and instance.ready.is_set(), "a new process")
+        assert "container failed 3 pings in a row; ending it" in log
+    finally:
+        instance.stop()
 
 
 def test_a_container_that_takes_too_long_is_told_as_aws_does(monkeypatch, tmp_path):

@@ -226,7 +226,7 @@ def test_readers_of_an_object_that_is_replaced_see_the_old_one_or_the_new_one(lo
     for reader in readers:
         reader.start()
     writer = boto3.client("s3")
-    for number in range(60):
+    for number in range(25):
         writer.put_object(Bucket=bucket, Key=key, Body=versions[number % 2])
     done.set()
     for reader in readers:

@@ -499,6 +499,17 @@ def test_jobs_are_listed_by_status_and_name_in_pages(sagemaker, ask, script):
     names = [[job["TrainingJobName"] for job in page["TrainingJobSummaries"]] for page in pages]
     assert names == [[f"{prefix}-0", f"{prefix}-1"], [f"{prefix}-2"]]
     assert sagemaker.list_training_jobs(**asked | {"StatusEquals": "Failed"})["TrainingJobSummaries"] == []
+    del asked["SortBy"], asked["SortOrder"]
+    jobs = sagemaker.list_training_jobs(**asked)["TrainingJobSummaries"]
+    assert [job["TrainingJobName"] for job in jobs] == [f"{prefix}-{number}" for number in range(3)], "not oldest first"
+    modified = jobs[1]["LastModifiedTime"]
+    for bound, expected in (("Before", jobs[:2]), ("After", jobs[1:])):
+        bounded = sagemaker.list_training_jobs(**asked, **{f"LastModifiedTime{bound}": modified})
+        assert bounded["TrainingJobSummaries"] == expected
+    assert (
+        "does not emulate WarmPoolStatusEquals"
+        in refusal(sagemaker.list_training_jobs, WarmPoolStatusEquals="InUse")["Message"]
+    )
     assert refusal(sagemaker.list_training_jobs, NextToken="x")["Message"] == "Invalid NextToken: x"
 
 

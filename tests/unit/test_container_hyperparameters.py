@@ -37,6 +37,7 @@ def test_only_num_round_is_required():
         ("eta", "", "Hyperparameter eta: could not parse value"),
         ("interaction_constraints", "[[0, 1], [2", "Hyperparameter interaction_constraints: could not parse value"),
         ("foo", "1", "Extraneous hyperparameter found: foo"),
+        ("csv_weights", "1", "csv_weights: weights in the second column of CSV are not emulated here"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_in_the_algorithms_words(name, text, message):

@@ -14,6 +14,8 @@ import pytest
 import xgboost as xgb
 
 from harness import libsvm
+from harness.containers import xgboost_training
+from harness.containers.runtime import read_job
 from harness.waiting import wait_until
 
 PARAMETERS = {"num_round": "3", "objective": "multi:softmax", "num_class": "3", "max_depth": "3", "silent": "1"}
@@ -121,6 +123,12 @@ def as_libsvm(features):
 
 
 # ---- training
+
+
+def test_training_needs_nothing_that_only_linux_tells(base, monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    xgboost_training.train(read_job(base))
+    assert trained(base).num_features() == 6
 
 
 def test_training_saves_a_model_that_xgboost_reads(base):

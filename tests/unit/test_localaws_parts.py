@@ -1,10 +1,14 @@
 """The small parts of the local AWS: validation, faults, images, certificates, what was called, names of operations."""
 
+import io
+import os
 import re
+import signal
 import socket
 import ssl
 import subprocess
 import sys
+import tarfile
 import threading
 
 import pytest
@@ -15,7 +19,9 @@ from harness.localaws.calls import CallLog, CallRecord
 from harness.localaws.certificates import TRUST_STORE_PASSWORD, CertificateAuthority
 from harness.localaws.exceptions import SerializationException, ValidationException
 from harness.localaws.faults import Fault, Faults
+from harness.localaws.hosting import unpack
 from harness.localaws.images import XGBOOST, Images
+from harness.localaws.processes import ContainerProcess
 from harness.localaws.sagemaker import OPERATIONS
 from harness.localaws.validation import _as_python, check, service_model
 
@@ -120,7 +126,8 @@ def test_faults_that_are_cleared_do_not_happen():
     [({"operation": "A", "effect": "fire"}, "choose one of error, disk_full, kill_container"),
      ({"operation": "A", "times": 0}, "times must be at least 1"), ({"operation": "A", "delay": -1}, "delay at least"),
      ({"operation": "A", "colour": 1}, "has no colour"), ({}, "needs an operation"),
-     ({"operation": "PutObject", "effect": "kill_container"}, "happens to InvokeEndpoint only")],
+     ({"operation": "PutObject", "effect": "kill_container"}, "happens to InvokeEndpoint only"),
+     ({"operation": "*", "effect": "kill_container"}, "happens to InvokeEndpoint only")],
 )  # fmt: skip
 def test_a_fault_that_cannot_happen_is_refused(members, told):
     with pytest.raises(ValueError, match=told):
@@ -134,18 +141,23 @@ def test_a_fault_that_cannot_happen_is_refused(members, told):
     "uri",
     ["811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:1",
      "390948362332.dkr.ecr.cn-north-1.amazonaws.com.cn/xgboost:latest",
-     "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1",
      "226302683700.dkr.ecr-fips.us-gov-west-1.amazonaws.com/xgboost:1"],
 )  # fmt: skip
 def test_the_built_in_xgboost_is_known_in_every_region(uri):
     assert Images().find(uri) is XGBOOST
 
 
-@pytest.mark.parametrize("uri", ["xgboost:1", "811284229777.dkr.ecr.us-east-1.amazonaws.com/kmeans:1", ""])
+@pytest.mark.parametrize(
+    "uri",
+    ["xgboost:1", "811284229777.dkr.ecr.us-east-1.amazonaws.com/kmeans:1", "",
+     "811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:2", "811284229777.dkr.ecr.us-west-2.amazonaws.com/xgboost:1",
+     "123456789012.dkr.ecr.us-east-1.amazonaws.com/xgboost:1",
+     "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"],
+)  # fmt: skip
 def test_an_image_that_nobody_registered_is_told_with_those_there_are(uri):
     images = Images()
     images.register("mine:1", ["run"])
-    with pytest.raises(ValidationException, match=r"has the built-in XGBoost, mine:1\..*register_container"):
+    with pytest.raises(ValidationException, match=r"has the built-in XGBoost .*, mine:1\..*register_container"):
         images.find(uri)
 
 
@@ -156,6 +168,44 @@ def test_a_registered_command_stands_for_its_image_also_for_a_built_in_one():
     assert images.find(uri).command == ("python", "mine.py")
 
 
+@pytest.mark.parametrize("command", ["python mine.py", [], ["python", 3], None])
+def test_a_command_that_is_no_list_of_words_is_refused(command):
+    with pytest.raises(ValueError, match="give a list of words"):
+        Images().register("mine:1", command)
+
+
+# --- unpacking ----------------------------------------------------------------------------------------------------
+
+
+def archive_of(*members):
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        for name, kind in members:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "/etc/passwd"
+            tar.addfile(member)
+    stream.seek(0)
+    return tarfile.open(fileobj=stream)
+
+
+@pytest.mark.parametrize("has_filter", [True, False])
+@pytest.mark.parametrize(
+    "bad", [("../out", tarfile.REGTYPE), ("link", tarfile.SYMTYPE), ("link", tarfile.LNKTYPE), ("dev", tarfile.CHRTYPE)]
+)
+def test_an_archive_is_unpacked_below_its_directory_or_not_at_all(monkeypatch, tmp_path, has_filter, bad):
+    if not has_filter:
+        monkeypatch.delattr(tarfile, "data_filter", raising=False)
+    unpack(archive_of(("code", tarfile.DIRTYPE), ("code/model", tarfile.REGTYPE)), tmp_path / "model")
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == [
+        "model",
+        "model/code",
+        "model/code/model",
+    ]
+    with pytest.raises((tarfile.TarError, KeyError)):
+        unpack(archive_of(bad), tmp_path / "model")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("line", "name", "value"),
     [("[3]#011train-merror:0.25#011validation-merror:0.5", "validation:merror", "0.5"),
@@ -164,6 +214,20 @@ def test_a_registered_command_stands_for_its_image_also_for_a_built_in_one():
 def test_the_metrics_of_the_built_in_xgboost_are_found_in_its_log(line, name, value):
     regex = dict(XGBOOST.metrics)[name]
     assert re.search(regex, line).group(1) == value
+
+
+# --- processes ----------------------------------------------------------------------------------------------------
+
+
+def test_a_container_is_killed_once_since_its_id_may_be_anothers_after(monkeypatch, tmp_path):
+    signalled = []
+    monkeypatch.setattr(os, "killpg", lambda group, number: signalled.append((group, number)))
+    process = ContainerProcess([sys.executable, "-c", ""], tmp_path, {}, print)
+    assert process.wait(20) == 0
+    process.terminate()
+    process.kill()
+    process.kill()
+    assert signalled == [(process.pid, signal.SIGKILL)]
 
 
 # --- certificates -------------------------------------------------------------------------------------------------
