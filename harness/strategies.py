@@ -166,7 +166,8 @@ def malformed(draw: st.DrawFn, max_lines: int = 6) -> Malformed:
     number = draw(st.integers(0, len(lines) - 1))
     fields = draw(_fields(6, 784))
     place = draw(st.integers(1, len(fields)))
-    fault = draw(st.sampled_from(_BREAKS))(draw, fields[:place], fields[place:])
+    broken = draw(st.sampled_from(draw(st.sampled_from(_BREAKS))))
+    fault = broken(draw, fields[:place], fields[place:])
     lines[number] = fault.before + fault.found + fault.after
     text = "".join(f"{line}\n" for line in lines).encode()
     return Malformed(text, number + 1, len(fault.before.encode()) + 1, fault.rule, fault.found)
@@ -236,26 +237,24 @@ def _blank(draw: st.DrawFn, *_: list[str]) -> _Fault:
     return _Fault("no line is blank", "", draw(st.sampled_from(["", " ", "\t  "])), "")
 
 
-_BREAKS: list[_Break] = [
-    _twice,
-    _descending,
-    _no_feature,
-    _wide_gap,
-    _blank,
-    *(_feature(text, "1", "indices count from 1", "index") for text in ("0", "00", "-1")),
-    *(_feature(text, "1", "no index is above 2147483647", "index") for text in ("2147483648", "9" * 30)),
-    *(_feature(text, "1", "an index is a whole number", "index") for text in ("", "x", "1.0", "0x1", "qid", "+1")),
-    *(_feature("", text, "a value is finite", "value") for text in ("NaN", "-inf", "Infinity", "+nan")),
-    *(_feature("", text, "a value is a number", "value") for text in ("", "2:3", *_NO_NUMBERS)),
-    *(_feature("", text, "a value fits a 64-bit float", "value") for text in ("1e400", "-1.8e308")),
-    *(_label(text, "a label is finite") for text in ("nan", "-Infinity")),
-    *(_label(text, "a label is a number") for text in _NO_NUMBERS),
-    _label("1e400", "a label fits a 64-bit float"),
-    _label("1:2", "a line starts with a label"),
-    _around("a line starts with a label", " ", ""),
-    _around("a line ends with its last field", "", " "),
-    _around("a line ends with its last field", "", "\t "),
-    _around("a line ends with a newline alone", "", "\r"),
+_BREAKS: list[list[_Break]] = [  # each rule is broken as often as the others
+    [_twice],
+    [_descending],
+    [_no_feature],
+    [_wide_gap],
+    [_blank],
+    [_feature(text, "1", "indices count from 1", "index") for text in ("0", "00", "-1")],
+    [_feature(text, "1", "no index is above 2147483647", "index") for text in ("2147483648", "9" * 30)],
+    [_feature(text, "1", "an index is a whole number", "index") for text in ("", "x", "1.0", "0x1", "qid", "+1")],
+    [_feature("", text, "a value is finite", "value") for text in ("NaN", "-inf", "Infinity", "+nan")],
+    [_feature("", text, "a value is a number", "value") for text in ("", "2:3", *_NO_NUMBERS)],
+    [_feature("", text, "a value fits a 64-bit float", "value") for text in ("1e400", "-1.8e308")],
+    [_label(text, "a label is finite") for text in ("nan", "-Infinity")],
+    [_label(text, "a label is a number") for text in _NO_NUMBERS],
+    [_label("1e400", "a label fits a 64-bit float")],
+    [_label("1:2", "a line starts with a label"), _around("a line starts with a label", " ", "")],
+    [_around("a line ends with its last field", "", end) for end in (" ", "\t ")],
+    [_around("a line ends with a newline alone", "", "\r")],
 ]
 
 
