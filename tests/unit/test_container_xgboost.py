@@ -127,6 +127,7 @@ def as_libsvm(features):
 
 def test_training_needs_nothing_that_only_linux_tells(base, monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    (base / "model").mkdir()
     xgboost_training.train(read_job(base))
     assert trained(base).num_features() == 6
 
