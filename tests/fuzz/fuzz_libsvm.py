@@ -10,6 +10,7 @@ Guided by coverage, for as long as you like::
 
 import struct
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -18,11 +19,13 @@ import grammar
 import numpy as np
 
 try:
-    from atheris import instrument_imports as watched
-except ImportError:  # replaying the corpus takes no atheris
-    from contextlib import nullcontext as watched
+    from atheris import instrument_imports
 
-with watched():
+    watched = instrument_imports(include=["harness"])
+except ImportError:  # replaying the corpus takes no atheris
+    watched = nullcontext()
+
+with watched:
     from harness import libsvm
     from harness.errors import LibSVMError
     from harness.libsvm import letter, reading, rules, sources
