@@ -109,31 +109,38 @@ def trained_model(
     aws: AWS, harness_settings: Settings, mnist_train: DataFrame, pytestconfig: pytest.Config
 ) -> Iterator[SageMakerModel]:
     """The model that the reference program trains, behind its endpoint; deleted, provably, when the session ends."""
-    from harness.aws.resources import leftovers  # noqa: PLC0415
+    from harness.aws.resources import leftovers, new_run, remove  # noqa: PLC0415
     from harness.guard import check_libsvm  # noqa: PLC0415
-    from harness.spark import CLASSES, clean_up, created_resources, estimator  # noqa: PLC0415
+    from harness.spark import CLASSES, clean_up, created_resources, end_jvm, estimator  # noqa: PLC0415
 
     check_libsvm(mnist_train, classes=CLASSES)
-    model = estimator(aws, harness_settings).fit(mnist_train)
-    yield model
-    created = created_resources(model)
+    run = new_run()
+    found: list[str] = []
     try:
-        clean_up(model)
+        model = estimator(aws, harness_settings, run.prefix).fit(mnist_train)
+        created = created_resources(model)
+        yield model
+        try:
+            clean_up(model)
+        finally:
+            found += [f"{left}, after SageMakerResourceCleanup" for left in leftovers(aws, created)]
+            refuse_leftovers(found)
+    except KeyboardInterrupt:
+        end_jvm()  # which would go on to create what is deleted next
+        raise
     finally:
-        report_leftovers(pytestconfig, leftovers(aws, created))
+        found += [f"{left}, after deleting it by its name" for left in remove(aws, run)[1]]
+        pytestconfig.stash.setdefault(LEFTOVERS, []).extend(found)
+    refuse_leftovers(found)
 
 
-def report_leftovers(config: pytest.Config, found: list[str]) -> None:
-    """Keep what is left over for the session's exit status and summary.
-
-    :raises LeftoverError: something is.
-    """
+def refuse_leftovers(found: list[str]) -> None:
+    """Raise :class:`LeftoverError` if something is left over."""
     if found:
-        config.stash.setdefault(LEFTOVERS, []).extend(found)
         raise LeftoverError(
-            f"SageMaker still has what this session created: {', '.join(found)}.",
-            checked="Describe of each, after SageMakerResourceCleanup",
-            fix="delete them with the AWS CLI or console: an endpoint costs money for as long as it exists",
+            f"What this session created was still there: {', '.join(found)}.",
+            checked="Describe of each after SageMakerResourceCleanup, and AWS's lists after deleting what it left",
+            fix="delete what is still there with the AWS CLI or console: an endpoint costs money while it exists",
         )
 
 

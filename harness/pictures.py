@@ -54,7 +54,7 @@ def confusion(path: Path, labels: Array, predictions: Array, accuracy: float) ->
     :param predictions: shape (n,), the predicted classes, likewise.
     :param accuracy: the share of right predictions, for the title.
     """
-    counts = _confusion_counts(labels.astype(int), predictions.astype(int))
+    counts = confusion_counts(labels, predictions)
     figure, axes = _new_figure(12.0, 10.5)
     # On a linear scale the right ones drown the mistakes, which are what one looks for.
     norm = LogNorm(1, max(10, counts.max()))
@@ -109,9 +109,10 @@ def _label_rows(axes: Axes, labels: Array, predictions: Array) -> None:
     axes.set_xticks([])
 
 
-def _confusion_counts(labels: Array, predictions: Array) -> Array:
-    """Return the counts of each (true, predicted) pair; shape (10, 10)."""
-    return np.bincount(labels * CLASSES + predictions, minlength=CLASSES**2).reshape(CLASSES, CLASSES)
+def confusion_counts(labels: Array, predictions: Array) -> Array:
+    """Return the counts of each (true, predicted) pair, given as whole numbers of any type; shape (10, 10)."""
+    pairs = labels.astype(int) * CLASSES + predictions.astype(int)
+    return np.bincount(pairs, minlength=CLASSES**2).reshape(CLASSES, CLASSES)
 
 
 def _name_classes(axes: Axes, counts: Array) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 import tempfile
 import threading
@@ -28,17 +27,20 @@ from pyspark.sql import functions as F  # noqa: N812 - its customary name
 from sagemaker_pyspark import SageMakerModel
 
 from harness.aws import AWS
-from harness.aws.resources import Resource, delete, find
-from harness.errors import DataError, HarnessError, LeftoverError, PipelineError
+from harness.aws.resources import Resource, Run, new_run, remove
+from harness.errors import DataError, HarnessError, PipelineError
 from harness.guard import check_libsvm
 from harness.mnist import FEATURES, Split
+from harness.pictures import confusion_counts
 from harness.settings import Settings
 from harness.spark import CLASSES, end_jvm, estimator, read_libsvm, read_mnist, root_cause
+from harness.waiting import pauses
 
 SHOWN = 250
 """Rows whose digits are kept for the picture, as many as the reference program takes."""
 _FOLD_SEED = 42
 _LOOK_SECONDS = 0.25
+_LONGEST_LOOK_SECONDS = 5.0
 _LAST_LINES = 3
 _LEAST_DISK = 2**24
 """Bytes: with fewer free, a failure is put down to the full disk (S3's answers to HEAD cannot say so)."""
@@ -148,35 +150,27 @@ class Pipeline:
         self._settings = settings
         self._progress = progress
         self._data = data or Data()
-        # The SDK adds up to 57 characters to a prefix, and names may have 63.
-        self._prefix = f"h{secrets.token_hex(2)}-"
+        self._run = new_run()
         self.outcome = Outcome()
 
     def run(self) -> Outcome:
-        """Do the job; what it created is deleted whether it succeeds or not.
+        """Do the job; what it created is deleted whether it succeeds or not, or is among the outcome's ``leftovers``.
 
         :raises DataError: the data cannot be sent as it is; nothing was created.
         :raises PipelineError: a stage failed.
-        :raises LeftoverError: it succeeded, but something that it created is still there.
         """
         with self._stage("read"):
             train, test = self._read()
         try:
             self._fit_and_evaluate(train, test)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as failure:
             end_jvm()  # which would go on to create what is deleted next
+            self._clean_up_after(failure)
             raise
-        except PipelineError as error:
-            error.checked = "; ".join(filter(None, [error.checked, *self._last_words()]))
+        except BaseException as failure:
+            self._clean_up_after(failure)
             raise
-        finally:
-            self._clean_up()
-        if self.outcome.leftovers:
-            raise LeftoverError(
-                f"Still there: {', '.join(map(str, self.outcome.leftovers))}.",
-                checked="the lists of SageMaker's resources and S3's objects, after the clean-up",
-                fix="delete them with the AWS CLI or the console: an endpoint costs money for as long as it exists",
-            )
+        self._clean_up()
         return self.outcome
 
     @contextmanager
@@ -228,9 +222,9 @@ class Pipeline:
     def _fit(self, train: DataFrame) -> SageMakerModel:
         """Fit, and tell the three parts of it apart by the times of the training job."""
         began = time.time()
-        with _Watcher(self._aws, self._prefix, self._progress):
+        with _Watcher(self._aws, self._run, self._progress):
             try:
-                model = estimator(self._aws, self._settings, self._prefix).fit(train)
+                model = estimator(self._aws, self._settings, self._run.prefix).fit(train)
             except HarnessError:
                 raise
             except (Py4JError, Exception) as error:
@@ -243,7 +237,7 @@ class Pipeline:
 
     def _job_times(self) -> tuple[float, float]:
         client = self._aws.client("sagemaker")
-        name = client.list_training_jobs(NameContains=self._prefix)["TrainingJobSummaries"][0]["TrainingJobName"]
+        name = client.list_training_jobs(NameContains=self._run.prefix)["TrainingJobSummaries"][0]["TrainingJobName"]
         job = client.describe_training_job(TrainingJobName=name)
         return job["CreationTime"].timestamp(), job["TrainingEndTime"].timestamp()
 
@@ -270,9 +264,9 @@ class Pipeline:
         """Return the last three lines that the run's latest container logged, as one text, if there are any."""
         client = self._aws.client("logs")
         try:
-            groups = client.describe_log_groups(logGroupNamePrefix=f"/aws/sagemaker/Endpoints/{self._prefix}")
+            groups = client.describe_log_groups(logGroupNamePrefix=f"/aws/sagemaker/Endpoints/{self._run.prefix}")
             for group in [*(found["logGroupName"] for found in groups["logGroups"]), "/aws/sagemaker/TrainingJobs"]:
-                streams = {} if self._prefix in group else {"logStreamNamePrefix": self._prefix}
+                streams = {} if self._run.prefix in group else {"logStreamNamePrefix": self._run.prefix}
                 events = client.filter_log_events(logGroupName=group, **streams)["events"]
                 if events:
                     said = " | ".join(event["message"].strip() for event in events[-_LAST_LINES:])
@@ -283,11 +277,20 @@ class Pipeline:
 
     # --- clean-up -------------------------------------------------------------------------------------------------
 
+    def _clean_up_after(self, failure: BaseException) -> None:
+        """Clean up; the failure stays what is told, with the container's words and what is left over beside it."""
+        said = self._last_words() if isinstance(failure, PipelineError) else []
+        try:
+            self._clean_up()
+        except PipelineError as second:
+            said.append(second.what)
+        if isinstance(failure, HarnessError):
+            left = [f"left over: {resource}" for resource in self.outcome.leftovers]
+            failure.checked = "; ".join(filter(None, [failure.checked, *said, *left]))
+
     def _clean_up(self) -> None:
         with self._stage("clean up"):
-            self.outcome.created = find(self._aws, self._prefix)
-            delete(self._aws, self.outcome.created)
-            self.outcome.leftovers = [left for left in find(self._aws, self._prefix) if left.deletable]
+            self.outcome.created, self.outcome.leftovers = remove(self._aws, self._run)
 
 
 def _images(test: DataFrame) -> Array:
@@ -316,9 +319,9 @@ def stage_failure(stage: str, error: BaseException) -> PipelineError:
 class _Watcher:
     """Tells which stage a ``fit`` is at and what it has come to, by asking SageMaker beside it."""
 
-    def __init__(self, aws: AWS, prefix: str, progress: Progress) -> None:
+    def __init__(self, aws: AWS, run: Run, progress: Progress) -> None:
         self._client = aws.client("sagemaker")
-        self._prefix = prefix
+        self._prefix = run.prefix
         self._progress = progress
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -332,14 +335,22 @@ class _Watcher:
 
     def _run(self) -> None:
         shown, state = "", ("upload", "writing the training rows to S3")
-        while True:
+        while not self._stop.is_set():
             if state[0] != shown:
                 shown = state[0]
                 self._progress.begin(shown)
             self._progress.update(state[1])
-            if self._stop.wait(_LOOK_SECONDS):
-                return
-            state = self._state() or state
+            state = self._next(state)
+
+    def _next(self, state: tuple[str, str]) -> tuple[str, str]:
+        """Return the state that follows one, asking less and less often while nothing changes; the same at the end."""
+        for pause in pauses(_LOOK_SECONDS, _LONGEST_LOOK_SECONDS):
+            if self._stop.wait(pause):
+                break
+            found = self._state()
+            if found not in (None, state):
+                return found
+        return state
 
     def _state(self) -> tuple[str, str] | None:
         """Return the stage and what it has come to; None if SageMaker does not say."""
@@ -388,8 +399,7 @@ class _RowCounter:
 
 def report(outcome: Outcome, settings: Settings, aws: AWS, versions: dict[str, str]) -> dict[str, Any]:
     """Return the outcome as ``report.json`` holds it."""
-    counts = np.zeros((10, 10), dtype=int)
-    np.add.at(counts, (outcome.labels.astype(int), outcome.predictions.astype(int)), 1)
+    counts = confusion_counts(outcome.labels, outcome.predictions)
     return {
         "accuracy": outcome.accuracy,
         "validation_accuracy": outcome.validation_accuracy,

@@ -20,7 +20,7 @@ from rich.table import Table
 from harness import pictures
 from harness.aws import AWS, open_aws
 from harness.aws.resources import Resource
-from harness.errors import HarnessError, PipelineError, SettingsError
+from harness.errors import HarnessError, LeftoverError, PipelineError, SettingsError
 from harness.pipeline import Data, Outcome, Pipeline, report
 from harness.settings import Settings
 from harness.spark import build_session, end_jvm
@@ -68,6 +68,7 @@ def run_mnist(settings: Settings, data: Data, output: Path) -> None:
 
     :raises SettingsError: the report cannot be written there; nothing was started.
     :raises HarnessError: as :meth:`harness.pipeline.Pipeline.run` does.
+    :raises LeftoverError: it succeeded, and the report is written, but something that it created is still there.
     """
     log = _prepare(output)
     logging.getLogger().addHandler(logging.NullHandler())  # py4j would print the stack trace of a Ctrl-C
@@ -86,6 +87,12 @@ def run_mnist(settings: Settings, data: Data, output: Path) -> None:
     pictures.digits(output / "digits.png", outcome.images, outcome.labels[:shown], outcome.predictions[:shown])
     pictures.confusion(output / "confusion.png", outcome.labels, outcome.predictions, outcome.accuracy)
     _tell(Console(highlight=False), outcome, output)
+    if outcome.leftovers:
+        raise LeftoverError(
+            f"Still there: {', '.join(map(str, outcome.leftovers))}.",
+            checked="the lists of SageMaker's resources and S3's objects, after the clean-up",
+            fix="delete them with the AWS CLI or the console: an endpoint costs money for as long as it exists",
+        )
 
 
 def _prepare(output: Path) -> Path:
@@ -129,10 +136,13 @@ def _run(settings: Settings, data: Data, progress: ConsoleProgress, log: Path) -
         progress.begin("Spark")
         spark = build_session(aws, settings, log=log)
         timed("Spark", began)
+        pipeline = Pipeline(aws, spark, settings, progress, data)
         try:
-            outcome = Pipeline(aws, spark, settings, progress, data).run()
+            outcome = pipeline.run()
         except KeyboardInterrupt:
             end_jvm()
+            for resource in pipeline.outcome.leftovers:
+                print(f"left over: {resource}", file=sys.stderr)
             raise
         except HarnessError:
             spark.stop()

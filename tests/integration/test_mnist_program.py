@@ -93,11 +93,9 @@ def test_the_pipeline_leaves_nothing_in_sagemaker_and_s3(aws, spark, harness_set
 
 def test_a_leftover_is_told(aws, spark, harness_settings, faults):
     faults.add("DeleteModel", status=400, code="AccessDeniedException", message="not yours")
-    pipeline = Pipeline(aws, spark, harness_settings, Silent())
-    with pytest.raises(Exception, match="Still there: model ") as caught:
-        pipeline.run()
-    aws.client("sagemaker").delete_model(ModelName=pipeline.outcome.leftovers[0].name)
-    assert type(caught.value).__name__ == "LeftoverError"
+    (left,) = Pipeline(aws, spark, harness_settings, Silent()).run().leftovers
+    aws.client("sagemaker").delete_model(ModelName=left.name)
+    assert left.kind == "model"
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +122,7 @@ def test_the_report_is_complete_and_consistent(finished):
     assert 0.7 < report["validation_accuracy"] <= 1
     assert report["rows_predicted"] == np.sum(report["confusion"]) == 500
     assert report["accuracy"] == np.trace(report["confusion"]) / 500 > 0.7
-    assert {entry.split(" h")[0] for entry in report["created"]} >= {"endpoint", "endpoint config", "model"}
+    assert {entry.rpartition(" ")[0] for entry in report["created"]} >= {"endpoint", "endpoint config", "model"}
     assert report["leftovers"] == []
 
 

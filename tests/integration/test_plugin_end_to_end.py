@@ -90,7 +90,8 @@ def test_a_project_uses_the_fixtures_by_their_names_alone(session):
 def test_a_leftover_fails_the_session_and_is_named(session):
     result = session(**CARELESS)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*SageMaker still has what this session created: model *", "*left over in SageMaker*"])
+    told = "*What this session created was still there: model *exists), after SageMakerResourceCleanup.*"
+    result.stdout.fnmatch_lines([told, "*left over in SageMaker*"])
 
 
 def test_real_mode_refuses_to_start_without_a_role(session):

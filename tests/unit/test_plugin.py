@@ -90,12 +90,13 @@ def test_loading_the_plugin_imports_nothing_heavy():
 
 LEFTOVER = """
     import pytest
-    from harness.fixtures import report_leftovers
+    from harness.fixtures import LEFTOVERS, refuse_leftovers
 
     @pytest.fixture(scope="session")
     def model(pytestconfig):
         yield
-        {}report_leftovers(pytestconfig, ["endpoint e (InService)"])
+        pytestconfig.stash[LEFTOVERS] = ["endpoint e (InService)"]
+        {}refuse_leftovers(pytestconfig.stash[LEFTOVERS])
 
     def test_it(model):
         pass
@@ -105,9 +106,8 @@ LEFTOVER = """
 def test_a_leftover_fails_the_session_and_is_listed(run):
     result = run(test=LEFTOVER.format(""))
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(
-        ["*LeftoverError: SageMaker still has*", "*left over in SageMaker*", "endpoint e (InService)"]
-    )
+    told = "*LeftoverError: What this session created was still there: endpoint e*"
+    result.stdout.fnmatch_lines([told, "*left over in SageMaker*", "endpoint e (InService)"])
 
 
 def test_a_leftover_fails_the_session_even_where_its_error_is_swallowed(run):
@@ -160,3 +160,29 @@ def test_faults_are_cleared_after_each_test(run, pytester):
     pytester.makeconftest(FAKE_AWS + faults)
     test = "def test_one(faults): faults.add('x')\ndef test_two(faults): assert faults == []"
     run(test=test).assert_outcomes(passed=2)
+
+
+FAILING_FIT = """
+    @pytest.fixture(scope="session")
+    def mnist_train():
+        return "rows"
+
+    class Estimator:
+        def fit(self, rows): raise RuntimeError("half way")
+
+    @pytest.fixture(scope="session", autouse=True)
+    def failing(opened):
+        from harness.aws.resources import Resource
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("harness.guard.check_libsvm", lambda rows, classes: None)
+            patch.setattr("harness.spark.estimator", lambda aws, settings, prefix: Estimator())
+            patch.setattr("harness.aws.resources.remove", lambda aws, run: ([], [Resource("endpoint", run.prefix)]))
+            yield
+"""
+
+
+def test_a_fit_that_fails_is_told_and_what_it_left_behind_too(run, pytester):
+    pytester.makeconftest(FAKE_AWS + FAILING_FIT)
+    result = run(test="def test_it(trained_model): pass")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*RuntimeError: half way", "*left over in SageMaker*", "endpoint *-, after deleting*"])

@@ -1,9 +1,10 @@
 import time
+from itertools import islice
 
 import pytest
 
 from harness.errors import HarnessError
-from harness.waiting import WaitTimeout, wait_until
+from harness.waiting import WaitTimeout, pauses, wait_until
 
 
 def test_what_the_probe_returned_last_is_returned():
@@ -46,3 +47,15 @@ def test_an_error_of_the_probe_comes_through():
 
 def test_a_timeout_is_an_error_that_users_read():
     assert issubclass(WaitTimeout, HarnessError)
+
+
+def test_pauses_grow_to_the_longest_and_no_further():
+    assert list(islice(pauses(1, 3), 5)) == [1, 1.5, 2.25, 3, 3]
+    assert list(islice(pauses(0.05, 0.05), 3)) == [0.05] * 3
+
+
+def test_what_does_not_like_to_be_asked_is_asked_less_and_less_often():
+    probes = []
+    with pytest.raises(WaitTimeout):
+        wait_until(lambda: probes.append(1), "never", timeout=0.3, interval=0.01, longest=0.2)
+    assert len(probes) < 12
