@@ -149,7 +149,8 @@ def _connected(port: int, rank: str) -> Iterator[None]:
     deadline = time.monotonic() + _CONNECT_SECONDS
     while True:
         try:
-            collective.init(dmlc_tracker_uri="127.0.0.1", dmlc_tracker_port=port, dmlc_task_id=rank)
+            # One attempt: XGBoost waits for seconds between its own.
+            collective.init(dmlc_tracker_uri="127.0.0.1", dmlc_tracker_port=port, dmlc_task_id=rank, dmlc_retry=1)
             break
         except xgb.core.XGBoostError:
             if time.monotonic() > deadline:

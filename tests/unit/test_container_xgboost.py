@@ -256,15 +256,18 @@ def test_a_container_ends_with_its_stdin(base, command):
     assert process.wait(10) != 0
 
 
-def test_two_hosts_train_one_model_of_all_their_rows(tmp_path):
+def test_two_hosts_train_one_model_of_all_their_rows_whichever_is_there_first(tmp_path):
     features, labels = digits(200)
-    hosts, port, processes = ["algo-1", "algo-2"], free_port(), []
+    hosts, port = ["algo-1", "algo-2"], free_port()
     for part, host in enumerate(hosts):
         prepare(tmp_path / host, resources={"hosts": hosts, "current_host": host})
         save(tmp_path / host / "input/data/train/part", features[part::2], labels[part::2])
-        processes.append(start("train", tmp_path / host, HARNESS_TRACKER_PORT=str(port)))
-    outputs = [process.communicate(timeout=60)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], outputs
+    early = start("train", tmp_path / "algo-2", HARNESS_TRACKER_PORT=str(port))
+    said = next(line for line in early.stdout if "Failed to connect" in line)
+    late = start("train", tmp_path / "algo-1", HARNESS_TRACKER_PORT=str(port))
+    outputs = [late.communicate(timeout=60)[0], said + early.communicate(timeout=60)[0]]
+    assert [late.returncode, early.returncode] == [0, 0], outputs
+    assert "Retrying connection" not in outputs[1], "XGBoost waits for seconds before it retries"
     assert not list((tmp_path / "algo-2" / "model").iterdir())
     booster = trained(tmp_path / "algo-1")
     assert (booster.predict(xgb.DMatrix(features)) == labels).mean() > 0.95
