@@ -106,6 +106,16 @@ def _add_mnist(parser: argparse.ArgumentParser) -> None:
 
 def _mnist(options: argparse.Namespace) -> int:
     settings = _settings(options)
+    if not 0 <= options.validation_fraction < 1:
+        raise SettingsError(
+            f"--validation-fraction is {options.validation_fraction:g}.", fix="give one from 0 up to, not including, 1"
+        )
+    for split in ("train", "test"):
+        if getattr(options, f"{split}_data") and getattr(options, f"{split}_rows"):
+            raise SettingsError(
+                f"--{split}-rows is how many of MNIST's rows to take, and --{split}-data names other rows.",
+                fix=f"leave one of the two out; all rows of --{split}-data are taken",
+            )
     from harness.pipeline import Data  # noqa: PLC0415 - imports Spark
     from harness.program import run_mnist  # noqa: PLC0415
 

@@ -9,15 +9,18 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 
 import psutil
+from packaging.requirements import Requirement
 from rich.console import Console
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, SetupError
 from harness.java import find_java
 from harness.settings import Settings
 
+_DISTRIBUTION = "sagemaker-spark-harness"
+_REINSTALL = f"run 'pip install --upgrade {_DISTRIBUTION}' as you installed it, which brings what it requires"
 _GIB = 2**30
 _DISK_NEEDED, _MEMORY_NEEDED = 3 * _GIB, 4 * _GIB
 """What a run on all of MNIST takes: staged rows three times over, and Spark's heap beside training."""
@@ -35,7 +38,7 @@ class Finding:
 
 
 def examine(settings: Settings, *, as_json: bool) -> int:
-    """Print the findings; return 1 if something is missing that a run needs, else 0."""
+    """Print the findings; return 3, as :class:`~harness.errors.SetupError` does, if a run needs what is missing."""
     findings: list[Finding] = []
     console = Console(highlight=False)
     for finding in _findings(settings):
@@ -47,7 +50,7 @@ def examine(settings: Settings, *, as_json: bool) -> int:
     missing = [finding.name for finding in findings if finding.status == "missing"]
     if not as_json:
         console.print(f"Missing: {', '.join(missing)}." if missing else "All that a run needs is there.")
-    return 1 if missing else 0
+    return SetupError.exit_code if missing else 0
 
 
 def _show(console: Console, finding: Finding) -> None:
@@ -92,6 +95,8 @@ def _checked(name: str, check: Callable[[], str]) -> Finding:
         return Finding(name, "ok", check())
     except HarnessError as error:
         return Finding(name, "missing", error.what, error.fix)
+    except ImportError as error:
+        return Finding(name, "missing", f"cannot be looked at: {error}", _REINSTALL)
 
 
 def _sdk() -> Finding:
@@ -104,17 +109,30 @@ def _sdk() -> Finding:
 
 
 def _packages() -> Finding:
-    names = ("sagemaker-pyspark", "xgboost-cpu", "moto", "boto3", "numpy", "pyarrow", "pytest")
-    found, absent = [], []
-    for name in names:
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            absent.append(name)
-    if absent == ["xgboost-cpu"] and platform.system() == "Darwin":
-        absent = []
-    fix = f"run 'pip install {' '.join(absent)}'" if absent else ""
-    return Finding("packages", "missing" if absent else "ok", ", ".join(found), fix)
+    """Hold what is installed to what the installed harness requires."""
+    try:
+        needed = [Requirement(text) for text in requires(_DISTRIBUTION) or []]
+    except PackageNotFoundError:
+        return Finding("packages", "warning", "unknown: the harness itself is not installed", "run 'pip install .'")
+    here = [each for each in needed if each.marker is None or each.marker.evaluate({"extra": ""})]
+    found = {each.name: _installed(each.name) for each in here}
+    unmet = [each for each in here if not _meets(found[each.name], each)]
+    if unmet:
+        shown = ", ".join(f"{each.name} {found[each.name] or 'is not installed'}" for each in unmet)
+        wanted = " ".join(f"'{each.name}{each.specifier}'" for each in unmet)
+        return Finding("packages", "missing", shown, f"run: pip install {wanted}")
+    return Finding("packages", "ok", ", ".join(f"{name} {number}" for name, number in found.items()))
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _meets(installed: str | None, requirement: Requirement) -> bool:
+    return installed is not None and requirement.specifier.contains(installed, prereleases=True)
 
 
 def _space(name: str, free: int, needed: int, where: str) -> Finding:

