@@ -75,7 +75,13 @@ def _add_settings(parser: argparse.ArgumentParser, command: str) -> None:
 
 def _settings(options: argparse.Namespace) -> Settings:
     given = {setting.name: getattr(options, setting.name, None) for setting in dataclasses.fields(Settings)}
-    return read_settings(given, os.environ)
+    settings = read_settings(given, os.environ)
+    if given["role"] is not None and settings.mode == "mock":
+        raise SettingsError(
+            f"--role is {given['role']!r}, and the local AWS has a role of its own.",
+            fix="leave it out, or choose --mode real",
+        )
+    return settings
 
 
 # --- mnist ------------------------------------------------------------------------------------------------------------

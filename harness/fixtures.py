@@ -1,7 +1,8 @@
 """The fixtures, thin: what each gives is made elsewhere and usable without pytest.
 
-AWS, Spark and the trained model last for the session. While ``aws`` lasts, this process's own AWS clients are led the
-same way, so that in mock mode a test's own ``boto3`` calls cannot reach a real account.
+AWS, Spark and the trained model last for the session. While ``aws`` lasts, AWS clients that this process makes are led
+the same way. A client made before, at the top of a module, say, is not: it keeps the account it was made for, so
+code under test makes its clients inside functions.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -48,10 +49,19 @@ def aws(harness_settings: Settings) -> Iterator[AWS]:
     """The AWS that the settings ask for: a local one in mock mode, the account of the credentials in real mode."""
     import boto3  # noqa: PLC0415
 
-    with closing(open_aws(harness_settings)) as opened, patch.dict(os.environ, opened.environment()):
-        boto3.setup_default_session()  # boto3 keeps its first session, and with it the environment of that moment
+    with ExitStack() as stack:
+        opened = stack.enter_context(closing(open_aws(harness_settings)))
+        stack.enter_context(patch.dict(os.environ, _led_to(opened)))
+        stack.enter_context(patch.object(boto3, "DEFAULT_SESSION", None))  # it keeps the environment it was made in
         yield opened
-    boto3.DEFAULT_SESSION = None
+
+
+def _led_to(aws: AWS) -> dict[str, str]:
+    """Return the variables that lead this process to ``aws``; hosts that the user reaches without proxy stay so."""
+    given = aws.environment()
+    for name in {"NO_PROXY", "no_proxy"} & given.keys():
+        given[name] = ",".join(filter(None, [given[name], os.environ.get(name)]))
+    return given
 
 
 @pytest.fixture(scope="session")

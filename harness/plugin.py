@@ -60,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if _any_given(config):
         try:
-            _check(session_settings(config))
+            _check(session_settings(config), config.getoption(ini_name("role")))
         except SettingsError as error:
             raise pytest.UsageError(str(error)) from error
 
@@ -76,8 +76,16 @@ def _any_given(config: pytest.Config) -> bool:
     )
 
 
-def _check(settings: Settings) -> None:
-    """Raise :class:`SettingsError` if real mode lacks the role it needs."""
+def _check(settings: Settings, typed_role: str | None) -> None:
+    """Raise :class:`SettingsError` if real mode lacks the role it needs, or one was typed that mock mode cannot use.
+
+    A role of the ini file or the environment is kept there for real mode.
+    """
+    if settings.mode == "mock" and typed_role is not None:
+        raise SettingsError(
+            f"{option_name('role')} is {typed_role!r}, and the local AWS has a role of its own.",
+            fix=f"leave it out, or choose {option_name('mode')}=real",
+        )
     if settings.mode == "real":
         from harness.aws.real import required_role  # noqa: PLC0415 - boto3 takes long to import
 

@@ -185,7 +185,8 @@ def _tell(console: Console, outcome: Outcome, output: Path) -> None:
         ("created", ", ".join(_count(outcome.created)) + " (their names are in report.json)"),
         (
             "left over",
-            ", ".join(map(str, outcome.leftovers)) or "nothing: all of it was deleted (a job's record stays)",
+            ", ".join(map(str, outcome.leftovers))
+            or "nothing: all of it was deleted (AWS keeps a job's record and log; the SDK's bucket stays, empty of it)",
         ),
         ("report", "\n".join(str(output / name) for name in ("report.json", "digits.png", "confusion.png"))),
     ]

@@ -103,8 +103,8 @@ def build_session(
     _jvm_owner = aws
     try:
         context = _start(conf, environment)
-    except SetupError:
-        shutil.rmtree(scratch)
+    except BaseException:  # a Ctrl-C too
+        shutil.rmtree(scratch, ignore_errors=True)
         raise
     _delete_with_jvm(context, scratch)
     return SparkSession(context)

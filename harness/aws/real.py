@@ -37,8 +37,19 @@ class RealAWS:
         return cls(settings.region, account, _role_arn(session, role, account), session)
 
     def environment(self) -> dict[str, str]:
-        """Return the region's variables: credentials stay where the default chain finds them."""
-        return {"AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
+        """Return the region's variables and the credentials that boto3's chain finds, as they are now.
+
+        The JVM's chain knows profiles and SSO differently; with these it is the same caller as boto3. What was meant to
+        be renewed is not: temporary credentials end when they end, for the JVM and for child processes.
+        """
+        found = self.session.get_credentials().get_frozen_credentials()
+        credentials = {
+            "AWS_ACCESS_KEY_ID": found.access_key,
+            "AWS_SECRET_ACCESS_KEY": found.secret_key,
+            "AWS_SESSION_TOKEN": found.token,
+        }
+        region = {"AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
+        return region | {name: value for name, value in credentials.items() if value}
 
     def jvm_options(self) -> list[str]:
         """Return the option that tells the Java SDK its region."""

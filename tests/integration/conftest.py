@@ -20,7 +20,12 @@ OUTSIDE = dict(os.environ)
 @pytest.fixture(scope="session")
 def harness_settings(pytestconfig):
     """The session's settings, with few rows and two threads."""
-    return dataclasses.replace(session_settings(pytestconfig), train_rows=3000, test_rows=1000, spark_master="local[2]")
+    settings = session_settings(pytestconfig)
+    if settings.mode == "real" and pytestconfig.getoption("harness_mode") != "real":
+        pytest.exit(
+            "HARNESS_MODE or the ini file asks for real AWS: type --harness-mode=real if these tests may cost money", 2
+        )
+    return dataclasses.replace(settings, train_rows=3000, test_rows=1000, spark_master="local[2]")
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,13 @@
 
 import shutil
 import signal
+import subprocess
 import sys
 
 import pytest
 
 from harness.waiting import wait_until
+from tests.integration.conftest import OUTSIDE, ROOT
 from tests.processes import alive, commands, descendants
 
 WHO = """
@@ -84,6 +86,35 @@ def test_a_signal_is_the_commands_to_handle(start):
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 7
+
+
+def test_an_interruption_that_comes_from_no_terminal_reaches_the_command():
+    script = "trap 'exit 7' INT; echo ready; while :; do sleep 0.1; done"
+    outside = (
+        "import os, sys; os.setsid(); os.execvp(sys.executable, [sys.executable, '-m', 'harness.cli', *sys.argv[1:]])"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", outside, "exec", "--", "sh", "-c", script],
+        stdout=subprocess.PIPE,
+        env=OUTSIDE | {"PYTHONPATH": ROOT},
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=20) == ("", None)
+    assert process.returncode == 7
+
+
+def test_a_shell_that_uses_a_served_aws_is_not_marked_to_end_with_it_and_a_hang_up_ends_it_in_order(start):
+    process = start("serve")
+    lines = [process.stdout.readline()]
+    while not lines[-1].startswith("export SAGEMAKER_ROLE"):
+        lines.append(process.stdout.readline())
+    process.send_signal(signal.SIGHUP)
+    rest, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "HTTPS_PROXY" in "".join(lines)
+    assert "HARNESS_RUN" not in "".join([*lines, rest])
 
 
 def test_nothing_is_left_of_one_that_is_killed(start, tmp_path):

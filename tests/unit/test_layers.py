@@ -15,7 +15,7 @@ LAYERS = [  # from the bottom up
     {"aws"},
     {"spark"},
     {"guard"},
-    {"pipeline", "pictures", "benchmarking", "differences"},
+    {"pipeline", "pictures", "differences"},
     {"plugin", "fixtures", "cli", "doctor", "execution", "program"},
 ]
 SIDEWAYS = LAYERS[-2:]

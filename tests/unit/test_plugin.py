@@ -63,6 +63,12 @@ def test_real_mode_without_a_role_refuses_to_start(run):
     result.stderr.fnmatch_lines(["ERROR: Real mode needs a role*", "*to fix:  give --harness-role *"])
 
 
+def test_a_role_typed_for_mock_mode_is_refused_and_one_kept_in_the_ini_file_is_not(run, pytester):
+    assert run("--harness-role=mine").ret == pytest.ExitCode.USAGE_ERROR
+    pytester.makeini("[pytest]\nharness_role = mine")
+    run().assert_outcomes(passed=1)
+
+
 def test_an_odd_region_of_a_project_that_does_not_use_the_harness_disturbs_nothing(run, monkeypatch):
     monkeypatch.setenv("AWS_REGION", "nowhere")
     result = run(test="def test_it(): pass")
@@ -139,6 +145,28 @@ def test_this_processes_own_clients_are_led_the_same_way_while_aws_lasts(run, py
     result = run(test="import os\ndef test_it(aws): assert os.environ['AWS_ACCESS_KEY_ID'] == 'local'")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*closed with mine"])
+
+
+def test_the_users_default_session_and_hosts_without_proxy_are_kept(run, pytester, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "wiki.example")
+    leading = FAKE_AWS.replace('"local"}', '"local", "NO_PROXY": "127.0.0.1"}')
+    ours = """
+    def pytest_configure(config):
+        import boto3
+        config.ours = boto3.DEFAULT_SESSION = boto3.Session()
+
+    def pytest_unconfigure(config):
+        import boto3
+        print("\\nours again:", boto3.DEFAULT_SESSION is config.ours)
+        boto3.DEFAULT_SESSION = None
+    """
+    pytester.makeconftest(leading + ours)
+    test = "import os, boto3\ndef test_it(aws, pytestconfig):\n"
+    test += "    assert os.environ['NO_PROXY'] == '127.0.0.1,wiki.example'\n"
+    test += "    assert boto3.DEFAULT_SESSION is not pytestconfig.ours"
+    result = run(test=test)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*ours again: True"])
 
 
 def test_clients_and_role_are_those_of_aws(run, pytester):

@@ -60,9 +60,21 @@ def test_region_and_account_are_told_and_nothing_else_is_led_anywhere(keys):
     with mock_aws():
         aws = real(role=ARN, region="eu-west-1")
     assert (aws.mode, aws.region, aws.account) == ("real", "eu-west-1", "123456789012")
-    assert aws.environment() == {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1"}
+    regions = {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1"}
+    assert aws.environment().items() >= regions.items()
+    assert not any("PROXY" in name or "ENDPOINT" in name for name in aws.environment())
     assert aws.jvm_options() == ["-Daws.region=eu-west-1"]
     assert aws.client("s3").meta.endpoint_url == "https://s3.eu-west-1.amazonaws.com"
+
+
+def test_the_jvm_and_child_processes_are_the_caller_that_boto3_is(monkeypatch, tmp_path):
+    profile = "[mine]\naws_access_key_id = MINE\naws_secret_access_key = s\naws_session_token = t\n"
+    (tmp_path / "credentials").write_text(profile)
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    with mock_aws(config={"core": {"mock_credentials": False}}):
+        given = real(role=ARN).environment()
+    expected = {"AWS_ACCESS_KEY_ID": "MINE", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t"}
+    assert given.items() >= expected.items()
 
 
 def test_missing_credentials_are_told_before_anything_is_asked_of_aws():
