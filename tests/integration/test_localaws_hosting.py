@@ -116,7 +116,7 @@ SERVER = """
 import http.server, os, signal, time
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    timeout = 0.3
+    timeout = float(os.environ.get("IDLE_SECONDS", "60"))
     def do_GET(self): self.send(b"")
     def do_POST(self): self.send({answer})
     def body(self): return self.rfile.read(int(self.headers["Content-Length"]))
@@ -125,6 +125,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+http.server.ThreadingHTTPServer.request_queue_size = 128
 http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
 """
 
@@ -318,10 +319,10 @@ def test_a_deleted_endpoint_is_gone_with_its_processes(make, local, sagemaker, r
 def scripted(make, tmp_path):
     """Return a function that makes a model of some Python that answers invocations."""
 
-    def scripted(answer):
+    def scripted(answer, **container):
         directory = tmp_path / str(next(numbers))
         directory.mkdir()
-        return make.model("text.tar.gz", make.script(answer, directory))
+        return make.model("text.tar.gz", make.script(answer, directory), **container)
 
     return scripted
 
@@ -407,7 +408,7 @@ def test_invocations_that_wait_keep_nothing_else_waiting(gate, make, sagemaker, 
 
 
 def test_a_container_that_closes_idle_connections_is_asked_on_new_ones(make, sagemaker, runtime, scripted):
-    name = make.endpoint(make.config(scripted("self.body()")))
+    name = make.endpoint(make.config(scripted("self.body()", Environment={"IDLE_SECONDS": "0.3"})))
     in_service(sagemaker, name)
     for body in (b"first", b"second"):
         assert invoke(runtime, name, body) == body

@@ -8,12 +8,14 @@ import sys
 import tarfile
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import boto3
 import numpy as np
 import pytest
 import xgboost as xgb
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from harness import libsvm
@@ -198,6 +200,27 @@ def test_the_spark_sdk_gets_its_answer_when_the_job_ends_and_need_not_ask_twice(
     from_spark = boto3.client("sagemaker", config=boto3.session.Config(user_agent_extra="SageMaker-Spark-SDK"))
     job = from_spark.describe_training_job(TrainingJobName=request["TrainingJobName"])
     assert job["TrainingJobStatus"] == "Completed"
+
+
+def test_calls_of_the_spark_sdk_that_are_held_keep_nothing_else_waiting(sagemaker, ask, script, tmp_path):
+    request = ask(
+        AlgorithmSpecification=script(
+            f"import os\nimport time\nwhile not os.path.exists('{tmp_path}/end'): time.sleep(0.02)"
+        )
+    )
+    sagemaker.create_training_job(**request)
+    name = request["TrainingJobName"]
+    config = Config(user_agent_extra="SageMaker-Spark-SDK", max_pool_connections=40)
+    from_spark = boto3.client("sagemaker", config=config)
+    other = boto3.client("sagemaker", config=Config(read_timeout=10, retries={"total_max_attempts": 1}))
+    with ThreadPoolExecutor(40) as pool:
+        held = [pool.submit(from_spark.describe_training_job, TrainingJobName=name) for _ in range(40)]
+        time.sleep(1)
+        try:
+            assert other.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] == "InProgress"
+        finally:
+            (tmp_path / "end").touch()
+        assert {job.result()["TrainingJobStatus"] for job in held} == {"Completed"}
 
 
 # --- refused before they exist ------------------------------------------------------------------------------------
