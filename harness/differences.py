@@ -14,14 +14,14 @@ import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import numpy as np
 from py4j.protocol import Py4JJavaError
-from pyspark.ml.linalg import Vector, Vectors
-from pyspark.ml.linalg import VectorUDT as VectorType
+from pyspark.ml.linalg import Vector, Vectors, VectorUDT
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import DoubleType, StructField, StructType
 from scipy import sparse
@@ -353,18 +353,31 @@ def _saved(directory: Path, case: Case) -> Path:
 def writing_table(spark: SparkSession) -> list[list[str]]:
     """Return the cells of the table of frames' rows, the head first."""
     head = ["row", "Spark's writer", "SDK's serializer", "our writer", "the XGBoost container", "`check_libsvm`"]
-    with ThreadPoolExecutor(4) as pool:
-        return [head, *pool.map(lambda value: _written(spark, value), VALUES)]
+    whole = _frame(spark, [value for value in VALUES if value.features is not None])
+    by_spark = iter(_written_by_spark(whole))
+    everything = _frame(spark, VALUES)
+    table = [head]
+    for value, row in zip(VALUES, everything._jdf.collectAsList(), strict=True):
+        frame = _frame(spark, [value])
+        written = next(by_spark) if value.features is not None else _attempt(partial(_only_line, frame))
+        sent = _attempt(partial(_only_sent, spark, frame, row))
+        ours = "–" if None in value else _attempt(partial(_written_by_us, value))  # an array holds no null
+        words = [cell if isinstance(cell, str) else _code(cell) for cell in (written, sent, ours)]
+        table.append([value.name, *words, _contained(sent), _guarded(frame)])
+    return table
 
 
-def _written(spark: SparkSession, value: Value) -> list[str]:
-    schema = StructType([StructField("label", DoubleType()), StructField("features", VectorType())])
-    frame = spark.createDataFrame([(value.label, value.features)], schema)
-    sent = _attempt(lambda: serialised(spark, frame, "label"))
-    ours = "–" if None in value else _attempt(lambda: _written_by_us(value))  # an array holds no null
-    cells = [_attempt(lambda: _written_by_spark(frame)), sent, ours]
-    words = [cell if isinstance(cell, str) else _code(cell) for cell in cells]
-    return [value.name, *words, _contained(sent), _guarded(frame)]
+def _frame(spark: SparkSession, values: list[Value]) -> DataFrame:
+    schema = StructType([StructField("label", DoubleType()), StructField("features", VectorUDT())])
+    return spark.createDataFrame([(value.label, value.features) for value in values], schema)
+
+
+def _only_line(frame: DataFrame) -> bytes:
+    return _written_by_spark(frame)[0]
+
+
+def _only_sent(spark: SparkSession, frame: DataFrame, row: Any) -> bytes:
+    return serialize(spark, frame, [row], "label")[0]
 
 
 def _attempt(write: Callable[[], bytes]) -> bytes | str:
@@ -377,11 +390,12 @@ def _attempt(write: Callable[[], bytes]) -> bytes | str:
         return _refused(error.what)
 
 
-def _written_by_spark(frame: DataFrame) -> bytes:
+def _written_by_spark(frame: DataFrame) -> list[bytes]:
+    """Return the line of each row of a frame."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "written")
         frame.coalesce(1).write.format("libsvm").save(str(path))
-        return b"".join(part.read_bytes() for part in path.glob("part-*"))
+        return b"".join(part.read_bytes() for part in path.glob("part-*")).splitlines(keepends=True)
 
 
 def _written_by_us(value: Value) -> bytes:
