@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -82,7 +83,8 @@ class Outcome:
     """Seconds by stage, in the order of the stages."""
     created: list[Resource] = field(default_factory=list)
     leftovers: list[Resource] = field(default_factory=list)
-    rows_trained: int = 0
+    rows_trained: int | None = None
+    """Rows that the training containers say they read; None where their log does not say."""
     labels: Array = field(default_factory=lambda: np.empty(0))
     """The test rows' labels, shape (rows predicted,)."""
     predictions: Array = field(default_factory=lambda: np.empty(0))
@@ -194,7 +196,7 @@ class Pipeline:
     def _read(self) -> tuple[DataFrame, DataFrame]:
         """Return the training and test rows; those of a user's files are checked before Spark sees them."""
         counts = {"train": self._settings.train_rows, "test": self._settings.test_rows} | self._data.rows
-        self.outcome.rows_trained, self._test_rows = counts["train"], counts["test"]
+        self._train_rows, self._test_rows = counts["train"], counts["test"]
         return self._frame("train", self._data.train), self._frame("test", self._data.test)
 
     def _frame(self, split: Split, path: Path | None) -> DataFrame:
@@ -214,6 +216,7 @@ class Pipeline:
         if validation is not None:
             with self._stage("validate"):
                 self._validate(model, validation)
+        check_trained(self.outcome, self._train_rows)
         with self._stage("transform"):
             self.outcome.labels, self.outcome.predictions = self._predict(model, test, self._test_rows)
         with self._stage("sample"):
@@ -231,6 +234,7 @@ class Pipeline:
                 raise stage_failure("fit", error) from error
         ended = time.time()
         created, trained = self._job_times()
+        self.outcome.rows_trained = rows_logged(self._aws, self._run)
         for name, seconds in (("upload", created - began), ("train", trained - created), ("host", ended - trained)):
             self._finish(name, seconds)
         return model
@@ -244,7 +248,6 @@ class Pipeline:
     def _validate(self, model: SageMakerModel, validation: DataFrame) -> None:
         labels, predictions = self._predict(model, validation, None)
         self.outcome.validation_rows = len(labels)
-        self.outcome.rows_trained -= len(labels)
         self.outcome.validation_accuracy = float(np.mean(labels == predictions)) if len(labels) else None
 
     def _predict(self, model: SageMakerModel, frame: DataFrame, expected: int | None) -> tuple[Array, Array]:
@@ -291,6 +294,35 @@ class Pipeline:
     def _clean_up(self) -> None:
         with self._stage("clean up"):
             self.outcome.created, self.outcome.leftovers = remove(self._aws, self._run)
+
+
+def rows_logged(aws: AWS, run: Run) -> int | None:
+    """Return the rows that the training containers of a run say they read, all hosts together; None if none does.
+
+    The local containers write ``Channel train: N rows``, AWS's own ``Train matrix has N rows``.
+    """
+    pages = aws.client("logs").get_paginator("filter_log_events")
+    try:
+        found = pages.paginate(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=run.prefix)
+        events = [event for page in found for event in page["events"]]
+    except (BotoCoreError, ClientError):
+        return None
+    lines = [event["message"] for event in events if event["logStreamName"].startswith(run.prefix)]  # moto ignores it
+    counts = [int(match[1]) for match in map(_ROWS_LOGGED.search, lines) if match]
+    return sum(counts) if counts else None
+
+
+_ROWS_LOGGED = re.compile(r"(?:Channel train:|Train matrix has) (\d+) rows")
+
+
+def check_trained(outcome: Outcome, sent: int) -> None:
+    """Raise :class:`PipelineError` if rows were lost, or both trained on and held back, on their way to training."""
+    if outcome.rows_trained is not None and outcome.rows_trained + outcome.validation_rows != sent:
+        raise PipelineError(
+            f"{outcome.rows_trained:,} of {sent:,} rows were trained on, {outcome.validation_rows:,} were held back.",
+            checked="the training containers' log, and the predictions of the rows held back",
+            fix="see that each pass over the training rows gives the same rows in the same order",
+        )
 
 
 def _images(test: DataFrame) -> Array:

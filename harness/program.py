@@ -179,7 +179,7 @@ def _tell(console: Console, outcome: Outcome, output: Path) -> None:
         shown = f"{outcome.validation_accuracy:.4f} on {outcome.validation_rows:,} rows held back"
         figures.append(("validation accuracy", shown))
     figures += [
-        ("rows trained", f"{outcome.rows_trained:,}"),
+        ("rows trained", "unknown" if outcome.rows_trained is None else f"{outcome.rows_trained:,}"),
         ("rows predicted", f"{len(outcome.predictions):,}, {outcome.rows_per_second:,.0f} a second"),
         ("seconds", f"{sum(outcome.stages.values()):.1f}: {_by_stage(outcome)}"),
         ("created", ", ".join(_count(outcome.created)) + " (their names are in report.json)"),

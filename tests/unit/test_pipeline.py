@@ -1,13 +1,17 @@
 """The parts of the pipeline that need neither Spark nor AWS: data, figures and the words for failures."""
 
 import json
+import time
+from types import SimpleNamespace
 
+import boto3
 import numpy as np
 import pytest
+from moto import mock_aws
 
-from harness.aws.resources import Resource
-from harness.errors import DataError
-from harness.pipeline import Data, Outcome, report, stage_failure
+from harness.aws.resources import Resource, new_run
+from harness.errors import DataError, PipelineError
+from harness.pipeline import Data, Outcome, check_trained, report, rows_logged, stage_failure
 from harness.settings import Settings
 from harness.spark import root_cause
 
@@ -98,3 +102,42 @@ def test_the_root_cause_of_a_java_error_is_its_last_one_without_stack_and_reques
     assert root_cause(error) == "no more (Amazon S3: 400 Limit)"
     error.java_exception = Throwable(None)
     assert root_cause(error) == "java.lang.Error"
+
+
+@pytest.fixture
+def logging(monkeypatch):
+    """An AWS whose training jobs have logged some lines, each in a stream of its own."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    group = {"logGroupName": "/aws/sagemaker/TrainingJobs"}
+
+    def logging(**lines):
+        logs = boto3.client("logs", region_name="us-east-1")
+        logs.create_log_group(**group)
+        for name, line in lines.items():
+            stream = {**group, "logStreamName": name.replace("_", "-")}
+            logs.create_log_stream(**stream)
+            logs.put_log_events(**stream, logEvents=[{"timestamp": int(time.time() * 1000), "message": line}])
+        return SimpleNamespace(client=lambda _: logs)
+
+    with mock_aws():
+        yield logging
+
+
+def test_rows_trained_are_those_that_all_hosts_of_the_run_logged(logging):
+    run = new_run()
+    ours = run.prefix.replace("-", "_")
+    lines = {f"{ours}1": "[INFO] Channel train: 7 rows, 784 columns", f"{ours}2": "x INFO] Train matrix has 5 rows"}
+    assert rows_logged(logging(**lines, other="Channel train: 900 rows"), run) == 12
+
+
+def test_rows_trained_are_unknown_where_no_log_tells(logging):
+    assert rows_logged(logging(), new_run()) is None
+
+
+def test_rows_that_were_lost_or_used_twice_are_told(outcome):
+    check_trained(outcome, 7)
+    outcome.validation_rows = 2
+    check_trained(outcome, 9)
+    with pytest.raises(PipelineError, match="7 of 8 rows were trained on, 2 were held back"):
+        check_trained(outcome, 8)
