@@ -271,6 +271,9 @@ class Pipeline:
             for group in [*(found["logGroupName"] for found in groups["logGroups"]), "/aws/sagemaker/TrainingJobs"]:
                 streams = {} if self._run.prefix in group else {"logStreamNamePrefix": self._run.prefix}
                 events = client.filter_log_events(logGroupName=group, **streams)["events"]
+                events = [
+                    event for event in events if not streams or event["logStreamName"].startswith(self._run.prefix)
+                ]
                 if events:
                     said = " | ".join(event["message"].strip() for event in events[-_LAST_LINES:])
                     return [f"the container's last lines, which were: {said}"]
