@@ -132,7 +132,7 @@ def _check_columns(frame: DataFrame) -> None:
 def _is_sample(frame: DataFrame) -> bool:
     """Return whether a frame is nothing but (the first) rows of SageMaker's sample bucket."""
     plan: Any = frame._jdf.queryExecution().optimizedPlan()
-    while plan.nodeName() in ("GlobalLimit", "LocalLimit"):
+    while plan.nodeName() in ("GlobalLimit", "LocalLimit", "Repartition"):
         plan = plan.child()
     files = frame.inputFiles() if plan.nodeName().startswith("LogicalRelation") else []
     return bool(files) and all(file.startswith(_SAMPLE_BUCKET) for file in files)
