@@ -29,7 +29,7 @@ def test_rows(mnist_test):
 
 
 @pytest.fixture(scope="module")
-def null_model(aws, spark):
+def null_model(aws, spark):  # noqa: ARG001 - the SDK's classes need its JVM
     """A model behind an endpoint that answers constants."""
     if not hasattr(aws, "register_container"):
         pytest.skip("a container of one's own needs the local AWS")
