@@ -104,6 +104,7 @@ def build_session(
     try:
         context = _start(conf, environment)
     except BaseException:  # a Ctrl-C too
+        end_jvm()  # it keeps its files in the scratch directory, and another attempt needs others
         shutil.rmtree(scratch, ignore_errors=True)
         raise
     _delete_with_jvm(context, scratch)

@@ -10,12 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-import harness
 from harness.java import find_java
 from harness.onpath import python_environment
 from harness.waiting import wait_until
-
-ROOT = str(Path(harness.__file__).parents[1])
+from tests.integration.conftest import OUTSIDE, ROOT
 
 FAKE_AWS = """
 class FakeAWS:
@@ -102,7 +100,7 @@ def run(code, directory, **environment):
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=directory,
-        env=os.environ | {"PYTHONPATH": ROOT} | environment,
+        env=OUTSIDE | {"PYTHONPATH": ROOT} | environment,
         capture_output=True,
         text=True,
         timeout=120,
@@ -226,7 +224,7 @@ time.sleep(600)
 
 def test_jvm_workers_and_scratch_files_are_gone_when_the_process_is_killed(tmp_path):
     code = [sys.executable, "-c", KILLED]
-    with subprocess.Popen(code, cwd=tmp_path, env=os.environ | {"PYTHONPATH": ROOT}, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(code, cwd=tmp_path, env=OUTSIDE | {"PYTHONPATH": ROOT}, stdout=subprocess.PIPE) as process:
         scratch = Path(process.stdout.readline().decode().strip().removeprefix("file:")).parent
         descendants = psutil.Process(process.pid).children(recursive=True)
         names = {child.name() for child in descendants}
