@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -351,22 +352,30 @@ def stage_failure(stage: str, error: BaseException) -> PipelineError:
     return PipelineError(f"Stage '{stage}' failed: {cause}", fix=fix)
 
 
-class _Watcher:
+class _Beside(ABC):
+    """Something that goes on in a thread while a block runs."""
+
+    def __enter__(self) -> None:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    @abstractmethod
+    def _run(self) -> None:
+        """Do it until ``_stop`` is set."""
+
+
+class _Watcher(_Beside):
     """Tells which stage a ``fit`` is at and what it has come to, by asking SageMaker beside it."""
 
     def __init__(self, aws: AWS, run: Run, progress: Progress) -> None:
         self._client = aws.client("sagemaker")
         self._prefix = run.prefix
         self._progress = progress
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
 
     def _run(self) -> None:
         shown, state = "", ("upload", "writing the training rows to S3")
@@ -406,22 +415,13 @@ class _Watcher:
         return "train", " · ".join([f"job {job['SecondaryStatus']}", *metrics])
 
 
-class _RowCounter:
+class _RowCounter(_Beside):
     """Tells how many rows a Spark job has read, from Spark's own status store."""
 
     def __init__(self, spark: SparkSession, progress: Progress, expected: int | None) -> None:
         self._store: Any = spark.sparkContext._jsc.sc().statusStore()
         self._progress = progress
         self._expected = expected
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
 
     def _run(self) -> None:
         total = f" of {self._expected:,}" if self._expected else ""

@@ -29,6 +29,14 @@ def harness_settings(pytestconfig):
 
 
 @pytest.fixture(scope="session")
+def local(aws):
+    """The local AWS, for tests that are about it."""
+    if aws.mode != "mock":
+        pytest.skip("these tests are about the local AWS")
+    return aws
+
+
+@pytest.fixture(scope="session")
 def start_in():
     """Start ``harness`` with these arguments in a directory, which also gets its scratch files."""
     started = []

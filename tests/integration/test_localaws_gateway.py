@@ -23,13 +23,6 @@ STS = "/?Action=GetCallerIdentity&Version=2011-06-15"
 
 
 @pytest.fixture(scope="module")
-def local(aws):
-    if aws.mode != "mock":
-        pytest.skip("these tests are about the local AWS")
-    return aws
-
-
-@pytest.fixture(scope="module")
 def apart():
     """A local AWS whose refusals are not the session's, which is to have none."""
     with MockAWS.start(Settings()) as apart:

@@ -30,13 +30,6 @@ numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
-def local(aws):
-    if aws.mode != "mock":
-        pytest.skip("these tests are about the local AWS")
-    return aws
-
-
-@pytest.fixture(scope="module")
 def sagemaker(local):
     return boto3.client("sagemaker")
 

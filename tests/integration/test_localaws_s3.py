@@ -24,13 +24,6 @@ LARGE = os.urandom(3 * MB + 17)
 
 
 @pytest.fixture(scope="module")
-def local(aws):
-    if aws.mode != "mock":
-        pytest.skip("these tests are about the local AWS")
-    return aws
-
-
-@pytest.fixture(scope="module")
 def s3(local):
     return boto3.client("s3", config=Config(retries={"total_max_attempts": 2}))
 

@@ -28,13 +28,6 @@ _DONE = ("Completed", "Failed", "Stopped")
 
 
 @pytest.fixture(scope="module")
-def local(aws):
-    if aws.mode != "mock":
-        pytest.skip("these tests are about the local AWS")
-    return aws
-
-
-@pytest.fixture(scope="module")
 def sagemaker(local):
     return boto3.client("sagemaker")
 
