@@ -20,6 +20,7 @@ from harness.settings import Settings, read_settings
 Command = Callable[[argparse.Namespace], int]
 
 _INTERRUPTED = 130
+_READER_GONE = 141  # as a shell shows SIGPIPE
 _SHOWN_BY = {
     "mnist": [setting.name for setting in dataclasses.fields(Settings)],
     "exec": ["region"],
@@ -43,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("harness: interrupted", file=sys.stderr)
         return _INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _READER_GONE
 
 
 def _parser() -> argparse.ArgumentParser:

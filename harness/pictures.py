@@ -43,7 +43,9 @@ def digits(path: Path, images: Array, labels: Array, predictions: Array) -> None
     axes.imshow(mosaic, cmap="Greys", extent=(0, mosaic.shape[1], mosaic.shape[0], 0))
     _label_rows(axes, labels, predictions)
     wrong = np.count_nonzero(labels != predictions)
-    axes.set_title(f"Digits by predicted class: {wrong:,} of {len(labels):,} are wrong (framed, with what they are)")
+    axes.set_title(
+        f"Digits by predicted class: {wrong:,} of {len(labels):,} are wrong (the first {SAMPLES} of each are shown)"
+    )
     figure.savefig(path, format="png")
 
 

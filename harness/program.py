@@ -81,6 +81,9 @@ def run_mnist(settings: Settings, data: Data, output: Path) -> None:
         raise
     finally:
         progress.close()
+        if not any(output.iterdir()):
+            output.rmdir()  # nothing came of the run
+    output.mkdir(exist_ok=True)
     content = report(outcome, settings, aws, versions())
     (output / "report.json").write_text(json.dumps(content, indent=2) + "\n")
     shown = len(outcome.images)

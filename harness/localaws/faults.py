@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import threading
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from typing import Any
 
+from harness.localaws.validation import service_model
+
+_SERVICES = ("iam", "logs", "s3", "sagemaker", "sagemaker-runtime", "sts")
 EFFECTS = ("error", "disk_full", "kill_container")
+
+
+@lru_cache
+def known_operations() -> frozenset[str]:
+    """Return the names of the operations of all services that are emulated, so that a misspelt fault is noticed."""
+    models = map(service_model, _SERVICES)
+    return frozenset(name for model in models for name in model.operation_names)
 
 
 @dataclass
@@ -29,6 +40,8 @@ class Fault:
     def __post_init__(self) -> None:
         if self.effect not in ("", *EFFECTS):
             raise ValueError(f"effect is {self.effect!r}; choose one of {', '.join(EFFECTS)} or ''")
+        if self.operation != "*" and self.operation not in known_operations():
+            raise ValueError(f"there is no operation {self.operation!r}; give one as AWS names it, or *")
         if self.times < 1 or self.delay < 0:
             raise ValueError("times must be at least 1 and delay at least 0")
         if self.effect == "kill_container" and self.operation != "InvokeEndpoint":

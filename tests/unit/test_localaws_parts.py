@@ -110,22 +110,22 @@ def test_a_fault_happens_as_often_as_asked_and_to_its_operation_only():
 def test_faults_happen_in_the_order_they_were_added_and_a_star_is_any_operation():
     faults = Faults()
     faults.add(Fault("*", code="First"))
-    faults.add(Fault("A", code="Second"))
-    assert [faults.take("A").code, faults.take("A").code] == ["First", "Second"]
+    faults.add(Fault("GetRole", code="Second"))
+    assert [faults.take("GetRole").code, faults.take("GetRole").code] == ["First", "Second"]
 
 
 def test_faults_that_are_cleared_do_not_happen():
     faults = Faults()
-    faults.add(Fault("A"))
+    faults.add(Fault("GetRole"))
     faults.clear()
-    assert faults.take("A") is None
+    assert faults.take("GetRole") is None
 
 
 @pytest.mark.parametrize(
     ("members", "told"),
-    [({"operation": "A", "effect": "fire"}, "choose one of error, disk_full, kill_container"),
-     ({"operation": "A", "times": 0}, "times must be at least 1"), ({"operation": "A", "delay": -1}, "delay at least"),
-     ({"operation": "A", "colour": 1}, "has no colour"), ({}, "needs an operation"),
+    [({"operation": "GetRole", "effect": "fire"}, "choose one of error, disk_full, kill_container"),
+     ({"operation": "GetRole", "times": 0}, "times must be at least 1"), ({"operation": "GetRole", "delay": -1}, "delay at least"),
+     ({"operation": "GetRole", "colour": 1}, "has no colour"), ({}, "needs an operation"),
      ({"operation": "PutObject", "effect": "kill_container"}, "happens to InvokeEndpoint only"),
      ({"operation": "*", "effect": "kill_container"}, "happens to InvokeEndpoint only")],
 )  # fmt: skip
@@ -339,3 +339,9 @@ def test_importing_the_local_aws_starts_no_process_and_needs_no_java():
     code = "import harness.localaws.server, sys; print('pyspark' in sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PATH": ""})
     assert shown.stdout.strip() == "False"
+
+
+def test_a_fault_of_an_operation_that_aws_does_not_have_is_refused():
+    with pytest.raises(ValueError, match="there is no operation 'InvokEndpoint'"):
+        Fault("InvokEndpoint")
+    assert Fault("*", effect="").operation == "*"
