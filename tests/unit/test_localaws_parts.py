@@ -124,7 +124,8 @@ def test_faults_that_are_cleared_do_not_happen():
 @pytest.mark.parametrize(
     ("members", "told"),
     [({"operation": "GetRole", "effect": "fire"}, "choose one of error, disk_full, kill_container"),
-     ({"operation": "GetRole", "times": 0}, "times must be at least 1"), ({"operation": "GetRole", "delay": -1}, "delay at least"),
+     ({"operation": "GetRole", "times": 0}, "times must be at least 1"),
+     ({"operation": "GetRole", "delay": -1}, "delay at least"),
      ({"operation": "GetRole", "colour": 1}, "has no colour"), ({}, "needs an operation"),
      ({"operation": "PutObject", "effect": "kill_container"}, "happens to InvokeEndpoint only"),
      ({"operation": "*", "effect": "kill_container"}, "happens to InvokeEndpoint only")],
