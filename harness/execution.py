@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -34,20 +34,23 @@ def run_command(settings: Settings, command: Sequence[str]) -> int:
     """
     with MockAWS.start(settings) as aws:
         environment = {**os.environ, **child_environment(aws)}
-        try:
-            process = subprocess.Popen(list(command), env=environment)
-        except OSError as error:
-            raise CommandNotRunError(
-                f"{command[0]} cannot be run: {error.strerror}.",
-                checked=f"PATH, which is {os.environ.get('PATH', '')}"
-                if os.sep not in command[0]
-                else "the path given",
-                fix="check its spelling, and that it is installed and executable",
-            ) from None
-        with _passing_signals_to(process):
+        with _passing_signals_on() as to:
+            process = _start(command, environment)
+            to(process)
             code = process.wait()
         _report_refused(aws)
         return code if code >= 0 else 128 - code
+
+
+def _start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(list(command), env=environment)
+    except OSError as error:
+        raise CommandNotRunError(
+            f"{command[0]} cannot be run: {error.strerror}.",
+            checked=f"PATH, which is {os.environ.get('PATH', '')}" if os.sep not in command[0] else "the path given",
+            fix="check its spelling, and that it is installed and executable",
+        ) from None
 
 
 def child_environment(aws: MockAWS) -> dict[str, str]:
@@ -65,17 +68,30 @@ def child_environment(aws: MockAWS) -> dict[str, str]:
 
 
 @contextmanager
-def _passing_signals_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Let the command decide about signals sent to us; a Ctrl-C of a terminal reaches it by itself."""
+def _passing_signals_on() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
+    """Let a command decide about signals sent to us; a Ctrl-C of a terminal reaches it by itself.
+
+    Yields a function that is told the command's process; signals that come before are kept for it.
+    """
+    processes: list[subprocess.Popen[bytes]] = []
+    early: list[int] = []
 
     def pass_on(number: int, _: FrameType | None) -> None:
-        process.send_signal(number)
+        if processes:
+            processes[0].send_signal(number)
+        else:
+            early.append(number)
 
-    before: Mapping[int, object] = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
+    def to(process: subprocess.Popen[bytes]) -> None:
+        processes.append(process)
+        for number in early:
+            process.send_signal(number)
+
     interrupt = (lambda *_: None) if _in_foreground() else pass_on
-    before = {**before, signal.SIGINT: signal.signal(signal.SIGINT, interrupt)}
+    before: dict[int, object] = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, interrupt)
     try:
-        yield
+        yield to
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
