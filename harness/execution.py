@@ -7,7 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -121,9 +121,9 @@ def serve(settings: Settings, port: int) -> int:
 
     :raises SetupError: the port is taken.
     """
-    done = threading.Event()
+    came: list[int] = []  # no Event: its lock may be held by the very code that a signal interrupts
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: done.set())
+        signal.signal(number, lambda number, _: came.append(number))
     with MockAWS.start(settings, port) as aws:
         for name, value in child_environment(aws).items():
             if name != "HARNESS_RUN":  # all that carries it ends with this process, and a user's shell is not ours
@@ -134,8 +134,8 @@ def serve(settings: Settings, port: int) -> int:
             "use it; press Ctrl-C to stop.",
             file=sys.stderr,
         )
-        while aws.running and not done.wait(0.5):
-            pass
+        while aws.running and not came:
+            time.sleep(0.2)
         if not aws.running:
             raise HarnessError("The local AWS ended by itself.", fix="run 'harness doctor', and start it again")
     return 0
