@@ -37,11 +37,11 @@ from harness.localaws.images import Images
 from harness.localaws.sagemaker import ControlPlane
 from harness.localaws.services import ACCOUNT, Services, role_arn
 from harness.localaws.training import Trainer
+from harness.processes import end_processes_of, kill_processes_with
 
 _PREFIX = "harness-localaws-"
 _PID_FILE = "pid"
 _SPOOL_BYTES = 1 << 20
-_END_SECONDS = 3
 _WATCH_SECONDS = 1
 PORT_TAKEN = 98
 """Exit code when the port asked for is taken (EADDRINUSE on Linux)."""
@@ -168,36 +168,9 @@ def _watch_owner(local_aws: LocalAWS, loop: asyncio.AbstractEventLoop) -> None:
             loop.call_soon_threadsafe(local_aws.stopping.set)
 
 
-def end_processes_of(run_id: str) -> None:
-    """End every process that was started for the run: Spark's JVM, its workers, a user's command, containers."""
-    found = _processes_with("HARNESS_RUN", run_id)
-    for process in found:
-        with suppress(psutil.Error):  # it has ended meanwhile
-            process.terminate()
-    psutil.wait_procs(found, timeout=_END_SECONDS)
-    for process in _processes_with("HARNESS_RUN", run_id):
-        with suppress(psutil.Error):
-            process.kill()
-
-
 def end_containers_in(directory: Path) -> None:
     """Kill the containers below a directory that are still there, such as one that was just being started."""
-    for process in _processes_with("SAGEMAKER_BASE_DIR", f"{directory}{os.sep}"):
-        with suppress(psutil.Error):
-            process.kill()
-
-
-def _processes_with(variable: str, start: str) -> list[psutil.Process]:
-    """Return the other processes in whose environment the variable's value starts so."""
-    return [process for process in psutil.process_iter() if _has(process, variable, start)]
-
-
-def _has(process: psutil.Process, variable: str, start: str) -> bool:
-    try:
-        value: str = process.environ().get(variable, "")
-    except (psutil.Error, OSError):
-        return False
-    return process.pid != os.getpid() and value.startswith(start)
+    kill_processes_with("SAGEMAKER_BASE_DIR", f"{directory}{os.sep}")
 
 
 def _remove_stale_directories() -> None:

@@ -1,0 +1,46 @@
+"""Processes that belong to a run, wherever they are: their environment marks them.
+
+A process group would not do, since commands and JVMs make their own; nor would parents, since they may end first.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+import psutil
+
+RUN_VARIABLE = "HARNESS_RUN"
+"""Names the run that a process was started for, in its environment."""
+
+_END_SECONDS = 3
+
+
+def end_processes_of(run: str) -> None:
+    """End every process that was started for the run: Spark's JVM, its workers, a user's command, containers."""
+    found = processes_with(RUN_VARIABLE, run)
+    for process in found:
+        with suppress(psutil.Error):  # it has ended meanwhile
+            process.terminate()
+    psutil.wait_procs(found, timeout=_END_SECONDS)
+    kill_processes_with(RUN_VARIABLE, run)
+
+
+def kill_processes_with(variable: str, start: str) -> None:
+    """Kill the other processes in whose environment the variable's value starts so."""
+    for process in processes_with(variable, start):
+        with suppress(psutil.Error):
+            process.kill()
+
+
+def processes_with(variable: str, start: str) -> list[psutil.Process]:
+    """Return the other processes in whose environment the variable's value starts so."""
+    return [process for process in psutil.process_iter() if _has(process, variable, start)]
+
+
+def _has(process: psutil.Process, variable: str, start: str) -> bool:
+    try:
+        value: str = process.environ().get(variable, "")
+    except (psutil.Error, OSError):
+        return False
+    return process.pid != os.getpid() and value.startswith(start)
