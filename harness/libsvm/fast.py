@@ -1,8 +1,8 @@
 """Plain text, read by Arrow.
 
-Text whose every row holds all indices up to the same, which is what the SageMaker Spark SDK sends for dense vectors, is
-checked against the separators it must have and its numbers are read in place. Other plain text goes through Arrow's
-CSV reader, which reads ``index:value`` as two columns. What either finds odd is left to others.
+Where tokens begin and end is found first; Arrow then reads numbers where they stand, and no token is copied. In text
+whose every row holds all indices up to the same, which is what the SageMaker Spark SDK sends for dense vectors, indices
+are not read, but compared with what they must be. What either way finds odd is left to others.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import csv
 from scipy import sparse
 
 from harness.libsvm.rows import Array, LibSVM
 from harness.libsvm.rules import LARGEST_INDEX, Rules
 
-_LENIENT = (b"\r", b"\t", b"x", b"X")  # what Arrow reads and the rules lack: line ends, blanks, hexadecimal
+_BLANK, _COLON, _NEWLINE = b" :\n"
+_LENIENT = (b"x", b"X", b" -")  # what Arrow reads in an index and the rules lack: hexadecimal, and a sign (of zero)
 _NOTHING: Array = np.empty(0, dtype=np.int64)
 
 
@@ -35,10 +35,10 @@ def read_fast(text: bytes, rules: Rules) -> Fast | None:
     if not text:
         return Fast(LibSVM(np.empty(0), np.empty((0, 0))), _NOTHING)
     dense = _read_in_place(text, rules)
-    return _read_as_csv(text, rules) if dense is None else Fast(dense, _NOTHING)
+    return _read_tokens(text, rules) if dense is None else Fast(dense, _NOTHING)
 
 
-# ---- dense text, in place
+# ---- dense text
 
 
 def _read_in_place(text: bytes, rules: Rules) -> LibSVM | None:
@@ -51,8 +51,8 @@ def _read_in_place(text: bytes, rules: Rules) -> LibSVM | None:
     first_line = text.partition(b"\n")[0]
     if not first_line.rpartition(b" ")[2].startswith(b"%d:" % (first_line.count(b":") - 1 + rules.base)):
         return None
-    colons = np.flatnonzero(data == ord(":"))
-    ends = np.flatnonzero(data == ord("\n"))
+    colons = np.flatnonzero(data == _COLON)
+    ends = np.flatnonzero(data == _NEWLINE)
     if not text.endswith(b"\n"):
         ends = np.append(ends, len(text))
     if not len(colons) or len(colons) % len(ends):
@@ -86,53 +86,70 @@ def _number_bounds(colons: Array, ends: Array, widths: Array) -> Array:
 
 
 def _read_numbers(text: bytes, bounds: Array, rules: Rules) -> Array | None:
-    """Return the numbers between the bounds, shape (n, d + 1), or None if one is no plain number.
-
-    The text is seen as strings that are in turn a number and what stands between two; the latter are marked null.
-    """
+    """Return the numbers between the bounds, shape (n, d + 1), or None if one is no plain number."""
     flat = np.append(bounds.ravel(), np.int32(len(text)))
     if not (flat[1:] >= flat[:-1]).all():
         return None
-    count = len(flat) - 1
-    every_other = np.full(count // 8 + 1, 0b01010101, dtype=np.uint8)
-    buffers = [pa.py_buffer(every_other), pa.py_buffer(flat), pa.py_buffer(text)]
-    try:
-        numbers = pa.Array.from_buffers(pa.string(), count, buffers).cast(pa.float64())
-    except pa.ArrowInvalid:
-        return None
-    values = np.frombuffer(numbers.buffers()[1], dtype=np.float64, count=count)[::2].reshape(len(bounds), -1)
-    return values if _is_plain(values, text, rules) else None
+    values = _cast(text, flat, True, pa.float64())
+    return None if values is None or not _is_plain(values, text, rules) else values.reshape(len(bounds), -1)
 
 
-# ---- other text, with Arrow's CSV reader
+# ---- other text
 
 
-def _read_as_csv(text: bytes, rules: Rules) -> Fast | None:
+def _read_tokens(text: bytes, rules: Rules) -> Fast | None:
     """Return the rows of a text with single blanks and plain numbers, or None if it is anything else.
 
-    With ``0:`` put before each label and a newline for each blank, every line is ``index:value``. Arrow refuses lines
-    that are not; what else it lets pass is looked for before and after.
+    A token ends at a blank, a colon or a newline. What a blank ends before it is an index, and nothing else is: a colon
+    ends it, and no other token.
     """
-    rows = text.removesuffix(b"\n")
-    if any(odd in text for odd in _LENIENT) or rows.endswith((b" ", b"\n")) or (rules.base == 0 and b" -" in text):
+    if any(odd in text for odd in _LENIENT):
         return None
-    label = b"%d:" % (rules.base - 1)
-    lines = label + rows.replace(b"\n", b"\n" + label).replace(b" ", b"\n")
+    text = text if text.endswith(b"\n") else text + b"\n"
+    data = np.frombuffer(text, dtype=np.uint8)
+    ends = np.flatnonzero((data == _BLANK) | (data == _COLON) | (data == _NEWLINE))
+    enders = data[ends]
+    is_index = enders == _COLON
+    if is_index[0] or (is_index[1:] != (enders[:-1] == _BLANK)).any():
+        return None
+    bounds = _token_bounds(ends)
+    indices = _cast(text, bounds, is_index, pa.int32())
+    numbers = None if indices is None else _cast(text, bounds, ~is_index, pa.float64())
+    if indices is None or numbers is None:
+        return None
+    at = np.flatnonzero(is_index)
+    labels = np.append(0, np.flatnonzero(enders == _NEWLINE)[:-1] + 1)
+    starts = np.append((labels - np.arange(len(labels))) // 2, len(at))
+    found = _Numbers(numbers[labels], starts, indices[at] - rules.base, numbers[at + 1])
+    is_plain = _is_plain(np.append(found.labels, found.values), text, rules)
+    return _in_order(found, rules) if is_plain else None
+
+
+def _token_bounds(ends: Array) -> Array:
+    """Return start and end of each token, and the end of the text: int32, shape (2n + 1,)."""
+    bounds = np.empty(2 * len(ends) + 1, dtype=np.int32)
+    bounds[0] = 0
+    bounds[1::2] = ends
+    bounds[2::2] = ends
+    bounds[2::2] += 1
+    return bounds
+
+
+def _cast(text: bytes, bounds: Array, wanted: Array | bool, numbers: pa.DataType) -> Array | None:
+    """Return the numbers that the wanted tokens are, anything in the place of others; or None if one is no number.
+
+    The text is seen as strings that are in turn a token and what stands between two; what is not wanted is marked null.
+    """
+    count = len(bounds) - 1
+    valid = np.zeros(count, dtype=bool)
+    valid[::2] = wanted
+    bits = np.packbits(valid, bitorder="little")
     try:
-        table = csv.read_csv(
-            pa.BufferReader(lines),
-            read_options=csv.ReadOptions(use_threads=False, block_size=len(lines), column_names=["index", "value"]),
-            parse_options=csv.ParseOptions(delimiter=":", quote_char=False, ignore_empty_lines=False),
-            convert_options=csv.ConvertOptions(
-                column_types={"index": pa.int32(), "value": pa.float64()}, null_values=[], check_utf8=False
-            ),
-        )
+        strings = pa.Array.from_buffers(pa.string(), count, list(map(pa.py_buffer, (bits, bounds, text))))
+        read = strings.cast(numbers)
     except pa.ArrowInvalid:
         return None
-    columns, values = table["index"].to_numpy() - rules.base, table["value"].to_numpy()
-    if np.count_nonzero(columns < 0) != 1 + rows.count(b"\n") or not _is_plain(values, text, rules):
-        return None
-    return _in_order(columns, values, rules)
+    return np.frombuffer(read.buffers()[1], dtype=numbers.to_pandas_dtype(), count=count)[::2]
 
 
 def _is_plain(values: Array, text: bytes, rules: Rules) -> bool:
@@ -144,28 +161,39 @@ def _is_plain(values: Array, text: bytes, rules: Rules) -> bool:
     return bool(np.count_nonzero(np.isinf(values)) == text.lower().count(b"inf"))
 
 
-def _in_order(columns: Array, values: Array, rules: Rules) -> Fast | None:
-    """Return the rows if columns ascend in each, or can be sorted so; a label has column -1, and so starts a row."""
-    if ((columns[1:] > columns[:-1]) | (columns[1:] < 0)).all():
-        return Fast(_assemble(columns, values), _NOTHING)
+class _Numbers(NamedTuple):
+    """What a text's tokens say; row i has the columns and values from ``starts[i]`` up to ``starts[i + 1]``."""
+
+    labels: Array
+    starts: Array
+    columns: Array
+    values: Array
+
+
+def _in_order(found: _Numbers, rules: Rules) -> Fast | None:
+    """Return the rows if columns ascend in each, or can be sorted so."""
+    _, starts, columns, values = found
+    ascends = np.ones(len(columns) + 1, dtype=bool)
+    ascends[1:-1] = columns[1:] > columns[:-1]
+    ascends[starts] = True
+    if columns.min(initial=0) < 0:
+        return None
+    if ascends.all():
+        return Fast(_assemble(found), _NOTHING)
     if "order" not in rules.tolerate:
         return None
-    row = np.cumsum(columns < 0) - 1
-    unordered = np.unique(row[1:][(columns[1:] < columns[:-1]) & (columns[1:] >= 0)])
+    row = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     order = np.lexsort((columns, row))
     columns, values = columns[order], values[order]
-    twice = (columns[1:] == columns[:-1]) & (columns[1:] >= 0)
-    return None if twice.any() else Fast(_assemble(columns, values), unordered)
+    twice = (columns[1:] == columns[:-1]) & (row[1:] == row[:-1])
+    ordered = found._replace(columns=columns, values=values)
+    return None if twice.any() else Fast(_assemble(ordered), np.unique(row[~ascends[:-1]]))
 
 
-def _assemble(columns: Array, values: Array) -> LibSVM:
-    """Return the rows that a text's numbers make, in order."""
-    labels = np.flatnonzero(columns < 0)
-    width = int(columns.max(initial=-1)) + 1
-    if len(columns) == len(labels) * (width + 1) and (columns.reshape(-1, width + 1) == np.arange(-1, width)).all():
-        numbers = values.reshape(-1, width + 1)
-        return LibSVM(numbers[:, 0], numbers[:, 1:])
-    is_feature = columns >= 0
-    offsets = np.append(labels, len(columns)) - np.arange(len(labels) + 1)
-    matrix = sparse.csr_matrix((values[is_feature], columns[is_feature], offsets), (len(labels), width))
-    return LibSVM(values[labels], matrix)
+def _assemble(found: _Numbers) -> LibSVM:
+    """Return the rows that a text's numbers make."""
+    labels, starts, columns, values = found
+    shape = len(labels), int(columns.max(initial=-1)) + 1
+    if len(values) == shape[0] * shape[1]:
+        return LibSVM(labels, values.reshape(shape))
+    return LibSVM(labels, sparse.csr_matrix((values, columns, starts), shape))

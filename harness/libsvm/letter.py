@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -17,6 +18,7 @@ _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _NOT_FINITE = re.compile(rb"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _FIELD = re.compile(rb"[^ \t]+")
 _COMMENT = re.compile(rb"[ \t]*#.*", re.DOTALL)
+_FLOAT64 = np.dtype(np.float64)
 
 
 class Row(NamedTuple):
@@ -185,10 +187,8 @@ class _Line:
         if not _NUMBER.fullmatch(text):
             raise self._error(start, f"{what} is a number", text)
         number = float(text)
-        dtype = self._rules.dtype if what == "a value" else np.dtype(np.float64)
-        with np.errstate(over="ignore"):
-            fits = np.isfinite(dtype.type(number))
-        if not fits:
+        dtype = self._rules.dtype if what == "a value" else _FLOAT64
+        if not _fits(number, dtype):
             raise self._error(start, f"{what} fits a {dtype.itemsize * 8}-bit float", text)
         return number
 
@@ -201,3 +201,11 @@ class _Line:
 
     def _error(self, start: int, rule: str, text: bytes) -> LibSVMError:
         return LibSVMError(self._number, start + 1, rule, text.decode("utf-8", "replace"), self._rules.source)
+
+
+def _fits(number: float, dtype: np.dtype[Any]) -> bool:
+    """Say whether a number is finite in a type."""
+    if dtype == _FLOAT64:
+        return math.isfinite(number)
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite(dtype.type(number)))

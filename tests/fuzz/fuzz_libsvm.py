@@ -8,9 +8,9 @@ Guided by coverage, for as long as you like::
 ``tests/unit/test_libsvm_fuzz.py`` replays the corpus that is kept beside this file.
 """
 
-import struct
 import sys
 from contextlib import nullcontext
+from itertools import pairwise
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -67,10 +67,10 @@ def outcome(read):
         rows = read()
     except LibSVMError as error:
         return error.line
-    matrix = rows.widened(rows.features.shape[1] + 1).features
-    bounds = zip(matrix.indptr[:-1].tolist(), matrix.indptr[1:].tolist(), strict=True)
-    fields = list(zip((matrix.indices + 1).tolist(), map(bits, matrix.data.tolist()), strict=True))
-    return [(bits(label), fields[slice(*row)]) for label, row in zip(rows.labels.tolist(), bounds, strict=True)]
+    indices, starts, values = parts(rows.features)
+    fields = list(zip((indices + 1).tolist(), bits(values), strict=True))
+    features = [fields[start:end] for start, end in pairwise(starts.tolist())]
+    return list(zip(bits(rows.labels), features, strict=True))
 
 
 def full_outcome(read):
@@ -79,10 +79,18 @@ def full_outcome(read):
         rows = read()
     except LibSVMError as error:
         return str(error)
-    matrix = rows.widened(rows.features.shape[1] + 1).features
-    numbers = [part.tobytes() for part in (rows.labels, matrix.data)]
-    places = [part.tolist() for part in (matrix.indices, matrix.indptr)]
-    return numbers, places, None if rows.qids is None else rows.qids.tolist(), rows.report.changes
+    indices, starts, values = parts(rows.features)
+    numbers = rows.labels.tobytes(), values.tobytes()
+    shape = type(rows.features), rows.features.shape, indices.tolist(), starts.tolist()
+    return numbers, shape, None if rows.qids is None else rows.qids.tolist(), rows.report.changes
+
+
+def parts(features):
+    """Return columns, where each row starts, and values."""
+    if not isinstance(features, np.ndarray):
+        return features.indices, features.indptr, features.data
+    rows, columns = features.shape
+    return np.tile(np.arange(columns), rows), np.arange(rows + 1) * columns, features.ravel()
 
 
 def expected(text):
@@ -90,11 +98,14 @@ def expected(text):
     rows = grammar.read(text)
     if isinstance(rows, int):
         return rows
-    return [(bits(label), [(index, bits(value)) for index, value in fields]) for label, fields in rows]
+    numbers = bits(np.array([number for label, fields in rows for number in (label, *(value for _, value in fields))]))
+    numbers = iter(numbers)
+    return [(next(numbers), [(index, next(numbers)) for index, _ in fields]) for _, fields in rows]
 
 
-def bits(number):
-    return struct.pack("<d", number)
+def bits(numbers):
+    """Return 64-bit floats as whole numbers, which tell -0.0 from 0.0."""
+    return numbers.view(np.int64).tolist()
 
 
 if __name__ == "__main__":
