@@ -11,6 +11,7 @@ Every error says what happened, what was checked, and what to do, in that order:
     │   └── LibSVMError      a line of LibSVM text breaks a rule
     ├── LocalAWSError        the local AWS did not start, answer or stop
     ├── PipelineError        a stage of load → fit → transform failed
+    ├── ResultsError         results of benchmarks cannot be read or compared
     └── LeftoverError        a resource that should be gone is still there
 """
 
@@ -91,6 +92,12 @@ class LocalAWSError(HarnessError):
 
 class PipelineError(HarnessError):
     """A stage of load → fit → transform failed."""
+
+
+class ResultsError(HarnessError):
+    """Results of benchmarks cannot be read or compared."""
+
+    exit_code = 4
 
 
 class LeftoverError(HarnessError):

@@ -15,7 +15,7 @@ LAYERS = [  # from the bottom up
     {"aws"},
     {"spark"},
     {"guard"},
-    {"pipeline", "pictures", "differences"},
+    {"pipeline", "pictures", "differences", "benchmarking"},
     {"plugin", "fixtures", "cli", "doctor", "execution", "program"},
 ]
 SIDEWAYS = LAYERS[-2:]
