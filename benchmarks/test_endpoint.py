@@ -13,6 +13,7 @@ from sagemaker_pyspark.transformation.deserializers import XGBoostCSVRowDeserial
 from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSerializer
 
 from harness import mnist
+from harness.benchmarking.environment import data_hash, mnist_hash, work
 from harness.waiting import wait_until
 
 ROUNDS = 10
@@ -76,6 +77,7 @@ def test_transform_beside_an_endpoint_that_reads_nothing(benchmark, tell, traine
 
     benchmark.pedantic(consume, args=(trained_model, test_rows), setup=null_first, rounds=ROUNDS)
     rows, seconds = test_rows.count(), benchmark.stats.stats.data
+    benchmark.extra_info.update(work(rows=rows, size=len(dense_batch(rows)), dataset=mnist_hash()))
     tell("rows/s", round(rows / median(seconds)))
     tell("rows/s of the null endpoint", round(rows / median(null_seconds)))
     tell(
@@ -84,9 +86,9 @@ def test_transform_beside_an_endpoint_that_reads_nothing(benchmark, tell, traine
     )
 
 
-def dense_batch():
-    """Return a request as the SDK sends it: 815 of MNIST's rows, every zero written, 5.2 MB."""
-    images = mnist.load("test", BATCH_ROWS).images.astype(float)
+def dense_batch(rows=BATCH_ROWS):
+    """Return MNIST's rows as the SDK sends them, every zero written; 815 of them are a request, 5.2 MB."""
+    images = mnist.load("test", rows).images.astype(float)
     return "".join(
         "0.0" + "".join(f" {number}:{value}" for number, value in enumerate(row, 1)) + "\n" for row in images.tolist()
     ).encode()
@@ -104,5 +106,6 @@ def test_the_endpoint_alone(benchmark, tell, sagemaker_runtime_client, trained_m
 
     answer = benchmark.pedantic(invoke, rounds=50, warmup_rounds=3)
     assert len(np.fromstring(answer.decode(), sep=",")) == BATCH_ROWS
+    benchmark.extra_info.update(work(rows=BATCH_ROWS, size=len(body), dataset=data_hash(body)))
     tell("request, MB", round(len(body) / 1e6, 2))
     tell("median, ms", round(benchmark.stats.stats.median * 1e3, 1))

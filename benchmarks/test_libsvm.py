@@ -15,6 +15,7 @@ import xgboost as xgb
 from sklearn.datasets import dump_svmlight_file, load_svmlight_file
 
 from harness import libsvm, mnist
+from harness.benchmarking.environment import data_hash, mnist_hash, work
 from harness.libsvm.rows import to_csr
 
 FEATURES = mnist.FEATURES
@@ -56,7 +57,7 @@ def test_parsing_a_request(benchmark, batch, parse):
     features = benchmark(parse, batch)
     assert features.shape == (REQUEST_ROWS, FEATURES)
     assert np.array_equal(features, parse_with_scikit_learn(batch))
-    note_speed(benchmark, len(batch), REQUEST_ROWS)
+    note_speed(benchmark, len(batch), REQUEST_ROWS, dataset=data_hash(batch))
 
 
 def read_with_harness(path):
@@ -118,7 +119,8 @@ def rewound(stream):
     stream.truncate()
 
 
-def note_speed(benchmark, size, rows):
+def note_speed(benchmark, size, rows, dataset=None):
+    benchmark.extra_info.update(work(rows=rows, size=size, dataset=dataset or mnist_hash()))
     if benchmark.stats:
         benchmark.extra_info["MB/s"] = round(size / 1e6 / benchmark.stats.stats.median, 1)
         benchmark.extra_info["rows/s"] = round(rows / benchmark.stats.stats.median)

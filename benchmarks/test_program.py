@@ -9,6 +9,9 @@ from statistics import median
 
 import pytest
 
+from harness import mnist
+from harness.benchmarking.environment import mnist_hash, work
+
 ROUNDS = 3
 BARE = Path(__file__).with_name("bare_parts.py")
 
@@ -39,6 +42,8 @@ def test_the_whole_program_beside_its_bare_parts(benchmark, tell, tmp_path):
         bare.append(run_bare())
 
     benchmark.pedantic(whole, setup=before_each, rounds=ROUNDS)
+    size = sum(len(chunk) for split in mnist.ROWS for chunk in mnist.libsvm(split))
+    benchmark.extra_info.update(work(rows=sum(mnist.ROWS.values()), size=size, dataset=mnist_hash()))
     sums = [sum(parts.values()) for parts in bare]
     tell("ratio of the whole to its bare parts (median of rounds)", _ratios(benchmark.stats.stats.data, sums))
     tell("bare parts, seconds", {part: round(median(parts[part] for parts in bare), 2) for part in bare[0]})

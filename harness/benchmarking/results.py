@@ -134,7 +134,9 @@ def _content(path: Path) -> dict[str, Any]:
         what = f"is cut off after {len(text):,} characters" if cut else f"is no JSON: {error}"
         raise ResultsError(f"{path} {what}.", fix=_WRITE_AGAIN) from error
     if not isinstance(content, dict) or not isinstance(content.get("benchmarks"), list):
-        raise ResultsError(f"{path} is JSON, and not pytest-benchmark's: it has no list 'benchmarks'.", fix=_WRITE_AGAIN)
+        raise ResultsError(
+            f"{path} is JSON, and not pytest-benchmark's: it has no list 'benchmarks'.", fix=_WRITE_AGAIN
+        )
     missing = [key for key in ("version", "datetime") if not isinstance(content.get(key), str)]
     if missing:
         raise ResultsError(f"{path} does not say its {' and '.join(missing)}.", fix=_WRITE_AGAIN)
