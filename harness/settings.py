@@ -2,21 +2,28 @@
 
 A setting called ``training_instance_type`` is ``--harness-training-instance-type`` on the command line,
 ``HARNESS_TRAINING_INSTANCE_TYPE`` in the environment and ``harness_training_instance_type`` in an ini file. The
-command line wins over the environment, the environment over the ini file, and that over the default.
+command line wins over the environment, the environment over the ini file, and that over the default. A region that none
+of them names is that of the AWS tools: their variables, then, in real mode, the profile of their configuration file.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 from harness.errors import SettingsError
 
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9]+")
+
+
+_KINDS = {int: "a whole number", float: "a number"}
+_DEFAULT = "the default"
 
 
 def _setting(default: Any, help: str, **metadata: Any) -> Any:
@@ -27,20 +34,34 @@ def _setting(default: Any, help: str, **metadata: Any) -> Any:
 class Settings:
     """What a session runs with. Read it with :func:`read_settings`, or build it to say all of it yourself."""
 
-    mode: str = _setting("mock", "where SageMaker is: 'mock' on this machine, 'real' in AWS", choices=("mock", "real"))
+    mode: str = _setting("mock", "where SageMaker is: on this machine, or in AWS", choices=("mock", "real"))
     region: str = _setting("us-east-1", "AWS region", also=("AWS_REGION", "AWS_DEFAULT_REGION"), pattern=_REGION)
-    role: str | None = _setting(None, "IAM role (name or ARN) that SageMaker assumes; required in real mode")
+    role: str | None = _setting(None, "IAM role (name or ARN) that SageMaker assumes in real mode")
     training_instance_type: str = _setting("ml.m4.xlarge", "instance type of training jobs", pattern=_INSTANCE_TYPE)
-    training_instance_count: int = _setting(1, "instances of a training job", least=1)
+    training_instance_count: int = _setting(1, "instances of a training job", kind=int, least=1)
     endpoint_instance_type: str = _setting("ml.m4.xlarge", "instance type of endpoints", pattern=_INSTANCE_TYPE)
-    endpoint_instance_count: int = _setting(1, "instances of an endpoint", least=1)
+    endpoint_instance_count: int = _setting(1, "instances of an endpoint", kind=int, least=1)
+    max_cost: float | None = _setting(
+        None,
+        "USD that a run in real mode may cost at worst; one that could cost more does not start",
+        kind=float,
+        least=0,
+    )
+    max_hours: float = _setting(2.0, "longest that a run in real mode may live, in hours", kind=float, least=0.1)
+    prices: str | None = _setting(None, "JSON file of hourly prices, to be used instead of the AWS Price List")
     spark_master: str = _setting("local[*]", "Spark master")
-    train_rows: int = _setting(60_000, "MNIST rows to train on", least=1, most=60_000)
-    test_rows: int = _setting(10_000, "MNIST rows to predict", least=1, most=10_000)
+    train_rows: int = _setting(60_000, "MNIST rows to train on", kind=int, least=1, most=60_000)
+    test_rows: int = _setting(10_000, "MNIST rows to predict", kind=int, least=1, most=10_000)
+
+    _origins: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def __post_init__(self) -> None:
         for setting in dataclasses.fields(self):
             _check(setting, getattr(self, setting.name))
+
+    def origin(self, setting: str) -> str:
+        """Return where a setting's value came from: an option, a variable, a key, a profile, or ``the default``."""
+        return self._origins.get(setting, _DEFAULT)
 
 
 def option_name(setting: str) -> str:
@@ -68,13 +89,14 @@ def read_settings(
     :param ini: ini key → text; an empty text counts as not given.
     :raises SettingsError: a value cannot be used; the error names the source it came from.
     """
-    values: dict[str, Any] = {}
-    for setting in dataclasses.fields(Settings):
-        found = _find(setting, command_line, environment, ini or {})
-        if found is not None:
-            source, text = found
-            values[setting.name] = _parse(setting, text, source)
-    return Settings(**values)
+    fields = {setting.name: setting for setting in dataclasses.fields(Settings)}
+    found = {name: _find(setting, command_line, environment, ini or {}) for name, setting in fields.items()}
+    given = {name: source_and_text for name, source_and_text in found.items() if source_and_text is not None}
+    if "region" not in given and given.get("mode", ("", ""))[1] == "real":
+        given |= _region_of_profile(environment)
+    settings = Settings(**{name: _parse(fields[name], text, source) for name, (source, text) in given.items()})
+    object.__setattr__(settings, "_origins", {name: source for name, (source, _) in given.items()})
+    return settings
 
 
 def _find(
@@ -92,16 +114,28 @@ def _find(
     return next(((source, text) for source, text in candidates if text is not None), None)
 
 
+def _region_of_profile(environment: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Return the region that the AWS tools' profile names, as (source, text) under its name, or nothing."""
+    from botocore.configloader import multi_file_load_config  # noqa: PLC0415 - only real mode needs it
+
+    # botocore's own order of the two variables.
+    profile = environment.get("AWS_DEFAULT_PROFILE") or environment.get("AWS_PROFILE") or "default"
+    files = [
+        environment.get("AWS_CONFIG_FILE") or "~/.aws/config",
+        environment.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials",
+    ]
+    region = multi_file_load_config(*files)["profiles"].get(profile, {}).get("region")
+    return {"region": (f"profile {profile!r}", region)} if region else {}
+
+
 def _parse(setting: dataclasses.Field[Any], text: str, source: str) -> Any:
-    if not isinstance(setting.default, int):
-        value: Any = text
-    else:
-        try:
-            value = int(text)
-        except ValueError:
-            raise SettingsError(
-                f"{source} is {text!r}, which is not a whole number.", fix=f"give {source} a whole number"
-            ) from None
+    kind = setting.metadata.get("kind", str)
+    try:
+        value = kind(text)
+    except ValueError:
+        raise SettingsError(
+            f"{source} is {text!r}, which is not {_KINDS[kind]}.", fix=f"give {source} {_KINDS[kind]}"
+        ) from None
     _check(setting, value, source)
     return value
 
@@ -117,7 +151,9 @@ def _check(setting: dataclasses.Field[Any], value: Any, source: str | None = Non
             f"{name} is {value!r}, which is no {metadata['help']}.",
             fix=f"give one of the form of {setting.default!r}",
         )
-    if "least" in metadata and value < metadata["least"]:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SettingsError(f"{name} is {value}.", fix="give a number that is neither infinite nor nan")
+    if value is not None and "least" in metadata and value < metadata["least"]:
         raise SettingsError(f"{name} is {value}.", fix=f"give a number from {metadata['least']}")
     if "most" in metadata and value > metadata["most"]:
         raise SettingsError(f"{name} is {value:,}.", fix=f"give a number up to {metadata['most']:,}")
