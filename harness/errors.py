@@ -7,6 +7,8 @@ Every error says what happened, what was checked, and what to do, in that order:
     HarnessError
     ├── SettingsError        an option, ini key or environment variable has a value that cannot be used
     ├── SetupError           this machine lacks something (Java, a package, a free port, disk)
+    │   ├── PreflightError   the account is not ready for a run: nothing was created
+    │   └── PermissionMissingError  somebody may not do what a run needs
     ├── DataError            the data cannot be sent as it is
     │   └── LibSVMError      a line of LibSVM text breaks a rule
     ├── LocalAWSError        the local AWS did not start, answer or stop
@@ -56,6 +58,14 @@ class SetupError(HarnessError):
     """This machine lacks something that the harness needs."""
 
     exit_code = 3
+
+
+class PreflightError(SetupError):
+    """The account is not ready for a run in real mode; nothing was created in it."""
+
+
+class PermissionMissingError(SetupError):
+    """Somebody may not do what a run needs; the error has the statement to add to a policy."""
 
 
 class DataError(HarnessError):

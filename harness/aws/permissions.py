@@ -1,0 +1,294 @@
+"""What a run needs permission for: one table, and the policies, explanations and checks that are read off it.
+
+Actions, resources and condition keys are those of AWS's Service Authorization Reference; what the execution role needs
+is in SageMaker's guide under "CreateTrainingJob API: execution role permissions". Rows that a run can do without are
+optional: something is then not checked, not told or left to ``harness sweep``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from harness.errors import HarnessError, PermissionMissingError
+
+Who = Literal["caller", "role"]
+Statement = dict[str, Any]
+Document = dict[str, Any]
+
+_SAGEMAKER = "arn:{partition}:sagemaker:{region}:{account}"
+_BUCKET = "arn:{partition}:s3:::{account}-sagemaker-{region}"
+"""The bucket that the SDK makes for its data."""
+_DATA = f"{_BUCKET}/hsh-*"
+_SAMPLES = "arn:{partition}:s3:::sagemaker-sample-data-{region}"
+_LOGS = "arn:{partition}:logs:{region}:{account}:log-group"
+_ECR = "arn:{partition}:ecr:{region}"
+_KINDS = ("training-job", "model", "endpoint-config", "endpoint")
+_ALL = tuple(f"{_SAGEMAKER}:{kind}/hsh-*" for kind in _KINDS)
+_JOBS, _MODELS, _CONFIGS, _ENDPOINTS = ((resource,) for resource in _ALL)
+_ROLES = ("arn:{partition}:iam::{account}:role/*",)
+_ANY = ("*",)
+_PASSED = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+
+
+@dataclass(frozen=True)
+class Permission:
+    """A row: an action that a run's caller, or the role that SageMaker assumes, needs on some resources."""
+
+    action: str
+    """``sagemaker:CreateModel``."""
+    resources: tuple[str, ...]
+    """Patterns of ARNs with ``{partition}``, ``{region}``, ``{account}`` and ``{role}`` to be filled in."""
+    purpose: str
+    """What a run, or ``harness sweep``, does with it."""
+    who: Who = "caller"
+    required: bool = True
+    """Whether a run fails, or leaves something behind, without it."""
+    conditions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """As in a policy: operator → key → value."""
+
+
+def _rows(actions: str, resources: tuple[str, ...], purpose: str, **members: Any) -> list[Permission]:
+    return [Permission(action, resources, purpose, **members) for action in actions.split()]
+
+
+TABLE: tuple[Permission, ...] = (
+    # --- the caller: fit, serve, transform ---
+    *_rows("s3:ListBucket", (_SAMPLES,), "find MNIST in SageMaker's sample bucket"),
+    *_rows("s3:GetObject", (f"{_SAMPLES}/spark/mnist/*",), "read MNIST"),
+    *_rows("s3:CreateBucket s3:ListBucket", (_BUCKET,), "have a bucket for the rows to train on and the model"),
+    *_rows("s3:GetObject s3:PutObject s3:DeleteObject", (_DATA,), "stage rows; delete them and the model"),
+    *_rows("s3:ListBucketMultipartUploads", (_BUCKET,), "find uploads that a killed run left unfinished"),
+    *_rows("s3:AbortMultipartUpload", (_DATA,), "delete uploads that a killed run left unfinished"),
+    *_rows("sagemaker:CreateTrainingJob", _JOBS, "train"),
+    *_rows("sagemaker:DescribeTrainingJob", _JOBS, "wait for training, and prove that it has ended"),
+    *_rows("sagemaker:StopTrainingJob", _JOBS, "stop training that nobody waits for any more"),
+    *_rows("sagemaker:CreateModel", _MODELS, "make what was trained known to SageMaker"),
+    *_rows("sagemaker:DescribeModel sagemaker:DeleteModel", _MODELS, "delete it, and prove that"),
+    *_rows("sagemaker:CreateEndpointConfig", _CONFIGS, "say what an endpoint runs on"),
+    *_rows(
+        "sagemaker:DescribeEndpointConfig sagemaker:DeleteEndpointConfig",
+        _CONFIGS,
+        "delete it, and prove that",
+    ),
+    *_rows("sagemaker:CreateEndpoint", _ENDPOINTS, "serve"),
+    *_rows("sagemaker:CreateEndpoint", _CONFIGS, "serve with the configuration made for it"),
+    *_rows("sagemaker:DescribeEndpoint", _ENDPOINTS, "wait for the endpoint, and prove that it is gone"),
+    *_rows("sagemaker:DeleteEndpoint", _ENDPOINTS, "delete it: it costs money while it is there"),
+    *_rows("sagemaker:InvokeEndpoint", _ENDPOINTS, "classify"),
+    *_rows("sagemaker:AddTags", _ALL, "tell whose a resource is and when it expires"),
+    *_rows("iam:PassRole", ("{role}",), "have SageMaker assume the execution role", conditions=_PASSED),
+    # --- the caller: what a run can do without ---
+    *_rows(
+        "logs:FilterLogEvents",
+        (f"{_LOGS}:/aws/sagemaker/TrainingJobs:*", f"{_LOGS}:/aws/sagemaker/Endpoints/hsh-*"),
+        "count the rows trained; quote a container's last words",
+        required=False,
+    ),
+    *_rows("logs:DescribeLogGroups", (f"{_LOGS}:*",), "find an endpoint's log", required=False),
+    *_rows(
+        "iam:SimulatePrincipalPolicy",
+        ("arn:{partition}:iam::{account}:user/*", *_ROLES),
+        "check these permissions before anything is created",
+        required=False,
+    ),
+    *_rows(
+        "iam:GetRole", ("arn:{partition}:iam::{account}:role/*",), "check that SageMaker may assume it", required=False
+    ),
+    *_rows(
+        "servicequotas:ListServiceQuotas servicequotas:ListAWSDefaultServiceQuotas",
+        _ANY,
+        "check that enough instances may run",
+        required=False,
+    ),
+    *_rows("pricing:GetProducts", _ANY, "tell what a run costs at worst", required=False),
+    # --- the caller: sweep ---
+    *_rows(
+        "sagemaker:ListTrainingJobs sagemaker:ListModels sagemaker:ListEndpointConfigs sagemaker:ListEndpoints",
+        _ANY,
+        "find what earlier runs left (harness sweep)",
+        required=False,
+    ),
+    *_rows("sagemaker:ListTags", _ALL, "see whose it is and when it expired (harness sweep)", required=False),
+    # --- the execution role ---
+    *_rows("s3:ListBucket", (_BUCKET,), "find the rows to train on", who="role"),
+    *_rows("s3:GetObject s3:PutObject", (_DATA,), "read the rows, write the model, read it to serve", who="role"),
+    *_rows(
+        "logs:CreateLogGroup logs:CreateLogStream logs:PutLogEvents logs:DescribeLogStreams",
+        (f"{_LOGS}:/aws/sagemaker/*",),
+        "keep the containers' logs",
+        who="role",
+        required=False,
+    ),
+    *_rows("cloudwatch:PutMetricData", _ANY, "publish metrics", who="role", required=False),
+    *_rows("ecr:GetAuthorizationToken", _ANY, "fetch the algorithm's image", who="role", required=False),
+    *_rows(
+        "ecr:BatchCheckLayerAvailability ecr:GetDownloadUrlForLayer ecr:BatchGetImage",
+        (f"{_ECR}:*:repository/xgboost",),
+        "fetch the algorithm's image",
+        who="role",
+        required=False,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the patterns of the table are filled in with."""
+
+    account: str
+    region: str
+    role: str
+    """ARN of the execution role."""
+    partition: str = "aws"
+
+    def fill(self, pattern: str) -> str:
+        """Return a pattern of the table for this place."""
+        return pattern.format(partition=self.partition, region=self.region, account=self.account, role=self.role)
+
+
+def partition_of(region: str) -> str:
+    """Return the partition that a region is in: ``aws``, ``aws-cn`` or ``aws-us-gov``."""
+    return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region[:6] if region[:6] == "us-gov" else region[:2], "aws")
+
+
+def rows_of(who: Who) -> list[Permission]:
+    """Return the rows of the caller or of the execution role."""
+    return [row for row in TABLE if row.who == who]
+
+
+# --- policies ---------------------------------------------------------------------------------------------------------
+
+
+def policy(who: Who, places: Iterable[Place], rows: Iterable[Permission] | None = None) -> Document:
+    """Return the least-privilege policy for the caller or the role: a statement for each set of resources.
+
+    :param places: a place for each region.
+    :param rows: rows of the table, by default all of the caller's or the role's.
+    """
+    where, groups = list(places), grouped(rows_of(who) if rows is None else rows)
+    statements = [statement(group, where, f"Harness{number:02}") for number, group in enumerate(groups, 1)]
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def grouped(rows: Iterable[Permission]) -> list[list[Permission]]:
+    """Return the rows, those together that have the same resources and conditions."""
+    groups: dict[tuple[tuple[str, ...], str], list[Permission]] = {}
+    for row in rows:
+        groups.setdefault((row.resources, json.dumps(row.conditions)), []).append(row)
+    return list(groups.values())
+
+
+def statement(rows: list[Permission], places: Iterable[Place], sid: str = "") -> Statement:
+    """Return one statement that allows rows which have the same resources and conditions."""
+    resources = list(dict.fromkeys(place.fill(pattern) for pattern in rows[0].resources for place in places))
+    named: Statement = {"Sid": sid} if sid else {}
+    actions = [row.action for row in rows]
+    allowed = {"Effect": "Allow", "Action": _one_or_all(actions), "Resource": _one_or_all(resources)}
+    return named | allowed | ({"Condition": rows[0].conditions} if rows[0].conditions else {})
+
+
+def trust_policy() -> Document:
+    """Return the document that lets SageMaker assume the execution role."""
+    service = {"Service": "sagemaker.amazonaws.com"}
+    return {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": service, "Action": "sts:AssumeRole"}],
+    }
+
+
+def _one_or_all(values: list[str]) -> str | list[str]:
+    return values[0] if len(values) == 1 else values
+
+
+# --- what is missing --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Denial:
+    """Something that a principal may not do."""
+
+    principal: str
+    action: str
+    resource: str
+    purpose: str = ""
+
+    def __str__(self) -> str:
+        reason = f" (to {self.purpose})" if self.purpose else ""
+        return f"{self.principal} may not {self.action} on {self.resource}{reason}"
+
+
+def missing(denials: list[Denial], checked: str, statements: list[Statement]) -> PermissionMissingError:
+    """Return the one error for all that is denied, with the statements to add."""
+    owners = ", ".join(dict.fromkeys(denial.principal for denial in denials))
+    shown = json.dumps(statements[0] if len(statements) == 1 else statements, indent=2)
+    return PermissionMissingError(
+        "Permission is missing: " + "; ".join(map(str, denials)) + ".",
+        checked=checked,
+        fix=f"add to a policy of {owners} ('harness policy' prints all that a run needs):\n{shown}",
+    )
+
+
+_PRINCIPAL_ACTION_RESOURCE = re.compile(
+    r"(?P<principal>arn:[\w-]+:(?:iam|sts)::\d+:[^\s\"']+) is not authorized to perform: (?P<action>[\w-]+:\w+)"
+    r"(?: on resource:? \"?(?P<resource>[^\s\",]+)\"?)?"
+)
+_OF_ROLE = re.compile(r"the role \"?(?P<principal>arn:[^\s\",]+)\"?.*?\"(?P<action>s3:\w+)\" permissions", re.DOTALL)
+_OF_BOTO = re.compile(r"\((?:AccessDenied\w*|403)\) when calling the (?P<operation>\w+) operation")
+_URI = re.compile(r"s3a?://(?P<path>[^\s\"':,]+)")
+_S3_OPERATIONS = {"HeadObject": "s3:GetObject", "HeadBucket": "s3:ListBucket", "CopyObject": "s3:PutObject"}
+_S3_LISTINGS = {"ListObjects": "s3:ListBucket", "ListObjectsV2": "s3:ListBucket", "DeleteObjects": "s3:DeleteObject"}
+
+
+def explain_denied(text: str) -> HarnessError | None:
+    """Return what an AWS error that says "access denied" means and the statement to add; None if it is no such error.
+
+    :param text: what boto3 or the JVM said: all of it, since a denied S3 call is told by other lines than the last.
+    """
+    denial = _named(text) or _from_role(text) or _guessed(text)
+    if denial is None:
+        return None
+    purposes = [row.purpose for row in TABLE if row.action == denial.action]
+    told = Denial(denial.principal, denial.action, denial.resource, purposes[0] if purposes else "")
+    allowed: Statement = {"Effect": "Allow", "Action": denial.action, "Resource": denial.resource}
+    conditions = _PASSED if denial.action == "iam:PassRole" else {}
+    return missing([told], "AWS's refusal", [allowed | ({"Condition": conditions} if conditions else {})])
+
+
+def _named(text: str) -> Denial | None:
+    """Read AWS's full sentence: user, action and resource."""
+    match = _PRINCIPAL_ACTION_RESOURCE.search(text)
+    if match is None:
+        return None
+    return Denial(match["principal"], match["action"], (match["resource"] or "*").rstrip("."))
+
+
+def _from_role(text: str) -> Denial | None:
+    """Read what SageMaker says when the execution role may not reach an object."""
+    match = _OF_ROLE.search(text)
+    if match is None:
+        return None
+    return Denial(match["principal"], match["action"], _object_in(text) or "*")
+
+
+def _guessed(text: str) -> Denial | None:
+    """Read a refusal that names less: boto3's names the operation, S3A's the object."""
+    if match := _OF_BOTO.search(text):
+        operation = match["operation"]
+        action = (_S3_OPERATIONS | _S3_LISTINGS).get(operation) or _action_called(operation)
+        return Denial("the caller", action, _object_in(text) or "*")
+    if "AccessDeniedException" in text or ("Forbidden" in text and "403" in text and "Amazon S3" in text):
+        return Denial("the caller", "s3:GetObject", _object_in(text) or "*")
+    return None
+
+
+def _action_called(operation: str) -> str:
+    return next((row.action for row in TABLE if row.action.endswith(f":{operation}")), operation)
+
+
+def _object_in(text: str) -> str | None:
+    match = _URI.search(text)
+    return f"arn:aws:s3:::{match['path'].rstrip('.')}" if match else None
