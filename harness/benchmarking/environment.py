@@ -102,5 +102,5 @@ def _installed(packages: tuple[str, ...]) -> str:
 @cache
 def _commit() -> str:
     """Return the id of the commit in the working directory, with ``+`` where there are changes beyond it."""
-    found = get_commit_info()
+    found = get_commit_info()  # type: ignore[no-untyped-call]
     return (found["id"] or "") + ("+" if found["dirty"] else "")
