@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 
@@ -32,7 +33,7 @@ class Finding:
 
     name: str
     status: str
-    """``ok``, ``warning`` (a run may work) or ``missing`` (it will not)."""
+    """``ok``, ``warning`` (a run may work), ``unknown`` (it could not be looked at) or ``missing`` (it will not)."""
     found: str
     fix: str = ""
 
@@ -54,11 +55,11 @@ def examine(settings: Settings, *, as_json: bool) -> int:
 
 
 def _show(console: Console, finding: Finding) -> None:
-    mark = {"ok": "[green]ok     [/]", "warning": "[yellow]warning[/]", "missing": "[red]missing[/]"}[finding.status]
-    console.print(f"{mark} {finding.name:<9} ", end="")
+    colour = {"ok": "green", "warning": "yellow", "unknown": "yellow", "missing": "red"}[finding.status]
+    console.print(f"[{colour}]{finding.status:<7}[/] {finding.name:<10} ", end="")
     console.print(finding.found, markup=False, soft_wrap=True)
     if finding.fix:
-        console.print(f"{'':18}to fix: {finding.fix}", markup=False, soft_wrap=True)
+        console.print(f"{'':19}to fix: {finding.fix}", markup=False, soft_wrap=True)
 
 
 def _findings(settings: Settings) -> Iterator[Finding]:
@@ -70,7 +71,10 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         "disk", shutil.disk_usage(tempfile.gettempdir()).free, _DISK_NEEDED, f"free in {tempfile.gettempdir()}"
     )
     yield _space("memory", psutil.virtual_memory().available, _MEMORY_NEEDED, "available")
-    yield _real_aws(settings) if settings.mode == "real" else _local_aws(settings)
+    if settings.mode == "real":
+        yield from _real_aws(settings)
+    else:
+        yield _local_aws(settings)
 
 
 def _python() -> Finding:
@@ -152,11 +156,16 @@ def _local_aws(settings: Settings) -> Finding:
     return _checked("local AWS", check)
 
 
-def _real_aws(settings: Settings) -> Finding:
-    def check() -> str:
-        from harness.aws.real import RealAWS  # noqa: PLC0415 - imports boto3
+def _real_aws(settings: Settings) -> Iterator[Finding]:
+    """Yield what preflight finds in the account; progress goes to standard error."""
+    try:
+        from harness.aws.preflight import preflight, to_stderr  # noqa: PLC0415 - imports boto3
+        from harness.aws.real import RealAWS  # noqa: PLC0415
 
-        aws = RealAWS.start(settings)
-        return f"account {aws.account} in {aws.region}, role {aws.role}"
-
-    return _checked("real AWS", check)
+        with closing(RealAWS.start(settings)) as aws:
+            for check in preflight(aws, settings, to_stderr):
+                yield Finding(check.name, check.status, check.found, check.fix)
+    except HarnessError as error:
+        yield Finding("real AWS", "missing", error.what, error.fix)
+    except ImportError as error:
+        yield Finding("real AWS", "missing", f"cannot be looked at: {error}", _REINSTALL)

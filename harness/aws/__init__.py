@@ -43,14 +43,14 @@ class AWS(Protocol):
 
 
 def open_aws(settings: Settings) -> AWS:
-    """Return the AWS that the settings ask for, ready for use; close it when done.
+    """Return the AWS that the settings ask for, checked and ready for use; close it when done.
 
-    :raises HarnessError: it cannot be used; the error says why.
+    :raises HarnessError: it cannot be used, or a run cannot succeed in it; the error says why.
     """
     if settings.mode == "real":
-        from harness.aws.real import RealAWS  # noqa: PLC0415 - each side is imported only by who uses it
+        from harness.aws.preflight import open_checked  # noqa: PLC0415 - each side is imported only by who uses it
 
-        return RealAWS.start(settings)
+        return open_checked(settings)
     from harness.aws.mock import MockAWS  # noqa: PLC0415
 
     return MockAWS.start(settings)

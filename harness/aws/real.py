@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from harness.aws.credentials import SharedCredentials, session_of
 from harness.errors import HarnessError, SettingsError, SetupError
+from harness.localaws.clients import MARK
 from harness.settings import Settings, environment_name, ini_name, option_name
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "RequestExpired", "SignatureDoesNotMatch"}
+_NOTEBOOK = Path("/opt/ml/metadata/resource-metadata.json")
+"""What SageMaker writes on its notebooks; sagemaker.get_execution_role reads it too (sagemaker 2, session.py)."""
 
 
 @dataclass(frozen=True)
@@ -21,35 +29,37 @@ class RealAWS:
     region: str
     account: str
     role: str
+    caller: str
+    """ARN that STS gives the caller."""
     session: boto3.Session
+    credentials: SharedCredentials
+    role_origin: str
+    """Where the role came from: an option, a variable, or where it was found."""
     mode: str = "real"
 
     @classmethod
     def start(cls, settings: Settings) -> RealAWS:
-        """Return the account that the default credential chain leads to.
+        """Return the account that the default credential chain leads to. Nothing is checked beyond that.
 
-        :raises SettingsError: no role is given.
-        :raises SetupError: there are no credentials, or AWS does not accept them.
+        :raises SettingsError: no role is given and none can be found.
+        :raises SetupError: there are no credentials, AWS does not accept them, or this process is led elsewhere.
         :raises HarnessError: the role cannot be looked up.
         """
-        role = required_role(settings)
-        session, account = _session_and_account(settings.region)
-        return cls(settings.region, account, _role_arn(session, role, account), session)
+        refuse_local_aws(os.environ)
+        session, identity = _session_and_caller(settings.region)
+        account, caller = identity["Account"], identity["Arn"]
+        role, origin = _role(session, settings, caller)
+        credentials = SharedCredentials(session, dict(os.environ))
+        return cls(settings.region, account, role, caller, session, credentials, origin)
+
+    @property
+    def partition(self) -> str:
+        """``aws``, ``aws-cn`` or ``aws-us-gov``."""
+        return self.caller.split(":")[1]
 
     def environment(self) -> dict[str, str]:
-        """Return the region's variables and the credentials that boto3's chain finds, as they are now.
-
-        The JVM's chain knows profiles and SSO differently; with these it is the same caller as boto3. What was meant to
-        be renewed is not: temporary credentials end when they end, for the JVM and for child processes.
-        """
-        found = self.session.get_credentials().get_frozen_credentials()
-        credentials = {
-            "AWS_ACCESS_KEY_ID": found.access_key,
-            "AWS_SECRET_ACCESS_KEY": found.secret_key,
-            "AWS_SESSION_TOKEN": found.token,
-        }
-        region = {"AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
-        return region | {name: value for name, value in credentials.items() if value}
+        """Return the region's variables and those that make whoever has them the caller that boto3 is."""
+        return {"AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region} | self.credentials.environment()
 
     def jvm_options(self) -> list[str]:
         """Return the option that tells the Java SDK its region."""
@@ -60,28 +70,24 @@ class RealAWS:
         return self.session.client(service)
 
     def close(self) -> None:
-        """Do nothing: nothing was started."""
+        """Stop giving credentials to the JVM and to child processes."""
+        self.credentials.close()
 
 
-def required_role(settings: Settings) -> str:
-    """Return the role, by name or ARN, that real mode asks for.
-
-    :raises SettingsError: none is given.
-    """
-    if settings.role is None:
-        names = (option_name("role"), environment_name("role"), ini_name("role"))
-        raise SettingsError(
-            "Real mode needs a role that SageMaker assumes, and none is given.",
-            checked="{} on the command line, {} in the environment, {} in the ini file".format(*names),
-            fix=f"give {names[0]} the role's name or ARN",
+def refuse_local_aws(environment: Mapping[str, str]) -> None:
+    """Raise :class:`SetupError` if the environment leads AWS clients to a local AWS of ours."""
+    if MARK in environment:
+        raise SetupError(
+            f"Real mode was asked for, and here AWS clients are led to a local AWS at {environment[MARK]}.",
+            checked=f"the variable {MARK}, which 'harness serve' and 'harness exec' set beside HTTPS_PROXY",
+            fix="run this in a shell without the lines of 'harness serve', and outside 'harness exec'",
         )
-    return settings.role
 
 
-def _session_and_account(region: str) -> tuple[boto3.Session, str]:
+def _session_and_caller(region: str) -> tuple[boto3.Session, dict[str, str]]:
     try:
-        session = boto3.Session(region_name=region)
-        return session, str(session.client("sts").get_caller_identity()["Account"])
+        session = session_of(os.environ, region)
+        return session, session.client("sts").get_caller_identity()
     except ClientError as error:
         raise _refused(error) from error
     except BotoCoreError as error:
@@ -101,7 +107,26 @@ def _refused(error: ClientError) -> SetupError:
     )
 
 
-def _role_arn(session: boto3.Session, role: str, account: str) -> str:
+# --- the role that SageMaker assumes ----------------------------------------------------------------------------------
+
+
+def _role(session: boto3.Session, settings: Settings, caller: str) -> tuple[str, str]:
+    """Return the ARN of the role that SageMaker is to assume, and where it came from."""
+    if settings.role is not None:
+        return _role_arn(session, settings.role, caller), settings.origin("role")
+    if _NOTEBOOK.is_file():
+        return _role_of_notebook(session, json.loads(_NOTEBOOK.read_text())), "the notebook's own"
+    if ":assumed-role/" in caller:
+        return principal(session, caller), "the caller's own"
+    names = (option_name("role"), environment_name("role"), ini_name("role"))
+    raise SettingsError(
+        "Real mode needs a role that SageMaker assumes; none is given, and the caller is not one itself.",
+        checked="{} on the command line, {} in the environment, {} in the ini file; ".format(*names) + caller,
+        fix=f"give {names[0]} the role's name or ARN; 'harness policy --format cloudformation' makes one",
+    )
+
+
+def _role_arn(session: boto3.Session, role: str, caller: str) -> str:
     """Return the ARN of a role given by name or ARN."""
     if role.startswith("arn:"):
         return role
@@ -110,6 +135,43 @@ def _role_arn(session: boto3.Session, role: str, account: str) -> str:
     except (BotoCoreError, ClientError) as error:
         raise HarnessError(
             f"The role {role!r} could not be looked up: {error}",
-            checked=f"IAM GetRole in account {account}",
+            checked=f"IAM GetRole in account {caller.split(':')[4]}",
             fix=f"give {option_name('role')} the role's ARN, or a name that exists in this account",
         ) from error
+
+
+def _role_of_notebook(session: boto3.Session, metadata: Mapping[str, str]) -> str:
+    """Return the execution role of the SageMaker notebook instance or Studio space that this is."""
+    if "ExecutionRoleArn" in metadata:
+        return metadata["ExecutionRoleArn"]
+    client = session.client("sagemaker")
+    try:
+        if "DomainId" not in metadata:
+            notebook = client.describe_notebook_instance(NotebookInstanceName=metadata["ResourceName"])
+            return str(notebook["RoleArn"])
+        domain = client.describe_domain(DomainId=metadata["DomainId"])["DefaultUserSettings"]["ExecutionRole"]
+        if "UserProfileName" not in metadata:
+            return str(domain)
+        user = {"DomainId": metadata["DomainId"], "UserProfileName": metadata["UserProfileName"]}
+        return str(client.describe_user_profile(**user).get("UserSettings", {}).get("ExecutionRole", domain))
+    except (BotoCoreError, ClientError) as error:
+        raise HarnessError(
+            f"The role of this SageMaker notebook could not be looked up: {error}",
+            checked=str(_NOTEBOOK),
+            fix=f"give {option_name('role')} the role's ARN",
+        ) from error
+
+
+def principal(session: boto3.Session, caller: str) -> str:
+    """Return the ARN that a caller's policies belong to: of an assumed role, the role's.
+
+    STS leaves the role's path out, which only IAM knows; where it may not be asked, there is taken to be none.
+    """
+    if ":assumed-role/" not in caller:
+        return caller
+    _, partition, _, _, account, resource = caller.split(":", 5)
+    name = resource.split("/")[1]
+    try:
+        return str(session.client("iam").get_role(RoleName=name)["Role"]["Arn"])
+    except (BotoCoreError, ClientError):
+        return f"arn:{partition}:iam::{account}:role/{name}"

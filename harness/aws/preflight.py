@@ -1,0 +1,397 @@
+"""Checks of an account before anything is created in it: who calls, what they may do, what there is, what it may cost.
+
+None of the checks changes anything. What AWS does not let the caller look at is ``unknown``, which stops no run: AWS's
+own refusal comes then, later, and :func:`harness.aws.permissions.explain_denied` tells what it means.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from harness.aws.permissions import (
+    Denial,
+    Permission,
+    Place,
+    Statement,
+    Who,
+    grouped,
+    missing,
+    rows_of,
+    statement,
+    trust_policy,
+)
+from harness.aws.real import RealAWS, principal
+from harness.errors import HarnessError, PreflightError
+from harness.prices import Price, PriceFile, PriceList, Prices, Usage, price_list_region
+from harness.settings import Settings, option_name
+
+OK, WARNING, MISSING, UNKNOWN = "ok", "warning", "missing", "unknown"
+_PATIENCE = 2.0
+"""Seconds after which somebody who waits is told what for."""
+_SAMPLE = "spark/mnist/train/mnist_train.libsvm"
+_QUOTA_NAMES: dict[Usage, str] = {"training": "training job usage", "hosting": "endpoint usage"}
+_ERRORS = (ClientError, BotoCoreError)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    status: str
+    """``ok``, ``warning`` (a run works without), ``missing`` (a run would fail) or ``unknown`` (AWS does not say)."""
+    found: str
+    fix: str = ""
+    error: HarnessError | None = None
+    """The error to raise for it, where that is another than one of all that is missing."""
+
+
+def open_checked(settings: Settings) -> RealAWS:
+    """Return the account that the default credentials lead to, if a run with these settings can start in it.
+
+    :raises HarnessError: as :meth:`RealAWS.start` and :func:`require` do.
+    """
+    aws = RealAWS.start(settings)
+    try:
+        require(aws, settings)
+    except BaseException:
+        aws.close()
+        raise
+    return aws
+
+
+def require(aws: RealAWS, settings: Settings) -> None:
+    """Check the account; tell on standard error what is being looked at, once it has taken two seconds.
+
+    :raises PermissionMissingError: somebody may not do what the run needs.
+    :raises PreflightError: something else is missing.
+    """
+    failed = [check for check in preflight(aws, settings, to_stderr) if check.status == MISSING]
+    if len(failed) == 1 and failed[0].error:
+        raise failed[0].error
+    if failed:
+        raise PreflightError(
+            " ".join(f"{check.name}: {check.found.rstrip('.')}." for check in failed),
+            checked="the account, before anything was created in it ('harness doctor --mode real' shows all of it)",
+            fix="\n".join(check.fix for check in failed if check.fix),
+        )
+
+
+def preflight(aws: RealAWS, settings: Settings, tell: Callable[[str], None] | None = None) -> Iterator[Check]:
+    """Yield the checks of a run with these settings, one after the other.
+
+    :param tell: is told what is being looked at, from two seconds on.
+    """
+    began = time.monotonic()
+    looks: dict[str, Callable[[], Iterable[Check]]] = {
+        "the caller": lambda: [_caller(aws, settings)],
+        "the role": lambda: [_role(aws)],
+        "the caller's permissions": lambda: _permissions(aws, "caller", principal(aws.session, aws.caller)),
+        "the role's permissions": lambda: _permissions(aws, "role", aws.role),
+        "the bucket": lambda: [_bucket(aws)],
+        "the sample data": lambda: [_samples(aws)],
+        "quotas": lambda: _quotas(aws, settings),
+        "prices": lambda: [_cost(aws, settings)],
+    }
+    for what, look in looks.items():
+        if tell and time.monotonic() - began > _PATIENCE:
+            tell(f"harness: looking at {what} in account {aws.account}")
+        yield from look()
+
+
+def _caller(aws: RealAWS, settings: Settings) -> Check:
+    return Check("caller", OK, f"{aws.caller} in account {aws.account}, {aws.region} ({settings.origin('region')})")
+
+
+def to_stderr(line: str) -> None:
+    """Tell a line on standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def _code(error: Exception) -> str:
+    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else type(error).__name__
+
+
+def _is_denial(error: Exception) -> bool:
+    return _code(error).startswith(("AccessDenied", "UnauthorizedOperation", "403"))
+
+
+def _unknown(name: str, what: str, error: Exception, action: str) -> Check:
+    """Return the check of something that AWS did not tell, and how it would."""
+    if _is_denial(error):
+        return Check(name, UNKNOWN, f"{what} could not be checked: the caller may not {action}", _allow(action))
+    return Check(name, UNKNOWN, f"{what} could not be checked: {error}")
+
+
+def _allow(action: str, resource: str = "*") -> str:
+    return "add to a policy of the caller " + json.dumps({"Effect": "Allow", "Action": action, "Resource": resource})
+
+
+# --- the role ---------------------------------------------------------------------------------------------------------
+
+
+def _role(aws: RealAWS) -> Check:
+    shown = f"{aws.role} ({aws.role_origin})"
+    try:
+        role = aws.client("iam").get_role(RoleName=aws.role.rpartition("/")[2])["Role"]
+    except _ERRORS as error:
+        if _code(error) == "NoSuchEntity":
+            fix = f"give {option_name('role')} one that exists; 'harness policy --format cloudformation' makes one"
+            return Check("role", MISSING, f"{aws.role} does not exist", fix)
+        return _unknown("role", f"whether {shown} exists and trusts SageMaker", error, "iam:GetRole")
+    if role["Arn"] != aws.role:
+        fix = f"give {option_name('role')} the ARN as IAM has it"
+        return Check("role", MISSING, f"{aws.role} does not exist; {role['Arn']} does", fix)
+    if not trusts_sagemaker(role["AssumeRolePolicyDocument"]):
+        fix = (
+            f"name another role with {option_name('role')}, or let SageMaker assume this one, with the trust policy\n"
+            + json.dumps(trust_policy(), indent=2)
+        )
+        return Check("role", MISSING, f"{shown} does not trust sagemaker.amazonaws.com", fix)
+    return Check("role", OK, f"{shown} trusts SageMaker")
+
+
+def trusts_sagemaker(document: str | dict[str, Any]) -> bool:
+    """Return whether a trust policy names SageMaker; what its conditions say is for SageMaker to find out."""
+    parsed = json.loads(unquote(document)) if isinstance(document, str) else document
+    effects = {
+        entry["Effect"]
+        for entry in _listed(parsed.get("Statement", []))
+        if "sagemaker.amazonaws.com" in _listed(_services(entry))
+        and {"sts:AssumeRole", "sts:*", "*"} & set(_listed(entry.get("Action", [])))
+    }
+    return effects == {"Allow"}
+
+
+def _services(entry: dict[str, Any]) -> Any:
+    principals = entry.get("Principal", {})
+    return principals.get("Service", []) if isinstance(principals, dict) else []
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+# --- permissions ------------------------------------------------------------------------------------------------------
+
+
+def _permissions(aws: RealAWS, who: Who, arn: str) -> Iterator[Check]:
+    """Yield what the policies of the caller or the role lack, as IAM's own simulation has it."""
+    name = f"{who} may"
+    if arn.endswith(":root"):
+        yield Check(name, OK, "everything: it is the account's root user")
+        return
+    place = Place(aws.account, aws.region, aws.role, aws.partition)
+    try:
+        denied = [denial for rows in grouped(rows_of(who)) for denial in _simulated(aws, arn, place, rows)]
+    except _ERRORS as error:
+        actions = f"what {arn} may do ({len({row.action for row in rows_of(who)})} actions)"
+        yield _unknown(name, actions, error, "iam:SimulatePrincipalPolicy")
+        return
+    yield from _denied(name, [each for each in denied if each[0].required], place, MISSING)
+    yield from _denied(name, [each for each in denied if not each[0].required], place, WARNING)
+    if not denied:
+        yield Check(name, OK, f"do all that a run needs ({arn})")
+
+
+def _denied(name: str, denied: list[tuple[Permission, Denial]], place: Place, status: str) -> Iterator[Check]:
+    """Yield one check for all that is denied, if anything is."""
+    if denied:
+        denials = [denial for _, denial in denied]
+        error = missing(denials, "iam:SimulatePrincipalPolicy", _to_add([row for row, _ in denied], place))
+        found = error.what if status == MISSING else f"A run can do without, but: {error.what}"
+        yield Check(name, status, found, error.fix, error)
+
+
+def _to_add(rows: list[Permission], place: Place) -> list[Statement]:
+    """Return the statements that allow the rows, each of which may have been denied on several resources."""
+    once = {(row.action, row.resources): row for row in rows}
+    return [statement(group, [place]) for group in grouped(once.values())]
+
+
+def _simulated(aws: RealAWS, arn: str, place: Place, rows: list[Permission]) -> Iterator[tuple[Permission, Denial]]:
+    """Yield those of the rows, which have the same resources and conditions, that IAM would not allow."""
+    context = [
+        {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
+        for keys in rows[0].conditions.values()
+        for key, value in keys.items()
+    ]
+    by_action = {row.action: row for row in rows}
+    for pattern in rows[0].resources:
+        resource = place.fill(pattern)
+        results = (
+            aws.client("iam")
+            .get_paginator("simulate_principal_policy")
+            .paginate(
+                PolicySourceArn=arn,
+                ActionNames=list(by_action),
+                ResourceArns=[example(resource)],
+                ContextEntries=context,
+            )
+        )
+        for result in (result for page in results for result in page["EvaluationResults"]):
+            if result["EvalDecision"] != "allowed":
+                row = by_action[result["EvalActionName"]]
+                yield row, Denial(arn, row.action, resource, row.purpose)
+
+
+def example(pattern: str) -> str:
+    """Return a resource that a pattern of the table stands for: IAM's simulation takes no patterns."""
+    return pattern if pattern == "*" else pattern.replace("*", "preflight")
+
+
+# --- what there is ----------------------------------------------------------------------------------------------------
+
+
+def _bucket(aws: RealAWS) -> Check:
+    """Look at the bucket that the SageMaker SDKs make, whose name anybody can guess and take."""
+    name, s3 = f"{aws.account}-sagemaker-{aws.region}", aws.client("s3")
+    try:
+        answer = s3.head_bucket(Bucket=name, ExpectedBucketOwner=aws.account)
+    except _ERRORS as error:
+        return _bucket_refused(aws, name, error)
+    region = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region", aws.region)
+    if region != aws.region:
+        fix = f"choose {option_name('region')} {region}, or delete the bucket"
+        return Check("bucket", MISSING, f"{name} is in {region}, not in {aws.region}", fix)
+    return Check("bucket", OK, f"{name} is there")
+
+
+def _bucket_refused(aws: RealAWS, name: str, error: Exception) -> Check:
+    code = _code(error)
+    if code in ("404", "NoSuchBucket"):
+        return Check("bucket", OK, f"{name} does not exist yet; the run makes it")
+    if code in ("301", "PermanentRedirect"):
+        return Check("bucket", MISSING, f"{name} is in another region than {aws.region}", "delete it, or move its data")
+    if not _is_denial(error):
+        return Check("bucket", UNKNOWN, f"{name} could not be looked at: {error}")
+    try:
+        aws.client("s3").head_bucket(Bucket=name)
+    except _ERRORS:
+        fix = _allow("s3:ListBucket", _bucket_arn(aws, name))
+        found = f"{name} is not to be reached: the caller may not s3:ListBucket, or it is another account's"
+        return Check("bucket", MISSING, found, fix)
+    fix = "do not use it: whoever owns it would get the data; ask AWS Support how to get the name back"
+    return Check("bucket", MISSING, f"{name} belongs to another account than {aws.account}", fix)
+
+
+def _bucket_arn(aws: RealAWS, name: str) -> str:
+    return f"arn:{aws.partition}:s3:::{name}"
+
+
+def _samples(aws: RealAWS) -> Check:
+    name = f"sagemaker-sample-data-{aws.region}"
+    try:
+        aws.client("s3").head_object(Bucket=name, Key=_SAMPLE)
+    except _ERRORS as error:
+        found = f"s3://{name}/{_SAMPLE} cannot be read: {error}"
+        if _code(error) in ("404", "NoSuchBucket"):
+            return Check(
+                "samples", MISSING, found, f"choose a region whose sample data has MNIST: {option_name('region')}"
+            )
+        if _is_denial(error):
+            allowed = {
+                "Effect": "Allow",
+                "Action": "s3:GetObject",
+                "Resource": _bucket_arn(aws, f"{name}/spark/mnist/*"),
+            }
+            return Check("samples", MISSING, found, f"add {json.dumps(allowed)}")
+        return Check("samples", UNKNOWN, found)
+    return Check("samples", OK, f"s3://{name}/spark/mnist/ can be read")
+
+
+# --- quotas and cost --------------------------------------------------------------------------------------------------
+
+
+def _wanted(settings: Settings) -> list[tuple[Usage, str, int]]:
+    """Return what a run's instances are for, their type and how many."""
+    return [
+        ("training", settings.training_instance_type, settings.training_instance_count),
+        ("hosting", settings.endpoint_instance_type, settings.endpoint_instance_count),
+    ]
+
+
+def _quotas(aws: RealAWS, settings: Settings) -> Iterator[Check]:
+    wanted = {f"{kind} for {_QUOTA_NAMES[usage]}": count for usage, kind, count in _wanted(settings)}
+    try:
+        quotas = _values(aws, set(wanted))
+    except _ERRORS as error:
+        yield _unknown("quotas", ", ".join(wanted), error, "servicequotas:ListServiceQuotas")
+        return
+    for name, count in wanted.items():
+        yield _quota(name, count, quotas.get(name), aws.region)
+
+
+def _quota(name: str, count: int, quota: dict[str, Any] | None, region: str) -> Check:
+    if quota is None:
+        found = f"there is no quota '{name}' in {region}: the instance type may not be offered there"
+        return Check("quotas", UNKNOWN, found, "look it up in the Service Quotas console")
+    found = f"{name}: {quota['Value']:g}, of which the run needs {count}"
+    if quota["Value"] >= count:
+        return Check("quotas", OK, found)
+    fix = (
+        "run 'aws service-quotas request-service-quota-increase --service-code sagemaker --quota-code "
+        f"{quota['QuotaCode']} --desired-value {count} --region {region}', or choose another instance type"
+    )
+    return Check("quotas", MISSING, found, fix)
+
+
+def _values(aws: RealAWS, names: set[str]) -> dict[str, dict[str, Any]]:
+    """Return the quotas of these names: the account's own values, AWS's defaults for those that it has none of."""
+    client, found = aws.client("service-quotas"), dict[str, dict[str, Any]]()
+    for operation in ("list_aws_default_service_quotas", "list_service_quotas"):
+        for page in client.get_paginator(operation).paginate(ServiceCode="sagemaker"):
+            found |= {quota["QuotaName"]: quota for quota in page["Quotas"] if quota["QuotaName"] in names}
+    return found
+
+
+def find_prices(aws: RealAWS, settings: Settings) -> dict[Usage, Price | None]:
+    """Return the hourly price of a training instance and of an endpoint's, None where none is known.
+
+    :raises SettingsError: the file of prices cannot be used.
+    :raises ClientError: AWS refuses to tell.
+    """
+    prices = _prices(aws, settings)
+    return {usage: prices.find(kind, usage) if prices else None for usage, kind, _ in _wanted(settings)}
+
+
+def _prices(aws: RealAWS, settings: Settings) -> Prices | None:
+    if settings.prices is not None:
+        return PriceFile(Path(settings.prices))
+    region = price_list_region(aws.partition)
+    return PriceList(aws.session.client("pricing", region_name=region), aws.region) if region else None
+
+
+def _cost(aws: RealAWS, settings: Settings) -> Check:
+    """Hold the cost of a run that lives as long as it may to the limit; without a limit, tell it."""
+    try:
+        prices = find_prices(aws, settings)
+    except _ERRORS as error:
+        return _without_price(_unknown("cost", "prices", error, "pricing:GetProducts"), settings)
+    unknown = [f"{kind} for {usage}" for usage, kind, _ in _wanted(settings) if prices[usage] is None]
+    if unknown:
+        return _without_price(Check("cost", UNKNOWN, f"no price is known of {', '.join(unknown)}"), settings)
+    most = sum(price.hourly * count for usage, _, count in _wanted(settings) if (price := prices[usage]))
+    most *= settings.max_hours
+    found = f"at most USD {most:.2f} in {settings.max_hours:g} hours: " + "; ".join(map(str, prices.values()))
+    if settings.max_cost is not None and most > settings.max_cost:
+        fix = f"raise {option_name('max_cost')}, lower {option_name('max_hours')}, or choose smaller or fewer instances"
+        return Check("cost", MISSING, f"{found}; the limit is USD {settings.max_cost:.2f}", fix)
+    return Check("cost", OK, f"{found} (without storage, requests and transfer)")
+
+
+def _without_price(check: Check, settings: Settings) -> Check:
+    if settings.max_cost is None:
+        return check
+    fix = f"give the prices in a file with {option_name('prices')}, or leave {option_name('max_cost')} out"
+    found = f"{check.found}, so that it cannot be held to USD {settings.max_cost:.2f}"
+    return Check(check.name, MISSING, found, " ; ".join(filter(None, [check.fix, fix])))
