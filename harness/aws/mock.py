@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import IO, Any, cast
 
@@ -58,15 +58,16 @@ class MockAWS:
         self._session = _session()
 
     @classmethod
-    def start(cls, settings: Settings, port: int = 0) -> MockAWS:
+    def start(cls, settings: Settings, port: int = 0, *, enforce_iam: bool = False) -> MockAWS:
         """Start a local AWS and wait until it is ready.
 
+        :param enforce_iam: whether callers may do only what the policies in its IAM allow them.
         :raises SetupError: the port is taken.
         :raises LocalAWSError: it did not start.
         """
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - read for as long as there is this local AWS
         process = subprocess.Popen(
-            [sys.executable, "-m", "harness.localaws", "--region", settings.region, "--port", str(port)],
+            _command(settings.region, port, enforce_iam),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -90,15 +91,18 @@ class MockAWS:
         """Return the options that lead a JVM's AWS clients to this local AWS."""
         return self.connection.jvm_options()
 
-    def client(self, service: str) -> Any:
-        """Return a boto3 client of a service."""
-        credentials = self.connection.credentials
+    def client(self, service: str, credentials: Mapping[str, str] | None = None) -> Any:
+        """Return a boto3 client of a service.
+
+        :param credentials: of another caller than the role, as the variables in which AWS clients find them.
+        """
+        credentials = credentials or self.connection.credentials
         return self._session.client(
             service,
             region_name=self.region,
             aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
-            aws_session_token=credentials["AWS_SESSION_TOKEN"],
+            aws_session_token=credentials.get("AWS_SESSION_TOKEN"),
             verify=self.connection.pem,
             config=Config(proxies={"https": self.connection.proxy}, ignore_configured_endpoint_urls=True),
         )
@@ -131,6 +135,14 @@ class MockAWS:
         """Return the process's ``memory`` and ``peak_memory`` in bytes, and the ``endpoints`` with their processes."""
         return cast("dict[str, Any]", self._control("GET", "/status"))
 
+    def resources(self) -> dict[str, list[str]]:
+        """Return the names of all that exists, by kind; see :meth:`harness.localaws.server.LocalAWS.resources`."""
+        return cast("dict[str, list[str]]", self._control("GET", "/resources"))
+
+    def cut_network(self, cut: bool = True) -> None:
+        """Drop every connection of AWS clients and refuse new ones, or take them again."""
+        self._control("POST", "/network", {"cut": cut})
+
     def reset(self) -> None:
         """Forget all resources, objects, logs, faults and calls; the role and the credentials stay."""
         self._control("POST", "/reset")
@@ -156,6 +168,11 @@ class MockAWS:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _command(region: str, port: int, enforce_iam: bool) -> list[str]:
+    command = [sys.executable, "-m", "harness.localaws", "--region", region, "--port", str(port)]
+    return [*command, "--enforce-iam"] if enforce_iam else command
 
 
 def _session() -> boto3.Session:

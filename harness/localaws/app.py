@@ -6,43 +6,38 @@ import asyncio
 import errno
 import json
 import logging
-import re
+import os
 import shutil
+import signal
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
 from a2wsgi import WSGIMiddleware
 
 from harness.localaws import hosts, objects
+from harness.localaws.authorization import Authorization
 from harness.localaws.calls import CallLog, CallRecord
-from harness.localaws.exceptions import AWSError, RequestTooLarge, SerializationException, ValidationError
+from harness.localaws.exceptions import AWSError, SerializationException, ValidationError
 from harness.localaws.faults import Fault, Faults
 from harness.localaws.hosting import Host as Hosting
+from harness.localaws.requests import ClientGone, Message, Receive, Request, Scope, Send
 from harness.localaws.s3_on_disk import Body, beside_request
 from harness.localaws.sagemaker import ControlPlane
 from harness.localaws.services import OpenObject, Services
 
-Scope = dict[str, Any]
-Message = dict[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
 LARGEST_INVOCATION = 6_291_456
 """Bytes; see "Payload size" in https://docs.aws.amazon.com/general/latest/gr/sagemaker.html"""
-_LARGEST_JSON = 16 << 20
-_INVOCATIONS = re.compile(r"/endpoints/(?P<name>[^/]+)/invocations")
-_ACCESS_KEY = re.compile(r"Credential=([^/]+)/")
-_SCOPE_REGION = re.compile(r"Credential=[^/]+/\d+/([^/]+)/")
+Operation = Callable[[str, dict[str, Any], str], dict[str, Any] | str]
+"""Answers an operation by name, for parameters and a region, with JSON or with a text of XML."""
 _THREADS = 32
 _WAITING_THREADS = 128  # for what waits rather than works: invocations, and Describe calls that are held
 _LARGEST_BODY = 64 << 20  # of what is not streamed: lists of keys to delete, completions of uploads
-_S3_PARTS = {"acl": "Acl", "location": "Location", "policy": "Policy", "tagging": "Tagging", "versioning": "Versioning"}
-"""What an S3 request may be about: its query parameter, and the end of the operation's name."""
 _FORM_SERVICES = ("sts", "iam")
 _PLAIN_UPLOAD = {"uploadId", "partNumber", "x-id"}
 _BODY_HEADERS = (
@@ -57,128 +52,25 @@ _BODY_HEADERS = (
 log = logging.getLogger(__name__)
 
 
-class ClientGone(Exception):
-    """The client went away before its request was whole; there is nobody to answer."""
-
-
-class Request:
-    """An HTTP request, with what the answer needs to know about it."""
-
-    def __init__(self, scope: Scope, receive: Receive) -> None:
-        self.scope = scope
-        self._receive = receive
-        self.headers: dict[str, str] = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
-        name = self.headers.get("host", "").partition(":")[0]
-        self.host = hosts.parse(name) or hosts.Host("", None)
-        self.host_name = name
-        self.path: str = scope["path"]
-        self.query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        self.action = self.query.get("Action", [""])[0]
-        """The operation of a service with the query protocol (STS, IAM), which may also be told in a form."""
-        self.received = 0
-        self._asked = False
-
-    @property
-    def is_kept_waiting(self) -> bool:
-        """Whether the client still waits for leave to send its body, and will not send it after an answer."""
-        return "expect" in self.headers and not self._asked
-
-    @property
-    def region(self) -> str:
-        """The region of the host, or else of the signature."""
-        signed = _SCOPE_REGION.search(self.headers.get("authorization", ""))
-        return self.host.region or (signed.group(1) if signed else "us-east-1")
-
-    @property
-    def access_key(self) -> str:
-        """The caller's access key id, or ''."""
-        match = _ACCESS_KEY.search(self.headers.get("authorization", ""))
-        return match.group(1) if match else ""
-
-    @property
-    def operation(self) -> str:
-        """The operation's name, as AWS names it."""
-        method: str = self.scope["method"]
-        if self.host.service == "sagemaker-runtime":
-            return "InvokeEndpoint"
-        if "x-amz-target" in self.headers:
-            return self.headers["x-amz-target"].rpartition(".")[2]
-        if self.host.service == "s3":
-            copies = "x-amz-copy-source" in self.headers
-            return s3_operation(method, self.bucket_and_key()[1], self.query, copies=copies)
-        return self.action or method
-
-    def bucket_and_key(self) -> tuple[str, str]:
-        """Return the bucket and key an S3 request is about, in virtual-hosted or path style."""
-        if self.host.bucket:
-            return self.host.bucket, self.path.removeprefix("/")
-        bucket, _, key = self.path.removeprefix("/").partition("/")
-        return bucket, key
-
-    async def receive(self) -> Message:
-        """Return the next message, counting the body's bytes."""
-        self._asked = True
-        message = await self._receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        self.received += len(message.get("body", b""))
-        return message
-
-    async def blocks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes."""
-        more = True
-        while more:
-            message = await self.receive()
-            yield message.get("body", b"")
-            more = message.get("more_body", False)
-
-    async def body(self, most: int) -> bytes:
-        """Return the whole body.
-
-        :raises RequestTooLarge: it is larger than ``most`` bytes.
-        """
-        parts = []
-        async for block in self.blocks():
-            parts.append(block)
-            if self.received > most:
-                raise RequestTooLarge(f"The request is larger than {most:,} bytes.")
-        return b"".join(parts)
-
-
-def s3_operation(method: str, key: str, query: Mapping[str, Any], *, copies: bool = False) -> str:
-    """Return the name of an S3 operation from how it is asked for over HTTP.
-
-    :param copies: whether the request names an object to copy from.
-    """
-    if "uploadId" in query:
-        upload = "UploadPartCopy" if copies else "UploadPart"
-        return {"PUT": upload, "POST": "CompleteMultipartUpload", "DELETE": "AbortMultipartUpload"}.get(
-            method, "ListParts"
-        )
-    if "uploads" in query:
-        return "CreateMultipartUpload" if method == "POST" else "ListMultipartUploads"
-    if "delete" in query:
-        return "DeleteObjects"
-    about = "".join(name for parameter, name in _S3_PARTS.items() if parameter in query)
-    if key:
-        return "CopyObject" if copies else f"{method.capitalize()}Object{about}"
-    if about:
-        return f"{method.capitalize()}Bucket{about}"
-    lists = "ListObjectsV2" if "list-type" in query else "ListObjects"
-    return {"GET": lists, "PUT": "CreateBucket"}.get(method, f"{method.capitalize()}Bucket")
-
-
 class LocalAWSApp:
     """Answers for every emulated host."""
 
     def __init__(
-        self, services: Services, plane: ControlPlane, hosting: Hosting, faults: Faults, calls: CallLog
+        self,
+        services: Services,
+        plane: ControlPlane,
+        hosting: Hosting,
+        authorization: Authorization,
+        own: Mapping[str, Operation],
+        faults: Faults,
+        calls: CallLog,
     ) -> None:
+        """Answer with these parts; ``own`` has the operations that are neither moto's nor the control plane's."""
         self._services = services
         self._plane = plane
         self._hosting = hosting
+        self._authorization = authorization
+        self._own = own
         self._faults = faults
         self._calls = calls
         self._moto = WSGIMiddleware(services.wsgi(), workers=_THREADS)
@@ -208,22 +100,27 @@ class LocalAWSApp:
         async def watched(message: Message) -> None:
             nonlocal answered
             answered = message.get("status", answered)
-            if message["type"] == "http.response.start" and request.is_kept_waiting:
-                message["headers"] = [*message["headers"], (b"connection", b"close")]
+            if message["type"] == "http.response.start":
+                _suffer_before_answer(request)
+                if request.is_kept_waiting:
+                    message["headers"] = [*message["headers"], (b"connection", b"close")]
             if message["type"] == "http.response.body" and not message.get("more_body", False):
                 record()  # before the client has the answer, and may ask what was called
             await send(message)
 
         try:
-            await self._answer(request, watched)
+            try:
+                await self._answer(request, watched)
+            except ClientGone:
+                raise
+            except AWSError as error:
+                await _send_error(request, watched, error)
+            except Exception as error:
+                if answered:
+                    raise
+                await _send_error(request, watched, self._unexpected(error))
         except ClientGone:
             log.info("the client went away during %s", request.operation)
-        except AWSError as error:
-            await _send_error(request, watched, error)
-        except Exception as error:
-            if answered:
-                raise
-            await _send_error(request, watched, self._unexpected(error))
         finally:
             if not recorded:
                 record()
@@ -233,17 +130,17 @@ class LocalAWSApp:
             # The first request of a connection is judged by the gateway; others on a plain one end up here.
             self._calls.refuse(request.host_name)
             raise _refusal(request.host_name)
-        form = await request.body(_LARGEST_BODY) if request.host.service in _FORM_SERVICES else b""
-        request.action = request.action or parse_qs(form.decode("latin-1")).get("Action", [""])[0]
-        fault = self._faults.take(request.operation)
-        if fault:
-            await self._suffer(fault)
+        parameters = await self._parameters(request)
+        await self._in_thread(self._authorization.check, request, parameters)
+        request.fault = self._faults.take(request.operation)
+        if request.fault:
+            await self._suffer(request, request.fault)
         if request.host.service == "sagemaker-runtime":
-            await self._invoke(request, send, dies=fault is not None and fault.effect == "kill_container")
-        elif request.host.service in _FORM_SERVICES:
-            await self._ask_moto(request, send, body=form)
+            await self._invoke(request, send)
+        elif request.operation in self._own:
+            await self._answer_ourselves(request, parameters, send)
         elif request.host.service == "sagemaker":
-            await self._control(request, send)
+            await self._control(request, parameters, send)
         else:
             if request.host.service == "s3" and self._services.lacks_sample_data(bucket := request.bucket_and_key()[0]):
                 await self._in_thread(self._services.provide_sample_data, bucket)
@@ -254,6 +151,32 @@ class LocalAWSApp:
             else:
                 body = await request.body(_LARGEST_BODY)
                 await self._ask_moto(request, send, body=body)
+
+    async def _parameters(self, request: Request) -> dict[str, Any]:
+        """Return what a request asks for in its body, where that is not a body to store or to pass on."""
+        if request.host.service in ("s3", "sagemaker-runtime"):
+            return {}
+        body = await request.body(_LARGEST_BODY)
+        if request.host.service in _FORM_SERVICES:
+            fields = parse_qs(body.decode("latin-1"), keep_blank_values=True)
+            form = {name: values[0] for name, values in {**request.query, **fields}.items()}
+            request.action = request.action or form.get("Action", "")
+            return form
+        if "cbor" in request.headers.get("content-type", ""):
+            return {}
+        try:
+            parameters = json.loads(body or b"{}")
+        except ValueError as error:
+            raise SerializationException(f"The body is no JSON: {error}") from None
+        return parameters if isinstance(parameters, dict) else {}
+
+    async def _answer_ourselves(self, request: Request, parameters: dict[str, Any], send: Send) -> None:
+        """Answer an operation that is neither moto's nor one of SageMaker's resources."""
+        answer = await self._in_thread(self._own[request.operation], request.operation, parameters, request.region)
+        if isinstance(answer, str):
+            await _send(send, 200, "text/xml", answer.encode())
+        else:
+            await _send(send, 200, "application/x-amz-json-1.1", json.dumps(answer).encode())
 
     async def _ask_moto(
         self,
@@ -338,8 +261,13 @@ class LocalAWSApp:
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await _in_pool(self._threads, function, *arguments)
 
-    async def _suffer(self, fault: Fault) -> None:
-        await asyncio.sleep(fault.delay)
+    async def _suffer(self, request: Request, fault: Fault) -> None:
+        if fault.effect != "stuck":
+            await asyncio.sleep(fault.delay)
+        if fault.effect == "cut":
+            request.cut()
+        if fault.effect == "signal" and not fault.after:
+            _signal(fault)
         if fault.effect == "error":
             error = AWSError(fault.message)
             error.status, error.code = fault.status, fault.code
@@ -365,29 +293,25 @@ class LocalAWSApp:
 
     # --- SageMaker's control plane --------------------------------------------------------------------------------
 
-    async def _control(self, request: Request, send: Send) -> None:
-        body = await request.body(_LARGEST_JSON)
-        try:
-            parameters = json.loads(body or b"{}")
-        except ValueError as error:
-            raise SerializationException(f"The body is no JSON: {error}") from None
+    async def _control(self, request: Request, parameters: dict[str, Any], send: Send) -> None:
         operation = request.operation
         if not self._plane.handles(operation, parameters):
-            await self._ask_moto(request, send, body=body)
+            await self._ask_moto(request, send, body=await request.body(_LARGEST_BODY))
             return
         account = self._services.account_of(request.access_key)
         agent = request.headers.get("user-agent", "")
         pool = self._held if self._plane.may_hold(operation, agent) else self._threads
-        answer = await _in_pool(pool, self._plane.call, operation, parameters, request.region, account, agent)
+        stuck = request.fault.delay if request.fault and request.fault.effect == "stuck" else 0.0
+        answer = await _in_pool(pool, self._plane.call, operation, parameters, request.region, account, agent, stuck)
         await _send(send, 200, "application/x-amz-json-1.1", json.dumps(answer).encode())
 
     # --- SageMaker's runtime --------------------------------------------------------------------------------------
 
-    async def _invoke(self, request: Request, send: Send, *, dies: bool) -> None:
-        match = _INVOCATIONS.fullmatch(request.path)
-        if not match:
+    async def _invoke(self, request: Request, send: Send) -> None:
+        name = request.endpoint_name
+        if not name:
             raise ValidationError(f"The local AWS does not emulate {request.scope['method']} {request.path}.")
-        name = unquote(match["name"])
+        dies = request.fault is not None and request.fault.effect == "kill_container"
         body = await request.body(LARGEST_INVOCATION)
         endpoint = self._plane.endpoint(name, request.region)
         if endpoint is None or not endpoint.variants:
@@ -404,6 +328,20 @@ class LocalAWSApp:
         custom = {name: value for name, value in answer.headers.items() if name.lower().startswith("x-amzn-sagemaker-")}
         headers = {"x-amzn-invoked-production-variant": variant.name, **custom}
         await _send(send, answer.status, answer.content_type or "application/octet-stream", answer.body, headers)
+
+
+def _suffer_before_answer(request: Request) -> None:
+    """Do what a fault does once a call is applied and before it is answered."""
+    fault = request.fault
+    if fault and fault.effect == "lose_answer":
+        request.cut()
+    if fault and fault.effect == "signal" and fault.after:
+        _signal(fault)
+
+
+def _signal(fault: Fault) -> None:
+    with suppress(ProcessLookupError):  # it has ended by itself
+        os.kill(fault.pid, signal.Signals[fault.signal])
 
 
 async def _in_pool(pool: ThreadPoolExecutor, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,19 @@ from harness.errors import LocalAWSError
 from harness.localaws.certificates import TRUST_STORE_PASSWORD
 from harness.localaws.control import TOKEN_HEADER
 
+MARK = "HARNESS_LOCAL_AWS"
+"""The variable that tells that AWS clients are led to a local AWS: real mode refuses to start where it is set."""
 _CONTROL_SECONDS = 60
+_OTHER_SOURCES = (
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CREDENTIAL_EXPIRATION",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+)
+"""Where else boto3 and the Java SDK look for credentials, or for when they end."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +43,8 @@ class Connection:
     pem: str
     trust_store: str
     pid: int
+    administrator: dict[str, str] = field(default_factory=dict)
+    """Credentials that may do everything, as environment variables, where permissions are enforced; else nothing."""
 
     @classmethod
     def from_json(cls, text: str) -> Connection:
@@ -52,6 +67,24 @@ class Connection:
 
     def environment(self) -> dict[str, str]:
         """Return the variables that lead every AWS client here, and no client to a user's own account."""
+        return {
+            **self.outside_environment(self.credentials),
+            # A user's credentials must not be found either, in whatever spelling: Java prefers AWS_SECRET_KEY.
+            **dict.fromkeys(_OTHER_SOURCES, ""),
+            "AWS_ACCESS_KEY": self.credentials["AWS_ACCESS_KEY_ID"],
+            "AWS_SECRET_KEY": self.credentials["AWS_SECRET_ACCESS_KEY"],
+            "AWS_SECURITY_TOKEN": self.credentials["AWS_SESSION_TOKEN"],
+            "AWS_CREDENTIAL_PROFILES_FILE": str(Path(self.directory) / "credentials"),
+            MARK: self.proxy,
+            # Marks every process started for this run, so that none outlives it.
+            "HARNESS_RUN": self.run_id,
+        }
+
+    def outside_environment(self, credentials: Mapping[str, str]) -> dict[str, str]:
+        """Return the variables that lead AWS clients here as some caller, in processes that are no part of this run.
+
+        :param credentials: ``AWS_ACCESS_KEY_ID`` and what goes with it.
+        """
         proxies = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), self.proxy)
         direct = dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,::1")
         trust = dict.fromkeys(("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"), self.pem)
@@ -59,7 +92,7 @@ class Connection:
             **proxies,
             **direct,
             **trust,
-            **self.credentials,
+            **credentials,
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
             # A user's profile, files and endpoints must not be found.
@@ -70,8 +103,6 @@ class Connection:
             "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
             "AWS_EC2_METADATA_DISABLED": "true",
             "JAVA_TOOL_OPTIONS": " ".join(self.jvm_options()),
-            # Marks every process started for this run, so that none outlives it.
-            "HARNESS_RUN": self.run_id,
         }
 
     def jvm_options(self) -> list[str]:

@@ -1,22 +1,26 @@
-"""Faults that a test puts into the local AWS: errors, delays, a full disk, a container that dies."""
+"""Faults that a test puts into the local AWS: errors, delays, lost answers, signals, a full disk, a dying container."""
 
 from __future__ import annotations
 
+import random
+import signal
 import threading
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from typing import Any
 
+from harness.localaws import hosts
 from harness.localaws.validation import service_model
 
-_SERVICES = ("iam", "logs", "s3", "sagemaker", "sagemaker-runtime", "sts")
-EFFECTS = ("error", "disk_full", "kill_container")
+EFFECTS = ("error", "disk_full", "kill_container", "cut", "lose_answer", "signal", "stuck")
+_ONE_OPERATION = {"kill_container": "InvokeEndpoint", "stuck": "CreateEndpoint"}
+"""Effects that only one operation can suffer."""
 
 
 @lru_cache
 def known_operations() -> frozenset[str]:
     """Return the names of the operations of all services that are emulated, so that a misspelt fault is noticed."""
-    models = map(service_model, _SERVICES)
+    models = map(service_model, hosts.SERVICES)
     return frozenset(name for model in models for name in model.operation_names)
 
 
@@ -27,8 +31,18 @@ class Fault:
     operation: str
     """The operation as AWS names it (``InvokeEndpoint``, ``PutObject``), or ``*`` for any."""
     effect: str = "error"
-    """``error`` answers with ``status``, ``code`` and ``message``; ``disk_full`` acts as a disk without room does;
-    ``kill_container`` kills the serving process while it has the request; '' only delays."""
+    """What happens:
+
+    - ``error`` answers with ``status``, ``code`` and ``message``;
+    - ``cut`` cuts the connection, and the call is not applied;
+    - ``lose_answer`` applies the call and cuts the connection where its answer would be;
+    - ``signal`` sends ``signal`` to the process ``pid`` before the call is applied, or with ``after`` once it is
+      applied and before it is answered; the call itself goes its way;
+    - ``stuck`` keeps an endpoint in ``Creating`` for ``delay`` seconds;
+    - ``disk_full`` acts as a disk without room does;
+    - ``kill_container`` kills the serving process while it has the request;
+    - '' only delays.
+    """
     status: int = 500
     code: str = "InternalFailure"
     message: str = "A fault that was asked for"
@@ -36,16 +50,28 @@ class Fault:
     """Seconds to wait first."""
     times: int = 1
     """How many calls it happens to."""
+    skip: int = 0
+    """How many calls of the operation pass before the first that may suffer."""
+    share: float = 1.0
+    """The share of calls, from 0 to 1, that it happens to, chosen at random."""
+    seed: int = 0
+    """What the choice begins with: the same calls suffer each time."""
+    pid: int = 0
+    signal: str = "SIGKILL"
+    """The signal's name."""
+    after: bool = False
 
     def __post_init__(self) -> None:
         if self.effect not in ("", *EFFECTS):
             raise ValueError(f"effect is {self.effect!r}; choose one of {', '.join(EFFECTS)} or ''")
         if self.operation != "*" and self.operation not in known_operations():
             raise ValueError(f"there is no operation {self.operation!r}; give one as AWS names it, or *")
-        if self.times < 1 or self.delay < 0:
-            raise ValueError("times must be at least 1 and delay at least 0")
-        if self.effect == "kill_container" and self.operation != "InvokeEndpoint":
-            raise ValueError("kill_container happens to InvokeEndpoint only: other operations have no container")
+        if self.times < 1 or self.delay < 0 or self.skip < 0 or not 0 < self.share <= 1:
+            raise ValueError("times must be at least 1, delay and skip at least 0, and share above 0 and up to 1")
+        if self.operation != (only := _ONE_OPERATION.get(self.effect, self.operation)):
+            raise ValueError(f"{self.effect} happens to {only} only, not to {self.operation}")
+        if self.effect == "signal" and (self.pid < 1 or self.signal not in signal.Signals.__members__):
+            raise ValueError(f"a signal needs a pid and a name such as SIGTERM, not {self.pid} and {self.signal!r}")
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Fault:
@@ -63,13 +89,13 @@ class Faults:
     """The faults that wait for their call."""
 
     def __init__(self) -> None:
-        self._waiting: list[Fault] = []
+        self._waiting: list[tuple[Fault, random.Random]] = []
         self._lock = threading.Lock()
 
     def add(self, fault: Fault) -> None:
         """Let the fault happen to the next calls of its operation."""
         with self._lock:
-            self._waiting.append(fault)
+            self._waiting.append((fault, random.Random(fault.seed)))
 
     def clear(self) -> None:
         """Forget every fault."""
@@ -79,15 +105,24 @@ class Faults:
     def take(self, operation: str) -> Fault | None:
         """Return the fault for this call of ``operation``, if there is one, and count it as happened."""
         with self._lock:
-            for fault in self._waiting:
-                if fault.operation in (operation, "*"):
+            for waiting in self._waiting:
+                fault, chance = waiting
+                if fault.operation in (operation, "*") and _hits(fault, chance):
                     fault.times -= 1
                     if not fault.times:
-                        self._waiting.remove(fault)
+                        self._waiting.remove(waiting)
                     return fault
         return None
 
     def as_json(self) -> list[dict[str, Any]]:
         """Return the faults that still wait."""
         with self._lock:
-            return [asdict(fault) for fault in self._waiting]
+            return [asdict(fault) for fault, _ in self._waiting]
+
+
+def _hits(fault: Fault, chance: random.Random) -> bool:
+    """Return whether a fault happens to the next call of its operation, which is counted."""
+    if fault.skip:
+        fault.skip -= 1
+        return False
+    return fault.share == 1 or chance.random() < fault.share

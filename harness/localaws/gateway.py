@@ -37,6 +37,8 @@ class Gateway:
         self._config = _http_config(app)
         self._control_config = _http_config(control)
         self._state = ServerState()
+        self._control_state = ServerState()
+        self._cut = False
         self._authority = authority
         self._refused = refused
         self._server: asyncio.AbstractServer | None = None
@@ -54,14 +56,29 @@ class Gateway:
         """Stop listening and close what is open."""
         if self._server:
             self._server.close()
-        for connection in list(self._state.connections):
+        for connection in [*self._state.connections, *self._control_state.connections]:
             connection.shutdown()
+
+    def cut(self, cut: bool) -> None:
+        """Drop every connection of clients and refuse new ones, or take them again; the control API stays."""
+        self._cut = cut
+        for connection in list(self._state.connections) if cut else ():
+            connection.transport.abort()
 
     def http(self, host: str) -> HttpToolsProtocol | None:
         """Return a protocol that reads HTTP/1.1 and calls the application for ``host``; None if there is none."""
         if host in _LOOPBACK:
-            return HttpToolsProtocol(self._control_config, self._state, {})
-        return HttpToolsProtocol(self._config, self._state, {}) if hosts.parse(host) else None
+            return HttpToolsProtocol(self._control_config, self._control_state, {})
+        if not hosts.parse(host):
+            return None
+        given: dict[str, Any] = {}  # the application finds it in a request's scope
+        protocol = HttpToolsProtocol(self._config, self._state, given)
+        given["cut"] = lambda: protocol.transport.abort()  # noqa: PLW0108 - it has no transport yet
+        return protocol
+
+    def drops(self, host: str) -> bool:
+        """Return whether a new connection to ``host`` is dropped, since the network is cut."""
+        return self._cut and host not in _LOOPBACK
 
     async def tunnel(self, transport: asyncio.Transport, host: str, protocol: HttpToolsProtocol) -> None:
         """Answer the CONNECT for ``host`` and speak TLS, then HTTP, on the connection."""
@@ -75,7 +92,9 @@ class Gateway:
             log.info("TLS with a client asking for %s failed: %s", host, error)
             transport.close()
             return
-        if secure is not None and not early.lost:
+        if secure is not None and self._cut:
+            secure.abort()
+        elif secure is not None and not early.lost:
             secure.set_protocol(protocol)
             protocol.connection_made(secure)
             if early.data:
@@ -132,6 +151,9 @@ class _Connection(asyncio.Protocol):
             self._plain(target, head)
 
     def _connect(self, host: str) -> None:
+        if self._gateway.drops(host):
+            self._transport.abort()
+            return
         protocol = self._gateway.http(host)
         if protocol is None:
             self._gateway.refuse(self._transport, host)
@@ -142,6 +164,9 @@ class _Connection(asyncio.Protocol):
     def _plain(self, target: str, head: bytes) -> None:
         named = target.removeprefix("http://").partition("/")[0] if target.startswith("http://") else _host_header(head)
         host = named.rpartition(":")[0] or named
+        if self._gateway.drops(host):
+            self._transport.abort()
+            return
         protocol = self._gateway.http(host)
         if protocol is None:
             self._gateway.refuse(self._transport, host)

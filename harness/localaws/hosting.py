@@ -21,11 +21,12 @@ from typing import Any
 
 from urllib3.util.wait import wait_for_read
 
+from harness.localaws.authorization import Authorization
 from harness.localaws.exceptions import AWSError, ModelError, ServiceUnavailable, ValidationError
 from harness.localaws.images import Image, Images
 from harness.localaws.processes import ContainerProcess, free_port
-from harness.localaws.services import Services
-from harness.localaws.training import split_uri
+from harness.localaws.roles import image_refusal, log_writer, model_data_refusal
+from harness.localaws.services import Services, split_uri
 
 INVOCATION_SECONDS = 60
 """How long a container may take to answer an invocation."""
@@ -326,18 +327,34 @@ class Host:
     """Brings endpoints into service, updates and ends them, and passes invocations on."""
 
     def __init__(
-        self, services: Services, images: Images, directory: Path, environment: Callable[[str], Mapping[str, str]]
+        self,
+        services: Services,
+        images: Images,
+        directory: Path,
+        environment: Callable[[str, str], Mapping[str, str]],
+        authorization: Authorization,
     ) -> None:
-        """Work under ``directory``; ``environment`` gives containers of a region their way to the local AWS."""
+        """Work under ``directory``; ``environment`` gives containers of a region and a role their way here."""
         self._services = services
         self._images = images
         self._directory = directory
         self._environment = environment
+        self._authorization = authorization
         self._numbers = itertools.count(1)
 
-    def create(self, endpoint: Endpoint, models: Mapping[str, dict[str, Any]]) -> None:
-        """Bring the endpoint into service, beside the caller; ``models`` holds CreateModel requests by name."""
-        self._beside(endpoint, lambda: self._deploy(endpoint, endpoint.config, models), "Failed")
+    def create(self, endpoint: Endpoint, models: Mapping[str, dict[str, Any]], stuck: float = 0.0) -> None:
+        """Bring the endpoint into service, beside the caller.
+
+        :param models: CreateModel requests by name.
+        :param stuck: seconds that it stays in ``Creating`` before anything is done.
+        """
+
+        def work() -> None:
+            with endpoint.changed:
+                endpoint.changed.wait_for(lambda: endpoint.status == "Deleting", stuck)
+            self._deploy(endpoint, endpoint.config, models)
+
+        self._beside(endpoint, work, "Failed")
 
     def update(self, endpoint: Endpoint, config: dict[str, Any], models: Mapping[str, dict[str, Any]]) -> None:
         """Move the endpoint to another config; if that fails the old one goes on serving."""
@@ -389,18 +406,26 @@ class Host:
         variant = Variant(settings["VariantName"], settings.get("InitialVariantWeight", 1.0), container["Image"])
         directory = self._directory / endpoint.region / endpoint.name / f"{variant.name}-{next(self._numbers)}"
         try:
+            self._check_role(container, model, endpoint.region)
             model_directory = self._fetch_model(container, model, directory)
             for number in range(settings.get("InitialInstanceCount", 1)):
                 root = directory / str(number)
                 root.mkdir(parents=True)
                 (root / "model").symlink_to(model_directory)
-                variant.instances.append(self._instance(endpoint, variant, number, image, container, root))
+                role = model["ExecutionRoleArn"]
+                variant.instances.append(self._instance(endpoint, variant, number, image, container, role, root))
             self._start(variant)
         except BaseException:
             variant.stop()
             shutil.rmtree(directory, ignore_errors=True)
             raise
         return variant
+
+    def _check_role(self, container: dict[str, Any], model: dict[str, Any], region: str) -> None:
+        role = model["ExecutionRoleArn"]
+        reason = image_refusal(self._authorization, role, container["Image"])
+        if reason := reason or model_data_refusal(self._authorization, role, container.get("ModelDataUrl"), region):
+            raise HostingFailure(reason)
 
     def _fetch_model(self, container: dict[str, Any], model: dict[str, Any], directory: Path) -> Path:
         """Download and unpack the artifact once for all instances; return the directory."""
@@ -430,12 +455,18 @@ class Host:
         return target
 
     def _instance(
-        self, endpoint: Endpoint, variant: Variant, number: int, image: Image, container: dict[str, Any], root: Path
+        self,
+        endpoint: Endpoint,
+        variant: Variant,
+        number: int,
+        image: Image,
+        container: dict[str, Any],
+        role: str,
+        root: Path,
     ) -> Instance:
-        write = self._services.log_writer(
-            endpoint.region, f"/aws/sagemaker/Endpoints/{endpoint.name}", f"{variant.name}/i-{number:017x}"
-        )
-        environment = {**self._environment(endpoint.region), **container.get("Environment", {})}
+        group, stream = f"/aws/sagemaker/Endpoints/{endpoint.name}", f"{variant.name}/i-{number:017x}"
+        write = log_writer(self._services, self._authorization, role, endpoint.region, group, stream)
+        environment = {**self._environment(endpoint.region, role), **container.get("Environment", {})}
         return Instance(image, root, environment, write)
 
     def _start(self, variant: Variant) -> None:

@@ -17,13 +17,16 @@ _PATTERNS = [
     ("iam", rf"iam(?:\.{_REGION})?{_DOMAIN}"),
     ("iam", r"iam\.us-gov\.amazonaws\.com"),
     ("logs", rf"logs(?:-fips)?\.{_REGION}{_DOMAIN}"),
+    ("service-quotas", rf"servicequotas(?:-fips)?\.{_REGION}{_DOMAIN}"),
+    ("pricing", rf"api\.pricing\.{_REGION}{_DOMAIN}"),
+    ("resourcegroupstaggingapi", rf"tagging\.{_REGION}{_DOMAIN}"),
     # A bucket's name may stand before s3, and may hold dots.
     ("s3", rf"(?:(?P<bucket>[a-z0-9][a-z0-9.-]*)\.)?s3(?:-fips)?(?:[.-](?:dualstack\.)?{_REGION})?{_DOMAIN}"),
 ]
 _COMPILED = [(service, re.compile(pattern)) for service, pattern in _PATTERNS]
 
 SERVICES = sorted({service for service, _ in _PATTERNS})
-"""The services that the local AWS emulates."""
+"""The services that the local AWS emulates, as boto3 calls them."""
 
 
 @dataclass(frozen=True)

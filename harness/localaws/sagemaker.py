@@ -12,11 +12,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from harness.localaws import hosts, validation
+from harness.localaws.authorization import Authorization
 from harness.localaws.exceptions import ResourceInUse, ValidationException
 from harness.localaws.hosting import Endpoint, Host
 from harness.localaws.images import Images
-from harness.localaws.services import Services
-from harness.localaws.training import Trainer, TrainingJob, split_uri
+from harness.localaws.roles import image_refusal, model_data_refusal
+from harness.localaws.services import Services, split_uri
+from harness.localaws.training import Trainer, TrainingJob
 
 Request = dict[str, Any]
 Thing = TypeVar("Thing")
@@ -31,11 +33,14 @@ _HELD = ("DescribeTrainingJob", "DescribeEndpoint")
 class ControlPlane:
     """The resources of one account in all regions, and the operations on them."""
 
-    def __init__(self, services: Services, images: Images, trainer: Trainer, host: Host) -> None:
+    def __init__(
+        self, services: Services, images: Images, trainer: Trainer, host: Host, authorization: Authorization
+    ) -> None:
         self._services = services
         self._images = images
         self._trainer = trainer
         self._host = host
+        self._authorization = authorization
         self._lock = threading.RLock()
         self._clear()
 
@@ -56,13 +61,16 @@ class ControlPlane:
             return str(request.get("ResourceArn", "")).split(":", 5)[-1].split("/")[0] in _TAGGED
         return operation in OPERATIONS
 
-    def call(self, operation: str, request: Request, region: str, account: str, user_agent: str = "") -> dict[str, Any]:
+    def call(
+        self, operation: str, request: Request, region: str, account: str, user_agent: str = "", stuck: float = 0.0
+    ) -> dict[str, Any]:
         """Do an operation and return its answer.
 
+        :param stuck: seconds for which an endpoint that is created stays in ``Creating`` before anything is done.
         :raises AWSError: as AWS would answer.
         """
         validation.check("sagemaker", operation, request)
-        call = _Call(self, request, region, account, _SPARK_SDK in user_agent)
+        call = _Call(self, request, region, account, _SPARK_SDK in user_agent, stuck)
         answer: dict[str, Any] = OPERATIONS[operation](call)
         return answer
 
@@ -73,6 +81,23 @@ class ControlPlane:
     def endpoints(self) -> list[Endpoint]:
         """Return every endpoint."""
         return list(self._endpoints.values())
+
+    def tags_of(self, arn: str) -> dict[str, str]:
+        """Return the tags of a resource; none if there is no such resource."""
+        return dict(self._tags.get(arn, {}))
+
+    def tagged(self, region: str) -> dict[str, dict[str, str]]:
+        """Return the tags of every resource of a region, by ARN."""
+        return {arn: dict(tags) for arn, tags in list(self._tags.items()) if arn.split(":")[3] == region}
+
+    def resources(self) -> dict[str, list[str]]:
+        """Return the names of what exists in all regions, by kind; of training jobs those that still run."""
+        return {
+            "training job": [job.name for job in list(self._jobs.values()) if not job.done],
+            "model": [name for _, name in list(self._models)],
+            "endpoint config": [name for _, name in list(self._configs)],
+            "endpoint": [name for _, name in list(self._endpoints)],
+        }
 
     def ask_to_stop(self) -> None:
         """Tell every endpoint's containers to end, and start none again."""
@@ -93,12 +118,15 @@ class ControlPlane:
 class _Call:
     """One call of an operation."""
 
-    def __init__(self, plane: ControlPlane, request: Request, region: str, account: str, from_spark: bool) -> None:
+    def __init__(
+        self, plane: ControlPlane, request: Request, region: str, account: str, from_spark: bool, stuck: float
+    ) -> None:
         self.plane = plane
         self.request = request
         self.region = region
         self.account = account
         self.from_spark = from_spark
+        self.stuck = stuck
 
     def arn(self, kind: str, name: str) -> str:
         return f"arn:{hosts.partition(self.region)}:sagemaker:{self.region}:{self.account}:{kind}/{name.lower()}"
@@ -216,12 +244,19 @@ class _Call:
                 "Member must not be null"
             )
         self.check_role(request["ExecutionRoleArn"])
+        self._check_permissions(containers[0])
         with plane._lock:
             if (self.region, name) in plane._models:
                 raise ValidationException(f'Cannot create already existing model "{arn}".')
             plane._models[self.region, name] = {**request, "ModelArn": arn, "CreationTime": time.time()}
             self.tag(arn)
         return {"ModelArn": arn}
+
+    def _check_permissions(self, container: dict[str, Any]) -> None:
+        role, authorization = self.request["ExecutionRoleArn"], self.plane._authorization
+        reason = image_refusal(authorization, role, container["Image"])
+        if reason := reason or model_data_refusal(authorization, role, container.get("ModelDataUrl"), self.region):
+            raise ValidationException(reason)
 
     def _model(self) -> dict[str, Any]:
         name = self.request["ModelName"]
@@ -295,7 +330,7 @@ class _Call:
             endpoint = Endpoint(name, config["EndpointConfigName"], self.region, arn, config)
             plane._endpoints[self.region, name] = endpoint
             self.tag(arn)
-        plane._host.create(endpoint, self._models_here())
+        plane._host.create(endpoint, self._models_here(), self.stuck)
         return {"EndpointArn": arn}
 
     def _models_here(self) -> dict[str, dict[str, Any]]:

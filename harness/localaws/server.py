@@ -25,7 +25,9 @@ from typing import Any
 
 import psutil
 
-from harness.localaws.app import LocalAWSApp
+from harness.localaws import identities, pricelist, quotas, simulation
+from harness.localaws.app import LocalAWSApp, Operation
+from harness.localaws.authorization import Authorization, Enforced, Unrestricted
 from harness.localaws.calls import CallLog
 from harness.localaws.certificates import CertificateAuthority
 from harness.localaws.clients import Connection
@@ -34,6 +36,8 @@ from harness.localaws.faults import Fault, Faults
 from harness.localaws.gateway import Gateway
 from harness.localaws.hosting import Host
 from harness.localaws.images import Images
+from harness.localaws.pricelist import PriceList
+from harness.localaws.quotas import Quotas
 from harness.localaws.sagemaker import ControlPlane
 from harness.localaws.services import ACCOUNT, Services, role_arn
 from harness.localaws.training import Trainer
@@ -50,7 +54,7 @@ PORT_TAKEN = 98
 class LocalAWS:
     """The parts of the local AWS, in one directory that is deleted with it."""
 
-    def __init__(self, region: str, directory: Path) -> None:
+    def __init__(self, region: str, directory: Path, *, enforce_iam: bool = False) -> None:
         self.region = region
         self.directory = directory
         self.run_id = secrets.token_hex(8)
@@ -60,12 +64,32 @@ class LocalAWS:
         self.images = Images()
         self.authority = CertificateAuthority(directory)
         self.services = Services(_made(directory / "objects"))
-        self.trainer = Trainer(self.services, directory / "training", self._container_environment)
-        self.host = Host(self.services, self.images, directory / "endpoints", self._container_environment)
-        self.plane = ControlPlane(self.services, self.images, self.trainer, self.host)
-        self.credentials = self.services.assume_role(region)
+        self.administrator = identities.put_administrator() if enforce_iam else {}
+        self.authorization = self._enforced() if enforce_iam else Unrestricted()
+        self.quotas = Quotas(ACCOUNT)
+        self.price_list = PriceList()
+        self.trainer = Trainer(self.services, directory / "training", self._container_environment, self.authorization)
+        self.host = Host(
+            self.services, self.images, directory / "endpoints", self._container_environment, self.authorization
+        )
+        self.plane = ControlPlane(self.services, self.images, self.trainer, self.host, self.authorization)
+        self.services.share_tags(self.plane.tagged)
+        self.credentials = self.services.assume_role(region, role_arn(region), "harness")
         self.stopping = asyncio.Event()
+        self.gateway = Gateway(self._app(), ControlApp(self.token, self._handlers()), self.authority, self.calls.refuse)
         self.port = 0
+
+    def _enforced(self) -> Authorization:
+        tags_of = lambda arn: self.plane.tags_of(arn)  # noqa: E731, PLW0108 - there is no control plane yet
+        return Enforced(ACCOUNT, tags_of, self.services.has_object)
+
+    def _app(self) -> LocalAWSApp:
+        own: dict[str, Operation] = {
+            **dict.fromkeys(quotas.OPERATIONS, self.quotas.call),
+            **dict.fromkeys(pricelist.OPERATIONS, self.price_list.call),
+            **dict.fromkeys(simulation.OPERATIONS, simulation.simulate),
+        }
+        return LocalAWSApp(self.services, self.plane, self.host, self.authorization, own, self.faults, self.calls)
 
     def connection(self) -> Connection:
         """Return what a client needs to reach this local AWS."""
@@ -81,23 +105,23 @@ class LocalAWS:
             pem=str(self.authority.pem),
             trust_store=str(self.authority.trust_store),
             pid=os.getpid(),
+            administrator=self.administrator,
         )
 
-    def _container_environment(self, region: str) -> Mapping[str, str]:
-        return self.connection().environment() | {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+    def _container_environment(self, region: str, role: str) -> Mapping[str, str]:
+        here = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+        return self.connection().environment() | here | self.services.assume_role(region, role, "SageMaker")
 
     async def run(self, port: int) -> None:
         """Serve until told to stop.
 
         :raises OSError: the port is taken.
         """
-        app = LocalAWSApp(self.services, self.plane, self.host, self.faults, self.calls)
-        gateway = Gateway(app, ControlApp(self.token, self._handlers()), self.authority, self.calls.refuse)
-        self.port = await gateway.start(port)
+        self.port = await self.gateway.start(port)
         self.connection().prepare()
         print(self.connection().to_json(), flush=True)
         await self.stopping.wait()
-        await gateway.stop()
+        await self.gateway.stop()
         await asyncio.get_running_loop().run_in_executor(None, self.plane.reset)
         end_containers_in(self.directory)
 
@@ -109,9 +133,19 @@ class LocalAWS:
             ("POST", "/faults"): lambda fault: self.faults.add(Fault.from_json(fault)),
             ("DELETE", "/faults"): lambda _: self.faults.clear(),
             ("POST", "/containers"): lambda image: self.images.register(image["image"], image["command"]),
+            ("GET", "/resources"): lambda _: self.resources(),
+            ("POST", "/network"): lambda network: self.gateway.cut(network["cut"]),
+            ("POST", "/quotas"): lambda quota: self.quotas.set(quota["name"], quota["value"]),
+            ("POST", "/prices"): lambda prices: self.price_list.put(prices["products"]),
             ("POST", "/reset"): lambda _: self._reset(),
             ("POST", "/shutdown"): lambda _: self.stopping.set(),
         }
+
+    def resources(self) -> dict[str, list[str]]:
+        """Return the names of all that exists, by kind: training jobs that still run, models, endpoint configs,
+        endpoints, S3 objects and unfinished uploads (as URIs, without SageMaker's sample data), log groups.
+        """
+        return self.plane.resources() | self.services.resources()
 
     def _status(self) -> dict[str, Any]:
         return {
@@ -127,7 +161,10 @@ class LocalAWS:
         }
 
     async def _reset(self) -> None:
+        self.gateway.cut(False)
         self.faults.clear()
+        self.quotas.reset()
+        self.price_list.put([])
         for part in (self.plane, self.services):
             await asyncio.get_running_loop().run_in_executor(None, part.reset)
         self.calls.clear()
@@ -191,8 +228,8 @@ def _allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-async def _serve(region: str, port: int, directory: Path) -> None:
-    local_aws = LocalAWS(region, directory)
+async def _serve(region: str, port: int, directory: Path, *, enforce_iam: bool) -> None:
+    local_aws = LocalAWS(region, directory, enforce_iam=enforce_iam)
     loop = asyncio.get_running_loop()
     threading.Thread(target=_watch_owner, args=(local_aws, loop), daemon=True).start()
     # Writing MNIST takes two seconds, and whoever starts Spark first never waits for them.
@@ -206,6 +243,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m harness.localaws", description=__doc__)
     parser.add_argument("--region", default="us-east-1")
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--enforce-iam", action="store_true", help="let callers do what policies allow, and no more")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     os.environ["MOTO_S3_DEFAULT_KEY_BUFFER_SIZE"] = str(_SPOOL_BYTES)
@@ -214,7 +252,7 @@ def main(arguments: list[str] | None = None) -> int:
     directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
     (directory / _PID_FILE).write_text(str(os.getpid()))
     try:
-        asyncio.run(_serve(options.region, options.port, directory))
+        asyncio.run(_serve(options.region, options.port, directory, enforce_iam=options.enforce_iam))
     except OSError as error:
         print(json.dumps({"error": str(error), "errno": error.errno}), flush=True)
         return PORT_TAKEN

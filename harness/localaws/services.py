@@ -20,11 +20,13 @@ from typing import IO, Any
 
 import moto.backends
 from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.resource_tagging import TaggedResource
 from moto.iam.models import get_account_id_from, iam_backends
 from moto.logs.models import logs_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.s3.exceptions import MissingBucket
 from moto.s3.models import FakeKey, s3_backends
+from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
 from moto.sts.models import sts_backends
 
 from harness import mnist
@@ -82,6 +84,19 @@ class Services:
                 for backends in list(moto.backends.get_backend(name).values()):
                     backends.reset()
 
+    def share_tags(self, tagged: Callable[[str], dict[str, dict[str, str]]]) -> None:
+        """Let the Resource Groups Tagging API find SageMaker's resources.
+
+        :param tagged: returns the tags of every resource of a region, by ARN.
+        """
+
+        def resources(backend: SageMakerModelBackend) -> Iterator[TaggedResource]:
+            for arn, tags in tagged(backend.region_name).items():
+                yield TaggedResource(arn, tags, f"sagemaker:{arn.split(':', 5)[-1].partition('/')[0]}")
+
+        SageMakerModelBackend.iter_tagged_resources = resources
+        sagemaker_backends[ACCOUNT]  # moto looks at accounts that were used
+
     # --- identity -------------------------------------------------------------------------------------------------
 
     def _put_role(self) -> None:
@@ -90,10 +105,10 @@ class Services:
                 ROLE_NAME, json.dumps(_TRUST_POLICY), "/", None, "Assumed by SageMaker in the local AWS", [], "3600"
             )
 
-    def assume_role(self, region: str) -> dict[str, str]:
-        """Return credentials of the role as ``AssumeRole`` gives them: access key, secret, session token."""
+    def assume_role(self, region: str, arn: str, session: str) -> dict[str, str]:
+        """Return credentials of a role as ``AssumeRole`` gives them: access key, secret, session token."""
         backend = sts_backends[ACCOUNT][hosts.partition(region)]
-        role = backend.assume_role(region, "harness", role_arn(region), None, 12 * 3600, None)
+        role = backend.assume_role(region, session, arn, None, 12 * 3600, None)
         return {
             "AWS_ACCESS_KEY_ID": role.access_key_id,
             "AWS_SECRET_ACCESS_KEY": role.secret_access_key,
@@ -161,6 +176,10 @@ class Services:
             return None
         return getattr(key, "size", None)  # a delete marker has none
 
+    def has_object(self, bucket: str, name: str) -> bool:
+        """Return whether there is such an object."""
+        return self.has_bucket(bucket) and self.object_size(bucket, name) is not None
+
     def _bucket(self, bucket: str) -> Any:
         partition, account = s3_backends.bucket_accounts.get(bucket, ("aws", ACCOUNT))
         try:
@@ -193,7 +212,28 @@ class Services:
         file.writelines(chunks)
         return Body(file, file.tell())
 
+    def resources(self) -> dict[str, list[str]]:
+        """Return every object and unfinished upload as a URI, SageMaker's sample data aside, and every log group."""
+        buckets = [
+            (bucket, stored)
+            for account in list(s3_backends.values())
+            for backend in list(account.values())
+            for bucket, stored in list(backend.buckets.items())
+            if not _SAMPLE_BUCKET.fullmatch(bucket)
+        ]
+        uploads = [(bucket, upload) for bucket, stored in buckets for upload in list(stored.multiparts.values())]
+        regions = [backend for account in list(logs_backends.values()) for backend in list(account.values())]
+        return {
+            "S3 object": sorted({f"s3://{bucket}/{key}" for bucket, stored in buckets for key in list(stored.keys)}),
+            "S3 upload": sorted(f"s3://{bucket}/{upload.key_name}" for bucket, upload in uploads),
+            "log group": sorted({name for backend in regions for name in list(backend.groups)}),
+        }
+
     # --- logs -----------------------------------------------------------------------------------------------------
+
+    def has_log_group(self, region: str, group: str) -> bool:
+        """Return whether there is such a log group."""
+        return group in logs_backends[ACCOUNT][region].groups
 
     def log_writer(self, region: str, group: str, stream: str) -> Callable[[str], None]:
         """Return a function that appends a line to a log stream, both made at once."""
@@ -208,6 +248,12 @@ class Services:
             log_group.put_log_events(stream, [{"timestamp": int(time.time() * 1000), "message": line}])
 
         return write
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Return the bucket and the key of an ``s3://`` URI."""
+    bucket, _, key = re.sub(r"^s3[an]?://", "", uri).partition("/")
+    return bucket, key
 
 
 class OpenObject:
@@ -239,6 +285,11 @@ def _with_raw_path(application: WSGIApp) -> WSGIApp:
         return application(environ, start_response)
 
     return answer
+
+
+def partition_of(arn: str) -> str:
+    """Return the partition that an ARN is in."""
+    return arn.split(":")[1]
 
 
 def role_arn(region: str) -> str:

@@ -18,9 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from harness.localaws.actions import Need, bucket_arn, object_arn
+from harness.localaws.authorization import Authorization
 from harness.localaws.images import Image
 from harness.localaws.processes import ContainerProcess, free_port
-from harness.localaws.services import Services, StoredObject
+from harness.localaws.roles import image_refusal, log_writer
+from harness.localaws.services import Services, StoredObject, split_uri
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 STOP_GRACE_SECONDS = 120
@@ -149,11 +152,18 @@ class TrainingJob:
 class Trainer:
     """Runs training jobs, each in a thread of its own."""
 
-    def __init__(self, services: Services, directory: Path, environment: Callable[[str], Mapping[str, str]]) -> None:
-        """Work under ``directory``; ``environment`` gives containers of a region their way to the local AWS."""
+    def __init__(
+        self,
+        services: Services,
+        directory: Path,
+        environment: Callable[[str, str], Mapping[str, str]],
+        authorization: Authorization,
+    ) -> None:
+        """Work under ``directory``; ``environment`` gives containers of a region and a role their way here."""
         self._services = services
         self._directory = directory
         self._environment = environment
+        self._authorization = authorization
         self._threads: list[tuple[TrainingJob, threading.Thread]] = []
         self._lock = threading.Lock()
 
@@ -181,7 +191,8 @@ class Trainer:
     def _run(self, job: TrainingJob, image: Image) -> None:
         directory = self._directory / job.region / job.name
         try:
-            _Run(job, image, self._services, directory, self._environment(job.region)).run()
+            environment = self._environment(job.region, job.request["RoleArn"])
+            _Run(job, image, self._services, directory, environment, self._authorization).run()
         except TrainingFailure as failure:
             self._fail(job, str(failure))
         except OSError as error:
@@ -201,12 +212,20 @@ class _Run:
     """One job on its way through the states."""
 
     def __init__(
-        self, job: TrainingJob, image: Image, services: Services, directory: Path, environment: Mapping[str, str]
+        self,
+        job: TrainingJob,
+        image: Image,
+        services: Services,
+        directory: Path,
+        environment: Mapping[str, str],
+        authorization: Authorization,
     ) -> None:
         self._job = job
         self._image = image
         self._services = services
         self._environment = environment
+        self._authorization = authorization
+        self._role = job.request["RoleArn"]
         count = job.request["ResourceConfig"].get("InstanceCount", 1)
         self._hosts = [f"algo-{number}" for number in range(1, count + 1)]
         self._roots = {host: directory / host for host in self._hosts}
@@ -214,6 +233,7 @@ class _Run:
 
     def run(self) -> None:
         self._job.started = time.time()
+        self._check_image()
         self._job.move("Downloading")
         for host in self._hosts:
             self._prepare(host)
@@ -226,6 +246,16 @@ class _Run:
             self._job.move("Uploading")
         self._upload()
         self._job.move(outcome, "Completed" if outcome == "Completed" else "Stopped")
+
+    def _check_image(self) -> None:
+        uri = self._job.request["AlgorithmSpecification"]["TrainingImage"]
+        if reason := image_refusal(self._authorization, self._role, uri):
+            raise TrainingFailure(f"ClientError: Cannot pull algorithm container. {reason}")
+
+    def _check_may(self, what: str, action: str, resource: str, prefix: str = "") -> None:
+        context = {"s3:prefix": [prefix]} if action == "s3:ListBucket" else {}
+        if reason := self._authorization.refusal(self._role, Need(action, resource, context)):
+            raise TrainingFailure(f"ClientError: {what} failed:AccessDenied (403): {reason}")
 
     def _prepare(self, host: str) -> None:
         root = self._roots[host]
@@ -242,6 +272,8 @@ class _Run:
 
     def _download(self, channel: dict[str, Any]) -> None:
         source = channel["DataSource"]["S3DataSource"]
+        bucket, prefix = split_uri(source["S3Uri"])
+        self._check_may("Data download", "s3:ListBucket", bucket_arn(self._job.region, bucket), prefix)
         found = list(find_objects(self._services, source))
         if not found:
             raise TrainingFailure(
@@ -256,6 +288,8 @@ class _Run:
                 self._fetch(stored, self._roots[host] / "input/data" / channel["ChannelName"] / _inside(path, stored))
 
     def _fetch(self, stored: StoredObject, target: Path) -> None:
+        resource = object_arn(self._job.region, stored.bucket, stored.key)
+        self._check_may("Data download", "s3:GetObject", resource)
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb") as file:
             try:
@@ -286,7 +320,7 @@ class _Run:
             **self._job.request.get("Environment", {}),
         }
         stream = f"{self._job.name}/{host}-{int(time.time())}"
-        write = self._services.log_writer(self._job.region, LOG_GROUP, stream)
+        write = log_writer(self._services, self._authorization, self._role, self._job.region, LOG_GROUP, stream)
         first = host == self._hosts[0]
 
         def on_line(line: str) -> None:
@@ -356,6 +390,7 @@ class _Run:
         bucket, key = split_uri(self._job.artifact)
         if not self._services.has_bucket(bucket):
             raise TrainingFailure(f"ClientError: Artifact upload failed: S3 bucket {bucket} does not exist")
+        self._check_may("Artifact upload", "s3:PutObject", object_arn(self._job.region, bucket, key))
         for part, name in (("model", "model.tar.gz"), ("output/data", "output.tar.gz")):
             if part == "model" or any((root / part).iterdir()):
                 archive = root / name
@@ -397,12 +432,6 @@ def _input_configuration(channel: dict[str, Any]) -> dict[str, str]:
     if channel.get("ContentType"):
         configuration["ContentType"] = channel["ContentType"]
     return configuration
-
-
-def split_uri(uri: str) -> tuple[str, str]:
-    """Return the bucket and the key of an ``s3://`` URI."""
-    bucket, _, key = re.sub(r"^s3[an]?://", "", uri).partition("/")
-    return bucket, key
 
 
 def find_objects(services: Services, source: dict[str, Any]) -> Iterator[tuple[str, StoredObject]]:

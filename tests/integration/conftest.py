@@ -11,6 +11,7 @@ import pytest
 
 import harness
 from harness.fixtures import session_settings
+from tests.integration.independent import IndependentAWS
 
 ROOT = str(Path(harness.__file__).parents[1])
 OUTSIDE = dict(os.environ)
@@ -34,6 +35,21 @@ def local(aws):
     if aws.mode != "mock":
         pytest.skip("these tests are about the local AWS")
     return aws
+
+
+@pytest.fixture(scope="session")
+def independent_session():
+    """The process behind ``independent_aws``."""
+    aws = IndependentAWS()
+    yield aws
+    aws.close()
+
+
+@pytest.fixture
+def independent_aws(independent_session):
+    """A local AWS that enforces IAM and stands where AWS would; each test finds it without resources and faults."""
+    independent_session.reset()
+    return independent_session
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,9 @@ EMULATED = {
     "iam.cn-north-1.amazonaws.com.cn": Host("iam", "cn-north-1"),
     "iam.us-gov.amazonaws.com": Host("iam", None),
     "logs.eu-central-1.amazonaws.com": Host("logs", "eu-central-1"),
+    "servicequotas.us-east-1.amazonaws.com": Host("service-quotas", "us-east-1"),
+    "api.pricing.us-east-1.amazonaws.com": Host("pricing", "us-east-1"),
+    "tagging.eu-west-1.amazonaws.com": Host("resourcegroupstaggingapi", "eu-west-1"),
     "STS.AmazonAWS.com": Host("sts", None),
 }
 

@@ -14,7 +14,6 @@ import threading
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
 
-from harness.localaws.app import s3_operation
 from harness.localaws.calls import CallLog, CallRecord
 from harness.localaws.certificates import TRUST_STORE_PASSWORD, CertificateAuthority
 from harness.localaws.exceptions import SerializationException, ValidationException
@@ -22,6 +21,7 @@ from harness.localaws.faults import Fault, Faults
 from harness.localaws.hosting import unpack
 from harness.localaws.images import XGBOOST, Images
 from harness.localaws.processes import ContainerProcess
+from harness.localaws.requests import s3_operation
 from harness.localaws.sagemaker import OPERATIONS
 from harness.localaws.validation import _as_python, check, service_model
 
@@ -114,6 +114,24 @@ def test_faults_happen_in_the_order_they_were_added_and_a_star_is_any_operation(
     assert [faults.take("GetRole").code, faults.take("GetRole").code] == ["First", "Second"]
 
 
+def test_calls_that_a_fault_skips_pass_and_are_open_to_the_next_fault():
+    faults = Faults()
+    faults.add(Fault("*", code="Later", skip=2))
+    faults.add(Fault("GetRole", code="Now"))
+    found = [faults.take(operation) for operation in ("PutObject", "GetRole", "PutObject", "PutObject")]
+    assert [fault and fault.code for fault in found] == [None, "Now", "Later", None]
+
+
+def test_a_fault_happens_to_its_share_of_calls_and_to_the_same_ones_with_the_same_seed():
+    def suffering(seed):
+        faults = Faults()
+        faults.add(Fault("*", times=1000, share=0.5, seed=seed))
+        return [faults.take("GetRole") is not None for _ in range(400)]
+
+    assert 160 < sum(suffering(1)) < 240
+    assert suffering(1) == suffering(1) != suffering(2)
+
+
 def test_faults_that_are_cleared_do_not_happen():
     faults = Faults()
     faults.add(Fault("GetRole"))
@@ -125,7 +143,12 @@ def test_faults_that_are_cleared_do_not_happen():
     ("members", "told"),
     [({"operation": "GetRole", "effect": "fire"}, "choose one of error, disk_full, kill_container"),
      ({"operation": "GetRole", "times": 0}, "times must be at least 1"),
-     ({"operation": "GetRole", "delay": -1}, "delay at least"),
+     ({"operation": "GetRole", "delay": -1}, "delay and skip at least 0"),
+     ({"operation": "GetRole", "skip": -1}, "delay and skip at least 0"),
+     ({"operation": "GetRole", "share": 0}, "share above 0"),
+     ({"operation": "GetRole", "effect": "signal"}, "needs a pid"),
+     ({"operation": "GetRole", "effect": "signal", "pid": 1, "signal": "SIGFIRE"}, "not 1 and 'SIGFIRE'"),
+     ({"operation": "CreateModel", "effect": "stuck"}, "stuck happens to CreateEndpoint only, not to CreateModel"),
      ({"operation": "GetRole", "colour": 1}, "has no colour"), ({}, "needs an operation"),
      ({"operation": "PutObject", "effect": "kill_container"}, "happens to InvokeEndpoint only"),
      ({"operation": "*", "effect": "kill_container"}, "happens to InvokeEndpoint only")],

@@ -1,0 +1,256 @@
+"""What a request needs permission for: IAM's actions, the resources they are about, and the values of condition keys.
+
+One function a service. Actions, resources and keys follow
+https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+from harness.localaws import hosts
+
+Context = dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Need:
+    """An action on a resource, and what conditions may look at."""
+
+    action: str
+    resource: str
+    context: Context = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request asks for, whatever the protocol."""
+
+    service: str
+    """As boto3 calls it."""
+    operation: str
+    region: str
+    account: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    """Members of the body: of JSON, or of a form."""
+    bucket: str = ""
+    key: str = ""
+    query: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    endpoint: str = ""
+    """Of an invocation."""
+    lacks_object: bool = False
+    """Whether S3 has no such object."""
+
+    def arn(self, service: str, resource: str, *, region: str | None = None, account: str | None = None) -> str:
+        """Return an ARN in the partition of the region, by default of this region and account."""
+        where = (self.region if region is None else region, self.account if account is None else account)
+        return f"arn:{hosts.partition(self.region)}:{service}:{where[0]}:{where[1]}:{resource}"
+
+
+def needs(asked: Asked) -> list[Need]:
+    """Return all that a request needs permission for; nothing for what everybody may do."""
+    return list(_SERVICES[asked.service](asked))
+
+
+# --- S3 ---------------------------------------------------------------------------------------------------------------
+
+_READS = ("GetObject", "HeadObject")
+_ON_OBJECTS = {
+    "GetObject": "GetObject",
+    "HeadObject": "GetObject",
+    "PutObject": "PutObject",
+    "CopyObject": "PutObject",
+    "UploadPart": "PutObject",
+    "UploadPartCopy": "PutObject",
+    "CreateMultipartUpload": "PutObject",
+    "CompleteMultipartUpload": "PutObject",
+    "AbortMultipartUpload": "AbortMultipartUpload",
+    "ListParts": "ListMultipartUploadParts",
+    "DeleteObject": "DeleteObject",
+}
+_ON_BUCKETS = {
+    "ListObjects": "ListBucket",
+    "ListObjectsV2": "ListBucket",
+    "HeadBucket": "ListBucket",
+    "ListObjectVersions": "ListBucketVersions",
+    "ListMultipartUploads": "ListBucketMultipartUploads",
+    "GetBucketEncryption": "GetEncryptionConfiguration",
+    "PutBucketEncryption": "PutEncryptionConfiguration",
+    "DeleteBucketEncryption": "PutEncryptionConfiguration",
+    "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
+    "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
+    "DeleteBucketLifecycleConfiguration": "PutLifecycleConfiguration",
+    "GetBucketPublicAccessBlock": "GetBucketPublicAccessBlock",
+}
+_LISTING_KEYS = {"prefix": "s3:prefix", "delimiter": "s3:delimiter", "max-keys": "s3:max-keys"}
+_EXTRA_HEADERS = {"x-amz-tagging": "s3:PutObjectTagging", "x-amz-acl": "s3:PutObjectAcl"}
+
+
+def bucket_arn(region: str, bucket: str) -> str:
+    """Return the ARN of a bucket."""
+    return f"arn:{hosts.partition(region)}:s3:::{bucket}"
+
+
+def object_arn(region: str, bucket: str, key: str) -> str:
+    """Return the ARN of an object."""
+    return f"arn:{hosts.partition(region)}:s3:::{bucket}/{key}"
+
+
+def _s3(asked: Asked) -> Iterator[Need]:
+    bucket = bucket_arn(asked.region, asked.bucket)
+    listing = {key: [asked.query.get(name, "")] for name, key in _LISTING_KEYS.items() if name in asked.query}
+    if asked.operation == "ListBuckets":
+        yield Need("s3:ListAllMyBuckets", "*")
+    elif asked.operation == "DeleteObjects":
+        return  # each key is decided by itself, and told so in the answer
+    elif asked.key:
+        version = "Version" if "versionId" in asked.query else ""
+        action = _ON_OBJECTS.get(asked.operation, asked.operation)
+        versioned = (
+            action.replace("Object", f"Object{version}", 1) if action in ("GetObject", "DeleteObject") else action
+        )
+        yield Need(f"s3:{versioned}", f"{bucket}/{asked.key}")
+        yield from (
+            Need(extra, f"{bucket}/{asked.key}") for name, extra in _EXTRA_HEADERS.items() if name in asked.headers
+        )
+        if "x-amz-copy-source" in asked.headers:
+            yield from _copied(asked)
+        if asked.lacks_object and asked.operation in _READS:
+            # Without leave to list, S3 does not tell that an object is missing.
+            yield Need("s3:ListBucket", bucket, {"s3:prefix": [asked.key]})
+    else:
+        yield Need(f"s3:{_ON_BUCKETS.get(asked.operation, asked.operation)}", bucket, listing)
+
+
+def _copied(asked: Asked) -> Iterator[Need]:
+    source = unquote(asked.headers["x-amz-copy-source"]).lstrip("/").partition("?")[0]
+    yield Need("s3:GetObject", f"arn:{hosts.partition(asked.region)}:s3:::{source}")
+
+
+# --- SageMaker --------------------------------------------------------------------------------------------------------
+
+_ABOUT_ONE = re.compile(r"(?:Create|Describe|Update|Delete|Stop|Start)(?P<kind>[A-Z]\w+)")
+_TAG_OPERATIONS = ("AddTags", "ListTags", "DeleteTags")
+_ROLES = ("RoleArn", "ExecutionRoleArn")
+
+
+def sagemaker_arn(asked: Asked, kind: str, name: str) -> str:
+    """Return the ARN of a resource of SageMaker; names are in lower case there."""
+    return asked.arn("sagemaker", f"{kind}/{name.lower()}")
+
+
+def _sagemaker(asked: Asked) -> Iterator[Need]:
+    parameters, action = asked.parameters, f"sagemaker:{asked.operation}"
+    context = _tags_asked(parameters) | _instances(parameters)
+    if asked.operation in _TAG_OPERATIONS:
+        yield Need(action, str(parameters.get("ResourceArn", "*")), context)
+        return
+    match = _ABOUT_ONE.fullmatch(asked.operation)
+    name = str(parameters.get(f"{match['kind']}Name", "")) if match else ""
+    if not match or not name:
+        yield Need(action, "*", context)
+        return
+    arn = sagemaker_arn(asked, re.sub(r"(?<!^)(?=[A-Z])", "-", match["kind"]).lower(), name)
+    yield Need(action, arn, context)
+    if asked.operation in ("CreateEndpoint", "UpdateEndpoint"):
+        yield Need(
+            action, sagemaker_arn(asked, "endpoint-config", str(parameters.get("EndpointConfigName", ""))), context
+        )
+    if parameters.get("Tags") and asked.operation.startswith("Create"):
+        yield Need("sagemaker:AddTags", arn, context | {"sagemaker:TaggingAction": [asked.operation]})
+    for role in (str(parameters[member]) for member in _ROLES if parameters.get(member)):
+        passed = {"iam:PassedToService": ["sagemaker.amazonaws.com"], "iam:AssociatedResourceArn": [arn]}
+        yield Need("iam:PassRole", role, passed)
+
+
+def _tags_asked(parameters: dict[str, Any]) -> Context:
+    tags = [tag for tag in parameters.get("Tags") or [] if isinstance(tag, dict)]
+    keys = [str(tag.get("Key")) for tag in tags] or [str(key) for key in parameters.get("TagKeys") or []]
+    values = {f"aws:RequestTag/{tag.get('Key')}": [str(tag.get("Value"))] for tag in tags}
+    return values | ({"aws:TagKeys": keys} if keys else {})
+
+
+def _instances(parameters: dict[str, Any]) -> Context:
+    settings = [parameters.get("ResourceConfig"), *(parameters.get("ProductionVariants") or [])]
+    types = [str(each["InstanceType"]) for each in settings if isinstance(each, dict) and each.get("InstanceType")]
+    seconds = (parameters.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds")
+    context = {"sagemaker:InstanceTypes": types} if types else {}
+    return context | ({"sagemaker:MaxRuntimeInSeconds": [str(seconds)]} if seconds else {})
+
+
+def _sagemaker_runtime(asked: Asked) -> Iterator[Need]:
+    yield Need("sagemaker:InvokeEndpoint", sagemaker_arn(asked, "endpoint", asked.endpoint))
+
+
+# --- IAM and STS ------------------------------------------------------------------------------------------------------
+
+_IAM_ABOUT = {
+    "PolicySourceArn": "",
+    "PolicyArn": "",
+    "RoleName": "role",
+    "UserName": "user",
+    "GroupName": "group",
+    "InstanceProfileName": "instance-profile",
+    "PolicyName": "policy",
+}
+"""Members that name what an operation of IAM is about, and the kind in the ARN; the first that is there counts."""
+_ABOUT_MORE = re.compile(r"(Attach|Detach)(User|Role|Group)Policy")
+_FOR_EVERYBODY = ("GetCallerIdentity", "GetSessionToken", "GetAccessKeyInfo")
+
+
+def _iam(asked: Asked) -> Iterator[Need]:
+    parameters = asked.parameters
+    order = sorted(
+        _IAM_ABOUT, key=lambda member: member == "PolicyArn" and bool(_ABOUT_MORE.fullmatch(asked.operation))
+    )
+    member = next((member for member in order if parameters.get(member)), None)
+    context = {"iam:PolicyARN": [parameters["PolicyArn"]]} if _ABOUT_MORE.fullmatch(asked.operation) else {}
+    if member is None:
+        yield Need(f"iam:{asked.operation}", "*", context)
+    elif not _IAM_ABOUT[member]:
+        yield Need(f"iam:{asked.operation}", parameters[member], context)
+    else:
+        path = parameters.get("Path", "/") if asked.operation.startswith("Create") else "/"
+        resource = f"{_IAM_ABOUT[member]}{path}{parameters[member]}"
+        yield Need(f"iam:{asked.operation}", asked.arn("iam", resource, region=""), context)
+
+
+def _sts(asked: Asked) -> Iterator[Need]:
+    if asked.operation not in _FOR_EVERYBODY:
+        yield Need(f"sts:{asked.operation}", asked.parameters.get("RoleArn", "*"))
+
+
+# --- others -----------------------------------------------------------------------------------------------------------
+
+
+def log_arn(asked: Asked, group: str, stream: str = "") -> str:
+    """Return what CloudWatch Logs decides about: a stream of a group, of no name where the group itself is meant."""
+    return asked.arn("logs", f"log-group:{group}:log-stream:{stream}")
+
+
+def _logs(asked: Asked) -> Iterator[Need]:
+    parameters = asked.parameters
+    group, stream = str(parameters.get("logGroupName", "")), str(parameters.get("logStreamName", ""))
+    yield Need(f"logs:{asked.operation}", log_arn(asked, group, stream), _tags_asked(parameters))
+
+
+def _without_resource(prefix: str) -> Callable[[Asked], Iterator[Need]]:
+    return lambda asked: iter([Need(f"{prefix}:{asked.operation}", "*")])
+
+
+_SERVICES: dict[str, Callable[[Asked], Iterator[Need]]] = {
+    "s3": _s3,
+    "sagemaker": _sagemaker,
+    "sagemaker-runtime": _sagemaker_runtime,
+    "iam": _iam,
+    "sts": _sts,
+    "logs": _logs,
+    "service-quotas": _without_resource("servicequotas"),
+    "pricing": _without_resource("pricing"),
+    "resourcegroupstaggingapi": _without_resource("tag"),
+}

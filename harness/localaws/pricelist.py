@@ -1,0 +1,51 @@
+"""The Price List API. It knows the products that a test hands over and no others: no price is invented here.
+
+Products are as AWS's price list files have them: ``serviceCode``, ``product`` with ``attributes``, ``terms``. See
+https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_pricing_GetProducts.html
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from harness.localaws.quotas import page
+from harness.localaws.validation import check
+
+OPERATIONS = ("GetProducts",)
+
+
+class PriceList:
+    """The products with their prices."""
+
+    def __init__(self) -> None:
+        self._products: list[dict[str, Any]] = []
+
+    def put(self, products: list[dict[str, Any]]) -> None:
+        """Know these products from now on, in place of those known before.
+
+        :raises ValueError: one is no product.
+        """
+        for product in products:
+            if not isinstance(product, dict) or "attributes" not in product.get("product", {}):
+                raise ValueError(f"a product needs 'product' with 'attributes', and 'terms'; this is {product!r}")
+        self._products = products
+
+    def call(self, operation: str, parameters: dict[str, Any], region: str) -> dict[str, Any]:  # noqa: ARG002
+        """Answer ``GetProducts``.
+
+        :raises AWSError: as AWS would.
+        """
+        check("pricing", operation, parameters)
+        found = [json.dumps(product) for product in self._products if _wanted(product, parameters)]
+        return {"FormatVersion": "aws_v1", **page(found, "PriceList", parameters)}
+
+
+def _wanted(product: dict[str, Any], parameters: dict[str, Any]) -> bool:
+    """Return whether a product is of the service and has every value that the filters ask for."""
+    fields = {name.lower(): value for name, value in product["product"]["attributes"].items()}
+    fields["productfamily"] = product["product"].get("productFamily")
+    fields["servicecode"] = product.get("serviceCode", fields.get("servicecode"))
+    wanted = {filter_["Field"].lower(): filter_["Value"] for filter_ in parameters.get("Filters", [])}
+    wanted["servicecode"] = parameters["ServiceCode"]
+    return all(fields.get(name) == value for name, value in wanted.items())

@@ -1,0 +1,102 @@
+"""Service Quotas, as far as they are SageMaker's: how many instances of a type may train or serve at once.
+
+The names are AWS's; the codes (made from the names) and the values are the local AWS's own, and tests set them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from typing import Any
+
+from harness.localaws import hosts
+from harness.localaws.exceptions import AWSError
+from harness.localaws.validation import check, service_model
+
+DEFAULT = 20.0
+"""Instances, where a test has set nothing."""
+_USES = {"TrainingInstanceType": "training job usage", "ProductionVariantInstanceType": "endpoint usage"}
+
+
+class NoSuchResource(AWSError):
+    """There is no such service or quota."""
+
+    code = "NoSuchResourceException"
+
+
+class Quotas:
+    """The quotas of one account."""
+
+    def __init__(self, account: str) -> None:
+        self._account = account
+        self._values: dict[str, float] = {}
+
+    def set(self, name: str, value: float) -> None:
+        """Give a quota (``ml.m4.xlarge for endpoint usage``) a value in all regions.
+
+        :raises ValueError: there is no quota of that name.
+        """
+        if name not in _names():
+            raise ValueError(f"there is no quota {name!r}; names are such as 'ml.m4.xlarge for endpoint usage'")
+        self._values[name] = float(value)
+
+    def reset(self) -> None:
+        """Give every quota its default again."""
+        self._values.clear()
+
+    def call(self, operation: str, parameters: dict[str, Any], region: str) -> dict[str, Any]:
+        """Answer an operation.
+
+        :raises AWSError: as AWS would.
+        """
+        check("service-quotas", operation, parameters)
+        if parameters["ServiceCode"] != "sagemaker":
+            raise NoSuchResource(f"The local AWS has quotas of sagemaker only, not of {parameters['ServiceCode']}.")
+        wanted = parameters.get("QuotaCode")
+        values = {} if "Default" in operation else self._values
+        found = [
+            self._quota(name, values.get(name, DEFAULT), region) for name in _names() if wanted in (None, _code(name))
+        ]
+        if operation.startswith("Get"):
+            if not found:
+                raise NoSuchResource("The request failed because the specified quota does not exist.")
+            return {"Quota": found[0]}
+        return page(found, "Quotas", parameters)
+
+    def _quota(self, name: str, value: float, region: str) -> dict[str, Any]:
+        return {
+            "ServiceCode": "sagemaker",
+            "ServiceName": "Amazon SageMaker",
+            "QuotaArn": f"arn:{hosts.partition(region)}:servicequotas:{region}:{self._account}:sagemaker/{_code(name)}",
+            "QuotaCode": _code(name),
+            "QuotaName": name,
+            "Value": value,
+            "Unit": "None",
+            "Adjustable": True,
+            "GlobalQuota": False,
+        }
+
+
+OPERATIONS = ("ListServiceQuotas", "GetServiceQuota", "ListAWSDefaultServiceQuotas", "GetAWSDefaultServiceQuota")
+
+
+def page(items: list[Any], member: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return one page of a list as ``MaxResults`` and ``NextToken`` ask for it.
+
+    :raises AWSError: the token is none that was given out.
+    """
+    token = parameters.get("NextToken", "0")
+    if not token.isdecimal():
+        raise AWSError(f"Invalid NextToken: {token}")
+    start, end = int(token), int(token) + int(parameters.get("MaxResults", 100))
+    return {member: items[start:end]} | ({"NextToken": str(end)} if end < len(items) else {})
+
+
+@lru_cache
+def _names() -> list[str]:
+    model = service_model("sagemaker")
+    return sorted(f"{type_} for {use}" for shape, use in _USES.items() for type_ in model.shape_for(shape).enum)
+
+
+def _code(name: str) -> str:
+    return "L-" + hashlib.sha256(name.encode()).hexdigest()[:8].upper()

@@ -1,0 +1,56 @@
+"""What SageMaker does as an execution role: pulling images, reading model data, writing logs.
+
+What a role must be allowed is listed in https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from harness.localaws.actions import Need, object_arn
+from harness.localaws.authorization import Authorization
+from harness.localaws.services import ACCOUNT, Services, partition_of, split_uri
+
+_REGISTRY = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<name>[^:@]+)"
+)
+_PULLING = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+
+
+def image_refusal(authorization: Authorization, role: str, image: str) -> str | None:
+    """Return why an image cannot be pulled as a role, or None if it can; images outside ECR need no permission."""
+    match = _REGISTRY.match(image)
+    if not match:
+        return None
+    repository = f"arn:{partition_of(role)}:ecr:{match['region']}:{match['account']}:repository/{match['name']}"
+    needs = [Need("ecr:GetAuthorizationToken", "*"), *(Need(action, repository) for action in _PULLING)]
+    reason = next(filter(None, (authorization.refusal(role, need) for need in needs)), None)
+    return reason and f'Either the image "{image}" does not exist or its permissions are incorrect: {reason}'
+
+
+def model_data_refusal(authorization: Authorization, role: str, url: str | None, region: str) -> str | None:
+    """Return why a model's artifact cannot be read as a role, or None if it can."""
+    if not url:
+        return None
+    reason = authorization.refusal(role, Need("s3:GetObject", object_arn(region, *split_uri(url))))
+    return reason and (
+        f'Could not access model data at {url}. Please ensure that the role "{role}" exists and that its trust '
+        'relationship policy allows the action "sts:AssumeRole" for the service principal "sagemaker.amazonaws.com". '
+        f'Also ensure that the role has "s3:GetObject" permissions and that the object is located in {region}. {reason}'
+    )
+
+
+def log_writer(
+    services: Services, authorization: Authorization, role: str, region: str, group: str, stream: str
+) -> Callable[[str], None]:
+    """Return a function that appends a line to a log stream; it writes nothing if the role may not.
+
+    SageMaker goes on without a log then, in training and in hosting.
+    """
+    base = f"arn:{partition_of(role)}:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:"
+    actions = [] if services.has_log_group(region, group) else [Need("logs:CreateLogGroup", base)]
+    actions += [Need(action, base + stream) for action in ("logs:CreateLogStream", "logs:PutLogEvents")]
+    if any(authorization.refusal(role, need) for need in actions):
+        return lambda _: None
+    return services.log_writer(region, group, stream)
