@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_serve(commands.add_parser("serve", help="run a local AWS until it is interrupted"))
     _add_doctor(commands.add_parser("doctor", help="say what this machine has and what it lacks"))
+    _add_compare(commands.add_parser("compare", help="say which benchmarks became faster or slower"))
     return parser
 
 
@@ -193,6 +194,36 @@ def _doctor(options: argparse.Namespace) -> int:
     from harness.doctor import examine  # noqa: PLC0415
 
     return examine(_settings(options), as_json=options.json)
+
+
+# --- compare ----------------------------------------------------------------------------------------------------------
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Compare results of benchmarks (pytest-benchmark's JSON): each against the first. A directory holds one file a "
+        "run; verdicts need 8 runs of each or more, best run in turns."
+    )
+    parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS", help="two or more files or directories")
+    parser.add_argument(
+        "--fail-on",
+        metavar="SHARE",
+        help="exit with 1 if a benchmark is slower by more than this, as 5%%, with confidence",
+    )
+    form = parser.add_mutually_exclusive_group()
+    for name, text in (("markdown", "a table for a pull request"), ("json", "JSON")):
+        form.add_argument(f"--{name}", dest="form", action="store_const", const=name, help=f"print {text}")
+    parser.set_defaults(run=_compare, form="terminal")
+
+
+def _compare(options: argparse.Namespace) -> int:
+    if len(options.results) < 2:
+        raise SettingsError(
+            "harness compare was given one result.", fix="name two or more: harness compare base/ changed/"
+        )
+    from harness.benchmarking.verdicts import run_compare  # noqa: PLC0415
+
+    return run_compare(options.results, options.form, options.fail_on)
 
 
 if __name__ == "__main__":

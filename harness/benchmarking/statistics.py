@@ -177,7 +177,7 @@ class Pairs:
     def _ranks(self) -> Array:
         """The ranks of the absolute differences, 0 where there is no difference, over their own scale."""
         ranks = rankdata(np.abs(self.differences)) * (self.differences != 0)
-        return ranks / max(float(np.sqrt((ranks**2).sum())), 1.0)
+        return np.asarray(ranks / max(float(np.sqrt((ranks**2).sum())), 1.0))
 
     @property
     def rank_statistic(self) -> float:
