@@ -59,8 +59,6 @@ class Query:
     scheduled: float
     """When it should have been sent."""
     requests: int = 1
-    sent: float = 0.0
-    """When it was handed over to be sent."""
     ended: float = 0.0
     left: int = 0
     failed: bool = False
@@ -74,6 +72,8 @@ class Finished(NamedTuple):
     """The class of what went wrong, or ''."""
     message: str
     """What was said about it."""
+    last: bool
+    """Whether it was the last of its query's requests."""
 
 
 @dataclass(slots=True)
@@ -137,6 +137,12 @@ class Connections:
         elif self._multi.select(seconds) < 0:  # libcurl has no socket yet: it looks the host up
             time.sleep(min(seconds, _LOOKING_UP_SECONDS))
 
+    def settle(self) -> None:
+        """Send nothing more, and wait for the answers that are still to come; nobody asks for them."""
+        self._waiting.clear()
+        while self._busy:
+            self.collect(_LONGEST_WAIT)
+
     def close(self) -> None:
         """Give up what is not answered and close every connection."""
         for transfer in self._busy.values():
@@ -199,7 +205,7 @@ class Connections:
         self._idle.append(transfer)
         if self._waiting:
             self._start(self._waiting.popleft())
-        return Finished(query, failure, said)
+        return Finished(query, failure, said, last=query.left == 0)
 
     def _judge(self, transfer: _Transfer) -> tuple[str, str]:
         """Return the class of an answer's failure and what it says; twice '' for a good answer."""

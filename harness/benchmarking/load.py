@@ -84,8 +84,6 @@ class Measurement:
     """Requests that were answered well."""
     latencies: Times = field(default_factory=Times)
     """Of the queries answered well, from when they should have been sent."""
-    from_sending: Times = field(default_factory=Times)
-    """Of the same, from when they were sent: what is told by who omits waiting."""
     lags: Times = field(default_factory=Times)
     """How late the queries were sent, for reasons of the sender's."""
     failures: Counter[str] = field(default_factory=Counter)
@@ -140,7 +138,7 @@ class Measurement:
         else:
             self.requests += 1
             self.rows += rows
-        if not finished.query.left:
+        if finished.last:
             self._end(finished.query)
 
     def _end(self, query: Query) -> None:
@@ -150,7 +148,6 @@ class Measurement:
         self.answered += 1
         latency = query.ended - query.scheduled
         self.latencies.add(latency)
-        self.from_sending.add(query.ended - query.sent)
         if self.bound is not None and latency > self.bound:
             self.over += 1
 
@@ -236,7 +233,7 @@ class _Run:
             self._send(Query(time.perf_counter(), requests))
         while self._goes_on and time.perf_counter() < deadline:
             for finished in self._collect(deadline - time.perf_counter()):
-                if not finished.query.left:
+                if finished.last:
                     self._send(Query(finished.query.ended, requests))
         self.measurement.sending_seconds = time.perf_counter() - self.began
 
@@ -246,8 +243,7 @@ class _Run:
             self._collect(_LOOK_SECONDS)
 
     def _send(self, query: Query) -> None:
-        query.sent = time.perf_counter()
-        self.measurement.lags.add(query.sent - query.scheduled)
+        self.measurement.lags.add(time.perf_counter() - query.scheduled)
         self.measurement.sent += 1
         self._connections.send(query)
 
