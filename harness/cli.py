@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from harness import __version__
 from harness.errors import HarnessError, SettingsError
@@ -25,9 +28,21 @@ _SHOWN_BY = {
     "mnist": [setting.name for setting in dataclasses.fields(Settings)],
     "exec": ["region"],
     "serve": ["region"],
-    "doctor": ["mode", "region", "role"],
+    "doctor": [
+        setting.name for setting in dataclasses.fields(Settings) if not setting.name.endswith(("_rows", "_master"))
+    ],
 }
 """The settings that each command takes as options."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Ends what it says about a wrong command line with what to do."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and exit with code 2."""
+        self.print_usage(sys.stderr)
+        fix = f"run '{self.prog} --help', which lists what can be given"
+        self.exit(SettingsError.exit_code, f"harness: {message}.\n  to fix:  {fix}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="harness",
         description="Test and measure Spark pipelines that use Amazon SageMaker, on this machine or in AWS.",
     )
@@ -63,7 +78,8 @@ def _parser() -> argparse.ArgumentParser:
         )
     )
     _add_serve(commands.add_parser("serve", help="run a local AWS until it is interrupted"))
-    _add_doctor(commands.add_parser("doctor", help="say what this machine has and what it lacks"))
+    _add_doctor(commands.add_parser("doctor", help="say what this machine, or an AWS account, has and what it lacks"))
+    _add_policy(commands.add_parser("policy", help="print the permissions that runs in AWS need"))
     _add_compare(commands.add_parser("compare", help="say which benchmarks became faster or slower"))
     return parser
 
@@ -71,10 +87,12 @@ def _parser() -> argparse.ArgumentParser:
 def _add_settings(parser: argparse.ArgumentParser, command: str) -> None:
     for setting in dataclasses.fields(Settings):
         if setting.name in _SHOWN_BY[command]:
+            choices = setting.metadata.get("choices")
+            default = "" if setting.default is None else f" (default: {setting.default})"
             parser.add_argument(
                 "--" + setting.name.replace("_", "-"),
-                metavar=setting.name.rpartition("_")[2].upper(),
-                help=f"{setting.metadata['help']} (default: {setting.default})",
+                metavar=f"{{{','.join(choices)}}}" if choices else setting.name.rpartition("_")[2].upper(),
+                help=setting.metadata["help"] + default,
             )
 
 
@@ -102,7 +120,7 @@ def _add_mnist(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="share of the training rows to hold back and report on",
+        help="share of the training rows to hold back and report on (default: 0)",
     )
     parser.add_argument(
         "--output",
@@ -127,11 +145,17 @@ def _mnist(options: argparse.Namespace) -> int:
                 f"--{split}-rows is how many of MNIST's rows to take, and --{split}-data names other rows.",
                 fix=f"leave one of the two out; all rows of --{split}-data are taken",
             )
+        _check_file(f"--{split}-data", getattr(options, f"{split}_data"))
     from harness.pipeline import Data  # noqa: PLC0415 - imports Spark
     from harness.program import run_mnist  # noqa: PLC0415
 
     run_mnist(settings, Data(options.train_data, options.test_data, options.validation_fraction), options.output)
     return 0
+
+
+def _check_file(option: str, path: Path | None) -> None:
+    if path is not None and not path.exists():
+        raise SettingsError(f"{option} is {path}, which does not exist.", fix="name a LibSVM file that does")
 
 
 # --- exec -------------------------------------------------------------------------------------------------------------
@@ -184,7 +208,10 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _add_doctor(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Check what a run needs, and say what to do about what is missing."
+    parser.description = (
+        "Check what a run needs, and say what to do about what is missing. With --mode real the AWS account is checked "
+        "too: nothing is created in it."
+    )
     _add_settings(parser, "doctor")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_doctor)
@@ -224,6 +251,55 @@ def _compare(options: argparse.Namespace) -> int:
     from harness.benchmarking.verdicts import run_compare  # noqa: PLC0415
 
     return run_compare(options.results, options.form, options.fail_on)
+
+
+# --- policy -----------------------------------------------------------------------------------------------------------
+
+
+def _add_policy(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Print the least-privilege policies of who starts runs in AWS (the caller) and of the role that SageMaker "
+        "assumes. Nothing is asked of AWS. The CloudFormation and Terraform templates make the role and the policy."
+    )
+    parser.add_argument(
+        "--format",
+        choices=("json", "cloudformation", "terraform"),
+        default="json",
+        help="what to print (default: json)",
+    )
+    parser.add_argument("--for", dest="who", choices=("caller", "role"), help="print this one policy only")
+    parser.add_argument("--account", metavar="DIGITS", help="the AWS account; needed for JSON")
+    parser.add_argument(
+        "--region", nargs="+", metavar="REGION", help="regions that runs are in (default: that of the settings)"
+    )
+    parser.add_argument("--role", help="IAM role (name or ARN) that SageMaker assumes, for JSON: templates make one")
+    parser.add_argument("--github", metavar="OWNER/REPO", help="let this repository's workflows start runs")
+    parser.set_defaults(run=_policy)
+
+
+def _policy(options: argparse.Namespace) -> int:
+    from harness.aws import templates  # noqa: PLC0415 - only this command needs it
+
+    regions = [read_settings({"region": region}, os.environ).region for region in options.region or [None]]
+    if options.github and not re.fullmatch(r"[\w.-]+/[\w.-]+", options.github):
+        raise SettingsError(f"--github is {options.github!r}.", fix="give it as OWNER/REPO")
+    if options.format == "json":
+        if not re.fullmatch(r"\d{12}", options.account or ""):
+            raise SettingsError(
+                f"--account is {options.account!r}, and policies in JSON name the account.",
+                fix="give its twelve digits, as 'aws sts get-caller-identity' tells them",
+            )
+        documents = templates.documents(options.account, regions, options.role, options.github)
+        printed = documents[options.who] if options.who else documents
+    else:
+        for option in ("who", "account", "role"):
+            if getattr(options, option):
+                name = "--for" if option == "who" else f"--{option}"
+                raise SettingsError(f"{name} is of no use to a template, which makes all.", fix="leave it out")
+        make = templates.cloudformation if options.format == "cloudformation" else templates.terraform
+        printed = make(regions, options.github)
+    print(json.dumps(printed, indent=2))
+    return 0
 
 
 if __name__ == "__main__":
