@@ -3,7 +3,7 @@
 Guided by coverage, for as long as you like::
 
     pip install -e '.[fuzz]'
-    python tests/fuzz/fuzz_libsvm.py -runs=10000000 -timeout=10 CORPUS_DIRECTORY
+    tests/fuzz/run DIRECTORY 20 500000
 
 ``tests/unit/test_libsvm_fuzz.py`` replays the corpus that is kept beside this file.
 """
