@@ -59,7 +59,7 @@ TABLE: tuple[Permission, ...] = (
     # --- the caller: fit, serve, transform ---
     *_rows("s3:ListBucket", (_SAMPLES,), "find MNIST in SageMaker's sample bucket"),
     *_rows("s3:GetObject", (f"{_SAMPLES}/spark/mnist/*",), "read MNIST"),
-    *_rows("s3:CreateBucket s3:ListBucket", (_BUCKET,), "have a bucket for the rows to train on and the model"),
+    *_rows("s3:ListBucket", (_BUCKET,), "find the rows to train on and the model, and prove that they are gone"),
     *_rows("s3:GetObject s3:PutObject s3:DeleteObject", (_DATA,), "stage rows; delete them and the model"),
     *_rows("s3:ListBucketMultipartUploads", (_BUCKET,), "find uploads that a killed run left unfinished"),
     *_rows("s3:AbortMultipartUpload", (_DATA,), "delete uploads that a killed run left unfinished"),
@@ -81,6 +81,7 @@ TABLE: tuple[Permission, ...] = (
     *_rows("sagemaker:AddTags", _ALL, "tell whose a resource is and when it expires"),
     *_rows("iam:PassRole", ("{role}",), "have SageMaker assume the execution role", conditions=_PASSED),
     # --- the caller: what a run can do without ---
+    *_rows("s3:CreateBucket", (_BUCKET,), "make the bucket for rows and model, once", required=False),
     *_rows(
         "logs:FilterLogEvents",
         (f"{_LOGS}:/aws/sagemaker/TrainingJobs:*", f"{_LOGS}:/aws/sagemaker/Endpoints/hsh-*"),

@@ -192,7 +192,8 @@ def _permissions(aws: RealAWS, who: Who, arn: str) -> Iterator[Check]:
         return
     place = Place(aws.account, aws.region, aws.role, aws.partition)
     try:
-        denied = [denial for rows in grouped(rows_of(who)) for denial in _simulated(aws, arn, place, rows)]
+        iam = aws.client("iam")
+        denied = [denial for rows in grouped(rows_of(who)) for denial in _simulated(iam, arn, place, rows)]
     except _ERRORS as error:
         actions = f"what {arn} may do ({len({row.action for row in rows_of(who)})} actions)"
         yield _unknown(name, actions, error, "iam:SimulatePrincipalPolicy")
@@ -218,7 +219,7 @@ def _to_add(rows: list[Permission], place: Place) -> list[Statement]:
     return [statement(group, [place]) for group in grouped(once.values())]
 
 
-def _simulated(aws: RealAWS, arn: str, place: Place, rows: list[Permission]) -> Iterator[tuple[Permission, Denial]]:
+def _simulated(iam: Any, arn: str, place: Place, rows: list[Permission]) -> Iterator[tuple[Permission, Denial]]:
     """Yield those of the rows, which have the same resources and conditions, that IAM would not allow."""
     context = [
         {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
@@ -228,17 +229,13 @@ def _simulated(aws: RealAWS, arn: str, place: Place, rows: list[Permission]) -> 
     by_action = {row.action: row for row in rows}
     for pattern in rows[0].resources:
         resource = place.fill(pattern)
-        results = (
-            aws.client("iam")
-            .get_paginator("simulate_principal_policy")
-            .paginate(
-                PolicySourceArn=arn,
-                ActionNames=list(by_action),
-                ResourceArns=[example(resource)],
-                ContextEntries=context,
-            )
+        pages = iam.get_paginator("simulate_principal_policy").paginate(
+            PolicySourceArn=arn,
+            ActionNames=list(by_action),
+            ResourceArns=[example(resource)],
+            ContextEntries=context,
         )
-        for result in (result for page in results for result in page["EvaluationResults"]):
+        for result in (result for page in pages for result in page["EvaluationResults"]):
             if result["EvalDecision"] != "allowed":
                 row = by_action[result["EvalActionName"]]
                 yield row, Denial(arn, row.action, resource, row.purpose)
@@ -380,6 +377,7 @@ def _cost(aws: RealAWS, settings: Settings) -> Check:
     unknown = [f"{kind} for {usage}" for usage, kind, _ in _wanted(settings) if prices[usage] is None]
     if unknown:
         return _without_price(Check("cost", UNKNOWN, f"no price is known of {', '.join(unknown)}"), settings)
+    aws.hourly_prices.update(_by_kind(prices))
     most = sum(price.hourly * count for usage, _, count in _wanted(settings) if (price := prices[usage]))
     most *= settings.max_hours
     found = f"at most USD {most:.2f} in {settings.max_hours:g} hours: " + "; ".join(map(str, prices.values()))
@@ -387,6 +385,12 @@ def _cost(aws: RealAWS, settings: Settings) -> Check:
         fix = f"raise {option_name('max_cost')}, lower {option_name('max_hours')}, or choose smaller or fewer instances"
         return Check("cost", MISSING, f"{found}; the limit is USD {settings.max_cost:.2f}", fix)
     return Check("cost", OK, f"{found} (without storage, requests and transfer)")
+
+
+def _by_kind(prices: dict[Usage, Price | None]) -> dict[str, dict[str, float]]:
+    """Return hourly prices by the kind of resource that costs them, and the instance type."""
+    kinds: dict[Usage, str] = {"training": "training job", "hosting": "endpoint"}
+    return {kinds[usage]: {price.instance_type: price.hourly} for usage, price in prices.items() if price}
 
 
 def _without_price(check: Check, settings: Settings) -> Check:

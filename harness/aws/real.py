@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class RealAWS:
     role_origin: str
     """Where the role came from: an option, a variable, or where it was found."""
     mode: str = "real"
+    hourly_prices: dict[str, dict[str, float]] = field(default_factory=dict)
+    """USD an hour of an instance, by the kind of resource and the instance type, as far as preflight found them."""
 
     @classmethod
     def start(cls, settings: Settings) -> RealAWS:
