@@ -17,15 +17,21 @@ from unittest.mock import patch
 import pytest
 
 from harness.aws import AWS, open_aws
-from harness.errors import LeftoverError
 from harness.settings import Settings, ini_name, read_settings
 
 if TYPE_CHECKING:  # every pytest run loads this module: what takes long to import is imported by the fixture using it
     from pyspark.sql import DataFrame, SparkSession
     from sagemaker_pyspark import SageMakerModel
 
-LEFTOVERS = pytest.StashKey[list[str]]()
+    from harness.aws.ledger import Ledger
+    from harness.aws.resources import Leftover
+
+LEFTOVERS: pytest.StashKey[list[Leftover]] = pytest.StashKey()
 """What the session created and could not delete, in the stash of its configuration."""
+OPEN_LEDGER: pytest.StashKey[tuple[Ledger, ExitStack]] = pytest.StashKey()
+"""The session's ledger, and what closes it."""
+ENVIRONMENT: pytest.StashKey[dict[str, str]] = pytest.StashKey()
+"""The environment as it was before this process was led to an AWS."""
 
 
 def session_settings(config: pytest.Config) -> Settings:
@@ -45,11 +51,12 @@ def harness_settings(pytestconfig: pytest.Config) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def aws(harness_settings: Settings) -> Iterator[AWS]:
+def aws(harness_settings: Settings, pytestconfig: pytest.Config) -> Iterator[AWS]:
     """The AWS that the settings ask for: a local one in mock mode, the account of the credentials in real mode."""
     import boto3  # noqa: PLC0415
 
     with ExitStack() as stack:
+        pytestconfig.stash[ENVIRONMENT] = dict(os.environ)
         opened = stack.enter_context(closing(open_aws(harness_settings)))
         stack.enter_context(patch.dict(os.environ, _led_to(opened)))
         stack.enter_context(patch.object(boto3, "DEFAULT_SESSION", None))  # it keeps the environment it was made in
@@ -65,19 +72,52 @@ def _led_to(aws: AWS) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def spark(aws: AWS, harness_settings: Settings) -> Iterator[SparkSession]:
-    """A Spark session whose SageMaker SDK and S3A reach ``aws``."""
-    from harness.spark import build_session  # noqa: PLC0415
+def ledger(aws: AWS, harness_settings: Settings, pytestconfig: pytest.Config) -> Iterator[Ledger]:
+    """What this session creates in AWS, written down before it is created; all of it is deleted when the session ends.
 
-    session = build_session(aws, harness_settings)
-    yield session
-    session.stop()
+    An estimator of your own gets its names from ``namePolicyFactory=ledger.name_policy_factory()`` (a new one for each
+    ``fit``), and ``with ledger.tagging():`` around the ``fit`` tags what it creates. What comes to be in other ways is
+    named before: ``ledger.expect(Resource("endpoint", name))``. ``sagemaker_client`` does so by itself.
+    """
+    from harness.aws.reaper import open_ledger  # noqa: PLC0415
+
+    stack = ExitStack()
+    opened = stack.enter_context(
+        open_ledger(aws, harness_settings, environment=pytestconfig.stash.get(ENVIRONMENT, None))
+    )
+    pytestconfig.stash[OPEN_LEDGER] = opened, stack
+    yield opened
+    close_ledger(pytestconfig)
+
+
+def close_ledger(config: pytest.Config) -> None:
+    """Delete all that the session created, and remember what could not be deleted; the second time, do nothing."""
+    opened, stack = config.stash.get(OPEN_LEDGER, (None, None))
+    if opened is None or stack is None:
+        return
+    del config.stash[OPEN_LEDGER]
+    try:
+        stack.close()
+    finally:
+        config.stash.setdefault(LEFTOVERS, []).extend(opened.leftovers or [])
 
 
 @pytest.fixture(scope="session")
-def sagemaker_client(aws: AWS) -> Any:
-    """A boto3 client of SageMaker."""
-    return aws.client("sagemaker")
+def spark(aws: AWS, ledger: Ledger, harness_settings: Settings) -> Iterator[SparkSession]:  # noqa: ARG001 - marks the JVM
+    """A Spark session whose SageMaker SDK and S3A reach ``aws``."""
+    from harness.spark import build_session, stop_session  # noqa: PLC0415
+
+    session = build_session(aws, harness_settings)
+    yield session
+    stop_session(session)
+
+
+@pytest.fixture(scope="session")
+def sagemaker_client(aws: AWS, ledger: Ledger) -> Any:
+    """A boto3 client of SageMaker. What it creates is in the ``ledger`` and tagged: it goes with the session."""
+    from harness.aws.ledger import watch  # noqa: PLC0415
+
+    return watch(aws.client("sagemaker"), ledger)
 
 
 @pytest.fixture(scope="session")
@@ -116,42 +156,19 @@ def mnist_test(spark: SparkSession, aws: AWS, harness_settings: Settings) -> Dat
 
 @pytest.fixture(scope="session")
 def trained_model(
-    aws: AWS, harness_settings: Settings, mnist_train: DataFrame, pytestconfig: pytest.Config
+    aws: AWS, ledger: Ledger, harness_settings: Settings, mnist_train: DataFrame
 ) -> Iterator[SageMakerModel]:
     """The model that the reference program trains, behind its endpoint; deleted, provably, when the session ends."""
-    from harness.aws.resources import leftovers, new_run, remove  # noqa: PLC0415
+    from harness.aws.leftovers import refuse_leftovers  # noqa: PLC0415
     from harness.guard import check_libsvm  # noqa: PLC0415
-    from harness.spark import CLASSES, clean_up, created_resources, end_jvm, estimator  # noqa: PLC0415
+    from harness.spark import CLASSES, clean_up, estimator  # noqa: PLC0415
 
     check_libsvm(mnist_train, classes=CLASSES)
-    run = new_run()
-    found: list[str] = []
-    try:
-        model = estimator(aws, harness_settings, run.prefix).fit(mnist_train)
-        created = created_resources(model)
-        yield model
-        try:
-            clean_up(model)
-        finally:
-            found += [f"{left}, after SageMakerResourceCleanup" for left in leftovers(aws, created)]
-            refuse_leftovers(found)
-    except KeyboardInterrupt:
-        end_jvm()  # which would go on to create what is deleted next
-        raise
-    finally:
-        found += [f"{left}, after deleting it by its name" for left in remove(aws, run)[1]]
-        pytestconfig.stash.setdefault(LEFTOVERS, []).extend(found)
-    refuse_leftovers(found)
-
-
-def refuse_leftovers(found: list[str]) -> None:
-    """Raise :class:`LeftoverError` if something is left over."""
-    if found:
-        raise LeftoverError(
-            f"What this session created was still there: {', '.join(found)}.",
-            checked="Describe of each after SageMakerResourceCleanup, and AWS's lists after deleting what it left",
-            fix="delete what is still there with the AWS CLI or console: an endpoint costs money while it exists",
-        )
+    ledger.make_bucket()
+    with ledger.tagging():
+        model = estimator(aws, harness_settings, ledger.names(harness_settings)).fit(mnist_train)
+    yield model
+    refuse_leftovers(ledger.still_there(clean_up(model, ledger)), after="SageMakerResourceCleanup")
 
 
 @pytest.fixture

@@ -29,7 +29,9 @@ from pyspark.sql import functions as F  # noqa: N812 - its customary name
 from sagemaker_pyspark import SageMakerModel
 
 from harness.aws import AWS
-from harness.aws.resources import Resource, Run, new_run, remove
+from harness.aws.ledger import Ledger
+from harness.aws.names import Names
+from harness.aws.resources import Leftover, Resource
 from harness.errors import DataError, HarnessError, PipelineError
 from harness.guard import check_libsvm
 from harness.mnist import FEATURES, Split
@@ -44,6 +46,8 @@ _FOLD_SEED = 42
 _LOOK_SECONDS = 0.25
 _LONGEST_LOOK_SECONDS = 5.0
 _LAST_LINES = 3
+_TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
+_ENDPOINT_LOGS = "/aws/sagemaker/Endpoints/"
 _LEAST_DISK = 2**24
 """Bytes: with fewer free, a failure is put down to the full disk (S3's answers to HEAD cannot say so)."""
 
@@ -83,7 +87,7 @@ class Outcome:
     stages: dict[str, float] = field(default_factory=dict)
     """Seconds by stage, in the order of the stages."""
     created: list[Resource] = field(default_factory=list)
-    leftovers: list[Resource] = field(default_factory=list)
+    leftovers: list[Leftover] = field(default_factory=list)
     rows_trained: int | None = None
     """Rows that the training containers say they read; None where their log does not say."""
     labels: Array = field(default_factory=lambda: np.empty(0))
@@ -146,14 +150,21 @@ class Pipeline:
     """One run of the job."""
 
     def __init__(
-        self, aws: AWS, spark: SparkSession, settings: Settings, progress: Progress, data: Data | None = None
+        self,
+        aws: AWS,
+        ledger: Ledger,
+        spark: SparkSession,
+        settings: Settings,
+        progress: Progress,
+        data: Data | None = None,
     ) -> None:
         self._aws = aws
+        self._ledger = ledger
         self._spark = spark
         self._settings = settings
         self._progress = progress
         self._data = data or Data()
-        self._run = new_run()
+        self._names = ledger.names(settings)
         self.outcome = Outcome()
 
     def run(self) -> Outcome:
@@ -225,25 +236,25 @@ class Pipeline:
 
     def _fit(self, train: DataFrame) -> SageMakerModel:
         """Fit, and tell the three parts of it apart by the times of the training job."""
+        self._ledger.make_bucket()
         began = time.time()
-        with _Watcher(self._aws, self._run, self._progress):
+        with _Watcher(self._aws, self._names, self._progress):
             try:
-                model = estimator(self._aws, self._settings, self._run.prefix).fit(train)
+                with self._ledger.tagging():
+                    model = estimator(self._aws, self._settings, self._names).fit(train)
             except HarnessError:
                 raise
             except (Py4JError, Exception) as error:
                 raise stage_failure("fit", error) from error
         ended = time.time()
         created, trained = self._job_times()
-        self.outcome.rows_trained = rows_logged(self._aws, self._run)
+        self.outcome.rows_trained = rows_logged(self._aws, self._names.training_job)
         for name, seconds in (("upload", created - began), ("train", trained - created), ("host", ended - trained)):
             self._finish(name, seconds)
         return model
 
     def _job_times(self) -> tuple[float, float]:
-        client = self._aws.client("sagemaker")
-        name = client.list_training_jobs(NameContains=self._run.prefix)["TrainingJobSummaries"][0]["TrainingJobName"]
-        job = client.describe_training_job(TrainingJobName=name)
+        job = self._aws.client("sagemaker").describe_training_job(TrainingJobName=self._names.training_job)
         return job["CreationTime"].timestamp(), job["TrainingEndTime"].timestamp()
 
     def _validate(self, model: SageMakerModel, validation: DataFrame) -> None:
@@ -267,17 +278,13 @@ class Pipeline:
     def _last_words(self) -> list[str]:
         """Return the last three lines that the run's latest container logged, as one text, if there are any."""
         client = self._aws.client("logs")
+        streams = {"logStreamNamePrefix": f"{self._names.training_job}/"}
         try:
-            groups = client.describe_log_groups(logGroupNamePrefix=f"/aws/sagemaker/Endpoints/{self._run.prefix}")
-            for group in [*(found["logGroupName"] for found in groups["logGroups"]), "/aws/sagemaker/TrainingJobs"]:
-                streams = {} if self._run.prefix in group else {"logStreamNamePrefix": self._run.prefix}
-                events = client.filter_log_events(logGroupName=group, **streams)["events"]
-                events = [
-                    event for event in events if not streams or event["logStreamName"].startswith(self._run.prefix)
-                ]
-                if events:
-                    said = " | ".join(event["message"].strip() for event in events[-_LAST_LINES:])
-                    return [f"the container's last lines, which were: {said}"]
+            for group, chosen in ((_ENDPOINT_LOGS + self._names.endpoint, {}), (_TRAINING_LOGS, streams)):
+                events = client.filter_log_events(logGroupName=group, **chosen)["events"]
+                said = [event["message"].strip() for event in _of(events, **chosen)]
+                if said:
+                    return [f"the container's last lines, which were: {' | '.join(said[-_LAST_LINES:])}"]
         except (BotoCoreError, ClientError):
             pass
         return []
@@ -292,28 +299,36 @@ class Pipeline:
         except PipelineError as second:
             said.append(second.what)
         if isinstance(failure, HarnessError):
-            left = [f"left over: {resource}" for resource in self.outcome.leftovers]
+            left = [f"left over: {leftover.resource}" for leftover in self.outcome.leftovers]
             failure.checked = "; ".join(filter(None, [failure.checked, *said, *left]))
 
     def _clean_up(self) -> None:
         with self._stage("clean up"):
-            self.outcome.created, self.outcome.leftovers = remove(self._aws, self._run)
+            ours = self._names.resources
+            self.outcome.created = self._ledger.existing(ours)
+            self.outcome.leftovers = self._ledger.clean_up(ours)
 
 
-def rows_logged(aws: AWS, run: Run) -> int | None:
-    """Return the rows that the training containers of a run say they read, all hosts together; None if none does.
+def rows_logged(aws: AWS, job: str) -> int | None:
+    """Return the rows that a job's training containers say they read, all hosts together; None if none does.
 
     The local containers write ``Channel train: N rows``, AWS's own ``Train matrix has N rows``.
     """
     pages = aws.client("logs").get_paginator("filter_log_events")
+    streams = {"logStreamNamePrefix": f"{job}/"}
     try:
-        found = pages.paginate(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=run.prefix)
-        events = [event for page in found for event in page["events"]]
+        events = [event for page in pages.paginate(logGroupName=_TRAINING_LOGS, **streams) for event in page["events"]]
     except (BotoCoreError, ClientError):
         return None
-    lines = [event["message"] for event in events if event["logStreamName"].startswith(run.prefix)]  # moto ignores it
-    counts = [int(match[1]) for match in map(_ROWS_LOGGED.search, lines) if match]
+    counts = [
+        int(match[1]) for match in (_ROWS_LOGGED.search(each["message"]) for each in _of(events, **streams)) if match
+    ]
     return sum(counts) if counts else None
+
+
+def _of(events: list[dict[str, Any]], logStreamNamePrefix: str = "") -> list[dict[str, Any]]:  # noqa: N803 - AWS's name
+    """Return the events of the streams that were asked for: moto gives those of the others too."""
+    return [event for event in events if event["logStreamName"].startswith(logStreamNamePrefix)]
 
 
 _ROWS_LOGGED = re.compile(r"(?:Channel train:|Train matrix has) (\d+) rows")
@@ -372,9 +387,9 @@ class _Beside(ABC):
 class _Watcher(_Beside):
     """Tells which stage a ``fit`` is at and what it has come to, by asking SageMaker beside it."""
 
-    def __init__(self, aws: AWS, run: Run, progress: Progress) -> None:
+    def __init__(self, aws: AWS, names: Names, progress: Progress) -> None:
         self._client = aws.client("sagemaker")
-        self._prefix = run.prefix
+        self._names = names
         self._progress = progress
 
     def _run(self) -> None:
@@ -403,16 +418,17 @@ class _Watcher(_Beside):
         except (BotoCoreError, ClientError):
             return None
 
-    def _ask(self) -> tuple[str, str] | None:
-        endpoints = self._client.list_endpoints(NameContains=self._prefix)["Endpoints"]
-        if endpoints:
-            return "host", f"endpoint {endpoints[0]['EndpointStatus']}"
-        jobs = self._client.list_training_jobs(NameContains=self._prefix)["TrainingJobSummaries"]
-        if not jobs:
-            return None
-        job = self._client.describe_training_job(TrainingJobName=jobs[0]["TrainingJobName"])
+    def _ask(self) -> tuple[str, str]:
+        job = self._client.describe_training_job(TrainingJobName=self._names.training_job)
         metrics = [f"{metric['MetricName']} {metric['Value']:.4f}" for metric in job.get("FinalMetricDataList", [])]
-        return "train", " · ".join([f"job {job['SecondaryStatus']}", *metrics])
+        training = "train", " · ".join([f"job {job['SecondaryStatus']}", *metrics])
+        if job["TrainingJobStatus"] != "Completed":
+            return training
+        try:
+            endpoint = self._client.describe_endpoint(EndpointName=self._names.endpoint)
+        except ClientError:
+            return training  # it comes next
+        return "host", f"endpoint {endpoint['EndpointStatus']}"
 
 
 class _RowCounter(_Beside):
@@ -444,7 +460,7 @@ def report(outcome: Outcome, settings: Settings, aws: AWS, versions: dict[str, s
         "rows_per_second": outcome.rows_per_second,
         "stages": outcome.stages,
         "created": [str(resource) for resource in outcome.created],
-        "leftovers": [str(resource) for resource in outcome.leftovers],
+        "leftovers": [str(leftover.resource) for leftover in outcome.leftovers],
         "confusion": counts.tolist(),
         "mode": aws.mode,
         "region": aws.region,

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
+from collections.abc import Generator
+from contextlib import ExitStack
 
 import pytest
 
@@ -14,8 +17,10 @@ from harness.errors import SettingsError
 from harness.fixtures import (
     LEFTOVERS,
     aws,
+    close_ledger,
     faults,
     harness_settings,
+    ledger,
     mnist_test,
     mnist_train,
     s3_client,
@@ -26,12 +31,14 @@ from harness.fixtures import (
     spark,
     trained_model,
 )
+from harness.processes import ended_in_order
 from harness.settings import Settings, environment_name, ini_name, option_name
 
 __all__ = [
     "aws",
     "faults",
     "harness_settings",
+    "ledger",
     "mnist_test",
     "mnist_train",
     "s3_client",
@@ -58,11 +65,27 @@ def pytest_configure(config: pytest.Config) -> None:
 
     ``AWS_REGION`` alone says nothing: it may be set, to anything, for a project that does not use the harness.
     """
-    if _any_given(config):
-        try:
-            _check(session_settings(config), config.getoption(ini_name("role")))
-        except SettingsError as error:
-            raise pytest.UsageError(str(error)) from error
+    if not _any_given(config):
+        return
+    try:
+        settings = session_settings(config)
+        _check(settings, config.getoption(ini_name("role")))
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from error
+    if settings.mode == "real":
+        _refuse_sharing(config)
+        stack = ExitStack()
+        stack.enter_context(ended_in_order())  # pytest leaves fixtures as they are when it is told to end
+        config.add_cleanup(stack.close)
+
+
+def _refuse_sharing(config: pytest.Config) -> None:
+    """Raise :class:`pytest.UsageError` if pytest-xdist runs the tests in processes that it may end without clean-up."""
+    if config.getoption("numprocesses", None) or config.getoption("tx", None):
+        raise pytest.UsageError(
+            "Real mode cannot be shared between the processes of pytest-xdist: each would train and host a model of "
+            "its own, and one that xdist ends does not clean up.\n  to fix:  leave -n out"
+        )
 
 
 def _any_given(config: pytest.Config) -> bool:
@@ -77,7 +100,7 @@ def _any_given(config: pytest.Config) -> bool:
 
 
 def _check(settings: Settings, typed_role: str | None) -> None:
-    """Raise :class:`SettingsError` if real mode lacks the role it needs, or one was typed that mock mode cannot use.
+    """Raise :class:`SettingsError` if a role was typed that mock mode cannot use.
 
     A role of the ini file or the environment is kept there for real mode.
     """
@@ -86,10 +109,6 @@ def _check(settings: Settings, typed_role: str | None) -> None:
             f"{option_name('role')} is {typed_role!r}, and the local AWS has a role of its own.",
             fix=f"leave it out, or choose {option_name('mode')}=real",
         )
-    if settings.mode == "real":
-        from harness.aws.real import required_role  # noqa: PLC0415 - boto3 takes long to import
-
-        required_role(settings)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -101,17 +120,32 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"harness: {settings.mode} AWS in {settings.region}, Spark at {settings.spark_master}"
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Let a session that leaves resources behind fail, whatever its tests did."""
-    if session.config.stash.get(LEFTOVERS, []) and session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+def pytest_keyboard_interrupt() -> None:
+    """End Spark's JVM: what was interrupted in it would go on to create what is deleted next."""
+    spark_module = sys.modules.get("harness.spark")
+    if spark_module is not None:
+        spark_module.end_jvm()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
+    """Let a session that leaves resources behind fail, whatever its tests did.
+
+    Whatever the fixtures' finalizers do: they are not called where a set-up was interrupted, or an earlier one failed.
+    """
+    try:
+        yield
+    finally:
+        close_ledger(session.config)
+        if session.config.stash.get(LEFTOVERS, []) and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """List what was left behind, where it cannot be overlooked."""
     found = config.stash.get(LEFTOVERS, [])
     if found:
-        terminalreporter.section("left over in SageMaker", red=True)
-        for resource in found:
-            terminalreporter.line(resource)
+        from harness.aws.leftovers import leftovers_text  # noqa: PLC0415
+
+        terminalreporter.section("left over in AWS", red=True)
+        terminalreporter.line(leftovers_text(found))

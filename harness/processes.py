@@ -6,7 +6,10 @@ A process group would not do, since commands and JVMs make their own; nor would 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import psutil
 
@@ -44,3 +47,23 @@ def _has(process: psutil.Process, variable: str, start: str) -> bool:
     except (psutil.Error, OSError):
         return False
     return process.pid != os.getpid() and value.startswith(start)
+
+
+@contextmanager
+def ended_in_order() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, so that what is open is closed; it ends the process at once otherwise.
+
+    A handler that somebody set is left in place, and so is a process whose main thread is elsewhere.
+    """
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if ours:
+        signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt("terminated by a signal")

@@ -8,7 +8,8 @@ import platform
 import sys
 import time
 from collections import Counter
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,15 @@ from rich.table import Table
 
 from harness import pictures
 from harness.aws import AWS, open_aws
+from harness.aws.ledger import Ledger
+from harness.aws.leftovers import leftovers_text, refuse_leftovers
+from harness.aws.reaper import open_ledger
 from harness.aws.resources import Resource
-from harness.errors import HarnessError, LeftoverError, PipelineError, SettingsError
+from harness.errors import PipelineError, SettingsError
 from harness.pipeline import Data, Outcome, Pipeline, report
+from harness.processes import ended_in_order
 from harness.settings import Settings
-from harness.spark import build_session, end_jvm
+from harness.spark import build_session, end_jvm, stop_session
 
 _PACKAGES = ("pyspark", "sagemaker-pyspark", "xgboost-cpu", "xgboost", "moto", "boto3", "numpy")
 
@@ -90,12 +95,7 @@ def run_mnist(settings: Settings, data: Data, output: Path) -> None:
     pictures.digits(output / "digits.png", outcome.images, outcome.labels[:shown], outcome.predictions[:shown])
     pictures.confusion(output / "confusion.png", outcome.labels, outcome.predictions, outcome.accuracy)
     _tell(Console(highlight=False), outcome, output)
-    if outcome.leftovers:
-        raise LeftoverError(
-            f"Still there: {', '.join(map(str, outcome.leftovers))}.",
-            checked="the lists of SageMaker's resources and S3's objects, after the clean-up",
-            fix="delete them with the AWS CLI or the console: an endpoint costs money for as long as it exists",
-        )
+    refuse_leftovers(outcome.leftovers, after="the clean-up")
 
 
 def _prepare(output: Path) -> Path:
@@ -133,26 +133,41 @@ def _run(settings: Settings, data: Data, progress: ConsoleProgress, log: Path) -
         timed("check", began)
     began = time.perf_counter()
     progress.begin("AWS")
-    with closing(open_aws(settings)) as aws:
-        timed("AWS", began)
-        began = time.perf_counter()
-        progress.begin("Spark")
-        spark = build_session(aws, settings, log=log)
-        timed("Spark", began)
-        pipeline = Pipeline(aws, spark, settings, progress, data)
-        try:
-            outcome = pipeline.run()
-        except KeyboardInterrupt:
-            end_jvm()
-            for resource in pipeline.outcome.leftovers:
-                print(f"left over: {resource}", file=sys.stderr)
-            raise
-        except HarnessError:
-            spark.stop()
-            raise
-        spark.stop()
+    with ExitStack() as stack:
+        if settings.mode == "real":
+            stack.enter_context(ended_in_order())
+        aws = stack.enter_context(closing(open_aws(settings)))
+        with _telling_leftovers(aws, settings) as ledger:
+            timed("AWS", began)
+            began = time.perf_counter()
+            progress.begin("Spark")
+            spark = build_session(aws, settings, log=log)
+            timed("Spark", began)
+            try:
+                outcome = Pipeline(aws, ledger, spark, settings, progress, data).run()
+            except KeyboardInterrupt:
+                end_jvm()
+                raise
+            finally:
+                stop_session(spark)
+    outcome.leftovers = ledger.leftovers or []
     outcome.stages = {**stages, **outcome.stages}
     return outcome, aws
+
+
+@contextmanager
+def _telling_leftovers(aws: AWS, settings: Settings) -> Iterator[Ledger]:
+    """Yield the run's ledger; where the block fails, print what is left over after all."""
+    opened: list[Ledger] = []
+    try:
+        with open_ledger(aws, settings) as ledger:
+            opened.append(ledger)
+            yield ledger
+    except BaseException:
+        for ledger in opened:
+            if ledger.leftovers:
+                print(leftovers_text(ledger.leftovers), file=sys.stderr)
+        raise
 
 
 def versions() -> dict[str, str]:
@@ -167,7 +182,7 @@ def versions() -> dict[str, str]:
 
 
 def _count(resources: list[Resource]) -> list[str]:
-    """Return ``1 endpoint``, ``2 S3 objects`` … of each kind."""
+    """Return ``1 endpoint``, ``2 models`` … of each kind."""
     counts = Counter(resource.kind for resource in resources)
     return [f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items()]
 
@@ -188,7 +203,7 @@ def _tell(console: Console, outcome: Outcome, output: Path) -> None:
         ("created", ", ".join(_count(outcome.created)) + " (their names are in report.json)"),
         (
             "left over",
-            ", ".join(map(str, outcome.leftovers))
+            ", ".join(str(leftover.resource) for leftover in outcome.leftovers)
             or "nothing: all of it was deleted (AWS keeps a job's record and log; the SDK's bucket stays, empty of it)",
         ),
         ("report", "\n".join(str(output / name) for name in ("report.json", "digits.png", "confusion.png"))),
@@ -199,4 +214,6 @@ def _tell(console: Console, outcome: Outcome, output: Path) -> None:
     for name, value in figures:
         table.add_row(name, value)
     console.print(table)
+    if outcome.leftovers:
+        print(leftovers_text(outcome.leftovers))
     sys.stdout.flush()

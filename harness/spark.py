@@ -27,6 +27,8 @@ from sagemaker_pyspark.algorithms import XGBoostSageMakerEstimator
 
 from harness import onpath
 from harness.aws import AWS
+from harness.aws.ledger import Ledger
+from harness.aws.names import Names
 from harness.aws.resources import Resource
 from harness.errors import SetupError
 from harness.java import find_java
@@ -255,9 +257,12 @@ def _own_interrupt_handler() -> Iterator[None]:
 
 
 def end_jvm() -> None:
-    """End this process's JVM, whatever it is doing: an interrupted call leaves the connection to it out of step."""
+    """End the JVM that the harness started in this process, whatever it is doing.
+
+    An interrupted call leaves the connection to it out of step, and what was called goes on to create resources.
+    """
     gateway = SparkContext._gateway
-    if gateway is None:
+    if gateway is None or _jvm_owner is None:
         return
     gateway.proc.stdin.close()
     try:
@@ -266,6 +271,12 @@ def end_jvm() -> None:
         gateway.proc.kill()
         gateway.proc.wait()
     SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
+
+
+def stop_session(session: SparkSession) -> None:
+    """Stop a session, unless its JVM has ended already."""
+    if SparkContext._gateway is not None:
+        session.stop()
 
 
 def _delete_with_jvm(context: SparkContext, directory: Path) -> None:
@@ -306,18 +317,27 @@ _FROM_AWS = re.compile(r" \(Service: ([^;]+); Status Code: (\d+); Error Code: ([
 """What the Java SDK ends its messages with; all of it is in the log."""
 
 
-def estimator(aws: AWS, settings: Settings, name_prefix: str = "") -> XGBoostSageMakerEstimator:
-    """Return the reference program's estimator, on the settings' instances. A Spark session must be running.
+def estimator(aws: AWS, settings: Settings, names: Names) -> XGBoostSageMakerEstimator:
+    """Return the reference program's estimator, on the settings' instances, for one ``fit``. Spark must be running.
 
-    :param name_prefix: what the names of all that it creates begin with; the SDK leaves room for six characters.
+    :param names: of all that it creates; the bucket of their data must exist.
     """
+    bucket, _, prefix = names.data.removeprefix("s3://").partition("/")
+    # The SDK's own choice are random prefixes in the same bucket, which nobody knows before they are used. Two of them:
+    # after training it deletes all that is below that of the rows.
+    rows, model = (sagemaker_pyspark.S3DataPath(bucket, f"{prefix}{part}") for part in ("rows", "model"))
     built = XGBoostSageMakerEstimator(
         trainingInstanceType=settings.training_instance_type,
         trainingInstanceCount=settings.training_instance_count,
+        trainingInputS3DataPath=rows,
+        trainingOutputS3DataPath=model,
+        trainingMaxRuntimeInSeconds=int(settings.max_hours * 3600),
         endpointInstanceType=settings.endpoint_instance_type,
         endpointInitialInstanceCount=settings.endpoint_instance_count,
         sagemakerRole=sagemaker_pyspark.IAMRole(aws.role),
-        namePolicyFactory=sagemaker_pyspark.RandomNamePolicyFactory(name_prefix),
+        namePolicyFactory=sagemaker_pyspark.CustomNamePolicyFactory(
+            names.training_job, names.model, names.endpoint_config, names.endpoint
+        ),
     )
     for name, value in HYPERPARAMETERS.items():
         built.set(built.getParam(name), value)
@@ -325,13 +345,22 @@ def estimator(aws: AWS, settings: Settings, name_prefix: str = "") -> XGBoostSag
 
 
 def created_resources(model: sagemaker_pyspark.SageMakerModel) -> list[Resource]:
-    """Return what the SDK created to make this model answer."""
+    """Return what the SDK says that it created to make this model answer; its endpoint even where that is another's."""
     created = model.getCreatedResources()
     names = [created.model_name, created.endpoint_config_name, created.endpoint_name]
     kinds = ("model", "endpoint config", "endpoint")
     return [Resource(kind, name) for kind, name in zip(kinds, names, strict=True) if name]
 
 
-def clean_up(model: sagemaker_pyspark.SageMakerModel) -> None:
-    """Delete what the SDK created for this model, with the SDK's own clean-up."""
-    sagemaker_pyspark.SageMakerResourceCleanup(model.sagemakerClient).deleteResources(model.getCreatedResources())
+def clean_up(model: sagemaker_pyspark.SageMakerModel, ledger: Ledger) -> list[Resource]:
+    """Delete what the SDK created for this model, with the SDK's own clean-up; return what that was.
+
+    What the ledger does not name is left alone: the SDK would delete the endpoint of a model that was made by
+    ``SageMakerModel.fromEndpoint``, although it never created it.
+    """
+    named = ledger.resources
+    ours = {resource.kind: resource for resource in created_resources(model) if resource in named}
+    names = [ours[kind].name if kind in ours else None for kind in ("model", "endpoint config", "endpoint")]
+    cleanup = sagemaker_pyspark.SageMakerResourceCleanup(model.sagemakerClient)
+    cleanup.deleteResources(sagemaker_pyspark.CreatedResources(*names))
+    return list(ours.values())

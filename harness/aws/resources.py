@@ -1,224 +1,338 @@
-"""What a run creates in AWS: found by the prefix of its names, deleted in reverse order, and asked for again."""
+"""The kinds of resources that a run creates in AWS: how each is looked at, deleted, and proved gone."""
 
 from __future__ import annotations
 
-import secrets
-import string
-import time
-from collections.abc import Iterable, Iterator
+import shlex
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import datetime, timedelta, timezone
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from harness.aws import AWS
 from harness.waiting import WaitTimeout, wait_until
 
-UNKNOWN = "unknown"
-"""The kind of what AWS gave no answer for, which counts as left over."""
+Clients = Callable[[str], Any]
+"""Returns a boto3 client of the service that it is given the name of."""
 
-_CLOCK_SKEW = timedelta(minutes=5)
-_LONGEST_PAUSE = 5.0
-_NO_ANSWER = "unknown for now: "
-_DENIED = ("AccessDenied", "UnrecognizedClient", "InvalidClientTokenId", "ExpiredToken")
-"""Beginnings of errors that asking again does not mend."""
+UNKNOWN = "unknown"
+"""What a state begins with that AWS did not tell: such a resource counts as left over."""
+
+_LONGEST_PAUSE = 10.0
+_BUSY = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting", "Stopping")
+"""States in which AWS refuses to delete, or is at it."""
+_ENDED = ("Completed", "Failed", "Stopped")
+_GONE_CODES = ("NoSuchBucket", "NoSuchUpload", "ResourceNotFound", "ResourceNotFoundException")
+_GONE_MESSAGES = ("Could not find", "Requested resource not found")
+_BUSY_CODES = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown", "ResourceInUse", "OperationAborted")
+_BUSY_MESSAGES = ("in-progress", "because the training job is in status", "Rate exceeded")
 
 
 class Resource(NamedTuple):
-    """Something in AWS that a run created."""
+    """Something in AWS that a run creates."""
 
     kind: str
-    """``training job``, ``model``, ``endpoint config``, ``endpoint``, ``S3 object`` or ``unknown``."""
+    """``training job``, ``model``, ``endpoint config``, ``endpoint``, ``S3 prefix`` or ``log group``."""
     name: str
-    """The name, or the ``s3://`` URI; of ``unknown``, what could not be found out and why."""
+    """The exact name; of an ``S3 prefix`` its URI with a slash at the end, which stands for all objects below it.
+
+    ``s3://bucket/*/name/`` is below whatever first part a key has: the SDK puts a random one there.
+    """
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
 
-    @property
-    def is_leftover(self) -> bool:
-        """Whether it is one if it is there after the clean-up: the record of a training job stays for ever."""
-        return self.kind != "training job"
+
+class Leftover(NamedTuple):
+    """A resource that should be gone and is not, or of which AWS does not say."""
+
+    resource: Resource
+    state: str
+    """AWS's word for it (``InService``), or ``unknown: …`` and why."""
+    hourly_cost: float | None
+    """USD an hour while it is there; None where no price is known."""
+    command: str
+    """The AWS CLI's command that deletes it."""
 
 
 class _Kind(NamedTuple):
-    operations: str
-    """What the operations' names end in: ``describe_…``, ``delete_…``, ``list_…s``."""
+    """How SageMaker calls a kind of its resources."""
+
+    operation: str
+    """What the operations' names end in: ``describe_…``, ``delete_…``."""
     parameter: str
-    listed: str
-    """The member of the list operation's answer."""
+    status: str
+    """The member of a description that tells the state, if there is one."""
+    arn: str
+    """How an ARN's last part begins."""
 
 
-_KINDS = {
-    "endpoint": _Kind("endpoint", "EndpointName", "Endpoints"),
-    "endpoint config": _Kind("endpoint_config", "EndpointConfigName", "EndpointConfigs"),
-    "model": _Kind("model", "ModelName", "Models"),
-    "training job": _Kind("training_job", "TrainingJobName", "TrainingJobSummaries"),
+SAGEMAKER_KINDS = {
+    "training job": _Kind("training_job", "TrainingJobName", "TrainingJobStatus", "training-job"),
+    "model": _Kind("model", "ModelName", "", "model"),
+    "endpoint config": _Kind("endpoint_config", "EndpointConfigName", "", "endpoint-config"),
+    "endpoint": _Kind("endpoint", "EndpointName", "EndpointStatus", "endpoint"),
 }
-"""In the order in which they are deleted: what uses another comes before it."""
+"""In the order in which they are created."""
 
 
-class Run(NamedTuple):
-    """What tells the resources of one run from all others of the account."""
-
-    prefix: str
-    """What their names begin with."""
-    since: datetime
-    """Nothing older can be of this run, whatever it is called."""
-
-
-def new_run() -> Run:
-    """Return a run that begins now.
-
-    The SDK adds up to 57 characters to a prefix, and names may have 63: that leaves six.
-    """
-    letters, all_characters = string.ascii_lowercase, string.ascii_lowercase + string.digits
-    name = secrets.choice(letters) + "".join(secrets.choice(all_characters) for _ in range(4))
-    return Run(f"{name}-", datetime.now(timezone.utc) - _CLOCK_SKEW)
+def delete_command(resource: Resource, region: str) -> str:
+    """Return the AWS CLI's command that deletes (of a training job: stops) a resource."""
+    kind = SAGEMAKER_KINDS.get(resource.kind)
+    if kind:
+        verb = "stop" if resource.kind == "training job" else "delete"
+        words = ["sagemaker", f"{verb}-{kind.arn}", f"--{kind.arn}-name", resource.name]
+    elif resource.kind == "log group":
+        words = ["logs", "delete-log-group", "--log-group-name", resource.name]
+    else:
+        words = ["s3", "rm", "--recursive", *_prefix_words(resource.name)]
+    return shlex.join(["aws", *words, "--region", region])
 
 
-def find(aws: AWS, run: Run) -> list[Resource]:
-    """Return what exists of a run, in the order of deletion.
-
-    Objects are those below the directories that the SDK names after a job: the rows staged for it, and its model.
-    What AWS does not answer for is there as a resource of the kind ``unknown``, which says why.
-    """
-    client = aws.client("sagemaker")
-    found = [resource for kind in _KINDS for resource in _resources(client, kind, run)]
-    jobs = [resource.name for resource in found if resource.kind == "training job"]
-    return [*found, *(resource for job in jobs for resource in _objects(aws, client, job))]
+def _prefix_words(uri: str) -> list[str]:
+    if "*" not in uri:
+        return [uri]
+    bucket, pattern = _split(uri)
+    return [f"s3://{bucket}/", "--exclude", "*", "--include", f"{pattern}*"]
 
 
-def remove(aws: AWS, run: Run) -> tuple[list[Resource], list[Resource]]:
-    """Delete all that a run created; return what that was, and what of it is or may be left over."""
-    found = find(aws, run)
-    delete(aws, found)
-    return [each for each in found if each.kind != UNKNOWN], [each for each in find(aws, run) if each.is_leftover]
+def is_gone(error: ClientError) -> bool:
+    """Return whether AWS says that there is no such thing."""
+    code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+    return code in _GONE_CODES or message.startswith(_GONE_MESSAGES)
 
 
-def _resources(client: Any, kind: str, run: Run) -> Iterator[Resource]:
-    try:
-        yield from (Resource(kind, name) for name in _names(client, kind, run))
-    except (ClientError, BotoCoreError) as error:
-        yield Resource(UNKNOWN, f"whether there are {kind}s called {run.prefix}…: {error}")
+def is_passing(error: Exception) -> bool:
+    """Return whether it is worth asking again: throttled, busy, failed inside AWS, or AWS not reached."""
+    if not isinstance(error, ClientError):
+        return isinstance(error, BotoCoreError)
+    code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+    busy = any(part in code for part in _BUSY_CODES) or any(part in message for part in _BUSY_MESSAGES)
+    return busy or int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500
 
 
-def _names(client: Any, kind: str, run: Run) -> Iterator[str]:
-    operations, parameter, listed = _KINDS[kind]
-    pages = client.get_paginator(f"list_{operations}s")
-    for page in pages.paginate(NameContains=run.prefix, CreationTimeAfter=run.since):
-        yield from (item[parameter] for item in page[listed] if item[parameter].startswith(run.prefix))
+class Janitor:
+    """Looks at resources and deletes them, with the clients that it is given."""
 
+    def __init__(self, client: Clients, account: str, region: str) -> None:
+        self._client = client
+        self._account = account
+        self._region = region
+        self.deleted: dict[Resource, None] = {}
+        """What a deletion was sent for, and not refused."""
 
-def _objects(aws: AWS, client: Any, job: str) -> Iterator[Resource]:
-    """Yield what was staged for a training job and what it wrote."""
-    try:
-        yield from (Resource("S3 object", uri) for uri in _uris(aws, client, job))
-    except (ClientError, BotoCoreError) as error:
-        if "NoSuchBucket" not in str(error):
-            yield Resource(UNKNOWN, f"which S3 objects there are of training job {job}: {error}")
+    @cached_property
+    def _sagemaker(self) -> Any:
+        return self._client("sagemaker")
 
+    @cached_property
+    def _s3(self) -> Any:
+        return self._client("s3")
 
-def _uris(aws: AWS, client: Any, job: str) -> Iterator[str]:
-    description = client.describe_training_job(TrainingJobName=job)
-    channels = description.get("InputDataConfig", [])
-    inputs = [channel["DataSource"]["S3DataSource"]["S3Uri"] for channel in channels]
-    output = f"{description['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{job}"
-    pages = aws.client("s3").get_paginator("list_objects_v2")
-    for uri in {output, *(uri.rstrip("/") for uri in inputs if uri.rstrip("/").endswith(f"/{job}"))}:
-        bucket, _, key = uri.removeprefix("s3://").partition("/")
-        for page in pages.paginate(Bucket=bucket, Prefix=f"{key}/"):
-            yield from (f"s3://{bucket}/{item['Key']}" for item in page.get("Contents", []))
+    @cached_property
+    def _logs(self) -> Any:
+        return self._client("logs")
 
+    # --- what there is ------------------------------------------------------------------------------------------------
 
-def delete(aws: AWS, resources: Iterable[Resource], timeout: float = 600.0) -> None:
-    """Delete the resources that can be deleted, one after the other; what fails is left for :func:`find` to show.
+    def state(self, resource: Resource) -> str | None:
+        """Return AWS's word for a resource's state (``InService``, ``exists``, ``7 objects``), None if it is gone.
 
-    A training job that still runs is stopped; SageMaker keeps its record for ever.
-
-    :param timeout: seconds to wait for an endpoint that is being created or deleted.
-    """
-    sagemaker, s3 = aws.client("sagemaker"), aws.client("s3")
-    for resource in resources:
+        What AWS does not tell is ``unknown: …``, which is not gone.
+        """
         try:
-            _delete(sagemaker, s3, resource, timeout)
-        except (ClientError, BotoCoreError, WaitTimeout):
-            continue
+            return self._look(resource)
+        except (ClientError, BotoCoreError) as error:
+            return f"{UNKNOWN}: {error}"
+
+    def _look(self, resource: Resource) -> str | None:
+        try:
+            if resource.kind == "S3 prefix":
+                return self._look_into(resource.name)
+            if resource.kind == "log group":
+                return self._look_for_log_group(resource.name)
+            kind = SAGEMAKER_KINDS[resource.kind]
+            answer = getattr(self._sagemaker, f"describe_{kind.operation}")(**{kind.parameter: resource.name})
+            return str(answer.get(kind.status, "exists"))
+        except ClientError as error:
+            if is_gone(error):
+                return None
+            raise
+
+    def _look_into(self, uri: str) -> str | None:
+        objects = sum(len(keys) for keys in self._keys(uri))
+        uploads = len(list(self._uploads(uri)))
+        counts = ((objects, "objects"), (uploads, "unfinished uploads"))
+        return ", ".join(f"{count} {what}" for count, what in counts if count) or None
+
+    def _look_for_log_group(self, name: str) -> str | None:
+        groups = self._logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+        return "exists" if any(group["logGroupName"] == name for group in groups) else None
+
+    def _keys(self, uri: str) -> Iterator[list[str]]:
+        """Yield the keys below a prefix, a page (up to 1,000) at a time; of pages without any, nothing."""
+        bucket, prefix = _split(uri)
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix.partition("*")[0])
+        for page in pages:
+            keys = [item["Key"] for item in page.get("Contents", []) if _is_below(item["Key"], prefix)]
+            if keys:
+                yield keys
+
+    def _uploads(self, uri: str) -> Iterator[dict[str, str]]:
+        """Yield the multipart uploads below a prefix that were begun and not finished: no list of objects has them."""
+        bucket, prefix = _split(uri)
+        pages = self._s3.get_paginator("list_multipart_uploads").paginate(
+            Bucket=bucket, Prefix=prefix.partition("*")[0]
+        )
+        for page in pages:
+            for upload in page.get("Uploads", []):
+                if _is_below(upload["Key"], prefix):
+                    yield {"Bucket": bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
+
+    def data_of(self, job: Resource) -> list[Resource]:
+        """Return the prefixes that a training job's own name is the last part of: its staged rows and its model.
+
+        :raises ClientError: AWS does not tell. A job that does not exist has none.
+        """
+        try:
+            described = self._sagemaker.describe_training_job(TrainingJobName=job.name)
+        except ClientError as error:
+            if is_gone(error):
+                return []
+            raise
+        sources = [channel["DataSource"].get("S3DataSource", {}) for channel in described.get("InputDataConfig", [])]
+        uris = {f"{described['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{job.name}/"}
+        for uri in (source.get("S3Uri", "").rstrip("/") for source in sources):
+            uris |= {f"{uri}/"} if uri.endswith(f"/{job.name}") else set()
+        return [Resource("S3 prefix", uri) for uri in sorted(uris)]
+
+    # --- tags ---------------------------------------------------------------------------------------------------------
+
+    def _arn(self, resource: Resource) -> str:
+        kind, partition = SAGEMAKER_KINDS[resource.kind], self._sagemaker.meta.partition
+        return f"arn:{partition}:sagemaker:{self._region}:{self._account}:{kind.arn}/{resource.name.lower()}"
+
+    def tags(self, resource: Resource) -> dict[str, str]:
+        """Return the tags of one of SageMaker's resources.
+
+        :raises ClientError: there is no such resource, or AWS does not tell.
+        """
+        pages = self._sagemaker.get_paginator("list_tags").paginate(ResourceArn=self._arn(resource))
+        return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
+
+    def add_tags(self, resource: Resource, tags: dict[str, str]) -> None:
+        """Add tags to one of SageMaker's resources.
+
+        :raises ClientError: there is no such resource, or AWS refuses.
+        """
+        self._sagemaker.add_tags(ResourceArn=self._arn(resource), Tags=as_list(tags))
+
+    # --- deleting -----------------------------------------------------------------------------------------------------
+
+    def delete(self, resource: Resource, timeout: float) -> str | None:
+        """Delete a resource, waiting while AWS is busy with it or too busy to answer; stop a training job.
+
+        That another deletes it at the same time does not matter.
+
+        :param timeout: seconds after which to give up; it is tried once in any case.
+        :return: None if AWS says that it is gone (a training job: that it has ended), else the state it is in.
+        """
+        return self._until_over(lambda: self.attempt(resource), f"{resource} to go", timeout)
+
+    @staticmethod
+    def _until_over(step: Callable[[], tuple[bool, str | None]], what: str, timeout: float) -> str | None:
+        """Take steps until one says that it was the last, or the time is up; return the state of the last one."""
+        states: list[str | None] = []
+
+        def over() -> bool:
+            last, state = step()
+            states.append(state)
+            return last
+
+        with suppress(WaitTimeout):
+            wait_until(over, what, timeout=timeout, interval=0.1, longest=_LONGEST_PAUSE)
+        return states[-1]
+
+    def settled(self, resource: Resource, timeout: float) -> str | None:
+        """Return a resource's :meth:`state` once it is not being deleted and AWS tells it, or after ``timeout`` s."""
+
+        def step() -> tuple[bool, str | None]:
+            try:
+                state = self._look(resource)
+            except (ClientError, BotoCoreError) as error:
+                return not is_passing(error), f"{UNKNOWN}: {error}"
+            return state != "Deleting", state
+
+        return self._until_over(step, f"{resource} to go", timeout)
+
+    def attempt(self, resource: Resource) -> tuple[bool, str | None]:
+        """Look at a resource and try to delete it; return whether that settles it, and the state it was found in."""
+        try:
+            state = self._look(resource)
+        except (ClientError, BotoCoreError) as error:
+            if not is_passing(error):
+                self._delete_unseen(resource)
+            return not is_passing(error), f"{UNKNOWN}: {error}"
+        if state is None or (resource.kind == "training job" and state in _ENDED):
+            return True, None
+        if state in _BUSY:
+            return False, state
+        try:
+            self._delete(resource)
+        except (ClientError, BotoCoreError) as error:
+            return not _settles_later(error), f"{state}: {error}"
+        return False, state
+
+    def _delete_unseen(self, resource: Resource) -> None:
+        """Try to delete what may not be looked at; that it is gone cannot be proved either way."""
+        try:
+            self._delete(resource)
+        except (ClientError, BotoCoreError):
+            return
+
+    def _delete(self, resource: Resource) -> None:
+        if resource.kind == "S3 prefix":
+            self._empty(resource.name)
+        elif resource.kind == "log group":
+            self._logs.delete_log_group(logGroupName=resource.name)
+        else:
+            kind = SAGEMAKER_KINDS[resource.kind]
+            verb = "stop" if resource.kind == "training job" else "delete"
+            getattr(self._sagemaker, f"{verb}_{kind.operation}")(**{kind.parameter: resource.name})
+        self.deleted[resource] = None
+
+    def _empty(self, uri: str) -> None:
+        """Delete all objects below a prefix and abort its uploads; what AWS refuses keeps nothing else from going."""
+        bucket, _ = _split(uri)
+        refused: list[dict[str, str]] = []
+        for keys in self._keys(uri):
+            wanted = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
+            refused += self._s3.delete_objects(Bucket=bucket, Delete=wanted).get("Errors", [])
+        for upload in self._uploads(uri):
+            self._s3.abort_multipart_upload(**upload)
+        if refused:
+            error = {name: refused[0].get(name, "") for name in ("Code", "Message")}
+            raise ClientError({"Error": error}, "DeleteObjects")
 
 
-def _delete(sagemaker: Any, s3: Any, resource: Resource, timeout: float) -> None:
-    if resource.kind == "S3 object":
-        bucket, _, key = resource.name.removeprefix("s3://").partition("/")
-        s3.delete_object(Bucket=bucket, Key=key)
-    elif resource.kind == "training job":
-        status = sagemaker.describe_training_job(TrainingJobName=resource.name)["TrainingJobStatus"]
-        if status in ("InProgress", "Stopping"):
-            _stop(sagemaker, resource.name, timeout)
-    elif resource.kind == "endpoint":
-        _delete_endpoint(sagemaker, resource, timeout)
-    elif resource.kind != UNKNOWN:
-        kind = _KINDS[resource.kind]
-        getattr(sagemaker, f"delete_{kind.operations}")(**{kind.parameter: resource.name})
+def as_list(tags: dict[str, str]) -> list[dict[str, str]]:
+    """Return tags as the API takes them."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
-def _delete_endpoint(sagemaker: Any, endpoint: Resource, timeout: float) -> None:
-    with suppress(WaitTimeout):  # AWS refuses to delete one that changes; if it never settles, that is the last try
-        _wait_while(sagemaker, endpoint, ("Creating", "Updating"), timeout)
-    sagemaker.delete_endpoint(EndpointName=endpoint.name)
-    _wait_while(sagemaker, endpoint, ("Deleting",), timeout)
+def _settles_later(error: Exception) -> bool:
+    return is_passing(error) or (isinstance(error, ClientError) and is_gone(error))
 
 
-def _stop(sagemaker: Any, job: str, timeout: float) -> None:
-    sagemaker.stop_training_job(TrainingJobName=job)
-    wait_until(
-        lambda: sagemaker.describe_training_job(TrainingJobName=job)["TrainingJobStatus"],
-        f"training job {job} to stop",
-        done=lambda status: status in ("Stopped", "Completed", "Failed"),
-        timeout=timeout,
-        longest=_LONGEST_PAUSE,
-    )
+def _split(uri: str) -> tuple[str, str]:
+    """Return the bucket and the prefix of ``s3://bucket/prefix/``."""
+    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+    return bucket, prefix
 
 
-def _wait_while(sagemaker: Any, resource: Resource, states: tuple[str, ...], timeout: float) -> str | None:
-    """Wait until AWS says that a resource is in another state, or that this caller may not know; return the answer."""
-
-    def has_left(state: str | None) -> bool:
-        return state is None or not state.startswith((*states, _NO_ANSWER))
-
-    what = f"{resource} to leave {'/'.join(states)}"
-    return wait_until(lambda: _state(sagemaker, resource), what, done=has_left, timeout=timeout, longest=_LONGEST_PAUSE)
-
-
-def leftovers(aws: AWS, created: Iterable[Resource], *, timeout: float = 120.0) -> list[str]:
-    """Return those of the resources that still exist, asking AWS for each, and those it gives no clear answer for.
-
-    :param created: models, endpoint configs and endpoints.
-    :param timeout: seconds to wait in all for endpoints that are being deleted, as AWS takes a while over that.
-    """
-    client = aws.client("sagemaker")
-    deadline = time.monotonic() + timeout
-    found = {resource: _when_settled(client, resource, deadline) for resource in created}
-    return [f"{resource} ({state})" for resource, state in found.items() if state is not None]
-
-
-def _when_settled(client: Any, resource: Resource, deadline: float) -> str | None:
-    try:
-        return _wait_while(client, resource, ("Deleting",), deadline - time.monotonic())
-    except WaitTimeout:
-        return _state(client, resource)
-
-
-def _state(client: Any, resource: Resource) -> str | None:
-    """Return a resource's status, or None when AWS says that it does not exist."""
-    kind = _KINDS[resource.kind]
-    try:
-        answer = getattr(client, f"describe_{kind.operations}")(**{kind.parameter: resource.name})
-    except ClientError as error:
-        if error.response["Error"]["Message"].startswith("Could not find"):
-            return None
-        denied = error.response["Error"]["Code"].startswith(_DENIED)
-        return f"unknown: {error}" if denied else f"{_NO_ANSWER}{error}"
-    except BotoCoreError as error:
-        return f"{_NO_ANSWER}{error}"
-    return str(answer.get("EndpointStatus", "exists"))
+def _is_below(key: str, prefix: str) -> bool:
+    """Return whether a key is below a prefix, whose first part may be ``*``."""
+    if not prefix.startswith("*/"):
+        return key.startswith(prefix)
+    _, _, rest = key.partition("/")
+    return rest.startswith(prefix[2:])

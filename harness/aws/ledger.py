@@ -1,0 +1,502 @@
+"""What a run creates in AWS, written to disk before it is created, so that all of it can be deleted whatever happens.
+
+A ledger is a file of JSON lines, one for each name, which only grows. It outlives the process that wrote it: the reaper
+and ``harness sweep`` read it and finish the work. The bucket ``<account>-sagemaker-<region>``, which all SageMaker SDKs
+make and share, is kept; what a run put into it is not.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import IO, Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from harness.aws import AWS
+from harness.aws.names import Names, names_of, new_run, run_of
+from harness.aws.resources import (
+    SAGEMAKER_KINDS,
+    UNKNOWN,
+    Clients,
+    Janitor,
+    Leftover,
+    Resource,
+    as_list,
+    delete_command,
+    is_gone,
+)
+from harness.errors import HarnessError
+from harness.settings import Settings
+
+TAG_PREFIX = "sagemaker-spark-harness:"
+RUN_TAG, OWNER_TAG, EXPIRES_TAG = (TAG_PREFIX + name for name in ("run", "owner", "expires"))
+HourlyPrices = Mapping[str, Mapping[str, float]]
+"""USD an hour of one instance, by the kind of resource (``training job``, ``endpoint``) and the instance type."""
+
+PATIENCE = {"real": 900.0, "mock": 60.0}
+"""Seconds that a clean-up may take in all: AWS creates an endpoint for minutes, and refuses to delete it meanwhile."""
+_LEAST_PATIENCE = 10.0
+_TAG_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Header:
+    """The first line of a ledger: whose run it is."""
+
+    run: str
+    account: str
+    region: str
+    mode: str
+    owner: str
+    """ARN of the caller."""
+    started: str
+    """ISO 8601, UTC, as ``expires``."""
+    expires: str
+    pid: int
+    hourly_prices: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a ledger: a resource that a run is about to create."""
+
+    kind: str
+    name: str
+    instance_type: str | None = None
+    count: int = 1
+    tagged: bool = False
+    """Whether it is the run's only if it bears the run's tag: its name is the user's, and may be taken."""
+
+    @property
+    def resource(self) -> Resource:
+        """The resource that is meant."""
+        return Resource(self.kind, self.name)
+
+
+class Ledger:
+    """The ledger of one run. Make it with :func:`open_ledger`, :meth:`open` or :meth:`read`."""
+
+    def __init__(self, path: Path, header: Header, entries: Iterable[Entry], client: Clients) -> None:
+        self.path = path
+        self.header = header
+        self.patience = PATIENCE[header.mode]
+        self._entries: dict[Resource, Entry] = {}
+        for entry in entries:
+            self._take(entry)
+        self._client = client
+        self._janitor = Janitor(client, header.account, header.region)
+        self._file: IO[str] | None = None
+        self._lock = threading.RLock()
+        self._fits = 0
+        self._tagged: set[Resource] = set()
+        self.leftovers: list[Leftover] | None = None if self._entries else []
+        """What is left after a clean-up of all; None if there has been none since something was recorded."""
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        aws: AWS,
+        settings: Settings,
+        *,
+        run: str | None = None,
+        hourly_prices: HourlyPrices | None = None,
+    ) -> Ledger:
+        """Begin the ledger of a new run in a directory, which is made if need be.
+
+        :param run: the run's name, if it has one; a new one otherwise.
+        :param hourly_prices: what leftovers are priced with.
+        :raises ClientError: STS does not say who the caller is.
+        """
+        now = datetime.now(timezone.utc)
+        header = Header(
+            run=run or new_run(aws.account),
+            account=aws.account,
+            region=aws.region,
+            mode=aws.mode,
+            owner=aws.client("sts").get_caller_identity()["Arn"],
+            started=_iso(now),
+            expires=_iso(now + timedelta(hours=settings.max_hours)),
+            pid=os.getpid(),
+            hourly_prices={kind: dict(prices) for kind, prices in (hourly_prices or {}).items()},
+        )
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        ledger = cls(directory / f"{header.run}.jsonl", header, [], aws.client)
+        ledger._file = ledger.path.open("x", encoding="utf-8")
+        with suppress(OSError):  # a file system without locks: the ledger's age has to do
+            fcntl.flock(ledger._file, fcntl.LOCK_SH)
+        ledger._write(asdict(header))
+        _sync(directory)
+        return ledger
+
+    @classmethod
+    def read(cls, path: Path, client: Clients | None = None) -> Ledger:
+        """Return the ledger that a file holds; a last line that was cut short is left out, as its Create never came.
+
+        :param client: returns clients of the ledger's account and region; boto3's default ones otherwise.
+        :raises HarnessError: the file is no ledger.
+        """
+        lines = list(_json_lines(path))
+        try:
+            header = Header(**lines[0])
+            entries = [Entry(**line) for line in lines[1:]]
+        except (IndexError, TypeError) as error:
+            raise HarnessError(
+                f"{path} is no ledger of the harness.", checked="its first line", fix="move it elsewhere"
+            ) from error
+        return cls(path, header, entries, client or boto3.Session(region_name=header.region).client)
+
+    # --- what is in it ------------------------------------------------------------------------------------------------
+
+    @property
+    def run(self) -> str:
+        """The run's name."""
+        return self.header.run
+
+    @property
+    def bucket(self) -> str:
+        """The bucket that the SageMaker SDKs of this account and region share."""
+        return f"{self.header.account}-sagemaker-{self.header.region}"
+
+    @property
+    def resources(self) -> list[Resource]:
+        """What the run may have created, in the order in which it was recorded."""
+        with self._lock:
+            return list(self._entries)
+
+    @property
+    def deleted(self) -> list[Resource]:
+        """What this object's clean-ups found and sent a deletion for."""
+        return list(self._janitor.deleted)
+
+    def tags(self) -> dict[str, str]:
+        """Return the tags of what the run creates: whose it is, and when it may go at the latest."""
+        return {RUN_TAG: self.run, OWNER_TAG: self.header.owner, EXPIRES_TAG: self.header.expires}
+
+    def hourly_cost(self, resource: Resource) -> float | None:
+        """Return what a resource costs in USD an hour while it is there: 0 for what has no instances, None if unknown.
+
+        A few cents a month for stored objects count as nothing.
+        """
+        if resource.kind not in ("training job", "endpoint"):
+            return 0.0
+        instance_type, count = self.instances_of(resource)
+        price = self.header.hourly_prices.get(resource.kind, {}).get(instance_type or "")
+        return None if price is None else price * count
+
+    def instances_of(self, resource: Resource) -> tuple[str | None, int]:
+        """Return the instance type, None if unknown, and the number of instances that a resource was recorded with."""
+        entry = self._entries.get(resource, Entry(*resource))
+        return entry.instance_type, entry.count
+
+    # --- recording ----------------------------------------------------------------------------------------------------
+
+    def expect(
+        self, resource: Resource, *, instance_type: str | None = None, count: int = 1, tagged: bool = False
+    ) -> Resource:
+        """Record a resource that is about to be created, and will be deleted; return it once that is on disk.
+
+        :param instance_type: what it runs on, with ``count``, from which its price follows.
+        :param tagged: it is only deleted if it bears the run's tag, for it may be another's by the same name.
+        """
+        if resource.kind == "S3 prefix" and not resource.name.endswith("/"):
+            raise ValueError(f"{resource.name} does not end in /, so that it would take run10's data with run1's")
+        entry = Entry(*resource, instance_type, count, tagged)
+        with self._lock:
+            known = self._entries.get(resource)
+            if known is None or (known.tagged and not tagged):
+                self._write(asdict(entry))
+                self._take(entry)
+            self.leftovers = None
+        return resource
+
+    def _take(self, entry: Entry) -> None:
+        """Note an entry; of two for one resource, the one that says that it is the run's in any case."""
+        known = self._entries.get(entry.resource)
+        if known is None or known.tagged:
+            self._entries[entry.resource] = entry
+
+    def names(self, settings: Settings | None = None) -> Names:
+        """Return fresh names for all that one ``fit`` creates, recorded with the S3 prefix of its data and its log.
+
+        :param settings: where the instances are named, whose price is that of what is left over.
+        """
+        with self._lock:
+            self._fits += 1
+            names = names_of(self.run, self._fits, self.bucket)
+        machines: dict[str, tuple[str, int]] = {}
+        if settings:
+            machines["training job"] = (settings.training_instance_type, settings.training_instance_count)
+            machines["endpoint"] = (settings.endpoint_instance_type, settings.endpoint_instance_count)
+        self.expect(Resource("log group", f"/aws/sagemaker/Endpoints/{names.endpoint}"))
+        for resource in names.resources:
+            instance_type, count = machines.get(resource.kind, (None, 1))
+            self.expect(resource, instance_type=instance_type, count=count)
+        return names
+
+    def make_bucket(self) -> None:
+        """Make the bucket that the SageMaker SDKs share, unless it is there, as they do; it is kept.
+
+        :raises HarnessError: its name is taken by another account, or AWS refuses.
+        """
+        s3, region = self._client("s3"), self.header.region
+        where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        try:
+            if not self._has_bucket(s3):
+                s3.create_bucket(Bucket=self.bucket, **where)
+        except ClientError as error:
+            raise HarnessError(
+                f"The bucket {self.bucket}, where training rows are staged, cannot be used: {error}",
+                checked="S3 HeadBucket, with this account as the owner that is expected, and CreateBucket",
+                fix="allow s3:ListBucket and s3:CreateBucket; if the bucket is another account's, ask AWS about it",
+            ) from error
+
+    def _has_bucket(self, s3: Any) -> bool:
+        try:
+            s3.head_bucket(Bucket=self.bucket, ExpectedBucketOwner=self.header.account)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("404", "NoSuchBucket"):
+                return False
+            raise
+        return True
+
+    def name_policy_factory(self) -> Any:
+        """Return a ``namePolicyFactory`` for one ``fit`` of an estimator of the user's. Spark must be running.
+
+        The rows that the SDK stages, and the model, are recorded where its defaults put them; they are found through
+        the training job if ``trainingInputS3DataPath`` or ``trainingOutputS3DataPath`` say otherwise.
+        """
+        from sagemaker_pyspark import CustomNamePolicyFactory  # noqa: PLC0415 - needs Spark, which a reaper need not
+
+        names = self.names()
+        # S3AutoCreatePath.resolve: s3://<bucket>/<a random UUID>/<training job>
+        self.expect(Resource("S3 prefix", f"s3://{self.bucket}/*/{names.training_job}/"))
+        return CustomNamePolicyFactory(names.training_job, names.model, names.endpoint_config, names.endpoint)
+
+    def _write(self, line: dict[str, Any]) -> None:
+        if self._file is None:
+            raise HarnessError(f"The ledger {self.path} was closed, and nothing can be recorded in it any more.")
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    # --- tags ---------------------------------------------------------------------------------------------------------
+
+    def tag(self) -> None:
+        """Tag what exists and was not tagged yet: the Spark SDK cannot send tags with what it creates.
+
+        What is the run's only by its tag is left alone: it may be another's.
+
+        :raises ClientError: AWS refuses.
+        """
+        with self._lock:
+            entries = list(self._entries.values())
+        for resource in (entry.resource for entry in entries if not entry.tagged):
+            if resource.kind in SAGEMAKER_KINDS and resource not in self._tagged:
+                try:
+                    self._janitor.add_tags(resource, self.tags())
+                except ClientError as error:
+                    if not is_gone(error):
+                        raise
+                    continue
+                self._tagged.add(resource)
+
+    @contextmanager
+    def tagging(self) -> Iterator[None]:
+        """Tag what a block creates, soon after it comes to be, and at the block's end.
+
+        :raises ClientError: the block succeeded, and AWS refuses to tag what it created.
+        """
+        over = threading.Event()
+        thread = threading.Thread(target=self._tag_until, args=(over,), daemon=True)
+        thread.start()
+        try:
+            yield
+        except Exception:
+            with suppress(ClientError, BotoCoreError):  # what went wrong first is what is told
+                self.tag()
+            raise
+        finally:
+            over.set()
+        thread.join()
+        self.tag()
+
+    def _tag_until(self, over: threading.Event) -> None:
+        while not over.wait(_TAG_SECONDS):
+            with suppress(ClientError, BotoCoreError):  # tried again, and told, at the end
+                self.tag()
+
+    # --- clean-up -----------------------------------------------------------------------------------------------------
+
+    def existing(self, resources: Iterable[Resource]) -> list[Resource]:
+        """Return those of the resources that are there, or of which AWS does not say."""
+        return [resource for resource in resources if self._janitor.state(resource) is not None]
+
+    def still_there(self, resources: Iterable[Resource]) -> list[Leftover]:
+        """Return those of the resources that are not gone, having waited for endpoints that are being deleted."""
+        deadline = time.monotonic() + self.patience
+        states = {resource: self._janitor.settled(resource, deadline - time.monotonic()) for resource in resources}
+        return [self._leftover(resource, state) for resource, state in states.items() if state is not None]
+
+    def clean_up(self, resources: Iterable[Resource] | None = None, *, log_groups: bool = False) -> list[Leftover]:
+        """Delete what the run created, the latest first, and return what of it is, or may be, still there.
+
+        Each is tried even when another fails, and asked after until AWS says that it is gone. Safe to call again, and
+        from several processes at once.
+
+        :param resources: delete only these of the ledger's; all of them otherwise.
+        :param log_groups: whether to delete the log groups too.
+        :raises HarnessError: the credentials are another account's, where nothing of the run can be.
+        """
+        with self._lock:
+            chosen = list(self._entries.values())
+        if resources is not None:
+            wanted = set(resources)
+            chosen = [entry for entry in chosen if entry.resource in wanted]
+        found = [entry.resource for entry in reversed(chosen) if log_groups or entry.kind != "log group"]
+        if self._file is None and found:
+            self._check_account()
+        left = self._delete_all(found, {entry.resource for entry in chosen if entry.tagged})
+        if resources is None:
+            self.leftovers = left
+        return left
+
+    def _check_account(self) -> None:
+        """Raise :class:`HarnessError` if the credentials are another account's: there, all of it would seem gone."""
+        account = self._client("sts").get_caller_identity()["Account"]
+        if account != self.header.account:
+            raise HarnessError(
+                f"The credentials are of account {account}, and run {self.run} was one of {self.header.account}.",
+                checked="STS GetCallerIdentity",
+                fix="use credentials of that account (AWS_PROFILE), and clean up again",
+            )
+
+    def _delete_all(self, resources: list[Resource], tagged: set[Resource]) -> list[Leftover]:
+        deadline = time.monotonic() + self.patience
+        left: dict[Resource, str] = {}
+        ours = [resource for resource in resources if resource not in tagged or self._bears_our_tag(resource, left)]
+        for resource in ours:  # what takes long, and costs, begins to go before anything is waited for
+            if resource.kind in ("endpoint", "training job"):
+                self._janitor.attempt(resource)
+        for resource in ours:
+            for each in [resource, *self._data_of(resource, left)]:
+                state = self._janitor.delete(each, max(deadline - time.monotonic(), _LEAST_PATIENCE))
+                if state is not None:
+                    left[each] = state
+        return [self._leftover(resource, state) for resource, state in left.items()]
+
+    def _bears_our_tag(self, resource: Resource, left: dict[Resource, str]) -> bool:
+        """Return whether a resource has the run's tag; if AWS does not say, it is left, and stays untouched."""
+        try:
+            return self._janitor.tags(resource).get(RUN_TAG) == self.run
+        except (ClientError, BotoCoreError) as error:
+            if not (isinstance(error, ClientError) and is_gone(error)):
+                left[resource] = f"{UNKNOWN}: whether it is this run's: {error}"
+            return False
+
+    def _data_of(self, resource: Resource, left: dict[Resource, str]) -> list[Resource]:
+        if resource.kind != "training job":
+            return []
+        try:
+            return self._janitor.data_of(resource)
+        except (ClientError, BotoCoreError) as error:
+            left[resource] = f"{UNKNOWN}: where its data is: {error}"
+            return []
+
+    def _leftover(self, resource: Resource, state: str) -> Leftover:
+        return Leftover(resource, state, self.hourly_cost(resource), delete_command(resource, self.header.region))
+
+    def close(self) -> None:
+        """End the ledger; its file is deleted if nothing is left, and kept otherwise."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        if self.leftovers == []:
+            self.path.unlink(missing_ok=True)
+
+
+def is_open(path: Path) -> bool:
+    """Return whether the process that began a ledger still runs, and with it the run."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def state_directory() -> Path:
+    """Return the directory of the ledgers of real runs."""
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(home) / "sagemaker-spark-harness"
+
+
+def watch(client: Any, ledger: Ledger) -> Any:
+    """Have a boto3 client of SageMaker record in the ledger what it creates, before it does, and tag it; return it."""
+    for kind, names in SAGEMAKER_KINDS.items():
+        operation = "Create" + names.parameter.removesuffix("Name")
+        client.meta.events.register(f"provide-client-params.sagemaker.{operation}", _recorder(ledger, kind))
+    return client
+
+
+def _recorder(ledger: Ledger, kind: str) -> Any:
+    parameter = SAGEMAKER_KINDS[kind].parameter
+
+    def record(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+        name = params.get(parameter)
+        if isinstance(name, str):  # otherwise botocore refuses it next
+            ours = run_of(name, ledger.header.account) == ledger.run
+            instance_type, count = _instances(params, ledger)
+            ledger.expect(Resource(kind, name), instance_type=instance_type, count=count, tagged=not ours)
+        return {**params, "Tags": as_list({**_as_dict(params.get("Tags", [])), **ledger.tags()})}
+
+    return record
+
+
+def _instances(params: dict[str, Any], ledger: Ledger) -> tuple[str | None, int]:
+    """Return what a Create call asks for: the instance type, None where there is none or several, and how many."""
+    if "EndpointName" in params:
+        return ledger.instances_of(Resource("endpoint config", str(params.get("EndpointConfigName"))))
+    variants = params.get("ProductionVariants", [])
+    machines = [(each.get("InstanceType"), each.get("InitialInstanceCount", 1)) for each in variants]
+    if "ResourceConfig" in params:
+        machines = [(params["ResourceConfig"].get("InstanceType"), params["ResourceConfig"].get("InstanceCount", 1))]
+    types = {instance_type for instance_type, _ in machines}
+    return (types.pop() if len(types) == 1 else None), sum(count for _, count in machines) or 1
+
+
+def _as_dict(tags: list[dict[str, str]]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in tags}
+
+
+def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _sync(directory: Path) -> None:
+    """Have a new file's name survive a loss of power."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

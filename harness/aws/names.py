@@ -1,0 +1,76 @@
+"""Names that tell whose a resource is: the harness's own, of one account, of one run.
+
+A name looks like ``hsh-k3vq7x2mpa4c-1-training-job``: ten random characters, two that are computed from them and the
+account, the number of the fit in its run, and the kind. Somebody else's ``hsh-`` name passes the check once in a
+thousand times, and a name that the harness made for another account no more often.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+
+from harness.aws.resources import Resource
+
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+_RANDOM = 10
+_NAME = re.compile(r"hsh-([a-z2-7]{12})-\d+(-training-job|-model|-config|-endpoint)?/?")
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of all that one ``fit`` creates."""
+
+    training_job: str
+    model: str
+    endpoint_config: str
+    endpoint: str
+    data: str
+    """The S3 prefix below which the rows are staged and the model is written (``s3://bucket/prefix/``)."""
+
+    @property
+    def resources(self) -> list[Resource]:
+        """What the ``fit`` creates, in the order in which it does."""
+        return [
+            Resource("S3 prefix", self.data),
+            Resource("training job", self.training_job),
+            Resource("model", self.model),
+            Resource("endpoint config", self.endpoint_config),
+            Resource("endpoint", self.endpoint),
+        ]
+
+
+def new_run(account: str) -> str:
+    """Return a new run's name: 12 characters, 50 bits of them random."""
+    random = "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM))
+    return random + _check(account, random)
+
+
+def run_of(name: str, account: str) -> str | None:
+    """Return the run that a name belongs to; None if the harness did not make it for this account.
+
+    :param name: of a SageMaker resource, or the first part of a key in S3, with or without its slash.
+    """
+    match = _NAME.fullmatch(name)
+    if match is None or _check(account, match[1][:_RANDOM]) != match[1][_RANDOM:]:
+        return None
+    return match[1]
+
+
+def names_of(run: str, number: int, bucket: str) -> Names:
+    """Return the names for a run's ``number``-th fit, whose data goes to a bucket; each has at most 63 characters."""
+    stem = f"hsh-{run}-{number}"
+    return Names(
+        training_job=f"{stem}-training-job",
+        model=f"{stem}-model",
+        endpoint_config=f"{stem}-config",
+        endpoint=f"{stem}-endpoint",
+        data=f"s3://{bucket}/{stem}/",
+    )
+
+
+def _check(account: str, random: str) -> str:
+    digest = hashlib.sha256(f"{account}:{random}".encode()).digest()
+    return _ALPHABET[digest[0] % 32] + _ALPHABET[digest[1] % 32]

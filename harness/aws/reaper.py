@@ -1,0 +1,210 @@
+"""A process that deletes what a run created once the process of the run is gone, however that ended.
+
+It has a session of its own, so that what is sent to the run's process group or terminal does not reach it, and reads a
+pipe from the run's process: when that closes without the word ``done``, it ends the run's other processes and deletes
+all that the ledger names. It looks again until nothing has come up for a while, since a Create may still be on its way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+from unittest.mock import patch
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from harness.aws import AWS
+from harness.aws.ledger import HourlyPrices, Ledger, state_directory
+from harness.errors import HarnessError
+from harness.processes import RUN_VARIABLE, end_processes_of
+from harness.settings import Settings
+from harness.waiting import pauses
+
+if TYPE_CHECKING:
+    from harness.aws.mock import MockAWS
+
+SETTLE_SECONDS = 30.0
+"""How long nothing must have come up."""
+GIVE_UP_SECONDS = 3600.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 300.0
+_WATCH_SECONDS = 1.0
+_END_SECONDS = 10.0
+_DONE = b"done"
+
+_log = logging.getLogger(__name__)
+
+
+class Reaper:
+    """The reaper of a ledger, as the run's process sees it."""
+
+    def __init__(self, ledger: Path, environment: Mapping[str, str]) -> None:
+        """Start it.
+
+        :param environment: its variables, which must lead to AWS without the help of this process.
+        """
+        self.log = ledger.with_suffix(".log")
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "harness.aws.reaper", str(ledger)],
+                env=dict(environment),
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    def dismiss(self) -> None:
+        """Tell it that there is nothing to do, and wait for its end."""
+        with suppress(OSError):  # it was killed
+            self._process.communicate(_DONE, timeout=_END_SECONDS)
+        self._process.wait(_END_SECONDS)
+
+    def take_over(self) -> None:
+        """Have it do what this process does not go on with."""
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.close()
+
+
+@contextmanager
+def open_ledger(
+    aws: AWS,
+    settings: Settings,
+    *,
+    hourly_prices: HourlyPrices | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Ledger]:
+    """Yield the ledger of a new run; at the block's end all in it is deleted: see :attr:`Ledger.leftovers`.
+
+    In real mode a reaper does so if this process is killed, or its clean-up interrupted, and processes started in the
+    block carry the run's mark.
+
+    :param hourly_prices: what leftovers are priced with.
+    :param environment: the variables that lead the reaper to AWS without the help of this process; its own otherwise.
+    """
+    if aws.mode != "real":
+        with _cleaned_up(Ledger.open(Path(cast("MockAWS", aws).connection.directory), aws, settings)) as ledger:
+            yield ledger
+        return
+    ledger = Ledger.open(state_directory(), aws, settings, hourly_prices=hourly_prices)
+    reaper = Reaper(ledger.path, environment or os.environ)
+    with _reaped(ledger, reaper), _cleaned_up(ledger), patch.dict(os.environ, {RUN_VARIABLE: ledger.run}):
+        yield ledger
+
+
+@contextmanager
+def _cleaned_up(ledger: Ledger) -> Iterator[Ledger]:
+    try:
+        yield ledger
+    finally:
+        try:
+            ledger.clean_up()
+        finally:
+            ledger.close()
+
+
+@contextmanager
+def _reaped(ledger: Ledger, reaper: Reaper) -> Iterator[None]:
+    """Dismiss the reaper at the block's end, or let it go on if the clean-up did not come to an end."""
+    try:
+        yield
+    finally:
+        if ledger.leftovers is None:
+            reaper.take_over()
+            raise KeyboardInterrupt(
+                f"the clean-up was interrupted; process {reaper.pid} does it, and tells of it in {reaper.log}"
+            )
+        reaper.dismiss()
+
+
+def reap(path: Path, settle: float = SETTLE_SECONDS, give_up: float = GIVE_UP_SECONDS) -> bool:
+    """Delete all that a ledger names, and the ledger, once nothing has come up for a while; return whether that is so.
+
+    :param settle: for how many seconds nothing must have come up.
+    :param give_up: seconds after which the ledger stays as it is, for ``harness sweep``.
+    """
+    began = quiet = time.monotonic()
+    waits = pauses(_FIRST_PAUSE, _LONGEST_PAUSE)
+    while path.exists():  # another may have finished it
+        came_up, left = _clean_up_once(path)
+        now = time.monotonic()
+        if came_up or left:
+            quiet = now
+        elif now - quiet >= settle:
+            path.unlink(missing_ok=True)
+            _log.info("nothing is left of run %s", path.stem)
+            return True
+        if now - began >= give_up:
+            _log.error("given up: 'harness sweep' deletes what %s names", path)
+            return False
+        time.sleep(next(waits) if left else settle / 3)
+    return True
+
+
+def _clean_up_once(path: Path) -> tuple[bool, bool]:
+    """Return whether something was there to be deleted, and whether something is, or may be, left."""
+    try:
+        ledger = Ledger.read(path)
+        left = ledger.clean_up()
+    except (HarnessError, BotoCoreError, ClientError, OSError) as error:
+        _log.warning("%s", error)
+        return False, True
+    for resource in ledger.deleted:
+        _log.info("deleted %s", resource)
+    for leftover in left:
+        _log.warning("still there: %s (%s)", leftover.resource, leftover.state)
+    return bool(ledger.deleted), bool(left)
+
+
+def _was_dismissed(owner: int) -> bool:
+    """Wait for the end of the run's process, or its word; return whether the word came.
+
+    The pipe does not close where a process that it forked holds it open; then this process gets another parent.
+    """
+    while True:
+        readable, _, _ = select.select([0], [], [], _WATCH_SECONDS)
+        if readable:
+            return os.read(0, len(_DONE)) == _DONE
+        if os.getppid() != owner:
+            return False
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Wait for the end of a run and reap what is left of it; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m harness.aws.reaper", description=__doc__)
+    parser.add_argument("ledger", type=Path)
+    parser.add_argument("--settle", type=float, default=SETTLE_SECONDS)
+    parser.add_argument("--give-up", type=float, default=GIVE_UP_SECONDS)
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells where it found credentials
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    header = Ledger.read(options.ledger).header
+    if _was_dismissed(header.pid):
+        log = options.ledger.with_suffix(".log")
+        if not log.stat().st_size:
+            log.unlink()
+        return 0
+    _log.info("the process of run %s has ended without cleaning up", header.run)
+    end_processes_of(header.run)
+    return 0 if reap(options.ledger, options.settle, options.give_up) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
