@@ -17,7 +17,17 @@ import numpy as np
 
 from harness.benchmarking.environment import COMPARED, INSTANCE_TYPES
 from harness.benchmarking.results import Benchmark, Result, read
-from harness.benchmarking.statistics import LEAST_RUNS, Array, Comparable, Effect, Pairs, Runs, Verdict, judge
+from harness.benchmarking.statistics import (
+    LEAST_RUNS,
+    Array,
+    Comparable,
+    Effect,
+    Pairs,
+    Runs,
+    Verdict,
+    judge,
+    pairs_needed,
+)
 from harness.errors import ResultsError
 
 _MACHINE = {"machine": ("node",), "processor": ("cpu", "brand_raw"), "python": ("python_version",)}
@@ -86,7 +96,8 @@ def compare(paths: Sequence[Path]) -> list[Versus]:
     base, *others = [_side(path) for path in paths]
     drafts = [_Draft(base, other) for other in others]
     effects = iter(judge([sample for draft in drafts for sample in draft.samples]))
-    return [draft.judged(effects) for draft in drafts]
+    needed = pairs_needed(sum(len(draft.samples) for draft in drafts))
+    return [draft.judged(effects, needed) for draft in drafts]
 
 
 def _side(path: Path) -> Side:
@@ -121,8 +132,12 @@ class _Draft:
             return Runs(_logarithms(self._base.benchmark(name)), _logarithms(self._other.benchmark(name)))
         return Pairs(_logarithms([b for _, b in both]) - _logarithms([a for a, _ in both]))
 
-    def judged(self, effects: Iterable[Effect]) -> Versus:
-        """Return the comparison; ``effects`` are those of ``samples``, and may have more behind them."""
+    def judged(self, effects: Iterable[Effect], needed: int) -> Versus:
+        """Return the comparison.
+
+        :param effects: those of ``samples``, with those of later drafts behind them.
+        :param needed: how many pairs that many comparisons ask for.
+        """
         found = dict(zip(self._judged, effects, strict=False))
         base, other = self._base, self._other
         return Versus(
@@ -131,7 +146,7 @@ class _Draft:
             bool(self._pairs),
             [self._row(name, found.get(name)) for name in self._names],
             environment_differences(base, other, self._names),
-            [*self._warnings(), *(problem.what for side in (base, other) for problem in side.problems)],
+            [*self._warnings(needed), *(problem.what for side in (base, other) for problem in side.problems)],
         )
 
     def _row(self, name: str, effect: Effect | None) -> Row:
@@ -139,16 +154,18 @@ class _Draft:
         nothing = Effect(other / base - 1, -1.0, np.inf, 1.0, 0)
         return Row(name, base, other, effect or nothing, self._refusals[name])
 
-    def _warnings(self) -> Iterable[str]:
-        if not self._pairs:
+    def _warnings(self, needed: int) -> Iterable[str]:
+        fewest = min([sample.runs for sample in self.samples], default=needed)
+        if fewest < LEAST_RUNS:
+            yield f"a verdict needs {LEAST_RUNS} runs of each, and there are {fewest}: rounds of one run are not enough"
+        elif fewest < needed:
+            yield f"so many comparisons need {needed} runs of each to tell one from chance, and there are {fewest}"
+        if fewest >= LEAST_RUNS and not self._pairs:
             yield "runs did not alternate: intervals are wider, and a drift between the two cannot be seen"
         first = {a.date < b.date for a, b in self._pairs}
         if len(self._pairs) >= LEAST_RUNS and len(first) == 1:
             label = (self._base if first.pop() else self._other).label
             yield f"{label} ran first in every pair: draw the order at random"
-        fewest = min([sample.runs for sample in self.samples], default=LEAST_RUNS)
-        if fewest < LEAST_RUNS:
-            yield f"a verdict needs {LEAST_RUNS} runs of each, and there are {fewest}: rounds of one run are not enough"
         for one, two in ((self._base, self._other), (self._other, self._base)):
             missing = [name for name in one.names() if not two.benchmark(name)]
             if missing:

@@ -17,19 +17,21 @@ Nothing here knows of files, pytest or AWS. Times go in as logarithms, so that a
   ranks; rank sums where runs did not alternate): were there no difference, the labels in each pair could as well be
   exchanged, so the statistic is compared with itself under labels exchanged at random. If the order of the runs was
   drawn at random that is exact whatever the noise is, dependent from pair to pair or not.
-* *Many benchmarks* are many chances. Interval and test take the greatest statistic of all comparisons (P. Westfall and
-  S. Young, "Resampling-based multiple testing", 1993), which bounds the chance of one false alarm anywhere. Pairs are
-  drawn for all benchmarks together: those that resemble each other do not cost what Bonferroni's correction asks.
+* *Many benchmarks* are many chances. The test takes the greatest statistic of all comparisons, with the labels of a
+  pair exchanged in all benchmarks at once (P. Westfall and S. Young, "Resampling-based multiple testing", 1993): the
+  chance of one false alarm anywhere is at most 1 %, and benchmarks that resemble each other do not cost what
+  Bonferroni's correction asks. The intervals, which say how large an effect is, are each benchmark's own.
 * *Differences too small to matter* are none: faster and slower need the whole interval beyond 2 %, same needs it
   within.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -37,7 +39,7 @@ import numpy.typing as npt
 from scipy.stats import rankdata
 
 CONFIDENCE = 0.99
-"""Of all intervals of a comparison together."""
+"""Of each interval; what is left is the chance of one false alarm in all benchmarks that are compared together."""
 
 MINIMUM_EFFECT = 0.02
 """Differences up to this share are no difference: ``same`` is within it, ``faster`` and ``slower`` are beyond it."""
@@ -174,19 +176,19 @@ class Pairs:
         return studentised(mean - self.estimate, error)
 
     @cached_property
-    def _ranks(self) -> Array:
-        """The ranks of the absolute differences, 0 where there is no difference, over their own scale."""
-        ranks = rankdata(np.abs(self.differences)) * (self.differences != 0)
+    def _signed_ranks(self) -> Array:
+        """The ranks of the absolute differences with the differences' signs, over their own scale."""
+        ranks = rankdata(np.abs(self.differences)) * np.sign(self.differences)
         return np.asarray(ranks / max(float(np.sqrt((ranks**2).sum())), 1.0))
 
     @property
     def rank_statistic(self) -> float:
         """Wilcoxon's signed-rank statistic."""
-        return float(np.sign(self.differences) @ self._ranks)
+        return float(self._signed_ranks.sum())
 
     def relabelled(self, uniform: Array) -> Array:
         """Exchange the labels in pairs, which changes the signs of their differences."""
-        return np.asarray(np.where(uniform < 0.5, -1.0, 1.0) @ self._ranks)
+        return np.asarray(np.where(uniform < 0.5, -1.0, 1.0) @ self._signed_ranks)
 
 
 @dataclass(frozen=True)
@@ -258,34 +260,35 @@ def judge(samples: Sequence[Comparable]) -> list[Effect]:
 
     The same call gives the same result: the random numbers start from a fixed seed.
     """
-    judged = [sample for sample in samples if sample.runs >= LEAST_RUNS]
-    quantile, null = _reference(judged)
-    return [_effect(sample, quantile, null) for sample in samples]
-
-
-def _reference(samples: Sequence[Comparable]) -> tuple[float, Array]:
-    """Return the half-width of all intervals in standard errors, and the test's greatest statistics, sorted."""
-    around, null = np.zeros(_RESAMPLES), np.zeros(_RESAMPLES)
+    greatest = np.zeros(_RESAMPLES)
     for sample in samples:
-        # Started anew for each: of samples with as many runs, the same ones are drawn together.
-        random = np.random.default_rng(_SEED)
-        np.maximum(around, np.abs(sample.resampled(random.random((_RESAMPLES, sample.draws)))), out=around)
-        np.maximum(null, np.abs(sample.relabelled(random.random((_RESAMPLES, sample.draws)))), out=null)
-    return float(np.quantile(around, CONFIDENCE, method="higher")), np.sort(null)
+        if sample.runs >= LEAST_RUNS:
+            np.maximum(greatest, np.abs(sample.relabelled(_uniform(sample.draws))), out=greatest)
+    greatest.sort()
+    return [_effect(sample, greatest) for sample in samples]
 
 
-def _effect(sample: Comparable, quantile: float, null: Array) -> Effect:
+@lru_cache(maxsize=2)
+def _uniform(draws: int) -> Array:
+    """Return random numbers from 0 to 1, the same ones for all samples that have as many runs."""
+    return np.random.default_rng(_SEED).random((_RESAMPLES, draws))
+
+
+def _effect(sample: Comparable, greatest: Array) -> Effect:
+    """Return the effect; ``greatest`` are the test's greatest statistics without an effect, sorted."""
+    change = _share(sample.estimate)
     if sample.runs < LEAST_RUNS:
-        return Effect(_share(sample.estimate), -1.0, np.inf, 1.0, sample.runs)
-    reach = quantile * sample.error + sample.drift
-    as_great = len(null) - int(np.searchsorted(null, abs(sample.rank_statistic) - 1e-9))
-    return Effect(
-        change=_share(sample.estimate),
-        low=_share(sample.estimate - reach),
-        high=_share(sample.estimate + reach),
-        p=(1 + as_great) / (1 + len(null)),
-        runs=sample.runs,
-    )
+        return Effect(change, -1.0, np.inf, 1.0, sample.runs)
+    around = np.abs(sample.resampled(_uniform(sample.draws)))
+    reach = float(np.quantile(around, CONFIDENCE, method="higher")) * sample.error + sample.drift
+    as_great = len(greatest) - int(np.searchsorted(greatest, abs(sample.rank_statistic) - 1e-9))
+    low, high = _share(sample.estimate - reach), _share(sample.estimate + reach)
+    return Effect(change, low, high, (1 + as_great) / (1 + len(greatest)), sample.runs)
+
+
+def pairs_needed(comparisons: int) -> int:
+    """Return how many pairs let one of some independent benchmarks be told from chance: each pair halves the chance."""
+    return max(LEAST_RUNS, math.ceil(math.log2(2 * max(comparisons, 1) / (1 - CONFIDENCE))))
 
 
 def trimmed_mean(values: Array) -> tuple[Array, Array]:

@@ -70,6 +70,7 @@ def _tell_gate(rows: Sequence[Row], threshold: float) -> None:
     """Say on stderr what the exit code is made of."""
     found = [row.name for row in rows if failing(row, threshold)]
     limit = f"{threshold * 100:g} %"
+    sys.stdout.flush()
     print(f"slower by more than {limit}: {', '.join(found) or 'nothing'}", file=sys.stderr)
     open_ = [row for row in rows if row.verdict is Verdict.INCONCLUSIVE and row.effect.high > threshold]
     if open_:
@@ -80,12 +81,15 @@ def _tell_gate(rows: Sequence[Row], threshold: float) -> None:
 
 
 def _change(row: Row) -> str:
+    """Return the change; nothing where it would be taken for a comparison."""
+    if row.refusal:
+        return "–"
     return f"{row.effect.change:+.1%}".replace("%", " %")
 
 
 def _interval(row: Row) -> str:
-    if math.isinf(row.effect.high):
-        return "not known"
+    if row.refusal or math.isinf(row.effect.high):
+        return "–"
     return f"{row.effect.low * 100:+.1f} to {row.effect.high * 100:+.1f} %"
 
 
@@ -101,15 +105,15 @@ def _method(versuses: Sequence[Versus]) -> str:
     kinds = {versus.alternated for versus in versuses}
     tests = [name for kind, name in ((True, "signed-rank"), (False, "rank-sum")) if kind in kinds]
     return (
-        f"Intervals: {CONFIDENCE:.0%}, studentised bootstrap of the 20% trimmed mean log ratio of runs. "
-        f"Test: Wilcoxon's {' and '.join(tests)}, by randomisation. Both corrected together for {count} "
-        f"comparison{'s' if count != 1 else ''} (greatest statistic). Same: within ±{MINIMUM_EFFECT:.0%}."
+        f"Intervals: {CONFIDENCE:.0%}, studentised bootstrap of the 20% trimmed mean log ratio of runs. Test: "
+        f"Wilcoxon's {' and '.join(tests)}, by randomisation, at {1 - CONFIDENCE:.0%} of all {count} together "
+        f"(greatest statistic). Faster, slower: beyond ±{MINIMUM_EFFECT:.0%}; same: within."
     ).replace("%", " %")
 
 
 def _runs(versus: Versus) -> str:
     base, other = len(versus.base.runs), len(versus.other.runs)
-    return f"{base} and {other} runs, {'alternating' if versus.alternated else 'one heap after the other'}"
+    return f"{base} and {other} runs, {'' if versus.alternated else 'not '}alternating"
 
 
 def _notes(versus: Versus) -> list[str]:
@@ -193,7 +197,7 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "refusal": row.refusal,
         "base_seconds": row.base,
         "other_seconds": row.other,
-        "change": effect.change,
+        "change": None if row.refusal else effect.change,
         "low": effect.low if known else None,
         "high": effect.high if known else None,
         "p": effect.p,

@@ -1,0 +1,244 @@
+"""``harness compare``: what it says of results, how it says it, and how it exits."""
+
+import json
+from datetime import datetime, timedelta, timezone
+
+import numpy as np
+import pytest
+
+from harness import cli
+
+EXTRA = {"mode": "mock", "endpoint_instance_type": "ml.m5.large", "cores": 2, "dataset": "d1"}
+BEGAN = datetime(2026, 11, 22, tzinfo=timezone.utc)
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(11)
+
+
+@pytest.fixture
+def record(tmp_path, monkeypatch):
+    """Save one run's results as a file of a side: name → seconds of its rounds."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def record(side, minute, times, **extra):
+        benchmarks = [
+            {
+                "fullname": name,
+                "group": None,
+                "params": None,
+                "extra_info": EXTRA | extra,
+                "stats": {"data": list(rounds), "rounds": len(rounds)},
+            }
+            for name, rounds in times.items()
+        ]
+        content = {
+            "version": "5.1.0",
+            "datetime": (BEGAN + timedelta(minutes=minute)).isoformat(),
+            "machine_info": {"node": "here"},
+            "commit_info": {},
+            "benchmarks": benchmarks,
+        }
+        (tmp_path / side).mkdir(exist_ok=True)
+        (tmp_path / side / f"{minute:04}.json").write_text(json.dumps(content))
+
+    return record
+
+
+@pytest.fixture
+def alternate(record, random):
+    """Save runs of A and B in turns, in an order drawn for each pair; ``factors`` are B's times over A's by name."""
+
+    def alternate(factors, pairs=12, noise=0.02, extra=None):
+        for pair in range(pairs):
+            sides = random.permutation(["A", "B"])
+            for place, side in enumerate(sides):
+                times = {
+                    name: 0.1 * (factor if side == "B" else 1) * np.exp(random.normal(0, noise, 3))
+                    for name, factor in factors.items()
+                }
+                record(side, 2 * pair + place, times, **(extra or {}).get(side, {}))
+
+    return alternate
+
+
+def compare(capsys, *arguments):
+    """Return the exit code, the output and the error output."""
+    code = cli.main(["compare", *arguments])
+    return code, *capsys.readouterr()
+
+
+def verdicts(capsys, *arguments):
+    _, out, _ = compare(capsys, *arguments, "--json")
+    return {row["name"]: row["verdict"] for row in json.loads(out)["comparisons"][0]["benchmarks"]}
+
+
+def test_each_benchmark_gets_its_verdict(alternate, capsys):
+    alternate({"t::slow": 1.1, "t::fast": 0.8, "t::same": 1.0}, pairs=30, noise=0.01)
+    assert verdicts(capsys, "A", "B") == {"t::slow": "slower", "t::fast": "faster", "t::same": "same"}
+
+
+def test_the_first_result_is_the_base(alternate, capsys):
+    alternate({"t::x": 1.2})
+    assert verdicts(capsys, "A", "B") == {"t::x": "slower"}
+    assert verdicts(capsys, "B", "A") == {"t::x": "faster"}
+
+
+def test_a_drift_that_both_share_is_no_difference(record, capsys, random):
+    for pair in range(16):
+        for place, side in enumerate(random.permutation(["A", "B"])):
+            minute = 2 * pair + place
+            record(side, minute, {"t::x": 0.1 * np.exp(0.03 * minute + random.normal(0, 0.005, 3))})
+    assert verdicts(capsys, "A", "B")["t::x"] in ("same", "inconclusive")
+
+
+def test_one_file_of_each_is_inconclusive_and_says_how_many_are_needed(record, capsys):
+    record("A", 0, {"t::x": [0.1] * 50})
+    record("B", 1, {"t::x": [0.2] * 50})
+    code, out, _ = compare(capsys, "A/0000.json", "B/0001.json")
+    assert code == 0
+    assert "inconclusive   +100.0 %" in out
+    assert "a verdict needs 8 runs of each, and there are 1" in " ".join(out.split())
+
+
+def test_runs_that_did_not_alternate_are_said_to(record, random, capsys):
+    for minute in range(20):
+        record("A" if minute < 10 else "B", minute, {"t::x": 0.1 * np.exp(random.normal(0, 0.02, 3))})
+    _, out, _ = compare(capsys, "A", "B")
+    assert "10 and 10 runs, not alternating" in out
+    assert "a drift between the two cannot be seen" in " ".join(out.split())
+    assert "rank-sum" in out
+
+
+def test_an_order_that_never_changes_is_told(record, random, capsys):
+    for pair in range(10):
+        record("A", 2 * pair, {"t::x": 0.1 * np.exp(random.normal(0, 0.02, 3))})
+        record("B", 2 * pair + 1, {"t::x": 0.1 * np.exp(random.normal(0, 0.02, 3))})
+    assert "A ran first in every pair" in compare(capsys, "A", "B")[1]
+
+
+@pytest.mark.parametrize(("limit", "code"), [("5%", 1), ("0%", 1), ("30%", 0)])
+def test_the_gate_fails_for_what_is_slower_than_the_limit(alternate, capsys, limit, code):
+    alternate({"t::slow": 1.15, "t::same": 1.0})
+    found, _, err = compare(capsys, "A", "B", "--fail-on", limit)
+    assert found == code
+    assert ("t::slow" if code else "nothing") in err
+
+
+def test_the_gate_does_not_fail_for_noise_and_says_what_is_open(alternate, capsys):
+    alternate({"t::x": 1.0}, noise=0.5)
+    code, _, err = compare(capsys, "A", "B", "--fail-on", "5%")
+    assert code == 0
+    assert "5 % slower cannot be ruled out: 1 inconclusive" in err
+
+
+def test_without_a_gate_slower_is_no_failure(alternate, capsys):
+    alternate({"t::x": 1.5})
+    assert compare(capsys, "A", "B")[0] == 0
+
+
+def test_the_local_aws_is_not_compared_across_instance_types(alternate, capsys):
+    alternate({"t::x": 1.5}, extra={"B": {"endpoint_instance_type": "ml.c5.large"}})
+    code, out, _ = compare(capsys, "A", "B", "--fail-on", "5%")
+    assert code == 4
+    assert out.splitlines()[3].split()[:3] == ["refused", "–", "–"]
+    assert "measured in the local AWS, which is neither ml.m5.large nor ml.c5.large" in " ".join(out.split())
+    assert "+50" not in out
+
+
+def test_real_instance_types_are_compared_and_told(alternate, capsys):
+    types = {
+        side: {"mode": "real", "endpoint_instance_type": name}
+        for side, name in zip("AB", ("ml.a.x", "ml.b.x"), strict=True)
+    }
+    alternate({"t::x": 1.5}, extra=types)
+    _, out, _ = compare(capsys, "A", "B")
+    assert "slower" in out
+    assert "endpoint_instance_type differs: ml.a.x → ml.b.x" in out
+
+
+@pytest.mark.parametrize(("key", "value"), [("cores", 8), ("dataset", "d2"), ("mode", "real"), ("spark", "3.4.4")])
+def test_environments_that_differ_are_told(alternate, capsys, key, value):
+    alternate({"t::x": 1.0}, extra={"B": {key: value}})
+    assert f"{key} differs: {EXTRA.get(key, 'unknown')} → {value}" in compare(capsys, "A", "B")[1]
+
+
+def test_the_same_environment_is_not_mentioned(alternate, capsys):
+    alternate({"t::x": 1.0})
+    assert "differs" not in compare(capsys, "A", "B")[1]
+
+
+def test_nothing_in_common_is_told_with_the_names(record, capsys):
+    record("A", 0, {"t::x": [0.1]})
+    record("B", 1, {"t::y": [0.1]})
+    code, _, err = compare(capsys, "A", "B")
+    assert code == 4
+    assert "A and B have no benchmark in common" in err
+    assert "t::x there, t::y here" in err
+
+
+def test_what_only_one_side_has_is_told(record, capsys):
+    record("A", 0, {"t::x": [0.1], "t::old": [0.1]})
+    record("B", 1, {"t::x": [0.1]})
+    assert "only in A: t::old" in compare(capsys, "A", "B")[1]
+
+
+def test_a_truncated_run_is_told_and_the_other_runs_are_compared(alternate, tmp_path, capsys):
+    alternate({"t::x": 1.2}, pairs=14)
+    cut = sorted((tmp_path / "A").iterdir())[3]
+    cut.write_text(cut.read_text()[:200])
+    _, out, _ = compare(capsys, "A", "B")
+    assert "slower" in out
+    assert "is cut off" in " ".join(out.split())
+    assert "13 and 14 runs, alternating" in out
+
+
+def test_a_run_that_lacks_a_benchmark_costs_its_pair_only(alternate, tmp_path, capsys):
+    alternate({"t::x": 1.2, "t::y": 1.0}, pairs=14)
+    path = sorted((tmp_path / "B").iterdir())[3]
+    content = json.loads(path.read_text())
+    content["benchmarks"].pop(0)
+    path.write_text(json.dumps(content))
+    _, out, _ = compare(capsys, "A", "B", "--json")
+    assert {row["name"]: row["runs"] for row in json.loads(out)["comparisons"][0]["benchmarks"]} == {
+        "t::x": 13,
+        "t::y": 14,
+    }
+
+
+def test_a_third_result_is_compared_with_the_first_too(alternate, tmp_path, capsys):
+    alternate({"t::x": 1.2})
+    (tmp_path / "C").symlink_to("B")
+    _, out, _ = compare(capsys, "A", "B", "C", "--json")
+    content = json.loads(out)
+    assert [(one["base"], one["other"]) for one in content["comparisons"]] == [("A", "B"), ("A", "C")]
+    assert "all 2 together" in content["method"]
+
+
+def test_the_terminal_is_filled_to_80_columns_at_most(alternate, capsys):
+    alternate({"benchmarks/test_a_long_file.py::test_a_name_that_is_" + "long_" * 20 + "[x]": 1.1, "t::x": 1.0})
+    out = compare(capsys, "A", "B")[1]
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_markdown_is_a_table_that_names_cannot_break(alternate, capsys):
+    alternate({"t::x[a|b]": 1.2})
+    out = compare(capsys, "A", "B", "--markdown")[1]
+    row = next(line for line in out.splitlines() if "t::x" in line)
+    assert row.startswith("| `t::x[a\\|b]` | **slower** | +")
+    assert out.startswith("**1 slower**")
+
+
+def test_one_result_is_too_few(capsys):
+    code, _, err = compare(capsys, "A")
+    assert code == 2
+    assert "given one result" in err
+
+
+@pytest.mark.parametrize("limit", ["5", "much", "-5%", "%"])
+def test_a_limit_that_is_no_percentage_is_refused(limit, capsys):
+    code, _, err = compare(capsys, "A", "B", f"--fail-on={limit}")
+    assert code == 2
+    assert f"--fail-on is '{limit}'" in err

@@ -1,0 +1,150 @@
+"""Results of benchmarks are read from pytest-benchmark's JSON, and what cannot be read is told and hides nothing."""
+
+import json
+from datetime import timezone
+
+import pytest
+
+from harness.benchmarking.results import read, read_file
+from harness.errors import ResultsError
+
+pytest_plugins = ["pytester"]
+
+
+def entry(name="test_x.py::test_x", **stats):
+    return {
+        "fullname": name,
+        "group": None,
+        "params": None,
+        "extra_info": {"rows": 100},
+        "stats": {"data": [0.2, 0.1, 0.3], "rounds": 3, "median": 0.2, "mean": 0.2} | stats,
+    }
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Write a file of results; return its path."""
+
+    def save(name="results.json", benchmarks=None, **content):
+        path = tmp_path / name
+        whole = {
+            "version": "5.1.0",
+            "datetime": "2026-11-22T10:00:00+00:00",
+            "machine_info": {"node": "here"},
+            "commit_info": {"id": "abc", "dirty": True},
+            "benchmarks": [entry()] if benchmarks is None else benchmarks,
+        }
+        path.write_text(json.dumps(whole | content))
+        return path
+
+    return save
+
+
+def test_what_pytest_benchmark_writes_is_read(pytester):
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("n", [1, 2])
+        def test_sum(benchmark, n):
+            benchmark.extra_info["rows"] = 10
+            benchmark.pedantic(sum, args=([n] * 1000,), rounds=4)
+        """
+    )
+    pytester.runpytest_inprocess("-p", "no:randomly", "--benchmark-json=out.json", "-q").assert_outcomes(passed=2)
+    result, problems = read_file(pytester.path / "out.json")
+    assert problems == []
+    assert [name.rpartition("::")[2] for name in result.benchmarks] == ["test_sum[1]", "test_sum[2]"]
+    benchmark = list(result.benchmarks.values())[1]
+    assert benchmark.params == {"n": 2}
+    assert len(benchmark.times) == 4
+    assert benchmark.rate("rows") == pytest.approx(10 / benchmark.median)
+    assert result.date.tzinfo is not None
+
+
+def test_a_benchmark_keeps_its_rounds_in_order(save):
+    (benchmark,) = read_file(save())[0].benchmarks.values()
+    assert benchmark.times == (0.2, 0.1, 0.3)
+    assert (benchmark.median, benchmark.rate("rows"), benchmark.rate("bytes")) == (0.2, 500, None)
+
+
+def test_rounds_that_were_not_saved_leave_the_summary(save):
+    without = entry(median=0.7)
+    del without["stats"]["data"]
+    (benchmark,) = read_file(save(benchmarks=[without]))[0].benchmarks.values()
+    assert (benchmark.times, benchmark.median) == ((), 0.7)
+
+
+def test_a_directory_is_read_by_date(save, tmp_path):
+    save("a.json", datetime="2026-11-22T12:00:00+00:00")
+    save("b.json", datetime="2026-11-22T12:30:00+01:00")
+    assert [result.path.name for result in read(tmp_path).results] == ["b.json", "a.json"]
+
+
+def test_a_date_without_zone_is_utc_as_old_versions_meant_it(save):
+    assert read_file(save(version="3.4.1", datetime="2026-11-22T12:00:00"))[0].date.tzinfo == timezone.utc
+
+
+def test_a_commit_with_changes_is_marked(save):
+    assert read_file(save())[0].commit_id == "abc+"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"benchmarks": [{"fullname": "x", "sta', "is cut off after 38 characters"),
+        ("", "is cut off after 0 characters"),
+        ("no JSON", "is no JSON"),
+        ("[1, 2]", "no list 'benchmarks'"),
+        ('{"benchmarks": []}', "does not say its version and datetime"),
+        ('{"benchmarks": [], "version": "5.1", "datetime": "2026-11-22T10:00:00"}', "holds no benchmark"),
+        ('{"benchmarks": [], "version": "9.0", "datetime": "2026-11-22T10:00:00"}', "written by pytest-benchmark 9.0"),
+        ('{"benchmarks": [1], "version": "5.1", "datetime": "yesterday"}', "'yesterday' where its date should be"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_why_and_what_to_do(tmp_path, text, told):
+    path = tmp_path / "bad.json"
+    path.write_text(text)
+    with pytest.raises(ResultsError) as caught:
+        read_file(path)
+    assert told in caught.value.what
+    assert str(path) in caught.value.what
+    assert caught.value.fix
+
+
+def test_binary_is_told_from_text(tmp_path):
+    path = tmp_path / "bad.json"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ResultsError, match="not even text"):
+        read_file(path)
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        (entry("bad", data=[], rounds=0), "it has no round"),
+        (entry("bad", data=[0.1, -1.0]), "no positive number"),
+        (entry("bad", data=[0.1, float("nan")]), "no positive number"),
+        ({"fullname": "bad"}, "it has no 'stats'"),
+        (7, "benchmark 1 is left out"),
+    ],
+)
+def test_a_bad_benchmark_is_told_and_the_others_are_kept(save, bad, told):
+    result, problems = read_file(save(benchmarks=[bad, entry("good")]))
+    assert list(result.benchmarks) == ["good"]
+    assert told in problems[0].what
+
+
+def test_a_bad_file_is_told_and_the_others_are_kept(save, tmp_path):
+    save("good.json")
+    (tmp_path / "cut.json").write_text('{"benchmarks": [')
+    results, problems = read(tmp_path)
+    assert [result.path.name for result in results] == ["good.json"]
+    assert "cut.json is cut off" in problems[0].what
+
+
+def test_nothing_to_read_is_told(tmp_path):
+    with pytest.raises(ResultsError, match="holds no results"):
+        read(tmp_path)
+    with pytest.raises(ResultsError, match="does not exist"):
+        read(tmp_path / "absent.json")

@@ -1,0 +1,173 @@
+"""Verdicts: right about known effects, silent about noise, the same at every call."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import trim_mean
+from scipy.stats.mstats import trimmed_stde
+
+from harness.benchmarking.statistics import (
+    CONFIDENCE,
+    LEAST_RUNS,
+    MINIMUM_EFFECT,
+    Effect,
+    Pairs,
+    Runs,
+    Verdict,
+    judge,
+    pairs_needed,
+    trimmed_mean,
+)
+
+TEN_PERCENT = math.log(1.1)
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(5)
+
+
+def bursts(random, count):
+    """Noise as a shared machine has it: narrow, with one value in seven far out."""
+    return np.where(random.random(count) < 0.15, random.normal(0, 0.25, count), random.normal(0, 0.03, count))
+
+
+def verdict(sample):
+    return judge([sample])[0].verdict
+
+
+def test_the_trimmed_mean_and_its_error_are_those_of_scipy(random):
+    values = random.normal(size=23)
+    mean, error = trimmed_mean(values)
+    assert mean == pytest.approx(trim_mean(values, 0.2))
+    assert error == pytest.approx(float(trimmed_stde(values, (0.2, 0.2), (True, True))))
+
+
+@pytest.mark.parametrize(("effect", "expected"), [(TEN_PERCENT, Verdict.SLOWER), (-TEN_PERCENT, Verdict.FASTER)])
+@pytest.mark.parametrize("count", [20, 40])
+def test_ten_percent_is_found_in_pairs(random, effect, expected, count):
+    assert verdict(Pairs(random.normal(effect, 0.03, count))) is expected
+
+
+def test_little_noise_around_nothing_is_same(random):
+    assert verdict(Pairs(random.normal(0, 0.01, 20))) is Verdict.SAME
+
+
+def test_much_noise_is_inconclusive(random):
+    assert verdict(Pairs(random.normal(0, 0.3, 10))) is Verdict.INCONCLUSIVE
+
+
+def test_a_difference_that_does_not_matter_is_not_called_slower(random):
+    effect = judge([Pairs(random.normal(0.01, 0.001, 20))])[0]
+    assert effect.low > 0
+    assert effect.verdict is Verdict.SAME
+
+
+@pytest.mark.parametrize("count", [1, 2, LEAST_RUNS - 1])
+def test_few_runs_are_inconclusive_however_clear(count):
+    effect = judge([Pairs(np.full(count, 1.0))])[0]
+    assert effect.verdict is Verdict.INCONCLUSIVE
+    assert effect.change == pytest.approx(math.e - 1)
+    assert (effect.low, effect.high) == (-1, math.inf)
+
+
+def test_the_least_runs_suffice_for_a_clear_effect(random):
+    assert verdict(Pairs(random.normal(TEN_PERCENT, 0.005, LEAST_RUNS))) is Verdict.SLOWER
+
+
+def test_equal_times_are_same():
+    assert verdict(Pairs(np.zeros(LEAST_RUNS))) is Verdict.SAME
+    assert verdict(Runs(np.zeros(LEAST_RUNS), np.zeros(LEAST_RUNS))) is Verdict.SAME
+
+
+def test_the_interval_is_of_the_ratio(random):
+    effect = judge([Pairs(random.normal(math.log(2), 0.01, 30))])[0]
+    assert effect.low < 1 < effect.high
+    assert effect.change == pytest.approx(1, abs=0.02)
+
+
+def test_the_same_times_give_the_same_effect(random):
+    values = random.normal(0.1, 0.05, 15)
+    assert judge([Pairs(values)]) == judge([Pairs(values)])
+
+
+def test_bursts_do_not_raise_false_alarms(random):
+    found = [verdict(Pairs(bursts(random, 15))) for _ in range(100)]
+    assert sum(one in (Verdict.FASTER, Verdict.SLOWER) for one in found) <= 1
+
+
+def test_bursts_do_not_hide_ten_percent(random):
+    found = [verdict(Pairs(TEN_PERCENT + bursts(random, 40))) for _ in range(20)]
+    assert found.count(Verdict.SLOWER) >= 19
+
+
+def test_noise_that_depends_on_its_past_does_not_raise_false_alarms_if_the_order_is_drawn(random):
+    alarms = 0
+    for _ in range(60):
+        drift = np.convolve(random.normal(0, 0.1, 30), np.ones(10) / 10, "same")
+        order = random.choice([-1, 1], 30)
+        alarms += verdict(Pairs(order * (0.02 + drift))) in (Verdict.FASTER, Verdict.SLOWER)
+    assert alarms <= 1
+
+
+def test_many_comparisons_raise_p_and_leave_the_interval(random):
+    samples = [Pairs(random.normal(0.05, 0.03, 12)), *(Pairs(random.normal(0, 0.03, 12)) for _ in range(30))]
+    alone, together = judge(samples[:1])[0], judge(samples)[0]
+    assert together.p > 5 * alone.p
+    assert (together.low, together.high) == (alone.low, alone.high)
+
+
+def test_many_comparisons_with_no_effect_hardly_ever_have_one_false_alarm(random):
+    families = [judge([Pairs(random.normal(0, 0.1, 15)) for _ in range(10)]) for _ in range(20)]
+    assert sum(any(effect.p <= 0.01 for effect in effects) for effects in families) <= 1
+
+
+def test_comparisons_that_are_copies_cost_nothing(random):
+    values = random.normal(0.05, 0.03, 12)
+    assert judge([Pairs(values)])[0] == judge([Pairs(values)] * 20)[7]
+
+
+@pytest.mark.parametrize(("comparisons", "pairs"), [(1, 8), (2, 9), (30, 13)])
+def test_more_comparisons_need_more_pairs(comparisons, pairs):
+    assert pairs_needed(comparisons) == pairs
+
+
+def test_runs_that_did_not_alternate_are_found_apart(random):
+    assert verdict(Runs(random.normal(0, 0.02, 12), random.normal(TEN_PERCENT, 0.02, 12))) is Verdict.SLOWER
+
+
+def test_runs_that_did_not_alternate_are_judged_less_surely_than_pairs(random):
+    both = random.normal(0, 0.05, 20)
+    base, other = both + random.normal(0, 0.01, 20), both + random.normal(0, 0.01, 20)
+    heaps, pairs = judge([Runs(base, other)])[0], judge([Pairs(other - base)])[0]
+    assert heaps.high - heaps.low > pairs.high - pairs.low
+
+
+def test_a_side_that_drifts_widens_the_interval_by_its_drift(random):
+    noise = random.normal(0, 0.005, 20)
+    drifting = noise + np.linspace(0, 0.2, 20)
+    assert Runs(drifting, noise).drift == pytest.approx(0.1, abs=0.02)
+    assert verdict(Runs(drifting, noise + 0.15)) is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p", "expected"),
+    [
+        (0.03, 0.2, 0.001, Verdict.SLOWER),
+        (0.03, 0.2, 0.02, Verdict.INCONCLUSIVE),
+        (0.01, 0.2, 0.001, Verdict.INCONCLUSIVE),
+        (-0.2, -0.03, 0.001, Verdict.FASTER),
+        (-0.2, -0.03, 0.02, Verdict.INCONCLUSIVE),
+        (-0.01, 0.02, 0.5, Verdict.SAME),
+        (-0.03, 0.01, 0.5, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_a_verdict_follows_from_interval_and_test(low, high, p, expected):
+    assert (CONFIDENCE, MINIMUM_EFFECT) == (0.99, 0.02)
+    assert Effect(0.0, low, high, p, 20).verdict is expected
+
+
+def test_slower_than_a_limit_asks_the_whole_interval():
+    assert Effect(0.1, 0.06, 0.14, 0.001, 20).slower_than(0.05)
+    assert not Effect(0.1, 0.04, 0.16, 0.001, 20).slower_than(0.05)
