@@ -150,7 +150,8 @@ class LocalAWSApp:
                 await self._download(request, send)
             else:
                 body = await request.body(_LARGEST_BODY)
-                await self._ask_moto(request, send, body=body)
+                delete = self._delete_objects if request.operation == "DeleteObjects" else self._ask_moto
+                await delete(request, send, body=body)
 
     async def _parameters(self, request: Request) -> dict[str, Any]:
         """Return what a request asks for in its body, where that is not a body to store or to pass on."""
@@ -196,6 +197,21 @@ class LocalAWSApp:
         answer = _Answer()  # in one piece, so that its end is known before it is sent
         await self._moto(scope, _replay(body), answer.send)
         await answer.forward(send)
+
+    async def _delete_objects(self, request: Request, send: Send, *, body: bytes) -> None:
+        """Let moto delete what the caller may delete, and add to its answer what the caller may not."""
+        keys = objects.keys_to_delete(body)
+        refused = await self._in_thread(self._authorization.refused_keys, request, keys)
+        if not refused:
+            await self._ask_moto(request, send, body=body)
+        elif refused.keys() == set(keys):
+            await _send(send, 200, "application/xml", objects.with_refused(objects.NOTHING_DELETED, refused))
+        else:
+            answer = _Answer()
+            headers = {name: value for name, value in request.headers.items() if name not in _BODY_HEADERS}
+            await self._ask_moto(request, answer.send, body=objects.without_keys(body, refused), headers=headers)
+            answer.rewrite(lambda told: objects.with_refused(told, refused) if answer.status == 200 else told)
+            await answer.forward(send)
 
     # --- S3 bodies ------------------------------------------------------------------------------------------------
 
@@ -382,6 +398,11 @@ class _Answer:
         """Give the answer a header, in place of one of that name."""
         kept = [field for field in self._headers if field[0].lower() != name.encode()]
         self._headers = [*kept, (name.encode(), value.encode())]
+
+    def rewrite(self, change: Callable[[bytes], bytes]) -> None:
+        """Change the answer's body."""
+        self._body = change(self._body)
+        self.replace("content-length", str(len(self._body)))
 
     def drop(self, prefix: str) -> None:
         """Take the headers away whose name starts with ``prefix``."""

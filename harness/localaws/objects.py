@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
+from xml.etree import ElementTree
 
 STREAMED_FROM = 1 << 20
 """Bytes from which a body is streamed."""
 _BLOCK = 1 << 18
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _CHUNKED = "aws-chunked"
+_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+ElementTree.register_namespace("", _NAMESPACE)  # moto and clients look for names without a prefix
+NOTHING_DELETED = f'<DeleteResult xmlns="{_NAMESPACE}"/>'.encode()
+"""The answer to DeleteObjects when no key was deleted."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,40 @@ class ChunkDecoder:
             return
         self._left = int(line.partition(b";")[0], 16)
         self._last = self.complete = self._left == 0
+
+
+def keys_to_delete(body: bytes) -> list[str]:
+    """Return the keys that a DeleteObjects request names; none if the body is no XML, which moto tells."""
+    try:
+        return [key.text or "" for key in ElementTree.fromstring(body).iter() if _tag(key) == "Key"]
+    except ElementTree.ParseError:
+        return []
+
+
+def without_keys(body: bytes, keys: Collection[str]) -> bytes:
+    """Return a DeleteObjects request without some of the keys it names."""
+    root = ElementTree.fromstring(body)
+    for entry in [entry for entry in root if _tag(entry) == "Object"]:
+        if any(_tag(part) == "Key" and part.text in keys for part in entry):
+            root.remove(entry)
+    return ElementTree.tostring(root)
+
+
+def with_refused(answer: bytes, reasons: Mapping[str, str]) -> bytes:
+    """Return the answer to DeleteObjects with the keys that were not deleted, each with its reason.
+
+    See https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+    """
+    root = ElementTree.fromstring(answer)
+    for key, reason in reasons.items():
+        error = ElementTree.SubElement(root, f"{{{_NAMESPACE}}}Error")
+        for name, text in (("Key", key), ("Code", "AccessDenied"), ("Message", reason)):
+            ElementTree.SubElement(error, f"{{{_NAMESPACE}}}{name}").text = text
+    return ElementTree.tostring(root)
+
+
+def _tag(element: ElementTree.Element) -> str:
+    return element.tag.rpartition("}")[2]
 
 
 def parse_range(header: str, size: int) -> tuple[int, int] | None:

@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 
 from harness import libsvm
 from harness.localaws import hosting
+from harness.localaws.authorization import Unrestricted
 from harness.localaws.images import Image
 from harness.waiting import wait_until
 
@@ -586,7 +587,7 @@ def test_a_container_that_takes_too_long_is_told_as_aws_does(monkeypatch, tmp_pa
     instance.start()
     try:
         with pytest.raises(hosting.ModelError, match="timed out while waiting for a response") as error:
-            hosting.Host(None, None, tmp_path, dict).invoke(endpoint, b"x", {}, None)
+            hosting.Host(None, None, tmp_path, dict, Unrestricted()).invoke(endpoint, b"x", {}, None)
     finally:
         instance.stop()
     assert error.value.status == 424
