@@ -56,6 +56,8 @@ class Fault:
     """The share of calls, from 0 to 1, that it happens to, chosen at random."""
     seed: int = 0
     """What the choice begins with: the same calls suffer each time."""
+    caller: str = ""
+    """The access key whose calls may suffer; '' for everybody's."""
     pid: int = 0
     signal: str = "SIGKILL"
     """The signal's name."""
@@ -102,12 +104,12 @@ class Faults:
         with self._lock:
             self._waiting.clear()
 
-    def take(self, operation: str) -> Fault | None:
+    def take(self, operation: str, caller: str = "") -> Fault | None:
         """Return the fault for this call of ``operation``, if there is one, and count it as happened."""
         with self._lock:
             for waiting in self._waiting:
                 fault, chance = waiting
-                if fault.operation in (operation, "*") and _hits(fault, chance):
+                if fault.operation in (operation, "*") and fault.caller in (caller, "") and _hits(fault, chance):
                     fault.times -= 1
                     if not fault.times:
                         self._waiting.remove(waiting)
