@@ -181,7 +181,7 @@ def _handler(found: RefreshableCredentials, token: str) -> type[BaseHTTPRequestH
                 return
             try:
                 self._answer(200, _as_container(found))
-            except (BotoCoreError, ClientError) as error:
+            except (BotoCoreError, ClientError, RuntimeError) as error:  # the last: new ones have ended as well
                 self._answer(500, {"code": type(error).__name__, "message": str(error)})
 
         def _answer(self, status: int, content: dict[str, str | None]) -> None:

@@ -48,7 +48,7 @@ class RealAWS:
         :raises HarnessError: the role cannot be looked up.
         """
         refuse_local_aws(os.environ)
-        session, identity = _session_and_caller(settings.region)
+        session, identity = session_and_caller(settings.region)
         account, caller = identity["Account"], identity["Arn"]
         role, origin = _role(session, settings, caller)
         credentials = SharedCredentials(session, dict(os.environ))
@@ -86,13 +86,17 @@ def refuse_local_aws(environment: Mapping[str, str]) -> None:
         )
 
 
-def _session_and_caller(region: str) -> tuple[boto3.Session, dict[str, str]]:
+def session_and_caller(region: str) -> tuple[boto3.Session, dict[str, str]]:
+    """Return a session with the default credential chain, and what STS says of its caller (``Account``, ``Arn``).
+
+    :raises SetupError: there are no credentials, or AWS does not accept them.
+    """
     try:
         session = session_of(os.environ, region)
         return session, session.client("sts").get_caller_identity()
     except ClientError as error:
         raise _refused(error) from error
-    except BotoCoreError as error:
+    except (BotoCoreError, RuntimeError) as error:  # the latter: credentials that were renewed and have ended already
         raise SetupError(
             f"AWS could not be asked whose credentials these are: {error}.",
             checked="boto3's default chain: environment, shared files, SSO, container, instance",

@@ -1,5 +1,6 @@
 """The command line: what it understands, and how it tells that something went wrong."""
 
+import json
 import subprocess
 import sys
 
@@ -29,12 +30,22 @@ def test_help_is_instant_because_it_imports_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-@pytest.mark.parametrize("command", ["mnist", "exec", "serve", "doctor"])
+@pytest.mark.parametrize("command", ["mnist", "exec", "serve", "doctor", "policy"])
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main([command, "--help"])
     assert caught.value.code == 0
-    assert f"usage: harness {command}" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"usage: harness {command}" in told
+    assert "(default: None)" not in told
+
+
+def test_help_shows_what_can_be_chosen_and_every_default(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["mnist", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "--mode {mock,real}" in told
+    assert "hold back and report on (default: 0)" in told
 
 
 def test_the_version_is_that_of_the_package(capsys):
@@ -48,7 +59,9 @@ def test_what_is_not_understood_is_a_usage_error(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main(arguments)
     assert caught.value.code == 2
-    assert "usage: harness" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "usage: harness" in told
+    assert "  to fix:  run 'harness" in told.splitlines()[-1]
 
 
 def test_exec_passes_the_command_with_its_own_options_and_the_exit_code(execution):
@@ -113,8 +126,52 @@ def test_an_interruption_has_the_exit_code_that_shells_give(raising, capsys):
         (["--role=mine"], "--role is 'mine', and the local AWS has a role of its own."),
         (["--train-rows=5", "--train-data=x"], "--train-rows is how many of MNIST's rows to take"),
         (["--test-rows=5", "--test-data=x"], "--test-rows is how many of MNIST's rows to take"),
+        (["--train-data=none.libsvm"], "--train-data is none.libsvm, which does not exist."),
     ],
 )
 def test_options_that_cannot_be_heeded_are_refused_by_name(arguments, told, capsys):
     assert cli.main(["mnist", *arguments]) == 2
     assert told in capsys.readouterr().err
+
+
+ACCOUNT = "--account=123456789012"
+
+
+def test_policies_are_printed_with_what_each_is_for_or_one_alone(capsys):
+    assert cli.main(["policy", ACCOUNT]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed.keys() == {"caller", "role", "role-trust"}
+    assert cli.main(["policy", ACCOUNT, "--for=caller"]) == 0
+    assert json.loads(capsys.readouterr().out) == printed["caller"]
+
+
+def test_a_policy_may_be_for_several_regions_a_role_of_ones_own_and_a_repository(capsys):
+    cli.main(["policy", ACCOUNT, "--region", "eu-west-1", "eu-west-2", "--role=mine", "--github=me/mine"])
+    printed = json.loads(capsys.readouterr().out)
+    caller = json.dumps(printed["caller"])
+    assert all(f":{region}:123456789012:model/hsh-*" in caller for region in ("eu-west-1", "eu-west-2"))
+    assert '"arn:aws:iam::123456789012:role/mine"' in caller
+    assert "repo:me/mine:" in json.dumps(printed["caller-trust"])
+
+
+@pytest.mark.parametrize(("form", "member"), [("cloudformation", "Resources"), ("terraform", "resource")])
+def test_templates_need_no_account(capsys, form, member):
+    assert cli.main(["policy", f"--format={form}"]) == 0
+    assert member in json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "--account is None"),
+        (["--account=12"], "--account is '12'"),
+        (["--format=terraform", "--for=role"], "--for is of no use to a template"),
+        ([ACCOUNT, "--github=me"], "--github is 'me'"),
+        ([ACCOUNT, "--region=here"], "--region is 'here'"),
+    ],
+)
+def test_a_policy_that_cannot_be_printed_is_told_with_the_remedy(capsys, arguments, told):
+    assert cli.main(["policy", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert "to fix:" in error

@@ -4,10 +4,12 @@ import json
 import shutil
 import sys
 from importlib.metadata import PackageNotFoundError
+from types import SimpleNamespace
 
 import pytest
 
 from harness import doctor
+from harness.aws.preflight import Check
 from harness.errors import LocalAWSError, SetupError
 from harness.java import Java, Rejected
 from harness.settings import Settings
@@ -104,3 +106,21 @@ def test_people_get_lines_and_a_verdict(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("ok      Python ")
     assert lines[-1] == "All that a run needs is there."
+
+
+def test_what_cannot_be_reached_of_a_real_account_is_told(capsys, monkeypatch):
+    monkeypatch.setattr("harness.aws.real.RealAWS.start", raising(SetupError("No credentials.", fix="get some")))
+    assert doctor.examine(Settings(mode="real"), as_json=True) == 3
+    found = json.loads(capsys.readouterr().out)[-1]
+    assert (found["name"], found["found"], found["fix"]) == ("real AWS", "No credentials.", "get some")
+
+
+@pytest.mark.parametrize(("status", "code"), [("ok", 0), ("warning", 0), ("unknown", 0), ("missing", 3)])
+def test_each_check_of_a_real_account_is_a_finding_and_only_what_is_missing_fails(capsys, monkeypatch, status, code):
+    closed = []
+    aws = SimpleNamespace(close=lambda: closed.append("closed"))
+    monkeypatch.setattr("harness.aws.real.RealAWS.start", lambda _: aws)
+    monkeypatch.setattr("harness.aws.preflight.preflight", lambda *_: [Check("quotas", status, "as it is", "do")])
+    assert doctor.examine(Settings(mode="real"), as_json=False) == code
+    assert f"{status:<7} quotas     as it is" in capsys.readouterr().out
+    assert closed == ["closed"]

@@ -57,12 +57,6 @@ def test_a_value_that_cannot_be_used_stops_the_session_before_it_starts(run, val
     result.stderr.fnmatch_lines([f"ERROR: {value.split('=')[0]} is *", "*to fix: *"])
 
 
-def test_real_mode_without_a_role_refuses_to_start(run):
-    result = run("--harness-mode=real")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: Real mode needs a role*", "*to fix:  give --harness-role *"])
-
-
 def test_a_role_typed_for_mock_mode_is_refused_and_one_kept_in_the_ini_file_is_not(run, pytester):
     assert run("--harness-role=mine").ret == pytest.ExitCode.USAGE_ERROR
     pytester.makeini("[pytest]\nharness_role = mine")

@@ -1,13 +1,15 @@
 """The real AWS, with moto standing behind boto3."""
 
 import http.server
+import json
 import threading
 
 import boto3
 import pytest
 from moto import mock_aws
 
-from harness.aws import open_aws
+from harness.aws import real as module
+from harness.aws.real import RealAWS, principal
 from harness.errors import HarnessError, SettingsError, SetupError
 from harness.settings import Settings
 
@@ -18,7 +20,8 @@ EXPIRED = b"""<ErrorResponse><Error><Type>Sender</Type><Code>ExpiredToken</Code>
 
 @pytest.fixture(autouse=True)
 def _no_credentials(monkeypatch, tmp_path):
-    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "HTTPS_PROXY"):
+    names = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "HTTPS_PROXY")
+    for name in (*names, "HARNESS_LOCAL_AWS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
@@ -32,12 +35,63 @@ def keys(monkeypatch):
 
 
 def real(**settings):
-    return open_aws(Settings(mode="real", **settings))
+    return RealAWS.start(Settings(mode="real", **settings))
 
 
-def test_it_refuses_to_start_without_a_role():
-    with pytest.raises(SettingsError, match="--harness-role"):
+def test_a_user_who_names_no_role_is_told_how_to_give_one(keys):
+    with mock_aws(), pytest.raises(SettingsError, match="needs a role") as caught:
         real()
+    assert "--harness-role" in caught.value.fix
+    assert "HARNESS_ROLE" in caught.value.checked
+
+
+def test_a_caller_that_is_a_role_itself_is_taken_for_the_role_as_sagemakers_sdk_does(keys, monkeypatch):
+    with mock_aws():
+        boto3.client("iam").create_role(RoleName="runner", AssumeRolePolicyDocument="{}", Path="/service-role/")
+        arn = "arn:aws:iam::123456789012:role/service-role/runner"
+        given = boto3.client("sts").assume_role(RoleArn=arn, RoleSessionName="me")["Credentials"]
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", given["AccessKeyId"])
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", given["SecretAccessKey"])
+        monkeypatch.setenv("AWS_SESSION_TOKEN", given["SessionToken"])
+        with mock_aws(config={"core": {"mock_credentials": False}}):
+            aws = real()
+    assert (aws.role, aws.role_origin) == (arn, "the caller's own")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "created"),
+    [
+        ({"ResourceName": "mine"}, "notebook"),
+        ({"ExecutionRoleArn": ARN, "DomainId": "d-1"}, "space"),
+    ],
+)
+def test_on_a_sagemaker_notebook_the_role_is_the_notebooks(keys, monkeypatch, tmp_path, metadata, created):
+    (tmp_path / "resource-metadata.json").write_text(json.dumps(metadata))
+    monkeypatch.setattr(module, "_NOTEBOOK", tmp_path / "resource-metadata.json")
+    with mock_aws():
+        client = boto3.client("sagemaker", region_name="us-east-1")
+        client.create_notebook_instance(NotebookInstanceName="mine", InstanceType="ml.t3.medium", RoleArn=ARN)
+        aws = real()
+    assert (aws.role, aws.role_origin) == (ARN, "the notebook's own")
+
+
+def test_a_shell_that_is_led_to_a_local_aws_is_refused_and_told_why(keys, monkeypatch):
+    monkeypatch.setenv("HARNESS_LOCAL_AWS", "http://127.0.0.1:4567")
+    with pytest.raises(SetupError, match=r"local AWS at http://127\.0\.0\.1:4567") as caught:
+        real(role=ARN)
+    assert "harness serve" in caught.value.checked
+
+
+@pytest.mark.parametrize(
+    ("caller", "expected"),
+    [
+        ("arn:aws:iam::123456789012:user/me", "arn:aws:iam::123456789012:user/me"),
+        ("arn:aws-cn:sts::123456789012:assumed-role/ci/session", "arn:aws-cn:iam::123456789012:role/ci"),
+    ],
+)
+def test_the_principal_whose_policies_count_is_the_user_or_the_role(keys, caller, expected):
+    with mock_aws():
+        assert principal(boto3.Session(region_name="us-east-1"), caller) == expected
 
 
 def test_a_role_given_by_arn_is_used_as_it_is(keys):

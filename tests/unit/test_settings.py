@@ -45,6 +45,37 @@ def test_the_region_of_the_aws_tools_holds_where_the_harness_has_none_of_its_own
     assert read_settings({}, aws, {"harness_region": "eu-west-3"}).region == "eu-west-3"
 
 
+@pytest.fixture
+def profiles(tmp_path):
+    """The environment of a user whose configuration file has two profiles, each with a region."""
+    config = tmp_path / "config"
+    config.write_text("[default]\nregion = eu-central-1\n[profile mine]\nregion = eu-west-3\n")
+    return {"AWS_CONFIG_FILE": str(config), "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials")}
+
+
+@pytest.mark.parametrize(
+    ("variables", "region", "origin"),
+    [
+        ({}, "eu-central-1", "profile 'default'"),
+        ({"AWS_PROFILE": "mine"}, "eu-west-3", "profile 'mine'"),
+        ({"AWS_PROFILE": "other"}, "us-east-1", "the default"),
+        ({"AWS_PROFILE": "mine", "AWS_REGION": "sa-east-1"}, "sa-east-1", "AWS_REGION"),
+    ],
+)
+def test_in_real_mode_the_region_may_be_the_profiles_and_its_origin_is_told(profiles, variables, region, origin):
+    settings = read_settings({"mode": "real"}, profiles | variables)
+    assert (settings.region, settings.origin("region")) == (region, origin)
+
+
+def test_in_mock_mode_no_profile_is_looked_at(profiles):
+    assert read_settings({}, profiles).region == "us-east-1"
+
+
+def test_a_bound_on_cost_is_a_number_and_there_is_none_by_default():
+    assert Settings().max_cost is None
+    assert read_settings({"max_cost": "1.5", "max_hours": "3"}, {}).max_cost == 1.5
+
+
 @pytest.mark.parametrize(
     ("setting", "text"),
     [
@@ -57,6 +88,12 @@ def test_the_region_of_the_aws_tools_holds_where_the_harness_has_none_of_its_own
         ("spark_master", ""),
         ("train_rows", "60001"),
         ("test_rows", "1.5"),
+        ("max_cost", "cheap"),
+        ("max_cost", "-1"),
+        ("max_cost", "nan"),
+        ("max_hours", "0"),
+        ("max_hours", "inf"),
+        ("prices", ""),
     ],
 )
 def test_a_value_that_cannot_be_used_is_an_error_that_names_its_source_and_the_remedy(setting, text):

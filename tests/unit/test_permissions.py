@@ -1,0 +1,146 @@
+"""The table of permissions, the policies read off it, and what a refusal of AWS's means."""
+
+import json
+
+import cfnlint
+import pytest
+from parliament import analyze_policy_string
+
+from harness.aws import templates
+from harness.aws.permissions import TABLE, Place, explain_denied, partition_of, policy
+from harness.errors import PermissionMissingError
+
+ACCOUNT = "123456789012"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/run"
+PLACES = [Place(ACCOUNT, region, ROLE) for region in ("us-east-1", "eu-west-1")]
+LONGEST = {"caller": 6144, "role": 10240}
+"""Characters that IAM takes: of a managed policy, of a role's inline policies."""
+
+
+@pytest.mark.parametrize("who", ["caller", "role"])
+def test_policies_are_what_an_iam_linter_accepts_and_not_too_long_for_iam(who):
+    text = json.dumps(policy(who, PLACES), separators=(",", ":"))
+    findings = [found for found in analyze_policy_string(text).findings if "DescribeLogGroups" not in str(found.detail)]
+    assert findings == []  # parliament does not know yet that DescribeLogGroups can be held to log groups
+    assert len(text) < LONGEST[who]
+
+
+def test_every_action_is_in_a_policy_and_none_of_them_is_a_wildcard():
+    documents = [policy(who, PLACES[:1]) for who in ("caller", "role")]
+    statements = [statement for document in documents for statement in document["Statement"]]
+    actions = {
+        action
+        for each in statements
+        for action in ([each["Action"]] if isinstance(each["Action"], str) else each["Action"])
+    }
+    assert actions == {row.action for row in TABLE}
+    assert not any("*" in action for action in actions)
+
+
+def test_nothing_may_be_created_or_deleted_that_is_not_called_as_the_harness_calls_it():
+    changing = [row for row in TABLE if row.action.split(":")[1].startswith(("Create", "Delete", "Put", "Stop"))]
+    ours = [row for row in changing if row.who == "caller" and row.action != "s3:CreateBucket"]
+    assert len(ours) == 10
+    assert all("hsh-" in resource for row in ours for resource in row.resources)
+
+
+def test_only_the_execution_role_may_be_passed_and_only_to_sagemaker():
+    passing = [each for each in policy("caller", PLACES)["Statement"] if each["Action"] == "iam:PassRole"]
+    assert [(each["Resource"], each["Condition"]) for each in passing] == [
+        (ROLE, {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}})
+    ]
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [("us-east-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("ca-central-1", "aws")],
+)
+def test_a_regions_partition_is_in_every_arn(region, partition):
+    assert partition_of(region) == partition
+    documents = templates.documents(ACCOUNT, [region], None, "me/mine")
+    assert f"arn:{partition}:sagemaker:{region}:{ACCOUNT}:model/hsh-*" in json.dumps(documents)
+    assert json.dumps(documents).count("arn:") == json.dumps(documents).count(f"arn:{partition}:")
+
+
+def test_the_cloudformation_template_is_one_that_cloudformations_linter_accepts():
+    template = templates.cloudformation(["us-east-1", "eu-west-1"], "me/mine")
+    assert template["Resources"].keys() > templates.cloudformation(["us-east-1"], None)["Resources"].keys()
+    assert cfnlint.lint(json.dumps(template), regions=["us-east-1"]) == []
+
+
+def test_pull_requests_cannot_assume_the_role_of_workflows():
+    trust = templates.documents(ACCOUNT, ["us-east-1"], None, "me/mine")["caller-trust"]["Statement"][0]
+    issuer = "token.actions.githubusercontent.com"
+    assert trust["Condition"]["StringLike"] == {f"{issuer}:sub": "repo:me/mine:ref:refs/heads/*"}
+    assert trust["Condition"]["StringEquals"] == {f"{issuer}:aud": "sts.amazonaws.com"}
+
+
+def test_terraform_has_the_same_policies_and_refers_to_what_it_makes():
+    made = templates.terraform(["us-east-1"], "me/mine")
+    caller = json.loads(made["resource"]["aws_iam_policy"]["caller"]["policy"])
+    account, partition = "${data.aws_caller_identity.current.account_id}", "${data.aws_partition.current.partition}"
+    assert caller == policy("caller", [Place(account, "us-east-1", "${aws_iam_role.execution.arn}", partition)])
+    trust = json.loads(made["resource"]["aws_iam_role"]["caller"]["assume_role_policy"])
+    assert trust["Statement"][0]["Principal"] == {"Federated": "${local.github_oidc_provider_arn}"}
+    assert made["locals"].keys() == {"github_oidc_provider_arn"}
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+USER = f"arn:aws:iam::{ACCOUNT}:user/me"
+MODEL = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:model/hsh-x-1-model"
+CREATE_MODEL = (
+    "An error occurred (AccessDeniedException) when calling the CreateModel operation: "
+    f"User: {USER} is not authorized to perform: sagemaker:CreateModel on resource: {MODEL} because no "
+    "identity-based policy allows the sagemaker:CreateModel action"
+)
+PASS_ROLE = (
+    f"User: arn:aws:sts::{ACCOUNT}:assumed-role/ci/me is not authorized to perform: iam:PassRole on resource: {ROLE} "
+    "because no identity-based policy allows the iam:PassRole action (Service: AmazonSageMaker; Status Code: 400; "
+    "Error Code: AccessDeniedException; Request ID: x; Proxy: null)"
+)
+S3 = (
+    f'User: {USER} is not authorized to perform: s3:PutObject on resource: "arn:aws:s3:::b/k" because no '
+    "identity-based policy allows the s3:PutObject action (Service: Amazon S3; Status Code: 403; ...)"
+)
+ROLE_DATA = (
+    f'ClientError: Please ensure that the role "{ROLE}" exists and that its trust relationship policy allows the '
+    'action "sts:AssumeRole" for the service principal "sagemaker.amazonaws.com". Also ensure that the role has '
+    '"s3:GetObject" permissions and that the object is located in us-east-1. Could not access model data at '
+    "s3://b/k/model.tar.gz."
+)
+S3A = (
+    "java.nio.file.AccessDeniedException: s3a://bucket/some/key: getFileStatus on s3a://bucket/some/key: "
+    "com.amazonaws.services.s3.model.AmazonS3Exception: Forbidden (Service: Amazon S3; Status Code: 403; "
+    "Error Code: 403 Forbidden; Request ID: x)"
+)
+OLD_BOTO = "An error occurred (AccessDenied) when calling the DeleteObject operation: Access Denied"
+HEAD = "An error occurred (403) when calling the HeadObject operation: Forbidden"
+
+
+@pytest.mark.parametrize(
+    ("text", "principal", "action", "resource"),
+    [
+        (CREATE_MODEL, USER, "sagemaker:CreateModel", MODEL),
+        (PASS_ROLE, f"arn:aws:sts::{ACCOUNT}:assumed-role/ci/me", "iam:PassRole", ROLE),
+        (S3, USER, "s3:PutObject", "arn:aws:s3:::b/k"),
+        (ROLE_DATA, ROLE, "s3:GetObject", "arn:aws:s3:::b/k/model.tar.gz"),
+        (S3A, "the caller", "s3:GetObject", "arn:aws:s3:::bucket/some/key"),
+        (OLD_BOTO, "the caller", "s3:DeleteObject", "*"),
+        (HEAD, "the caller", "s3:GetObject", "*"),
+    ],
+)
+def test_a_refusal_becomes_one_message_with_the_statement_to_add(text, principal, action, resource):
+    error = explain_denied(text)
+    assert isinstance(error, PermissionMissingError)
+    assert f"{principal} may not {action} on {resource}" in error.what
+    told, _, statement = error.fix.partition("\n")
+    assert principal in told
+    added = json.loads(statement)
+    assert (added["Action"], added["Resource"]) == (action, resource)
+    assert ("Condition" in added) == (action == "iam:PassRole")
+
+
+@pytest.mark.parametrize("text", ["", "ValidationException: no", "Could not find model", "Connection refused"])
+def test_what_is_no_refusal_is_left_as_it_is(text):
+    assert explain_denied(text) is None

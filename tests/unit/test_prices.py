@@ -1,0 +1,93 @@
+"""Prices: from AWS's Price List or a file, each with where it is from and when."""
+
+import json
+
+import pytest
+
+from harness.errors import SettingsError
+from harness.prices import PriceFile, PriceList, price_list_region
+
+CONTENT = {"source": "our contract", "date": "2026-11-01", "prices": {"ml.m4.xlarge": {"training": 0.24}}}
+
+
+def product(usage_type, usd, *, unit="Hrs"):
+    """Return a product as the Price List API gives it."""
+    dimension = {"unit": unit, "pricePerUnit": {"USD": usd}}
+    return {
+        "product": {"attributes": {"instanceName": "ml.m4.xlarge", "usagetype": usage_type}},
+        "terms": {"OnDemand": {"x": {"priceDimensions": {"y": dimension}}}, "Reserved": {}},
+        "publicationDate": "2026-10-05T20:11:00Z",
+    }
+
+
+class Client:
+    """Stands for boto3's pricing client, and remembers what it was asked."""
+
+    def __init__(self, *products):
+        self._products = products
+
+    def get_paginator(self, operation):
+        assert operation == "get_products"
+        return self
+
+    def paginate(self, **asked):
+        self.asked = asked
+        return [{"PriceList": [json.dumps(each)]} for each in self._products]
+
+
+def test_a_price_of_the_price_list_has_its_source_and_date():
+    client = Client(product("USE1-Train:ml.m4.xlarge", "0.28"), product("USE1-Host:ml.m4.xlarge", "0.2900000000"))
+    price = PriceList(client, "us-east-1").find("ml.m4.xlarge", "hosting")
+    assert (price.hourly, price.source, price.date) == (0.29, "AWS Price List", "2026-10-05")
+    assert str(price) == "ml.m4.xlarge for hosting USD 0.29 an hour (AWS Price List, 2026-10-05)"
+    wanted = {each["Field"]: each["Value"] for each in client.asked["Filters"]}
+    assert wanted == {"regionCode": "us-east-1", "instanceName": "ml.m4.xlarge"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        product("USE1-Notebk:ml.m4.xlarge", "0.28"),
+        product("USE1-Host:ml.m4.xlarge", "0.28", unit="GB"),
+        product("USE1-AsyncInf:ml.m4.xlarge", "0.28"),
+    ],
+)
+def test_the_price_of_something_else_is_not_taken_for_it(other):
+    assert PriceList(Client(other), "us-east-1").find("ml.m4.xlarge", "hosting") is None
+
+
+def test_of_several_prices_the_highest_is_taken():
+    found = Client(product("Host:ml.m4.xlarge", "0"), product("Host:ml.m4.xlarge", "0.3"))
+    assert PriceList(found, "us-east-1").find("ml.m4.xlarge", "hosting").hourly == 0.3
+
+
+def test_a_file_of_prices_is_quoted_with_its_own_source(tmp_path):
+    path = tmp_path / "prices.json"
+    path.write_text(json.dumps(CONTENT))
+    price = PriceFile(path).find("ml.m4.xlarge", "training")
+    assert (price.hourly, price.date, price.source) == (0.24, "2026-11-01", f"our contract, in {path}")
+    assert PriceFile(path).find("ml.m4.xlarge", "hosting") is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", json.dumps(CONTENT | {"prices": {"ml.m4.xlarge": {"training": "x"}}})]
+)
+def test_a_file_of_another_form_is_told_with_the_form_it_should_have(tmp_path, text):
+    path = tmp_path / "prices.json"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match="not as expected") as caught:
+        PriceFile(path)
+    assert '"prices": {"ml.m4.xlarge"' in caught.value.fix
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(SettingsError, match="No such file"):
+        PriceFile(tmp_path / "none.json")
+
+
+def test_the_price_list_has_an_address_of_its_own_where_there_is_one():
+    assert [price_list_region(each) for each in ("aws", "aws-cn", "aws-us-gov")] == [
+        "us-east-1",
+        "cn-northwest-1",
+        None,
+    ]
