@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from moto import mock_aws
 
-from harness.aws.resources import Resource, new_run
+from harness.aws.resources import Leftover, Resource
 from harness.errors import DataError, PipelineError
 from harness.pipeline import Data, Outcome, check_trained, report, rows_logged, stage_failure
 from harness.settings import Settings
@@ -26,6 +26,7 @@ def outcome():
     return Outcome(
         stages={"read": 1.0, "transform": 0.5},
         created=[Resource("endpoint", "e")],
+        leftovers=[Leftover(Resource("model", "m"), "exists", 0.0, "aws sagemaker delete-model")],
         rows_trained=7,
         labels=np.array([0.0, 1.0, 9.0, 9.0]),
         predictions=np.array([0.0, 1.0, 9.0, 4.0]),
@@ -41,7 +42,7 @@ def test_the_report_is_json_and_counts_by_label_and_prediction(outcome):
     content = json.loads(json.dumps(report(outcome, Settings(), Where(), {"python": "3"})))
     assert (content["accuracy"], content["rows_trained"], content["rows_predicted"]) == (0.75, 7, 4)
     assert content["stages"] == outcome.stages
-    assert (content["created"], content["leftovers"]) == (["endpoint e"], [])
+    assert (content["created"], content["leftovers"]) == (["endpoint e"], ["model m"])
     assert content["confusion"][9][4] == content["confusion"][9][9] == 1
     assert np.sum(content["confusion"]) == 4
 
@@ -124,15 +125,13 @@ def logging(monkeypatch):
         yield logging
 
 
-def test_rows_trained_are_those_that_all_hosts_of_the_run_logged(logging):
-    run = new_run()
-    ours = run.prefix.replace("-", "_")
-    lines = {f"{ours}1": "[INFO] Channel train: 7 rows, 784 columns", f"{ours}2": "x INFO] Train matrix has 5 rows"}
-    assert rows_logged(logging(**lines, other="Channel train: 900 rows"), run) == 12
+def test_rows_trained_are_those_that_all_hosts_of_the_job_logged(logging):
+    lines = {"job/algo_1": "[INFO] Channel train: 7 rows, 784 columns", "job/algo_2": "x INFO] Train matrix has 5 rows"}
+    assert rows_logged(logging(**lines, **{"job2/algo_1": "Channel train: 900 rows"}), "job") == 12
 
 
 def test_rows_trained_are_unknown_where_no_log_tells(logging):
-    assert rows_logged(logging(), new_run()) is None
+    assert rows_logged(logging(), "job") is None
 
 
 def test_rows_that_were_lost_or_used_twice_are_told(outcome):

@@ -1,20 +1,27 @@
-"""What a run created is found, deleted and proved gone, also where AWS does not answer everything."""
+"""Each kind of resource is looked at, deleted and proved gone, also where AWS does not answer everything."""
 
-import re
-from datetime import datetime, timedelta, timezone
-from types import SimpleNamespace
+from functools import cache
 
 import boto3
 import pytest
 from botocore.client import BaseClient
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
+from moto.backends import get_backend
 
-from harness.aws.resources import Resource, Run, delete, find, leftovers, new_run, remove
+from harness.aws.leftovers import leftovers_text, refuse_leftovers
+from harness.aws.resources import Janitor, Leftover, Resource, delete_command
+from harness.errors import LeftoverError
 
-ROLE = "arn:aws:iam::123456789012:role/r"
-RUN = Run("abcde-", datetime.now(timezone.utc) - timedelta(minutes=5))
-AWS = SimpleNamespace(client=lambda service: boto3.client(service, region_name="us-east-1"))
+ACCOUNT, REGION = "123456789012", "us-east-1"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/r"
+MODEL, CONFIG, ENDPOINT = Resource("model", "m"), Resource("endpoint config", "c"), Resource("endpoint", "e")
+JOB, PREFIX = Resource("training job", "j"), Resource("S3 prefix", "s3://bucket/run1/")
+
+
+@cache
+def client(service):
+    return boto3.client(service, region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
 
 
 def error(code, message="no"):
@@ -22,108 +29,201 @@ def error(code, message="no"):
 
 
 @pytest.fixture
-def refused(monkeypatch):
-    """Operations that AWS answers with an error, by name; each list of errors is used up."""
-    refused, call = {}, BaseClient._make_api_call
+def answers(monkeypatch):
+    """What AWS answers to operations, by name, instead of doing them: errors are raised, and each is used up."""
+    answers, call = {}, BaseClient._make_api_call
 
     def answer(client, operation, parameters):
-        if refused.get(operation):
-            raise refused[operation].pop(0)
-        return call(client, operation, parameters)
+        if not answers.get(operation):
+            return call(client, operation, parameters)
+        answer = answers[operation].pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     monkeypatch.setattr(BaseClient, "_make_api_call", answer)
-    return refused
+    monkeypatch.setattr("harness.waiting.time.sleep", lambda _: None)
+    return answers
 
 
 @pytest.fixture
-def sagemaker(monkeypatch, refused):
-    """A SageMaker with a model, an endpoint config and an endpoint of the run, and a model that is not the run's."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "x")
+def janitor(answers):
+    """A janitor of an account with a model, an endpoint config, an endpoint, and a bucket ``bucket``."""
     with mock_aws():
-        client = AWS.client("sagemaker")
-        for name in ("abcde-m", "other-abcde-m"):
-            client.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer={"Image": "i"})
-        variant = {
-            "VariantName": "v",
-            "ModelName": "abcde-m",
-            "InitialInstanceCount": 1,
-            "InstanceType": "ml.m4.xlarge",
-        }
-        client.create_endpoint_config(EndpointConfigName="abcde-c", ProductionVariants=[variant])
-        client.create_endpoint(EndpointName="abcde-e", EndpointConfigName="abcde-c")
-        yield client
+        sagemaker = client("sagemaker")
+        sagemaker.create_model(ModelName="m", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": "i"})
+        variant = {"VariantName": "v", "ModelName": "m", "InitialInstanceCount": 1, "InstanceType": "ml.m4.xlarge"}
+        sagemaker.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant])
+        sagemaker.create_endpoint(EndpointName="e", EndpointConfigName="c")
+        client("s3").create_bucket(Bucket="bucket")
+        yield Janitor(client, ACCOUNT, REGION)
 
 
-ALL = [Resource("endpoint", "abcde-e"), Resource("endpoint config", "abcde-c"), Resource("model", "abcde-m")]
+@pytest.fixture
+def keys(janitor):
+    """Put objects of these keys into the bucket; return its keys."""
+
+    def keys(*put):
+        for key in put:
+            get_backend("s3")[ACCOUNT]["aws"].put_object("bucket", key, b"x")
+        pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket="bucket")
+        return [item["Key"] for page in pages for item in page.get("Contents", [])]
+
+    return keys
 
 
-def test_all_that_a_run_created_is_deleted_and_nothing_else(sagemaker):
-    assert remove(AWS, RUN) == (ALL, [])
-    assert [model["ModelName"] for model in sagemaker.list_models()["Models"]] == ["other-abcde-m"]
+@pytest.mark.parametrize(("resource", "state"), [(MODEL, "exists"), (CONFIG, "exists"), (ENDPOINT, "InService")])
+def test_what_is_there_is_deleted_and_then_gone(janitor, resource, state):
+    assert janitor.state(resource) == state
+    assert janitor.delete(resource, timeout=5) is None
+    assert janitor.state(resource) is None
+    assert list(janitor.deleted) == [resource]
 
 
-@pytest.mark.parametrize("kind", ["Models", "TrainingJobs", "EndpointConfigs"])
-def test_a_list_that_fails_keeps_nothing_else_from_being_deleted_and_is_told(sagemaker, refused, kind):
-    refused[f"List{kind}"] = [error("AccessDeniedException", "not yours")] * 2
-    created, left = remove(AWS, RUN)
-    assert Resource("endpoint", "abcde-e") in created
-    assert [(each.kind, "not yours" in each.name) for each in left if each.kind == "unknown"] == [("unknown", True)]
-    assert sagemaker.list_endpoints()["Endpoints"] == []
+@pytest.mark.parametrize("kind", ["model", "endpoint config", "endpoint", "training job", "log group"])
+def test_what_never_was_is_gone(janitor, kind):
+    assert janitor.delete(Resource(kind, "never"), timeout=5) is None
+    assert not janitor.deleted
 
 
-def test_lists_are_asked_for_what_is_no_older_than_the_run(sagemaker, monkeypatch):
-    asked = {}
-    original = BaseClient._make_api_call
-
-    def note(client, operation, parameters):
-        asked[operation] = parameters.get("CreationTimeAfter")
-        return original(client, operation, parameters)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", note)
-    find(AWS, RUN)
-    lists = {name: since for name, since in asked.items() if name.startswith("List")}
-    assert len(lists) == 4
-    assert set(lists.values()) == {RUN.since}
+@pytest.mark.parametrize("resource", [MODEL, CONFIG, ENDPOINT])
+def test_another_that_deletes_it_at_the_same_time_does_no_harm(janitor, answers, resource):
+    gone = error("ValidationException", "Could not find it")
+    operation = {"model": "Model", "endpoint config": "EndpointConfig", "endpoint": "Endpoint"}[resource.kind]
+    answers[f"Delete{operation}"] = [gone]
+    answers[f"Describe{operation}"] = [{}, gone]
+    assert janitor.delete(resource, timeout=5) is None
 
 
-def test_the_objects_of_a_job_that_is_not_described_are_unknown(sagemaker, refused):
-    sagemaker.create_training_job(
-        TrainingJobName="abcde-j",
-        AlgorithmSpecification={"TrainingImage": "i", "TrainingInputMode": "File"},
-        RoleArn=ROLE,
-        OutputDataConfig={"S3OutputPath": "s3://b/"},
-        ResourceConfig={"InstanceType": "ml.m4.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1},
-        StoppingCondition={"MaxRuntimeInSeconds": 60},
-    )
-    refused["DescribeTrainingJob"] = [error("ThrottlingException")]
-    *_, last = find(AWS, RUN)
-    assert last.kind == "unknown"
-    assert "training job abcde-j" in last.name
-    assert [each.kind for each in find(AWS, RUN)][-1] == "training job"  # a bucket that is gone holds nothing
+def test_all_pages_below_a_prefix_go_and_a_neighbour_of_a_longer_name_stays(janitor, keys):
+    assert len(keys(*(f"run1/{number}" for number in range(1005)), "run10/x", "run1", "other/run1/x")) == 1008
+    assert janitor.state(PREFIX) == "1005 objects"
+    assert janitor.delete(PREFIX, timeout=60) is None
+    assert keys() == ["other/run1/x", "run1", "run10/x"]
 
 
-def test_an_endpoint_whose_state_is_not_told_for_now_is_asked_after_again(sagemaker, refused):
-    refused["DescribeEndpoint"] = [error("ThrottlingException", "Rate exceeded"), error("InternalFailure")]
-    delete(AWS, ALL[:1])
-    assert refused["DescribeEndpoint"] == []
-    assert sagemaker.list_endpoints()["Endpoints"] == []
+def test_uploads_that_were_begun_and_not_finished_go_too(janitor):
+    for key in ("run1/x", "run10/x"):
+        client("s3").create_multipart_upload(Bucket="bucket", Key=key)
+    assert janitor.state(PREFIX) == "1 unfinished uploads"
+    assert janitor.delete(PREFIX, timeout=5) is None
+    assert [upload["Key"] for upload in client("s3").list_multipart_uploads(Bucket="bucket")["Uploads"]] == ["run10/x"]
 
 
-def test_an_endpoint_that_may_not_be_asked_after_is_deleted_all_the_same_and_at_once(sagemaker, refused):
-    refused["DescribeEndpoint"] = [error("AccessDeniedException")] * 9
-    delete(AWS, ALL[:1], timeout=600)
-    assert sagemaker.list_endpoints()["Endpoints"] == []
+def test_a_star_stands_for_whatever_first_part_a_key_has(janitor, keys):
+    keys("uuid/job1/x", "other/job1/y", "uuid/job10/x", "job1/x", "a/b/job1/x")
+    assert janitor.delete(Resource("S3 prefix", "s3://bucket/*/job1/"), timeout=5) is None
+    assert keys() == ["a/b/job1/x", "job1/x", "uuid/job10/x"]
 
 
-def test_what_never_gets_an_answer_is_left_over_after_the_time_limit(sagemaker, refused):
-    refused["DescribeModel"] = [error("ThrottlingException")] * 1000
-    (left,) = leftovers(AWS, ALL[2:], timeout=0.2)
-    assert "ThrottlingException" in left
+def test_a_bucket_that_is_not_there_holds_nothing(janitor):
+    assert janitor.state(Resource("S3 prefix", "s3://nobodys-bucket/run1/")) is None
 
 
-def test_runs_have_names_of_their_own_that_leave_the_sdk_its_room():
-    runs = {new_run().prefix for _ in range(200)}
-    assert len(runs) == 200
-    assert all(re.fullmatch("[a-z][a-z0-9]{4}-", prefix) for prefix in runs)
-    assert new_run().since < datetime.now(timezone.utc)
+def test_an_object_that_may_not_be_deleted_is_left_and_the_others_go(janitor, answers, keys):
+    keys("run1/a", "run1/b")
+    answers["DeleteObjects"] = [{"Errors": [{"Key": "run1/a", "Code": "AccessDenied", "Message": "not yours"}]}]
+    assert "not yours" in janitor.delete(PREFIX, timeout=5)
+
+
+def test_what_may_not_be_looked_at_is_unknown_and_deleted_all_the_same(janitor, answers):
+    answers["DescribeEndpoint"] = [error("AccessDeniedException", "not yours")]
+    assert janitor.delete(ENDPOINT, timeout=600).startswith("unknown: ")
+    assert janitor.state(ENDPOINT) is None
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [
+        error("ThrottlingException", "Rate exceeded"),
+        error("ServiceUnavailable"),
+        EndpointConnectionError(endpoint_url="https://x"),
+        error("ValidationException", "Cannot update in-progress endpoint"),
+    ],
+)
+def test_what_passes_is_waited_for(janitor, answers, passing):
+    if isinstance(passing, ClientError):
+        passing.response["ResponseMetadata"] = {"HTTPStatusCode": 503 if "Unavailable" in str(passing) else 400}
+    answers["DescribeEndpoint"] = [passing, passing]
+    answers["DeleteEndpoint"] = [passing, passing]
+    assert janitor.delete(ENDPOINT, timeout=60) is None
+    assert not any(answers.values())
+
+
+@pytest.mark.parametrize("state", ["Creating", "Updating", "Deleting"])
+def test_an_endpoint_that_changes_is_waited_for(janitor, answers, state):
+    answers["DescribeEndpoint"] = [{"EndpointStatus": state}] * 3
+    assert janitor.delete(ENDPOINT, timeout=60) is None
+    assert answers["DescribeEndpoint"] == []
+
+
+def test_an_endpoint_that_never_settles_is_left_with_its_state(janitor, answers):
+    answers["DescribeEndpoint"] = [{"EndpointStatus": "Creating"}] * 100_000
+    assert janitor.delete(ENDPOINT, timeout=0.01) == "Creating"
+
+
+def test_what_is_refused_for_good_is_left_at_once(janitor, answers):
+    answers["DeleteModel"] = [error("AccessDeniedException", "not yours")]
+    assert "not yours" in janitor.delete(MODEL, timeout=600)
+
+
+def test_a_running_training_job_is_stopped_and_its_record_is_no_leftover(janitor, answers):
+    running, stopping, stopped = ({"TrainingJobStatus": status} for status in ("InProgress", "Stopping", "Stopped"))
+    answers["DescribeTrainingJob"] = [running, stopping, stopped]
+    answers["StopTrainingJob"] = [{}]
+    assert janitor.delete(JOB, timeout=60) is None
+    assert answers["StopTrainingJob"] == []
+
+
+def test_the_data_of_a_job_is_what_bears_its_own_name_and_nothing_of_the_users(janitor, answers):
+    channel = {"DataSource": {"S3DataSource": {"S3Uri": "s3://bucket/uuid/j"}}}
+    users = {"DataSource": {"S3DataSource": {"S3Uri": "s3://bucket/my-data/"}}}
+    answers["DescribeTrainingJob"] = [
+        {"InputDataConfig": [channel, users], "OutputDataConfig": {"S3OutputPath": "s3://bucket/out/"}}
+    ]
+    assert [each.name for each in janitor.data_of(JOB)] == ["s3://bucket/out/j/", "s3://bucket/uuid/j/"]
+
+
+def test_log_groups_are_known_by_their_whole_name(janitor):
+    client("logs").create_log_group(logGroupName="/aws/e10")
+    assert janitor.state(Resource("log group", "/aws/e1")) is None
+    assert janitor.delete(Resource("log group", "/aws/e10"), timeout=5) is None
+
+
+COMMANDS = {
+    ENDPOINT: "aws sagemaker delete-endpoint --endpoint-name e --region us-east-1",
+    CONFIG: "aws sagemaker delete-endpoint-config --endpoint-config-name c --region us-east-1",
+    MODEL: "aws sagemaker delete-model --model-name m --region us-east-1",
+    JOB: "aws sagemaker stop-training-job --training-job-name j --region us-east-1",
+    PREFIX: "aws s3 rm --recursive s3://bucket/run1/ --region us-east-1",
+    Resource("S3 prefix", "s3://bucket/*/j/"): (
+        "aws s3 rm --recursive s3://bucket/ --exclude '*' --include '*/j/*' --region us-east-1"
+    ),
+    Resource("log group", "/g"): "aws logs delete-log-group --log-group-name /g --region us-east-1",
+}
+
+
+@pytest.mark.parametrize("resource", COMMANDS, ids=str)
+def test_the_command_that_deletes_a_resource_is_told(resource):
+    assert delete_command(resource, REGION) == COMMANDS[resource]
+
+
+LEFT = [
+    Leftover(Resource("endpoint", "hsh-abcdefghijkl-1-endpoint"), "InService", 0.28, COMMANDS[ENDPOINT]),
+    Leftover(Resource("S3 prefix", f"s3://{'b' * 60}/x/"), "unknown: " + "denied " * 20, None, COMMANDS[PREFIX]),
+]
+
+
+def test_the_table_of_leftovers_fits_a_terminal_and_names_cost_and_commands():
+    lines = leftovers_text(LEFT).splitlines()
+    table = lines[: lines.index("to delete it:")]
+    assert max(map(len, table)) <= 80
+    assert "0.280" in "".join(table)
+    assert lines[-2:] == [f"  {COMMANDS[ENDPOINT]}", f"  {COMMANDS[PREFIX]}"]
+
+
+def test_leftovers_are_refused_with_what_deletes_them():
+    refuse_leftovers([], after="x")
+    with pytest.raises(LeftoverError, match=r"after x: endpoint hsh-abcdefghijkl-1-endpoint \(InService\)") as caught:
+        refuse_leftovers(LEFT, after="x")
+    assert COMMANDS[ENDPOINT] in caught.value.fix

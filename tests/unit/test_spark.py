@@ -1,18 +1,14 @@
-"""What a Spark session is given, and how resources are asked after; sessions start in the integration tests."""
+"""What a Spark session is given; sessions start in the integration tests."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-import boto3
 import pytest
-from botocore.exceptions import ClientError
-from moto import mock_aws
 
 import harness
 from harness import onpath, spark
-from harness.aws.resources import Resource, leftovers
 from harness.errors import SetupError
 from harness.java import Java, Rejected
 from harness.onpath import python_environment
@@ -21,7 +17,6 @@ from harness.spark import sdk_jars
 JAR = "sagemaker-spark_2.12-spark_3.3.0-1.4.5.jar"
 ROLE = "arn:aws:iam::123456789012:role/r"
 PROBE = "import pyspark.serializers as s, sys; print(s.cloudpickle.__name__)"
-CREATED = [Resource("model", "m"), Resource("endpoint config", "c"), Resource("endpoint", "e")]
 
 
 class FakeAWS:
@@ -29,9 +24,8 @@ class FakeAWS:
 
     mode, region, account, role = "mock", "us-east-1", "123456789012", ROLE
 
-    def __init__(self, client=None, region="us-east-1"):
+    def __init__(self, region="us-east-1"):
         self.region = region
-        self._client = client
 
     def environment(self):
         return {"AWS_REGION": self.region, "JAVA_TOOL_OPTIONS": "-Dtrust=a"}
@@ -40,7 +34,7 @@ class FakeAWS:
         return ["-Dtrust=a b"]
 
     def client(self, service):
-        return self._client
+        return None
 
     def close(self):
         pass
@@ -151,54 +145,3 @@ def test_the_environments_own_sitecustomize_still_runs(tmp_path):
         "import sitecustomize; print(seen, sitecustomize.__file__)", **python_environment({"PYTHONPATH": str(tmp_path)})
     )
     assert found == f"sitecustomize {tmp_path / 'sitecustomize.py'}"
-
-
-@pytest.fixture
-def sagemaker(monkeypatch):
-    """A SageMaker with a model, an endpoint config and an endpoint."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "x")
-    with mock_aws():
-        client = boto3.client("sagemaker", region_name="us-east-1")
-        client.create_model(ModelName="m", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": "i"})
-        variant = {"VariantName": "v", "ModelName": "m", "InitialInstanceCount": 1, "InstanceType": "ml.m4.xlarge"}
-        client.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant])
-        client.create_endpoint(EndpointName="e", EndpointConfigName="c")
-        yield client
-
-
-def test_resources_that_still_exist_are_left_over(sagemaker):
-    sagemaker.delete_endpoint_config(EndpointConfigName="c")
-    assert leftovers(FakeAWS(sagemaker), CREATED) == ["model m (exists)", "endpoint e (InService)"]
-
-
-def test_resources_that_were_deleted_are_not_left_over(sagemaker):
-    sagemaker.delete_endpoint(EndpointName="e")
-    sagemaker.delete_endpoint_config(EndpointConfigName="c")
-    sagemaker.delete_model(ModelName="m")
-    assert leftovers(FakeAWS(sagemaker), CREATED) == []
-
-
-def test_a_resource_that_may_not_be_asked_after_counts_as_left_over():
-    class Denied:
-        def describe_model(self, **_):
-            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeModel")
-
-    (found,) = leftovers(FakeAWS(Denied()), CREATED[:1])
-    assert found.startswith("model m (unknown: ")
-    assert "AccessDeniedException" in found
-
-
-def test_an_endpoint_that_is_being_deleted_is_waited_for():
-    gone = ClientError({"Error": {"Code": "ValidationException", "Message": "Could not find endpoint"}}, "Describe")
-
-    class Deleting:
-        answers = iter(["Deleting", "Deleting", gone])
-
-        def describe_endpoint(self, **_):
-            answer = next(self.answers)
-            if answer is gone:
-                raise gone
-            return {"EndpointStatus": answer}
-
-    assert leftovers(FakeAWS(Deleting()), CREATED[2:]) == []
