@@ -1,9 +1,7 @@
 """``model.transform`` beside an endpoint that reads no rows, and the endpoint alone, on the SDK's own requests."""
 
-import sys
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -14,6 +12,7 @@ from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSeriali
 
 from harness import mnist
 from harness.benchmarking.environment import data_hash, mnist_hash, work
+from harness.benchmarking.null_container import COMMAND as NULL_COMMAND
 from harness.waiting import wait_until
 
 ROUNDS = 10
@@ -34,7 +33,7 @@ def null_model(aws, spark):  # noqa: ARG001 - the SDK's classes need its JVM
     """A model behind an endpoint that answers constants."""
     if not hasattr(aws, "register_container"):
         pytest.skip("a container of one's own needs the local AWS")
-    aws.register_container(NULL_IMAGE, [sys.executable, str(Path(__file__).with_name("null_container.py"))])
+    aws.register_container(NULL_IMAGE, NULL_COMMAND)
     with _endpoint(aws, "null", NULL_IMAGE) as name:
         yield SageMakerModel.fromEndpoint(name, LibSVMRequestRowSerializer(), XGBoostCSVRowDeserializer())
 

@@ -31,6 +31,17 @@ _SHOWN_BY = {
     "doctor": [
         setting.name for setting in dataclasses.fields(Settings) if not setting.name.endswith(("_rows", "_master"))
     ],
+    "bench endpoint": [
+        "mode",
+        "region",
+        "role",
+        "training_instance_type",
+        "endpoint_instance_type",
+        "endpoint_instance_count",
+        "max_cost",
+        "max_hours",
+        "prices",
+    ],
 }
 """The settings that each command takes as options."""
 
@@ -81,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_doctor(commands.add_parser("doctor", help="say what this machine, or an AWS account, has and what it lacks"))
     _add_policy(commands.add_parser("policy", help="print the permissions that runs in AWS need"))
     _add_compare(commands.add_parser("compare", help="say which benchmarks became faster or slower"))
+    _add_bench(commands.add_parser("bench", help="measure"))
     return parser
 
 
@@ -193,6 +205,11 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", type=int, default=0, help="port of its proxy on 127.0.0.1 (default: any that is free)"
     )
+    parser.add_argument(
+        "--enforce-iam",
+        action="store_true",
+        help="let callers do what policies in its IAM allow, and print an administrator's credentials",
+    )
     parser.set_defaults(run=_serve)
 
 
@@ -201,7 +218,7 @@ def _serve(options: argparse.Namespace) -> int:
 
     if not 0 <= options.port < 65_536:
         raise SettingsError(f"--port is {options.port}.", fix="give a number from 0 to 65535")
-    return serve(_settings(options), options.port)
+    return serve(_settings(options), options.port, enforce_iam=options.enforce_iam)
 
 
 # --- doctor -----------------------------------------------------------------------------------------------------------
@@ -300,6 +317,75 @@ def _policy(options: argparse.Namespace) -> int:
         printed = make(regions, options.github)
     print(json.dumps(printed, indent=2))
     return 0
+
+
+# --- bench ------------------------------------------------------------------------------------------------------------
+
+
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(title="what to measure", required=True, metavar="WHAT")
+    _add_bench_endpoint(kinds.add_parser("endpoint", help="put load on an endpoint, and tell its latency"))
+
+
+def _add_bench_endpoint(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Put load on an endpoint as MLPerf's LoadGen does, and tell its latency and throughput. A small model is "
+        "trained and hosted for it, and deleted afterwards. The run is VALID (exit code 0) or INVALID (4) and says why."
+    )
+    _add_settings(parser, "bench endpoint")
+    parser.add_argument("--endpoint", metavar="NAME", help="measure this endpoint, which stays (--mode real)")
+    parser.add_argument(
+        "--scenario",
+        choices=("server", "single-stream", "multi-stream", "offline"),
+        default="server",
+        help="requests at random times; one after another; several at once, one lot after another; as fast as it goes "
+        "(default: server)",
+    )
+    parser.add_argument(
+        "--rate", type=float, default=50.0, help="requests a second on average, in server (default: 50)"
+    )
+    parser.add_argument("--duration", default="60s", metavar="TIME", help="how long, as 90s (default: 60s)")
+    parser.add_argument("--batch", type=int, default=1, metavar="ROWS", help="rows of a request (default: 1)")
+    parser.add_argument(
+        "--streams", type=int, default=8, metavar="N", help="requests at once in multi-stream and offline (default: 8)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of the times of requests (default: 1)")
+    parser.add_argument("--p99-under", metavar="TIME", help="a bound that p99 is to keep, as 100ms")
+    parser.add_argument(
+        "--find-rate", action="store_true", help="look for the highest rate that keeps --p99-under, from --rate on"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("endpoint-load"), metavar="DIR", help="where load.json and latency.png go "
+        "(default: endpoint-load)"
+    )  # fmt: skip
+    parser.set_defaults(run=_bench_endpoint)
+
+
+def _bench_endpoint(options: argparse.Namespace) -> int:
+    seconds = _duration("--duration", options.duration)
+    bound = None if options.p99_under is None else _duration("--p99-under", options.p99_under)
+    from harness.benchmarking.endpoint import Plan, run_endpoint_load  # noqa: PLC0415
+
+    plan = Plan(
+        scenario=options.scenario,
+        rate=options.rate,
+        seconds=seconds,
+        batch=options.batch,
+        streams=options.streams,
+        seed=options.seed,
+        endpoint=options.endpoint,
+        p99_under=bound,
+        find_rate=options.find_rate,
+    )
+    return run_endpoint_load(_settings(options), plan, options.output)
+
+
+def _duration(option: str, text: str) -> float:
+    """Return the seconds that a text such as ``100ms``, ``90s``, ``2min`` or ``60`` (seconds) means."""
+    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)(ms|s|min|)", text.strip())
+    if match is None or not float(match[1]):
+        raise SettingsError(f"{option} is {text!r}.", fix="give a time above 0, as 100ms, 90s or 2min")
+    return float(match[1]) * {"ms": 0.001, "s": 1, "": 1, "min": 60}[match[2]]
 
 
 if __name__ == "__main__":

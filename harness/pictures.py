@@ -1,4 +1,4 @@
-"""Pictures of what a model predicted: the digits themselves, and the confusion matrix."""
+"""Pictures: of what a model predicted, the digits themselves and the confusion matrix; of an endpoint, its latency."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogLocator, NullFormatter
 
 CLASSES = 10
 SAMPLES = 16
@@ -21,6 +22,7 @@ _SIDE = 28
 _WIDTH, _HEIGHT = 32, 38  # of a digit's cell: the digit, a margin, and a strip below for what a wrong one really is
 _MARGIN = (_WIDTH - _SIDE) // 2
 _WRONG = "#d55e00"  # vermillion of the Okabe-Ito palette; the frame tells it without colour too
+_CURVE = "#0072b2"  # its blue
 
 Array = npt.NDArray[Any]
 
@@ -68,6 +70,34 @@ def confusion(path: Path, labels: Array, predictions: Array, accuracy: float) ->
     _name_classes(axes, counts)
     axes.set_title(f"Accuracy {accuracy:.4f} on {len(labels):,} digits", fontsize=17, pad=14)
     figure.savefig(path, format="png")
+
+
+def latency(path: Path, percents: Array, milliseconds: Array, title: str, bound: float | None = None) -> None:
+    """Write a PNG of latency by percentile, each further nine as wide as the one before.
+
+    :param percents: shape (n,), ascending, below 100.
+    :param milliseconds: shape (n,), what so many percent of the queries did not exceed.
+    :param bound: milliseconds that a percentile was to stay under, which is drawn as a line.
+    """
+    figure, axes = _new_figure(10.0, 6.0)
+    axes.semilogy(_nines(percents), milliseconds, color=_CURVE, linewidth=2.5, drawstyle="steps-pre")
+    if bound is not None:
+        axes.axhline(bound, color=_WRONG, linestyle="--", linewidth=2)
+        axes.text(0.02, bound, f"{bound:g} ms", color=_WRONG, fontsize=13, va="bottom")
+    shown = [percent for percent in (50.0, 90.0, 99.0, 99.9, 99.99) if percent <= percents[-1]]
+    axes.set_xticks(_nines(np.array(shown)), [f"p{percent:g}" for percent in shown])
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g} ms")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.grid(color="#dddddd", which="both", linewidth=0.6)
+    axes.set_ylabel("latency", fontsize=15)
+    axes.set_title(title, fontsize=14, pad=12)
+    figure.savefig(path, format="png")
+
+
+def _nines(percents: Array) -> Array:
+    """Return how many nines a percentile has: 1 for p90, 2 for p99."""
+    return np.asarray(-np.log10(1 - percents / 100))
 
 
 def _new_figure(width: float, height: float) -> tuple[Figure, Axes]:

@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Protocol
 
 from harness.benchmarking.load import Measurement, Watch
-from harness.benchmarking.validity import breaks, keeps, queries_needed
+from harness.benchmarking.validity import keeps, least_to_break, queries_needed
 
 RESOLUTION = 1.05
 """The ratio of the lowest rate that breaks the bound to the highest that keeps it, at which the search ends."""
@@ -141,7 +141,8 @@ class _Search:
 
     def _told(self, planned: int) -> Watch:
         """Return what ends a probe once nothing that comes can save the bound."""
-        return lambda so_far: not breaks(planned, so_far.over + so_far.failed, self._quantile)
+        most = least_to_break(planned, self._quantile)
+        return lambda so_far: so_far.over + so_far.failed < most
 
     def _confirm(self, rate: float) -> None:
         for _ in range(_MOST_CONFIRMATIONS):
@@ -165,4 +166,4 @@ class _Search:
     def _judge(self, queries: int, late: int) -> Verdict:
         if keeps(queries, late, self._quantile):
             return Verdict.KEEPS
-        return Verdict.BREAKS if breaks(queries, late, self._quantile) else Verdict.UNSURE
+        return Verdict.BREAKS if late >= least_to_break(queries, self._quantile) else Verdict.UNSURE

@@ -56,9 +56,9 @@ def keeps(queries: int, over: int, quantile: float) -> bool:
     return bool(binom.cdf(over, queries, 1 - quantile) <= 1 - CONFIDENCE)
 
 
-def breaks(queries: int, over: int, quantile: float) -> bool:
-    """Return whether the quantile exceeds the bound that ``over`` of the queries exceed, at 99 % confidence."""
-    return bool(binom.sf(over - 1, queries, 1 - quantile) <= 1 - CONFIDENCE)
+def least_to_break(queries: int, quantile: float) -> int:
+    """Return how many of the queries must exceed a bound to tell that the quantile does, at 99 % confidence."""
+    return int(binom.ppf(CONFIDENCE, queries, 1 - quantile)) + 1
 
 
 class Percentile(NamedTuple):
@@ -98,7 +98,7 @@ def objections(
     """
     found = [*_unfinished(measurement, least_seconds), *_failures(measurement, percent)]
     if percent is not None:
-        found += _samples(measurement, percent)
+        found += [*_samples(measurement, percent), *_bound(measurement, percent)]
     return [*found, *_sender(measurement, open_loop), *(_backlog(measurement) if open_loop else ())]
 
 
@@ -123,6 +123,15 @@ def _samples(measurement: Measurement, percent: float) -> Iterator[str]:
     needed = queries_needed(percent / 100)
     if measurement.sent < needed:
         yield f"p{percent:g} at {CONFIDENCE:.0%} confidence needs {needed:,} queries, and it had {measurement.sent:,}"
+
+
+def _bound(measurement: Measurement, percent: float) -> Iterator[str]:
+    bound, late, sent = measurement.bound, measurement.late, measurement.sent
+    if bound is not None and not keeps(sent, late, percent / 100):
+        yield (
+            f"p{percent:g} is not under {bound * 1000:g} ms at {CONFIDENCE:.0%} confidence: "
+            f"{late:,} of {sent:,} queries were later"
+        )
 
 
 def _sender(measurement: Measurement, open_loop: bool) -> Iterator[str]:

@@ -59,6 +59,15 @@ _XGBOOST_METRICS = tuple(
 XGBOOST = Image((sys.executable, "-m", "harness.containers.xgboost"), _XGBOOST_METRICS)
 
 
+def xgboost_uri(region: str) -> str:
+    """Return the URI of AWS's own XGBoost image in a region, as the SageMaker Spark SDK has it.
+
+    :raises KeyError: there is none.
+    """
+    suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    return f"{_XGBOOST_ACCOUNTS[region]}.dkr.ecr.{region}.{suffix}/xgboost:1"
+
+
 class Images:
     """The images that can be run."""
 
