@@ -13,6 +13,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
 
@@ -28,6 +29,7 @@ _SHOWN_BY = {
     "mnist": [setting.name for setting in dataclasses.fields(Settings)],
     "exec": ["region"],
     "serve": ["region"],
+    "sweep": ["region", "prices"],
     "doctor": [
         setting.name for setting in dataclasses.fields(Settings) if not setting.name.endswith(("_rows", "_master"))
     ],
@@ -89,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         )
     )
     _add_serve(commands.add_parser("serve", help="run a local AWS until it is interrupted"))
+    _add_sweep(commands.add_parser("sweep", help="find and delete what earlier runs left in AWS"))
     _add_doctor(commands.add_parser("doctor", help="say what this machine, or an AWS account, has and what it lacks"))
     _add_policy(commands.add_parser("policy", help="print the permissions that runs in AWS need"))
     _add_compare(commands.add_parser("compare", help="say which benchmarks became faster or slower"))
@@ -219,6 +222,43 @@ def _serve(options: argparse.Namespace) -> int:
     if not 0 <= options.port < 65_536:
         raise SettingsError(f"--port is {options.port}.", fix="give a number from 0 to 65535")
     return serve(_settings(options), options.port, enforce_iam=options.enforce_iam)
+
+
+# --- sweep ------------------------------------------------------------------------------------------------------------
+
+
+def _add_sweep(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Find what earlier runs left in AWS, by their ledgers on this machine, by tags and by names, and show it. With "
+        "--yes, delete it; the exit code is 1 if anything is left. Runs that may be alive are left alone."
+    )
+    _add_settings(parser, "sweep")
+    parser.add_argument("--yes", action="store_true", help="delete what is shown")
+    parser.add_argument("--all-regions", action="store_true", help="look in every region that has SageMaker")
+    parser.add_argument(
+        "--ttl",
+        type=float,
+        default=0.0,
+        metavar="HOURS",
+        help="leave alone what has been past its time for less than this (default: 0)",
+    )
+    parser.add_argument(
+        "--include-untagged", action="store_true", help="delete, with --yes, what is only known by its name too"
+    )
+    parser.add_argument("--logs", action="store_true", help="take log groups too")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=_sweep, mode="real")
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    if not 0 <= options.ttl < 1e6:
+        raise SettingsError(f"--ttl is {options.ttl:g}.", fix="give a number of hours, 0 or more")
+    from harness.sweep import Wishes, sweep  # noqa: PLC0415 - imports boto3
+
+    wishes = Wishes(
+        options.yes, options.all_regions, options.include_untagged, options.logs, timedelta(hours=options.ttl)
+    )
+    return sweep(_settings(options), wishes, as_json=options.json)
 
 
 # --- doctor -----------------------------------------------------------------------------------------------------------

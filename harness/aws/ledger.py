@@ -25,6 +25,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from harness.aws import AWS
 from harness.aws.names import Names, names_of, new_run, run_of
 from harness.aws.resources import (
+    ENDED,
     SAGEMAKER_KINDS,
     UNKNOWN,
     Clients,
@@ -306,9 +307,9 @@ class Ledger:
                 try:
                     self._janitor.add_tags(resource, self.tags())
                 except ClientError as error:
-                    if not is_gone(error):
+                    if error.response["Error"]["Code"] != "ValidationException" and not is_gone(error):
                         raise
-                    continue
+                    continue  # it is not there
                 self._tagged.add(resource)
 
     @contextmanager
@@ -347,6 +348,23 @@ class Ledger:
         deadline = time.monotonic() + self.patience
         states = {resource: self._janitor.settled(resource, deadline - time.monotonic()) for resource in resources}
         return [self._leftover(resource, state) for resource, state in states.items() if state is not None]
+
+    def remaining(self, *, log_groups: bool = False) -> list[Leftover]:
+        """Return what is, or may be, there of what the run created, as it is now; nothing is touched.
+
+        :param log_groups: whether to look for the log groups too.
+        """
+        with self._lock:
+            entries = [entry for entry in self._entries.values() if log_groups or entry.kind != "log group"]
+        left: dict[Resource, str] = {}
+        for entry in entries:
+            if entry.tagged and not self._bears_our_tag(entry.resource, left):
+                continue
+            for each in [entry.resource, *self._data_of(entry.resource, left)]:
+                state = self._janitor.state(each)
+                if state is not None and not (each.kind == "training job" and state in ENDED):
+                    left.setdefault(each, state)
+        return [self._leftover(resource, state) for resource, state in left.items()]
 
     def clean_up(self, resources: Iterable[Resource] | None = None, *, log_groups: bool = False) -> list[Leftover]:
         """Delete what the run created, the latest first, and return what of it is, or may be, still there.

@@ -21,7 +21,8 @@ UNKNOWN = "unknown"
 _LONGEST_PAUSE = 10.0
 _BUSY = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting", "Stopping")
 """States in which AWS refuses to delete, or is at it."""
-_ENDED = ("Completed", "Failed", "Stopped")
+ENDED = ("Completed", "Failed", "Stopped")
+"""States of a training job that is over: AWS keeps its record for ever."""
 _GONE_CODES = ("NoSuchBucket", "NoSuchUpload", "ResourceNotFound", "ResourceNotFoundException")
 _GONE_MESSAGES = ("Could not find", "Requested resource not found")
 _BUSY_CODES = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown", "ResourceInUse", "OperationAborted")
@@ -273,7 +274,7 @@ class Janitor:
             if not is_passing(error):
                 self._delete_unseen(resource)
             return not is_passing(error), f"{UNKNOWN}: {error}"
-        if state is None or (resource.kind == "training job" and state in _ENDED):
+        if state is None or (resource.kind == "training job" and state in ENDED):
             return True, None
         if state in _BUSY:
             return False, state

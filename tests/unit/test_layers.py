@@ -16,7 +16,7 @@ LAYERS = [  # from the bottom up
     {"spark"},
     {"guard"},
     {"pipeline", "pictures", "differences", "benchmarking"},
-    {"plugin", "fixtures", "cli", "doctor", "execution", "program"},
+    {"plugin", "fixtures", "cli", "doctor", "execution", "program", "sweep"},
 ]
 SIDEWAYS = LAYERS[-2:]
 """Layers whose modules may import each other."""

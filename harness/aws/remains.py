@@ -1,0 +1,256 @@
+"""What earlier runs left in a region, found without their ledgers: by tags and by names.
+
+A resource is the harness's only if it bears the tags of a run, or its name holds the check characters that fit this
+account; since when it may go, the expiry of its run says, or its age where nothing of the run bears a tag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from harness.aws.ledger import EXPIRES_TAG, RUN_TAG
+from harness.aws.names import run_of
+from harness.aws.resources import ENDED, SAGEMAKER_KINDS, Clients, Janitor, Resource, is_gone
+from harness.settings import Settings
+
+RECENT = timedelta(days=7)
+"""AWS keeps training jobs for ever; the data of those that began longer ago is only found in the SDKs' bucket."""
+
+_PREFIX = "hsh-"
+_LOGS = "/aws/sagemaker/Endpoints/"
+_LONGEST = timedelta(hours=Settings().max_hours)
+_ORDER = ["S3 prefix", "log group", *SAGEMAKER_KINDS]
+"""As a run creates them; they are deleted the other way round."""
+
+
+@dataclass(frozen=True)
+class Remain:
+    """A resource that a run left."""
+
+    resource: Resource
+    region: str
+    run: str
+    found_by: str
+    """``ledger``; ``tag``: it, or another resource of its run, is tagged; ``name``: there is only its name."""
+    over: datetime
+    """Since when (or from when on) it may go."""
+    state: str
+    instance_type: str | None = None
+    count: int = 1
+
+
+class Look(NamedTuple):
+    """What was seen of a region."""
+
+    remains: list[Remain]
+    trouble: list[str]
+    """What could not be looked at, and why."""
+    refused: bool = False
+    """Whether none of SageMaker's lists were given: the region may not be enabled."""
+
+
+class _Mark(NamedTuple):
+    """What a resource's tags say."""
+
+    run: str
+    expires: datetime
+
+
+class _Candidate(NamedTuple):
+    """What may be a run's."""
+
+    run: str | None
+    """By its name."""
+    created: datetime | None = None
+
+
+def look(region: str, account: str, client: Clients, *, logs: bool = False) -> Look:
+    """Return what runs left in a region, in the order in which a run creates it.
+
+    :param client: returns clients of the region.
+    :param logs: whether to look for log groups too.
+    """
+    return _Region(region, account, client).look(logs)
+
+
+def moment(text: str) -> datetime | None:
+    """Return the time that a tag or a ledger gives, None if it is none."""
+    try:
+        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
+
+
+class _Region:
+    def __init__(self, name: str, account: str, client: Clients) -> None:
+        self._name = name
+        self._account = account
+        self._client = client
+        self._janitor = Janitor(client, account, name)
+        self._bucket = f"{account}-sagemaker-{name}"
+        self._expiries: dict[str, datetime] = {}
+        self._runs: dict[Resource, str] = {}
+        self._unread: set[Resource] = set()
+        self._trouble: list[str] = []
+
+    def look(self, logs: bool) -> Look:
+        found: dict[Resource, _Candidate] = {}
+        for kind in SAGEMAKER_KINDS:
+            with self._telling(f"{kind}s"):
+                found |= dict(self._named(kind))
+        if len(self._trouble) == len(SAGEMAKER_KINDS):
+            return Look([], self._trouble, refused=True)
+        found |= {resource: _Candidate(None) for resource in self._tagged() if resource not in found}
+        for resource in found:
+            self._read_tags(resource)
+        with self._telling("data in S3"):
+            found |= dict(self._data(found))
+        if logs:
+            with self._telling("log groups"):
+                found |= dict(self._log_groups())
+        remains = [self._remain(resource, candidate) for resource, candidate in found.items()]
+        return Look(sorted(filter(None, remains), key=_order), self._trouble)
+
+    @contextmanager
+    def _telling(self, what: str) -> Iterator[None]:
+        """Note that something could not be looked at, and why."""
+        try:
+            yield
+        except (ClientError, BotoCoreError) as error:
+            self._trouble.append(f"{self._name}: {what}: {error}")
+
+    # --- candidates ---------------------------------------------------------------------------------------------------
+
+    def _named(self, kind: str) -> Iterator[tuple[Resource, _Candidate]]:
+        names = SAGEMAKER_KINDS[kind]
+        since = {"CreationTimeAfter": datetime.now(timezone.utc) - RECENT} if kind == "training job" else {}
+        pages = (
+            self._client("sagemaker").get_paginator(f"list_{names.operation}s").paginate(NameContains=_PREFIX, **since)
+        )
+        for item in (item for page in pages for items in page.values() if isinstance(items, list) for item in items):
+            name = item[names.parameter]
+            if run := run_of(name, self._account):
+                yield Resource(kind, name), _Candidate(run, item["CreationTime"])
+
+    def _tagged(self) -> list[Resource]:
+        """Return what bears a run's tag under a name of the user's; nothing where the caller may not search tags."""
+        client, found = self._client("resourcegroupstaggingapi"), []
+        with suppress(ClientError, BotoCoreError):  # what is named by the harness is found without
+            pages = client.get_paginator("get_resources").paginate(
+                TagFilters=[{"Key": RUN_TAG}], ResourceTypeFilters=["sagemaker"]
+            )
+            for page in pages:
+                found += [_resource_of(item["ResourceARN"]) for item in page["ResourceTagMappingList"]]
+        return [resource for resource in found if resource and not run_of(resource.name, self._account)]
+
+    def _data(self, found: dict[Resource, _Candidate]) -> Iterator[tuple[Resource, _Candidate]]:
+        """Yield where jobs' data is or was, and what is named by the harness in the bucket that the SDKs share."""
+        for job in [resource for resource in found if resource.kind == "training job"]:
+            candidate = found[job]
+            for prefix in self._janitor.data_of(job) if self._runs.get(job) or candidate.run else []:
+                self._runs |= {prefix: self._runs[job]} if job in self._runs else {}
+                yield prefix, candidate
+        for stem in self._stems():
+            run = run_of(stem, self._account)
+            if run and run not in self._expiries:
+                self._read_tags(Resource("training job", f"{stem}-training-job"))
+            if run:
+                yield Resource("S3 prefix", f"s3://{self._bucket}/{stem}/"), _Candidate(run)
+
+    def _stems(self) -> list[str]:
+        pages = (
+            self._client("s3")
+            .get_paginator("list_objects_v2")
+            .paginate(Bucket=self._bucket, Prefix=_PREFIX, Delimiter="/", ExpectedBucketOwner=self._account)
+        )
+        try:
+            return [each["Prefix"].rstrip("/") for page in pages for each in page.get("CommonPrefixes", [])]
+        except ClientError as error:
+            if is_gone(error):
+                return []
+            raise
+
+    def _log_groups(self) -> Iterator[tuple[Resource, _Candidate]]:
+        pages = (
+            self._client("logs").get_paginator("describe_log_groups").paginate(logGroupNamePrefix=f"{_LOGS}{_PREFIX}")
+        )
+        for group in (group for page in pages for group in page["logGroups"]):
+            name = group["logGroupName"]
+            if run := run_of(name.removeprefix(_LOGS), self._account):
+                created = datetime.fromtimestamp(group["creationTime"] / 1000, timezone.utc)
+                yield Resource("log group", name), _Candidate(run, created)
+
+    # --- whose, and since when ----------------------------------------------------------------------------------------
+
+    def _read_tags(self, resource: Resource) -> None:
+        """Note the run and the expiry that a resource's tags give, if it bears any of ours."""
+        try:
+            mark = _mark(self._janitor.tags(resource), self._account)
+        except (ClientError, BotoCoreError) as error:
+            if not (isinstance(error, ClientError) and is_gone(error)):
+                self._unread.add(resource)
+                self._trouble.append(f"{self._name}: the tags of {resource}: {error}")
+            return
+        if mark:
+            self._runs[resource] = mark.run
+            self._expiries[mark.run] = max(mark.expires, self._expiries.get(mark.run, mark.expires))
+
+    def _remain(self, resource: Resource, candidate: _Candidate) -> Remain | None:
+        run = self._runs.get(resource, candidate.run)
+        state = self._janitor.state(resource) if run and resource not in self._unread else None
+        if run is None or state is None or (resource.kind == "training job" and state in ENDED):
+            return None
+        expiry = self._expiries.get(run)
+        over = expiry or (candidate.created or self._newest(resource)) + _LONGEST
+        machine = self._machine(resource)
+        return Remain(resource, self._name, run, "tag" if expiry else "name", over, state, *machine)
+
+    def _newest(self, prefix: Resource) -> datetime:
+        """Return when something below a prefix was last written; now, if AWS does not say."""
+        bucket, _, key = prefix.name.removeprefix("s3://").partition("/")
+        try:
+            pages = self._client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
+            written = [item["LastModified"] for page in pages for item in page.get("Contents", [])]
+        except (ClientError, BotoCoreError):
+            written = []
+        return max(written, default=datetime.now(timezone.utc))
+
+    def _machine(self, resource: Resource) -> tuple[str | None, int]:
+        """Return what something runs on: instance type, None if there is none or several, and how many."""
+        client = self._client("sagemaker")
+        try:
+            if resource.kind == "training job":
+                needs = client.describe_training_job(TrainingJobName=resource.name)["ResourceConfig"]
+                return needs["InstanceType"], needs["InstanceCount"]
+            if resource.kind == "endpoint":
+                config = client.describe_endpoint(EndpointName=resource.name)["EndpointConfigName"]
+                variants = client.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
+                types = {variant["InstanceType"] for variant in variants}
+                return types.pop() if len(types) == 1 else None, sum(each["InitialInstanceCount"] for each in variants)
+        except (ClientError, BotoCoreError, KeyError):  # it is going, or may not be described: so is its price unknown
+            pass
+        return None, 1
+
+
+def _order(remain: Remain) -> tuple[str, int, str]:
+    return remain.run, _ORDER.index(remain.resource.kind), remain.resource.name
+
+
+def _mark(tags: dict[str, str], account: str) -> _Mark | None:
+    """Return what tags say, None if they are not a run's of this account."""
+    run, expires = tags.get(RUN_TAG, ""), moment(tags.get(EXPIRES_TAG, ""))
+    is_run = run_of(f"{_PREFIX}{run}-1", account) == run
+    return _Mark(run, expires) if is_run and expires else None
+
+
+def _resource_of(arn: str) -> Resource | None:
+    """Return the resource that an ARN of SageMaker's names, None if it is of no kind that the harness creates."""
+    kind, _, name = arn.split(":", 5)[5].partition("/")
+    return next((Resource(each, name) for each, names in SAGEMAKER_KINDS.items() if names.arn == kind), None)
