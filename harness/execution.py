@@ -116,18 +116,29 @@ def _report_refused(aws: MockAWS) -> None:
         print(f"harness: the local AWS does not emulate, and refused: {', '.join(refused)}", file=sys.stderr)
 
 
-def serve(settings: Settings, port: int) -> int:
+def _shell_commands(aws: MockAWS) -> str:
+    """Return commands that set the variables of a shell, with the administrator's credentials if there is one."""
+    given, administrator = child_environment(aws), aws.connection.administrator
+    if administrator:
+        ours = {name: value for name, value in given.items() if name not in aws.environment()}
+        given = {**ours, **aws.connection.outside_environment(administrator)}
+    # All that carries the run's mark ends with this process, and a user's shell is not ours.
+    exports = [f"export {name}={shlex.quote(value)}" for name, value in given.items() if name != "HARNESS_RUN"]
+    return "\n".join([*exports, *(["unset AWS_SESSION_TOKEN"] if administrator else [])])
+
+
+def serve(settings: Settings, port: int, *, enforce_iam: bool = False) -> int:
     """Run a local AWS until a signal comes; print its variables as shell commands on standard output.
 
+    :param enforce_iam: whether callers may do only what policies in its IAM allow; the variables are then those of an
+        administrator, who may do everything and makes users, roles and policies.
     :raises SetupError: the port is taken.
     """
     came: list[int] = []  # no Event: its lock may be held by the very code that a signal interrupts
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: came.append(number))
-    with MockAWS.start(settings, port) as aws:
-        for name, value in child_environment(aws).items():
-            if name != "HARNESS_RUN":  # all that carries it ends with this process, and a user's shell is not ours
-                print(f"export {name}={shlex.quote(value)}")
+    with MockAWS.start(settings, port, enforce_iam=enforce_iam) as aws:
+        print(_shell_commands(aws))
         sys.stdout.flush()
         print(
             f"The local AWS listens on {aws.connection.proxy}, region {aws.region}. Run the lines above in a shell to "

@@ -132,7 +132,7 @@ class LocalAWSApp:
             raise _refusal(request.host_name)
         parameters = await self._parameters(request)
         await self._in_thread(self._authorization.check, request, parameters)
-        request.fault = self._faults.take(request.operation)
+        request.fault = self._faults.take(request.operation, request.access_key)
         if request.fault:
             await self._suffer(request, request.fault)
         if request.host.service == "sagemaker-runtime":
@@ -155,9 +155,11 @@ class LocalAWSApp:
 
     async def _parameters(self, request: Request) -> dict[str, Any]:
         """Return what a request asks for in its body, where that is not a body to store or to pass on."""
-        if request.host.service in ("s3", "sagemaker-runtime"):
+        if request.host.service == "s3":
             return {}
-        body = await request.body(_LARGEST_BODY)
+        body = await request.body(LARGEST_INVOCATION if request.endpoint_name else _LARGEST_BODY)
+        if request.host.service == "sagemaker-runtime":
+            return {}
         if request.host.service in _FORM_SERVICES:
             fields = parse_qs(body.decode("latin-1"), keep_blank_values=True)
             form = {name: values[0] for name, values in {**request.query, **fields}.items()}

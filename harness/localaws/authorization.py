@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Protocol
 
-from harness.localaws import actions, identities, policies
+from harness.localaws import actions, identities, policies, signatures
 from harness.localaws.actions import Asked, Need
 from harness.localaws.exceptions import AWSError
 from harness.localaws.identities import Identity
@@ -174,11 +174,19 @@ def _caller(request: Request) -> Identity | None:
         raise _error(service, "unknown")
     if caller.token != request.session_token:
         raise _error(service, "token")
+    if "authorization" in request.headers and not _is_signed(request, caller):
+        raise _error(service, "signature")
     if caller.expired:
         raise _error(service, "expired")
     return caller
 
 
+def _is_signed(request: Request, caller: Identity) -> bool:
+    method = request.scope["method"]
+    return signatures.is_signed_with(caller.secret, method, request.url, request.headers, request.body_read)
+
+
+_MISMATCH = "The request signature we calculated does not match the signature you provided. Check your "
 _INVALID = "The security token included in the request is invalid."
 _ERRORS = {
     "s3": {
@@ -186,6 +194,7 @@ _ERRORS = {
         "unknown": (403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."),
         "token": (400, "InvalidToken", "The provided token is malformed or otherwise invalid."),
         "expired": (400, "ExpiredToken", "The provided token has expired."),
+        "signature": (403, "SignatureDoesNotMatch", _MISMATCH + "key and signing method."),
         "denied": (403, "AccessDenied", ""),
     },
     "query": {
@@ -193,6 +202,7 @@ _ERRORS = {
         "unknown": (403, "InvalidClientTokenId", _INVALID),
         "token": (403, "InvalidClientTokenId", _INVALID),
         "expired": (403, "ExpiredToken", "The security token included in the request is expired"),
+        "signature": (403, "SignatureDoesNotMatch", _MISMATCH + "AWS Secret Access Key and signing method."),
         "denied": (403, "AccessDenied", ""),
     },
     "json": {
@@ -200,6 +210,7 @@ _ERRORS = {
         "unknown": (400, "UnrecognizedClientException", _INVALID),
         "token": (400, "UnrecognizedClientException", _INVALID),
         "expired": (400, "ExpiredTokenException", "The security token included in the request is expired"),
+        "signature": (400, "InvalidSignatureException", _MISMATCH + "AWS Secret Access Key and signing method."),
         "denied": (400, "AccessDeniedException", ""),
     },
 }

@@ -148,9 +148,11 @@ def like(pattern: str, text: str) -> bool:
 def arn_like(pattern: str, arn: str) -> bool:
     """Return whether an ARN is as a pattern has it; no wildcard reaches over one of the first five colons."""
     patterns, parts = pattern.split(":", _ARN_PARTS - 1), arn.split(":", _ARN_PARTS - 1)
-    if len(patterns) < _ARN_PARTS or len(parts) < _ARN_PARTS:
+    if len(patterns) < _ARN_PARTS and not pattern.startswith("arn:"):
         return like(pattern, arn)
-    return all(like(part_pattern, part) for part_pattern, part in zip(patterns, parts, strict=True))
+    return len(patterns) == len(parts) and all(
+        like(part_pattern, part) for part_pattern, part in zip(patterns, parts, strict=True)
+    )
 
 
 # --- conditions -------------------------------------------------------------------------------------------------------

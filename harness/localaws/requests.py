@@ -72,6 +72,17 @@ class Request:
         return "expect" in self.headers and not self._asked
 
     @property
+    def url(self) -> str:
+        """The URL as it was sent, with its percent signs."""
+        query = self.scope["query_string"].decode("latin-1")
+        return f"https://{self.host_name}{self.scope['raw_path'].decode('latin-1')}{'?' if query else ''}{query}"
+
+    @property
+    def body_read(self) -> bytes:
+        """The body as far as :meth:`body` has read it."""
+        return self._body or b""
+
+    @property
     def region(self) -> str:
         """The region of the host, or else of the signature."""
         signed = _SCOPE_REGION.search(self.headers.get("authorization", ""))

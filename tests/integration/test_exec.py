@@ -1,5 +1,6 @@
 """``harness exec``: other people's commands inside a local AWS."""
 
+import shlex
 import shutil
 import signal
 import subprocess
@@ -115,6 +116,20 @@ def test_a_shell_that_uses_a_served_aws_is_not_marked_to_end_with_it_and_a_hang_
     assert process.returncode == 0
     assert "HTTPS_PROXY" in "".join(lines)
     assert "HARNESS_RUN" not in "".join([*lines, rest])
+
+
+def test_a_served_aws_that_enforces_permissions_is_entered_as_its_administrator(start):
+    process = start("serve", "--enforce-iam")
+    lines = [process.stdout.readline()]
+    while lines[-1] and not lines[-1].startswith("unset"):
+        lines.append(process.stdout.readline())
+    code = "import boto3\nprint(boto3.client('sts').get_caller_identity()['Arn'])\nboto3.client('iam').list_users()"
+    shell = "".join([*lines, f"exec {sys.executable} -c {shlex.quote(code)}"])
+    asked = subprocess.run(["sh"], input=shell, capture_output=True, text=True, check=False, env=OUTSIDE)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert asked.returncode == 0, asked.stderr
+    assert asked.stdout.endswith(":user/administrator\n")
 
 
 def test_nothing_is_left_of_one_that_is_killed(start, tmp_path):

@@ -95,6 +95,20 @@ def test_nobody_is_known_without_a_key_of_the_local_iam(independent_aws):
     }
 
 
+def test_a_key_with_another_secret_is_nobody_s_signature(independent_aws):
+    user = independent_aws.user() | {"AWS_SECRET_ACCESS_KEY": "another"}
+    operations = {"s3": "list_buckets", "sts": "get_caller_identity", "sagemaker": "list_models"}
+    codes = [refused(getattr(independent_aws.client(name, user), call))[0] for name, call in operations.items()]
+    assert codes == ["SignatureDoesNotMatch", "SignatureDoesNotMatch", "InvalidSignatureException"]
+
+
+def test_a_signature_of_any_path_and_query_is_recognised(independent_aws, objects):
+    for key in ("a b", "ü/ä", "a+b&c=d", "%25", "a//b", "./x", "~t"):
+        objects.put_object(Bucket=BUCKET, Key=key, Body=b"x", Tagging="a=b")
+        assert objects.get_object(Bucket=BUCKET, Key=key)["Body"].read() == b"x"
+        assert objects.list_objects_v2(Bucket=BUCKET, Prefix=key)["KeyCount"] == 1
+
+
 def test_a_user_without_permissions_may_still_ask_who_it_is(independent_aws):
     arn = independent_aws.name_of(independent_aws.user(policy(deny("*"))))
     assert arn.startswith(f"arn:aws:iam::{independent_aws.account}:user/user-")

@@ -1,0 +1,327 @@
+"""What policies say, and what requests need permission for."""
+
+import pytest
+
+from harness.localaws.actions import Asked, needs
+from harness.localaws.policies import Decision, arn_like, evaluate, keys_missing, trusts
+
+ALLOWED, IMPLICIT, EXPLICIT = Decision.ALLOWED, Decision.IMPLICIT_DENY, Decision.EXPLICIT_DENY
+KEY = "arn:aws:s3:::bucket/mine/1"
+
+
+def statement(effect="Allow", action="s3:GetObject", resource="*", **more):
+    return {"Effect": effect, "Action": action, "Resource": resource} | more
+
+
+def decided(*statements, action="s3:GetObject", resource=KEY, **context):
+    return evaluate([{"Statement": list(statements)}], action, resource, context)
+
+
+def under(condition, **context):
+    """Return the decision of a statement with this condition, in a context whose keys have ``_`` for ``:``."""
+    return decided(
+        statement(Condition=condition), **{key.replace("_", ":", 1): values for key, values in context.items()}
+    )
+
+
+# --- statements ---------------------------------------------------------------------------------------------------
+
+
+def test_what_nothing_allows_is_denied_and_a_denial_wins_wherever_it_stands():
+    assert decided() is IMPLICIT
+    assert decided(statement()) is ALLOWED
+    assert decided(statement("Deny"), statement()) is EXPLICIT
+    assert decided(statement(), statement("Deny")) is EXPLICIT
+    assert evaluate([{"Statement": statement()}, {"Statement": statement("Deny")}], "s3:GetObject", KEY, {}) is EXPLICIT
+
+
+@pytest.mark.parametrize(
+    ("pattern", "decision"),
+    [
+        ("*", ALLOWED),
+        ("s3:*", ALLOWED),
+        ("S3:getobject", ALLOWED),
+        ("s3:Get?bject", ALLOWED),
+        ("s3:Get*", ALLOWED),
+        (["s3:PutObject", "s3:GetObject"], ALLOWED),
+        ("s3:GetObjectAcl", IMPLICIT),
+        ("s3:Get", IMPLICIT),
+        ("s3.GetObject", IMPLICIT),
+    ],
+)
+def test_actions_are_matched_in_any_case_with_wildcards(pattern, decision):
+    assert decided(statement(action=pattern)) is decision
+
+
+@pytest.mark.parametrize(
+    ("pattern", "decision"),
+    [
+        ("*", ALLOWED),
+        ("arn:aws:s3:::bucket/*", ALLOWED),
+        ("arn:aws:s3:::bucket/mine/?", ALLOWED),
+        ("arn:*:s3:::*", ALLOWED),
+        ("arn:aws:s3:::BUCKET/*", IMPLICIT),
+        ("arn:aws:s3:::bucket", IMPLICIT),
+        ("arn:aws:s3:::bucke./*", IMPLICIT),
+        ("arn:aws:*:bucket/*", IMPLICIT),
+        ([], IMPLICIT),
+        (["arn:aws:s3:::other/*", "arn:aws:s3:::bucket/mine/*"], ALLOWED),
+    ],
+)
+def test_resources_are_matched_in_their_case_and_a_dot_is_a_dot(pattern, decision):
+    assert decided(statement(resource=pattern)) is decision
+
+
+def test_a_wildcard_does_not_reach_over_the_colons_between_an_arn_s_parts():
+    assert arn_like("arn:aws:logs:*:1:log-group:/aws/*", "arn:aws:logs:us-east-1:1:log-group:/aws/x:log-stream:y")
+    assert not arn_like("arn:aws:sagemaker:*:model/m", "arn:aws:sagemaker:us-east-1:1:model/m")
+
+
+def test_not_action_and_not_resource_are_all_others():
+    others = {"Effect": "Allow", "NotAction": ["s3:Delete*"], "NotResource": "arn:aws:s3:::bucket/secret/*"}
+    assert decided(others) is ALLOWED
+    assert decided(others, action="s3:DeleteObject") is IMPLICIT
+    assert decided(others, resource="arn:aws:s3:::bucket/secret/1") is IMPLICIT
+
+
+def test_a_variable_in_a_resource_is_filled_in_and_one_without_value_matches_nothing():
+    own = statement(resource="arn:aws:s3:::bucket/${aws:username}/*")
+    assert decided(own, **{"aws:username": ["mine"]}) is ALLOWED
+    assert decided(own, **{"aws:username": ["other"]}) is IMPLICIT
+    assert decided(own) is IMPLICIT
+    literal = statement(resource="arn:aws:s3:::bucket/${*}")
+    assert decided(literal, resource="arn:aws:s3:::bucket/*") is ALLOWED
+    assert decided(literal, resource="arn:aws:s3:::bucket/x") is IMPLICIT
+
+
+# --- conditions ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("operator", "wanted", "value", "holds"),
+    [
+        ("StringEquals", ["a", "b"], "b", True),
+        ("StringEquals", "a", "A", False),
+        ("StringEquals", "*", "a", False),
+        ("StringEqualsIgnoreCase", "a", "A", True),
+        ("StringLike", "a*", "abc", True),
+        ("StringLike", "a?", "abc", False),
+        ("StringNotEquals", ["a", "b"], "b", False),
+        ("StringNotLike", "a*", "b", True),
+        ("ArnLike", "arn:aws:iam::1:role/*", "arn:aws:iam::1:role/x", True),
+        ("ArnNotEquals", "arn:*:iam::1:role/x", "arn:aws:iam::1:role/x", False),
+        ("Bool", "true", "true", True),
+        ("Bool", True, "false", False),
+        ("NumericLessThanEquals", "10", "9.5", True),
+        ("NumericGreaterThan", 10, "9", False),
+        ("NumericNotEquals", "10", "10.0", False),
+        ("DateLessThan", "2030-01-01T00:00:00Z", "2026-01-01T00:00:00+00:00", True),
+        ("IpAddress", "127.0.0.0/8", "127.0.0.1", True),
+        ("NotIpAddress", "127.0.0.0/8", "127.0.0.1", False),
+    ],
+)
+def test_operators_compare_as_iam_does(operator, wanted, value, holds):
+    assert under({operator: {"x:Key": wanted}}, x_key=[value]) is (ALLOWED if holds else IMPLICIT)
+
+
+@pytest.mark.parametrize(
+    ("operator", "holds"),
+    [
+        ("StringEquals", False),
+        ("StringNotEquals", True),
+        ("StringEqualsIfExists", True),
+        ("StringNotLikeIfExists", True),
+        ("ForAllValues:StringEquals", True),
+        ("ForAnyValue:StringEquals", False),
+        ("ForAnyValue:StringNotEquals", False),
+        ("Bool", False),
+        ("ArnNotLike", True),
+    ],
+)
+def test_a_key_that_the_request_has_not_fails_what_wants_a_value_and_passes_what_refuses_one(operator, holds):
+    assert under({operator: {"x:Key": "a"}}) is (ALLOWED if holds else IMPLICIT)
+
+
+@pytest.mark.parametrize(
+    ("operator", "values", "holds"),
+    [
+        ("ForAllValues:StringEquals", ["a", "b"], True),
+        ("ForAllValues:StringEquals", ["a", "c"], False),
+        ("ForAnyValue:StringEquals", ["c", "a"], True),
+        ("ForAnyValue:StringEquals", ["c"], False),
+    ],
+)
+def test_keys_with_many_values_are_quantified(operator, values, holds):
+    assert under({operator: {"aws:TagKeys": ["a", "b"]}}, aws_TagKeys=values) is (ALLOWED if holds else IMPLICIT)
+
+
+def test_null_asks_whether_a_key_is_there():
+    assert under({"Null": {"aws:RequestTag/run": "false"}}) is IMPLICIT
+    assert under({"Null": {"aws:RequestTag/run": "true"}}) is ALLOWED
+    assert under({"Null": {"aws:RequestTag/run": "false"}}, **{"aws_RequestTag/run": ["x"]}) is ALLOWED
+
+
+def test_all_conditions_must_hold_and_one_that_does_not_is_no_denial():
+    both = {"StringEquals": {"x:One": "1", "x:Two": "2"}}
+    assert under(both, x_one=["1"], x_two=["2"]) is ALLOWED
+    assert under(both, x_one=["1"], x_two=["3"]) is IMPLICIT
+    denied = statement("Deny", Condition={"StringEquals": {"x:One": "1"}})
+    assert decided(statement(), denied, **{"x:One": ["2"]}) is ALLOWED
+
+
+def test_an_operator_that_iam_does_not_have_is_no_condition_that_holds():
+    with pytest.raises(ValueError, match="no condition operator StringAlmost"):
+        under({"StringAlmost": {"x:Key": "a"}}, x_key=["a"])
+
+
+def test_keys_that_matter_and_are_missing_are_told():
+    about = [
+        {"Statement": [statement(Condition={"StringEquals": {"x:One": "1", "x:Two": "2"}}), statement("Deny", "sts:*")]}
+    ]
+    assert keys_missing(about, "s3:GetObject", KEY, {"X:one": ["1"]}) == ["x:Two"]
+
+
+def test_a_trust_names_a_service_an_account_or_a_caller():
+    user = "arn:aws:iam::123456789012:user/me"
+
+    def trusting(principal):
+        return trusts(
+            {"Statement": [{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}]},
+            "sts:AssumeRole",
+            user,
+            {},
+        )
+
+    named = ["*", {"AWS": "*"}, {"AWS": [user]}, {"AWS": "123456789012"}, {"AWS": "arn:aws:iam::123456789012:root"}]
+    assert all(map(trusting, named))
+    others = [{"Service": "sagemaker.amazonaws.com"}, {"AWS": user + "2"}, {"AWS": "arn:aws:iam::999999999999:root"}]
+    assert not any(map(trusting, others))
+
+
+# --- what requests need -------------------------------------------------------------------------------------------
+
+
+def needed(service, operation, parameters=None, **more):
+    asked = Asked(service, operation, "us-east-1", "123456789012", parameters or {}, **more)
+    return [(need.action, need.resource) for need in needs(asked)]
+
+
+@pytest.mark.parametrize(
+    ("operation", "key", "actions"),
+    [
+        ("GetObject", "k", ["s3:GetObject"]),
+        ("HeadObject", "k", ["s3:GetObject"]),
+        ("PutObject", "k", ["s3:PutObject"]),
+        ("UploadPart", "k", ["s3:PutObject"]),
+        ("CompleteMultipartUpload", "k", ["s3:PutObject"]),
+        ("AbortMultipartUpload", "k", ["s3:AbortMultipartUpload"]),
+        ("ListParts", "k", ["s3:ListMultipartUploadParts"]),
+        ("DeleteObject", "k", ["s3:DeleteObject"]),
+        ("GetObjectTagging", "k", ["s3:GetObjectTagging"]),
+        ("DeleteObjects", "", []),
+        ("HeadBucket", "", ["s3:ListBucket"]),
+        ("ListObjects", "", ["s3:ListBucket"]),
+        ("ListObjectsV2", "", ["s3:ListBucket"]),
+        ("ListMultipartUploads", "", ["s3:ListBucketMultipartUploads"]),
+        ("CreateBucket", "", ["s3:CreateBucket"]),
+        ("GetBucketLocation", "", ["s3:GetBucketLocation"]),
+        ("PutBucketEncryption", "", ["s3:PutEncryptionConfiguration"]),
+        ("ListBuckets", "", ["s3:ListAllMyBuckets"]),
+    ],
+)
+def test_operations_of_s3_need_the_actions_that_iam_names(operation, key, actions):
+    found = needed("s3", operation, bucket="b", key=key)
+    assert [action for action, _ in found] == actions
+    assert {resource for _, resource in found} <= {"*", "arn:aws:s3:::b", "arn:aws:s3:::b/k"}
+
+
+def test_a_copy_needs_its_source_and_its_target():
+    headers = {"x-amz-copy-source": "/from/a%20b?versionId=1"}
+    assert needed("s3", "CopyObject", bucket="b", key="k", headers=headers) == [
+        ("s3:PutObject", "arn:aws:s3:::b/k"),
+        ("s3:GetObject", "arn:aws:s3:::from/a b"),
+    ]
+
+
+def test_a_version_of_an_object_has_an_action_of_its_own():
+    assert needed("s3", "GetObject", bucket="b", key="k", query={"versionId": "1"})[0][0] == "s3:GetObjectVersion"
+
+
+def test_creating_a_training_job_needs_the_job_its_role_and_its_tags():
+    role = "arn:aws:iam::123456789012:role/r"
+    job = "arn:aws:sagemaker:us-east-1:123456789012:training-job/my-job"
+    parameters = {"TrainingJobName": "My-Job", "RoleArn": role, "Tags": [{"Key": "run", "Value": "1"}]}
+    parameters["ResourceConfig"] = {"InstanceType": "ml.m4.xlarge"}
+    asked = Asked("sagemaker", "CreateTrainingJob", "us-east-1", "123456789012", parameters)
+    found = {need.action: need for need in needs(asked)}
+    assert {action: need.resource for action, need in found.items()} == {
+        "sagemaker:CreateTrainingJob": job,
+        "sagemaker:AddTags": job,
+        "iam:PassRole": role,
+    }
+    assert found["sagemaker:CreateTrainingJob"].context == {
+        "aws:RequestTag/run": ["1"],
+        "aws:TagKeys": ["run"],
+        "sagemaker:InstanceTypes": ["ml.m4.xlarge"],
+    }
+    assert found["iam:PassRole"].context["iam:PassedToService"] == ["sagemaker.amazonaws.com"]
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "parameters", "action", "resource"),
+    [
+        ("sagemaker", "ListEndpoints", {}, "sagemaker:ListEndpoints", "*"),
+        ("sagemaker", "AddTags", {"ResourceArn": "arn:x"}, "sagemaker:AddTags", "arn:x"),
+        (
+            "sagemaker",
+            "DescribeEndpointConfig",
+            {"EndpointConfigName": "C"},
+            "sagemaker:DescribeEndpointConfig",
+            "arn:aws:sagemaker:us-east-1:123456789012:endpoint-config/c",
+        ),
+        ("iam", "GetRole", {"RoleName": "r"}, "iam:GetRole", "arn:aws:iam::123456789012:role/r"),
+        ("iam", "ListRoles", {}, "iam:ListRoles", "*"),
+        (
+            "iam",
+            "AttachRolePolicy",
+            {"RoleName": "r", "PolicyArn": "arn:p"},
+            "iam:AttachRolePolicy",
+            "arn:aws:iam::123456789012:role/r",
+        ),
+        ("iam", "GetPolicy", {"PolicyArn": "arn:p"}, "iam:GetPolicy", "arn:p"),
+        ("sts", "AssumeRole", {"RoleArn": "arn:r"}, "sts:AssumeRole", "arn:r"),
+        (
+            "logs",
+            "DescribeLogGroups",
+            {},
+            "logs:DescribeLogGroups",
+            "arn:aws:logs:us-east-1:123456789012:log-group::log-stream:",
+        ),
+        (
+            "logs",
+            "GetLogEvents",
+            {"logGroupName": "g", "logStreamName": "s"},
+            "logs:GetLogEvents",
+            "arn:aws:logs:us-east-1:123456789012:log-group:g:log-stream:s",
+        ),
+        ("pricing", "GetProducts", {}, "pricing:GetProducts", "*"),
+        ("service-quotas", "ListServiceQuotas", {}, "servicequotas:ListServiceQuotas", "*"),
+        ("resourcegroupstaggingapi", "GetResources", {}, "tag:GetResources", "*"),
+    ],
+)
+def test_other_operations_need_the_action_of_their_name(service, operation, parameters, action, resource):
+    assert needed(service, operation, parameters) == [(action, resource)]
+
+
+def test_an_invocation_is_an_action_of_sagemaker_s_on_the_endpoint():
+    endpoint = "arn:aws:sagemaker:us-east-1:123456789012:endpoint/e"
+    assert needed("sagemaker-runtime", "InvokeEndpoint", endpoint="E") == [("sagemaker:InvokeEndpoint", endpoint)]
+
+
+def test_an_endpoint_is_created_from_a_config_that_is_decided_too():
+    found = needed("sagemaker", "CreateEndpoint", {"EndpointName": "e", "EndpointConfigName": "c"})
+    assert [resource.rpartition(":")[2] for _, resource in found] == ["endpoint/e", "endpoint-config/c"]
+
+
+def test_who_calls_is_told_to_everybody():
+    assert needed("sts", "GetCallerIdentity") == []
