@@ -57,6 +57,44 @@ def test_a_value_that_cannot_be_used_stops_the_session_before_it_starts(run, val
     result.stderr.fnmatch_lines([f"ERROR: {value.split('=')[0]} is *", "*to fix: *"])
 
 
+XDIST = """
+def pytest_addoption(parser):
+    parser.addoption("--numprocesses", type=int)
+"""
+
+
+def test_real_mode_refuses_to_be_shared_by_xdist(run, pytester):
+    pytester.makeconftest(XDIST)
+    result = run("--harness-mode=real", "--numprocesses=2")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: Real mode cannot be shared*", "*to fix:  leave -n out"])
+    run("--numprocesses=2").assert_outcomes(passed=1)
+    run("--harness-mode=real", "--numprocesses=0").assert_outcomes(passed=1)
+
+
+TERM = """
+import os, signal, time
+import pytest
+
+@pytest.fixture(scope="session")
+def thing():
+    yield
+    print("\\nthe finalizer ran")
+
+def test_it(thing, harness_settings):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(30)
+"""
+
+
+def test_sigterm_ends_a_session_in_real_mode_in_order(pytester):
+    pytester.makepyfile(TERM)
+    arguments = ("-p", "harness.plugin", "-s", "--harness-mode=real")
+    result = pytester.run(sys.executable, "-m", "pytest", *arguments)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["the finalizer ran", "*KeyboardInterrupt*"])
+
+
 def test_a_role_typed_for_mock_mode_is_refused_and_one_kept_in_the_ini_file_is_not(run, pytester):
     assert run("--harness-role=mine").ret == pytest.ExitCode.USAGE_ERROR
     pytester.makeini("[pytest]\nharness_role = mine")
@@ -90,13 +128,16 @@ def test_loading_the_plugin_imports_nothing_heavy():
 
 LEFTOVER = """
     import pytest
-    from harness.fixtures import LEFTOVERS, refuse_leftovers
+    from harness.aws.leftovers import refuse_leftovers
+    from harness.aws.resources import Leftover, Resource
+    from harness.fixtures import LEFTOVERS
 
     @pytest.fixture(scope="session")
     def model(pytestconfig):
         yield
-        pytestconfig.stash[LEFTOVERS] = ["endpoint e (InService)"]
-        {}refuse_leftovers(pytestconfig.stash[LEFTOVERS])
+        left = [Leftover(Resource("endpoint", "e"), "InService", 0.28, "aws sagemaker delete-endpoint e")]
+        pytestconfig.stash[LEFTOVERS] = left
+        {}refuse_leftovers(left, after="the clean-up")
 
     def test_it(model):
         pass
@@ -106,8 +147,9 @@ LEFTOVER = """
 def test_a_leftover_fails_the_session_and_is_listed(run):
     result = run(test=LEFTOVER.format(""))
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    told = "*LeftoverError: What this session created was still there: endpoint e*"
-    result.stdout.fnmatch_lines([told, "*left over in SageMaker*", "endpoint e (InService)"])
+    told = "*LeftoverError: What this session created was still there after the clean-up: endpoint e*"
+    table = ["*left over in AWS*", "endpoint e *InService *0.280", "to delete it:", "  aws sagemaker delete-endpoint e"]
+    result.stdout.fnmatch_lines([told, *table])
 
 
 def test_a_leftover_fails_the_session_even_where_its_error_is_swallowed(run):
@@ -117,12 +159,21 @@ def test_a_leftover_fails_the_session_even_where_its_error_is_swallowed(run):
 
 FAKE_AWS = """
     import os
+    import tempfile
+    from types import SimpleNamespace
     import pytest
+
+    class Client:
+        def __init__(self, service):
+            self.service = service
+            self.meta = SimpleNamespace(events=SimpleNamespace(register=lambda *_: None))
+        def get_caller_identity(self): return {"Account": "1", "Arn": "arn:aws:iam::1:user/u"}
 
     class Fake:
         mode, region, account, role = "mock", "us-east-1", "1", "arn:aws:iam::1:role/r"
+        connection = SimpleNamespace(directory=tempfile.gettempdir())
         def environment(self): return {"AWS_ACCESS_KEY_ID": "local"}
-        def client(self, service): return service
+        def client(self, service): return Client(service)
         def close(self): print("\\nclosed with", os.environ.get("AWS_ACCESS_KEY_ID"))
 
     @pytest.fixture(scope="session", autouse=True)
@@ -165,9 +216,11 @@ def test_the_users_default_session_and_hosts_without_proxy_are_kept(run, pyteste
 
 def test_clients_and_role_are_those_of_aws(run, pytester):
     pytester.makeconftest(FAKE_AWS)
-    names = "sagemaker_client, sagemaker_runtime_client, s3_client, sagemaker_role"
-    expected = ("sagemaker", "sagemaker-runtime", "s3", "arn:aws:iam::1:role/r")
-    run(test=f"def test_it({names}): assert ({names}) == {expected}").assert_outcomes(passed=1)
+    test = "def test_it(sagemaker_client, sagemaker_runtime_client, s3_client, sagemaker_role):\n"
+    test += "    clients = (sagemaker_client, sagemaker_runtime_client, s3_client)\n"
+    test += "    assert [client.service for client in clients] == ['sagemaker', 'sagemaker-runtime', 's3']\n"
+    test += "    assert sagemaker_role == 'arn:aws:iam::1:role/r'"
+    run(test=test).assert_outcomes(passed=1)
 
 
 def test_an_aws_without_faults_skips_the_tests_that_inject_them_and_says_why(run, pytester):
@@ -184,6 +237,19 @@ def test_faults_are_cleared_after_each_test(run, pytester):
     run(test=test).assert_outcomes(passed=2)
 
 
+CLEAN_UP = """
+    @pytest.fixture(scope="session", autouse=True)
+    def cleaning(opened):
+        from harness.aws.ledger import Ledger
+        from harness.aws.resources import Leftover, Resource
+
+        def clean_up(ledger):
+            print("\\ncleaned up")
+            ledger.leftovers = [Leftover(Resource("endpoint", ledger.run), "InService", None, "delete it")]
+
+        Ledger.clean_up, Ledger.make_bucket, Ledger.tag = clean_up, lambda ledger: None, lambda ledger: None
+"""
+
 FAILING_FIT = """
     @pytest.fixture(scope="session")
     def mnist_train():
@@ -193,18 +259,45 @@ FAILING_FIT = """
         def fit(self, rows): raise RuntimeError("half way")
 
     @pytest.fixture(scope="session", autouse=True)
-    def failing(opened):
-        from harness.aws.resources import Resource
+    def failing():
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("harness.guard.check_libsvm", lambda rows, classes: None)
-            patch.setattr("harness.spark.estimator", lambda aws, settings, prefix: Estimator())
-            patch.setattr("harness.aws.resources.remove", lambda aws, run: ([], [Resource("endpoint", run.prefix)]))
+            patch.setattr("harness.spark.estimator", lambda aws, settings, names: Estimator())
             yield
 """
 
 
 def test_a_fit_that_fails_is_told_and_what_it_left_behind_too(run, pytester):
-    pytester.makeconftest(FAKE_AWS + FAILING_FIT)
+    pytester.makeconftest(FAKE_AWS + CLEAN_UP + FAILING_FIT)
     result = run(test="def test_it(trained_model): pass")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*RuntimeError: half way", "*left over in SageMaker*", "endpoint *-, after deleting*"])
+    result.stdout.fnmatch_lines(["*RuntimeError: half way", "*left over in AWS*", "endpoint * unknown", "  delete it"])
+
+
+INTERRUPTED = """
+import pytest
+
+@pytest.fixture(scope="session")
+def thing(ledger):
+    raise KeyboardInterrupt
+
+def test_it({}): pass
+"""
+
+
+@pytest.mark.parametrize("interrupted", ["thing", "ledger, thing"])
+def test_an_interrupted_set_up_is_cleaned_up_after_once(pytester, interrupted):
+    pytester.makeconftest(FAKE_AWS + CLEAN_UP)
+    pytester.makepyfile(INTERRUPTED.format(interrupted))
+    result = pytester.run(sys.executable, "-m", "pytest", "-p", "harness.plugin", "-s")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert result.outlines.count("cleaned up") == 1
+    result.stdout.fnmatch_lines(["*left over in AWS*"])
+
+
+def test_what_a_finalizer_that_was_never_reached_leaves_is_cleaned_up_all_the_same(pytester):
+    pytester.makeconftest(FAKE_AWS + CLEAN_UP)
+    lost = "def test_it(ledger, request):\n    request.session._setupstate.stack.clear()"
+    pytester.makepyfile(lost)
+    result = pytester.run(sys.executable, "-m", "pytest", "-p", "harness.plugin", "-s")
+    assert result.outlines.count("cleaned up") == 1

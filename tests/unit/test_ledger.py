@@ -1,0 +1,239 @@
+"""The ledger's file and names: what is in it is on disk before it is created, and nobody else's is taken for it."""
+
+import json
+import re
+import subprocess
+import sys
+from functools import cache
+from types import SimpleNamespace
+
+import boto3
+import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from harness.aws.ledger import Ledger, is_open, state_directory, watch
+from harness.aws.names import names_of, new_run, run_of
+from harness.aws.resources import Resource
+from harness.errors import HarnessError
+from harness.settings import Settings
+
+ACCOUNT = "123456789012"
+MODEL = {"ExecutionRoleArn": f"arn:aws:iam::{ACCOUNT}:role/r", "PrimaryContainer": {"Image": "i"}}
+
+
+@cache
+def client(service):
+    return boto3.client(service, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    """An open ledger of an account that is empty."""
+    aws = SimpleNamespace(mode="real", region="us-east-1", account=ACCOUNT, client=client)
+    prices = {"endpoint": {"ml.m4.xlarge": 0.25}}
+    with mock_aws():
+        opened = Ledger.open(tmp_path / "state", aws, Settings(max_hours=3.0), hourly_prices=prices)
+        opened.patience = 2.0
+        yield opened
+        opened.close()
+
+
+def on_disk(ledger):
+    """Return the resources that another process would read now."""
+    return Ledger.read(ledger.path, client).resources
+
+
+def test_runs_have_names_of_their_own_that_tell_their_account():
+    runs = {new_run(ACCOUNT) for _ in range(200)}
+    assert len(runs) == 200
+    for run in runs:
+        assert re.fullmatch("[a-z2-7]{12}", run)
+        assert run_of(f"hsh-{run}-12-endpoint", ACCOUNT) == run_of(f"hsh-{run}-1/", ACCOUNT) == run
+
+
+@pytest.mark.parametrize("name", ["hsh-{}-1-endpoint2", "x-hsh-{}-1-model", "hsh-{}-model", "hsh-{}-1-other", "{}"])
+def test_a_name_that_only_resembles_one_of_a_run_is_nobodys(name):
+    assert run_of(name.format(new_run(ACCOUNT)), ACCOUNT) is None
+
+
+def test_a_name_made_for_another_account_or_by_chance_is_hardly_ever_taken_for_ours():
+    foreign = [f"hsh-{new_run('210987654321')}-1-model" for _ in range(2000)]
+    assert sum(run_of(name, ACCOUNT) is not None for name in foreign) < 20
+
+
+def test_names_are_short_enough_for_sagemaker():
+    names = names_of(new_run(ACCOUNT), 999_999, "bucket")
+    assert all(len(name) <= 63 for name in (names.training_job, names.model, names.endpoint_config, names.endpoint))
+
+
+def test_names_are_on_disk_before_they_are_used_and_new_each_time(ledger):
+    first, second = ledger.names(), ledger.names()
+    assert first.endpoint != second.endpoint
+    assert set(first.resources + second.resources) < set(on_disk(ledger))
+    assert first.data == f"s3://{ACCOUNT}-sagemaker-us-east-1/hsh-{ledger.run}-1/"
+
+
+def test_a_line_that_was_cut_short_is_left_out_and_the_others_are_read(ledger):
+    names = ledger.names()
+    text = ledger.path.read_text()
+    ledger.path.write_text(text[:-20])
+    assert on_disk(ledger)[-1] == names.resources[-2]
+
+
+@pytest.mark.parametrize("text", ["", "not json", "[]", '{"run": "x"}', '{"kind": "model", "name": "m"}'])
+def test_a_file_that_is_no_ledger_is_refused(tmp_path, text):
+    (tmp_path / "x.jsonl").write_text(text)
+    with pytest.raises(HarnessError, match="is no ledger"):
+        Ledger.read(tmp_path / "x.jsonl", client)
+
+
+def test_tags_tell_run_owner_and_when_it_expires(ledger):
+    tags = {key.partition(":")[2]: value for key, value in ledger.tags().items()}
+    assert tags["run"] == ledger.run
+    assert tags["owner"].startswith(f"arn:aws:sts::{ACCOUNT}:")
+    assert tags["expires"] > ledger.header.started
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", tags["expires"])
+
+
+def test_an_s3_prefix_without_a_slash_at_its_end_is_refused(ledger):
+    with pytest.raises(ValueError, match="run10"):
+        ledger.expect(Resource("S3 prefix", "s3://bucket/run1"))
+
+
+def test_what_is_left_is_priced_by_its_instances(ledger):
+    endpoint = ledger.expect(Resource("endpoint", "e"), instance_type="ml.m4.xlarge", count=2)
+    assert ledger.hourly_cost(endpoint) == 0.5
+    assert ledger.hourly_cost(ledger.expect(Resource("endpoint", "f"), instance_type="ml.p5.large")) is None
+    assert ledger.hourly_cost(Resource("model", "m")) == 0
+
+
+def test_a_ledger_is_open_for_as_long_as_its_process_is(ledger):
+    probe = (
+        f"from pathlib import Path; from harness.aws.ledger import is_open; print(is_open(Path({str(ledger.path)!r})))"
+    )
+    told = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "True"
+    ledger.expect(Resource("model", "m"))
+    ledger.close()
+    assert not is_open(ledger.path)
+
+
+def test_a_ledger_that_is_done_with_goes_and_one_that_is_not_stays(ledger):
+    ledger.names()
+    ledger.close()
+    assert ledger.path.exists()
+    again = Ledger.read(ledger.path, client)
+    assert again.clean_up() == []
+    again.close()
+    assert not ledger.path.exists()
+
+
+def test_nothing_is_taken_for_gone_with_the_credentials_of_another_account(ledger):
+    ledger.names()
+    lines = ledger.path.read_text().splitlines()
+    header = json.loads(lines[0]) | {"account": "210987654321"}
+    ledger.path.write_text("\n".join([json.dumps(header), *lines[1:]]))
+    with pytest.raises(HarnessError, match=f"credentials are of account {ACCOUNT}"):
+        Ledger.read(ledger.path, client).clean_up()
+
+
+@pytest.fixture
+def watched(ledger):
+    """A client of SageMaker whose creations the ledger records."""
+    return watch(boto3.client("sagemaker", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x"), ledger)
+
+
+def test_what_a_watched_client_creates_is_on_disk_before_the_call_is_sent(ledger, watched, monkeypatch):
+    seen = []
+    monkeypatch.setattr(BaseClient, "_make_request", lambda *_: seen.append(on_disk(ledger)) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        watched.create_model(ModelName="mine", **MODEL)
+    assert seen == [[Resource("model", "mine")]]
+
+
+def test_what_a_watched_client_creates_is_tagged_beside_the_users_tags_and_deleted(ledger, watched):
+    watched.create_model(ModelName="mine", Tags=[{"Key": "team", "Value": "a"}], **MODEL)
+    tags = watched.list_tags(ResourceArn=watched.describe_model(ModelName="mine")["ModelArn"])["Tags"]
+    assert {tag["Key"]: tag["Value"] for tag in tags} == {"team": "a", **ledger.tags()}
+    assert ledger.clean_up() == []
+    assert watched.list_models()["Models"] == []
+
+
+def test_anothers_resource_by_a_name_that_a_test_wanted_too_is_not_touched(ledger, watched, monkeypatch):
+    client("sagemaker").create_model(ModelName="theirs", **MODEL)
+    ledger.expect(Resource("model", "theirs"), tagged=True)  # as recorded for a Create that was refused
+    ledger.tag()
+    assert ledger.clean_up() == []
+    assert [model["ModelName"] for model in watched.list_models()["Models"]] == ["theirs"]
+
+
+def test_a_resource_whose_owner_aws_does_not_tell_is_left_untouched_and_told(ledger, watched, monkeypatch):
+    watched.create_model(ModelName="mine", **MODEL)
+    call = BaseClient._make_api_call
+    denied = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "not yours"}}, "ListTags")
+
+    def refuse(self, operation, parameters):
+        if operation == "ListTags":
+            raise denied
+        return call(self, operation, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", refuse)
+    (left,) = ledger.clean_up()
+    assert left.state.startswith("unknown: whether it is this run's")
+    assert [model["ModelName"] for model in watched.list_models()["Models"]] == ["mine"]
+
+
+def test_one_that_cannot_be_deleted_keeps_no_other_from_being_deleted(ledger, monkeypatch):
+    names = ledger.names()
+    client("sagemaker").create_model(ModelName=names.model, **MODEL)
+    client("s3").create_bucket(Bucket=ledger.bucket)
+    client("s3").put_object(Bucket=ledger.bucket, Key=f"hsh-{ledger.run}-1/rows/x", Body=b"x")
+    call = BaseClient._make_api_call
+
+    def refuse(self, operation, parameters):
+        if operation == "DeleteModel":
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, operation)
+        return call(self, operation, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", refuse)
+    (left,) = ledger.clean_up()
+    assert left.resource == Resource("model", names.model)
+    assert left.command == f"aws sagemaker delete-model --model-name {names.model} --region us-east-1"
+    assert "Contents" not in client("s3").list_objects_v2(Bucket=ledger.bucket)
+
+
+def test_only_what_is_asked_for_is_cleaned_up(ledger):
+    first, second = ledger.names(), ledger.names()
+    for names in (first, second):
+        client("sagemaker").create_model(ModelName=names.model, **MODEL)
+    assert ledger.clean_up(first.resources) == []
+    assert [model["ModelName"] for model in client("sagemaker").list_models()["Models"]] == [second.model]
+    assert ledger.leftovers is None
+
+
+def test_log_groups_are_kept_unless_asked_for(ledger):
+    names = ledger.names()
+    group = f"/aws/sagemaker/Endpoints/{names.endpoint}"
+    client("logs").create_log_group(logGroupName=group)
+    assert ledger.clean_up() == []
+    assert client("logs").describe_log_groups()["logGroups"]
+    assert ledger.clean_up(log_groups=True) == []
+    assert not client("logs").describe_log_groups()["logGroups"]
+
+
+def test_the_bucket_of_the_sdks_is_made_once_and_kept(ledger):
+    ledger.make_bucket()
+    ledger.make_bucket()
+    ledger.names()
+    ledger.clean_up()
+    assert [bucket["Name"] for bucket in client("s3").list_buckets()["Buckets"]] == [ledger.bucket]
+
+
+def test_ledgers_of_real_runs_are_where_the_users_state_is(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert state_directory() == tmp_path / "sagemaker-spark-harness"
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert state_directory() == tmp_path / ".local" / "state" / "sagemaker-spark-harness"
