@@ -96,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_policy(commands.add_parser("policy", help="print the permissions that runs in AWS need"))
     _add_compare(commands.add_parser("compare", help="say which benchmarks became faster or slower"))
     _add_bench(commands.add_parser("bench", help="measure"))
+    _add_report(commands.add_parser("report", help="draw results of benchmarks on one page that opens offline"))
     return parser
 
 
@@ -308,6 +309,31 @@ def _compare(options: argparse.Namespace) -> int:
     from harness.benchmarking.verdicts import run_compare  # noqa: PLC0415
 
     return run_compare(options.results, options.form, options.fail_on)
+
+
+# --- report -----------------------------------------------------------------------------------------------------------
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Draw results of benchmarks (pytest-benchmark's JSON) on one HTML page that holds all it needs: latency, "
+        "throughput, cost against latency, the history over commits with its changes, and the environment."
+    )
+    parser.add_argument("results", type=Path, nargs="*", metavar="RESULTS", help="files or directories of results")
+    parser.add_argument(
+        "--mnist-report", type=Path, metavar="DIR", help="show the digits and the confusion of this harness mnist too"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("report.html"), metavar="FILE", help="the page (default: report.html)"
+    )
+    parser.add_argument("--figures", type=Path, metavar="DIR", help="write each chart as PNG and SVG too")
+    parser.set_defaults(run=_report)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from harness.benchmarking.report import run_report  # noqa: PLC0415 - imports ruptures and scipy
+
+    return run_report(options.results, options.mnist_report, options.output, options.figures)
 
 
 # --- policy -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,151 @@
+"""The report's charts as PNG and SVG files, for those who paste pictures."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+from harness.benchmarking.charts import Chart
+from harness.errors import SettingsError
+
+_ACCENT, _BAND, _MUTED = "#0b62a8", "#a9cdec", "#50585f"
+_COLOURS = {"slower": "#b03a00", "faster": "#00693f"}
+_NUMBERS = StrMethodFormatter("{x:,g}")
+_MOST_TICKS = 7
+_LONGEST_NAME = 60
+
+
+def draw(directory: Path, charts: Iterable[Chart]) -> list[Path]:
+    """Write each chart as PNG and as SVG into a directory, which is made if need be; return the files' paths.
+
+    :raises SettingsError: they cannot be written there.
+    """
+    paths: list[Path] = []
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for chart in charts:
+            figure = _figure(chart)
+            for path in _paths(directory, chart, taken=paths):
+                # A title in $ is no formula, and text stays text, which can be searched and read aloud.
+                with mpl.rc_context({"svg.fonttype": "none"}):
+                    figure.savefig(path)
+                paths.append(path)
+    except OSError as error:
+        raise SettingsError(
+            f"--figures is {directory}, where pictures cannot be written: {error.strerror}.",
+            fix="name a directory that you may write to, or one to be made",
+        ) from error
+    return paths
+
+
+def _paths(directory: Path, chart: Chart, taken: Sequence[Path]) -> list[Path]:
+    """Return the paths of a chart's files, with a number where its name is another's already."""
+    kind = {"ranges": "latency", "bars": "throughput", "front": "cost"}.get(chart.kind, chart.kind)
+    plain = re.sub(r"[^a-zA-Z0-9]+", "-", chart.title).strip("-")[:_LONGEST_NAME]
+    name, number = f"{kind}-{plain}", 1
+    while directory / f"{name}.png" in taken:
+        number += 1
+        name = f"{kind}-{plain}-{number}"
+    return [directory / f"{name}.{form}" for form in ("png", "svg")]
+
+
+def _figure(chart: Chart) -> Figure:
+    rows = len(chart.data.get("rows", ()))
+    figure = Figure(figsize=(9.6, 1.9 + 0.6 * rows if rows else 5.0), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.set_axisbelow(True)
+    axes.grid(color="#d5dade", axis="both" if chart.kind == "front" else "y" if chart.kind == "history" else "x")
+    summary = "\n".join(textwrap.wrap(chart.summary, 105))
+    axes.set_title(summary, fontsize=9, color=_MUTED, loc="left", parse_math=False)
+    figure.suptitle(chart.title, x=0.01, ha="left", fontweight="bold", fontsize=12, parse_math=False)
+    _DRAWERS[chart.kind](axes, chart.data)
+    return figure
+
+
+def _rows(axes: Axes, data: dict[str, Any], log: bool) -> None:
+    """Name the rows, from the top down, and the axis along which they are drawn."""
+    names = [f"{row['name']}\n{row['text']}" for row in data["rows"]]
+    axes.set_yticks(range(len(names)), names, parse_math=False, fontsize=9)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel(data["axis"])
+    if log:
+        axes.set_xscale("log")
+    else:
+        axes.set_xlim(left=0)
+    axes.xaxis.set_major_formatter(_NUMBERS)
+
+
+def _ranges(axes: Axes, data: dict[str, Any]) -> None:
+    for place, row in enumerate(data["rows"]):
+        axes.plot([row["low"], row["high"]], [place] * 2, color=_ACCENT, linewidth=1.2)
+        axes.plot([row["q1"], row["q3"]], [place] * 2, color=_BAND, linewidth=8, solid_capstyle="round")
+        axes.plot(row["mid"], place, "o", color=_ACCENT)
+    _rows(axes, data, log=data["log"])
+
+
+def _bars(axes: Axes, data: dict[str, Any]) -> None:
+    for place, row in enumerate(data["rows"]):
+        axes.barh(place, row["value"], color=_BAND, height=0.5)
+        axes.plot([row["low"], row["high"]], [place] * 2, color=_ACCENT)
+    _rows(axes, data, log=False)
+
+
+def _history(axes: Axes, data: dict[str, Any]) -> None:
+    points, places = data["points"], range(len(data["points"]))
+    low, middle, high = ([point[number] for point in points] for number in range(3))
+    axes.vlines(places, low, high, color=_BAND, linewidth=3)
+    axes.plot(places, middle, "o", color=_ACCENT, markersize=4)
+    for level in data["levels"]:
+        axes.plot([level["x1"], level["x2"]], [level["y"]] * 2, color="black")
+    axes.set_ylim(0, max(high) * 1.2)
+    for number, change in enumerate(data["changes"]):
+        colour = _COLOURS[change["word"]]
+        axes.axvline(change["x"], color=colour, linestyle="--")
+        height = max(high) * (1.14 - 0.07 * (number % 2))
+        axes.text(change["x"], height, f" {change['word']} {change['text']}", color=colour, fontweight="bold")
+    ticks = [int(tick) for tick in MaxNLocator(_MOST_TICKS, integer=True).tick_values(0, len(points) - 1)]
+    ticks = [tick for tick in ticks if 0 <= tick < len(points)]
+    axes.set_xticks(ticks, [f"{points[tick][3]}\n{points[tick][4]}" for tick in ticks], fontsize=8)
+    shared = f"; {data['shared']} share a point" if data["shared"] > 1 else ""
+    axes.set_xlabel(f"commits, oldest to newest{shared}")
+    axes.set_ylabel(data["axis"])
+    axes.yaxis.set_major_formatter(_NUMBERS)
+
+
+def _front(axes: Axes, data: dict[str, Any]) -> None:
+    points = data["points"]
+    best = [point for point in points if point["front"]]
+    axes.step([point["x"] for point in best], [point["y"] for point in best], where="post", color=_ACCENT)
+    right, top = (max(point[axis] for point in points) for axis in "xy")
+    for point in points:
+        axes.plot(point["x"], point["y"], "o", color=_ACCENT, markerfacecolor=_ACCENT if point["front"] else "white")
+        side = "right" if point["x"] > right * 0.8 else "left"
+        axes.annotate(
+            point["name"], (point["x"], point["y"]), (0, 8), textcoords="offset points", ha=side, parse_math=False
+        )
+    axes.set_xlim(0, right * 1.1)
+    axes.set_ylim(0, top * 1.15)
+    axes.set_xlabel(data["axis"])
+    axes.set_ylabel(data["axis_y"])
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(_NUMBERS)
+
+
+_DRAWERS: dict[str, Callable[[Axes, dict[str, Any]], None]] = {
+    "ranges": _ranges,
+    "bars": _bars,
+    "history": _history,
+    "front": _front,
+}

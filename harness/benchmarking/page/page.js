@@ -1,0 +1,177 @@
+"use strict";
+// Draws the charts, and the long tables when they are opened. Numbers come in the axis' unit, text as it is to be read.
+(() => {
+  const read = (id) => JSON.parse(document.getElementById(id).textContent);
+  const charts = read("charts");
+  const number = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 }).format;
+  const common = { style: { fontSize: "13px", background: "none", color: "var(--text)" }, marginLeft: 8, marginRight: 20 };
+  const ROW = 50;
+
+  // Names stand above what they name, so that long ones leave the marks their room on a telephone.
+  function rowChart(chart, width, x, marks) {
+    const rows = chart.data.rows;
+    const size = Math.max(10, (width - 130) / 13);
+    const at = (row, index) => index;
+    return Plot.plot({
+      ...common, width, height: rows.length * ROW + 56, marginTop: 8, marginBottom: 44,
+      x: { label: chart.data.axis, labelAnchor: "left", labelArrow: "none", labelOffset: 40, nice: true, ...x },
+      y: { axis: null, type: "band", domain: rows.map(at), padding: 0 },
+      marks: [
+        Plot.gridX({ ticks: x.ticks, stroke: "var(--line)", strokeOpacity: 1 }),
+        Plot.axisX({ ticks: x.ticks, tickFormat: number, label: chart.data.axis, labelAnchor: "left", labelArrow: "none", labelOffset: 40 }),
+        ...marks(rows, at),
+        Plot.text(rows, { y: at, text: "name", frameAnchor: "left", dy: -14, textOverflow: "ellipsis-middle", lineWidth: size, ...halo }),
+        Plot.text(rows, { y: at, text: "text", frameAnchor: "right", dy: -14, fontWeight: "bold", ...halo }),
+      ],
+    });
+  }
+
+  const halo = { stroke: "var(--raised)", strokeWidth: 4, fill: "var(--text)" };
+
+  function ranges(chart, width) {
+    const low = Math.min(...chart.data.rows.map((row) => row.low)), high = Math.max(...chart.data.rows.map((row) => row.high));
+    const x = chart.data.log ? { type: "log", ticks: width < 500 ? 3 : 6 } : { zero: true, ticks: width < 500 ? 4 : 8 };
+    return rowChart(chart, width, { ...x, domain: [chart.data.log ? low : 0, high] }, (rows, y) => [
+      Plot.ruleY(rows, { y, x1: "low", x2: "high", stroke: "var(--accent)", dy: 8 }),
+      Plot.ruleY(rows, { y, x1: "q1", x2: "q3", stroke: "var(--band)", strokeWidth: 9, strokeLinecap: "round", dy: 8 }),
+      Plot.dot(rows, { y, x: "mid", r: 5, fill: "var(--accent)", dy: 8 }),
+    ]);
+  }
+
+  function bars(chart, width) {
+    const high = Math.max(...chart.data.rows.map((row) => row.high));
+    return rowChart(chart, width, { domain: [0, high], ticks: width < 500 ? 4 : 8 }, (rows, y) => [
+      Plot.rect(rows, { y, x1: 0, x2: "value", insetTop: 26, insetBottom: 8, fill: "var(--band)" }),
+      Plot.ruleY(rows, { y, x1: "low", x2: "high", stroke: "var(--accent)", strokeWidth: 2, dy: 9 }),
+      Plot.tickX(rows, { y, x: "value", stroke: "var(--accent)", strokeWidth: 3, insetTop: 26, insetBottom: 8 }),
+    ]);
+  }
+
+  function history(chart, width) {
+    const { points, levels, changes, axis, shared } = chart.data;
+    const every = Math.max(1, Math.ceil(points.length / Math.max(2, Math.floor(width / 110))));
+    const ticks = points.map((_, index) => index).filter((index) => index % every === 0);
+    const place = (point, index) => index;
+    const dense = points.length > width / 4;
+    const colour = { slower: "var(--slower)", faster: "var(--faster)" };
+    const label = shared > 1 ? `commits, oldest to newest; ${shared} share a point` : "commits, oldest to newest";
+    const top = Math.max(...points.map((point) => point[2]));
+    return Plot.plot({
+      ...common, width, height: changes.length ? 300 : 265, marginTop: changes.length ? 66 : 32, marginBottom: 66, marginLeft: 52, marginRight: 78,
+      x: { type: "linear", domain: [-0.5, points.length - 0.5] },
+      y: { domain: [0, top], nice: true },
+      marks: [
+        Plot.gridY({ ticks: 5, stroke: "var(--line)", strokeOpacity: 1 }),
+        Plot.axisY({ ticks: 5, tickFormat: number, label: axis, labelArrow: "none", labelOffset: 48, dy: 0 }),
+        Plot.axisX({ ticks, tickFormat: (index) => `${points[index][3]}\n${points[index][4]}`, label, labelArrow: "none", labelAnchor: "left", labelOffset: 62, lineHeight: 1.25, textAnchor: "start", dx: -3 }),
+        dense
+          ? Plot.areaY(points, { x: place, y1: (point) => point[0], y2: (point) => point[2], fill: "var(--band)", fillOpacity: 0.6 })
+          : Plot.ruleX(points, { x: place, y1: (point) => point[0], y2: (point) => point[2], stroke: "var(--band)", strokeWidth: 4 }),
+        dense
+          ? Plot.line(points, { x: place, y: (point) => point[1], stroke: "var(--accent)", strokeWidth: 1 })
+          : Plot.dot(points, { x: place, y: (point) => point[1], r: 3.5, fill: "var(--accent)" }),
+        Plot.ruleY(levels, { x1: "x1", x2: "x2", y: "y", stroke: "var(--text)", strokeWidth: 2 }),
+        ...changes.map((change) => Plot.ruleX([change], { x: "x", stroke: colour[change.word], strokeWidth: 2, strokeDasharray: "5,3" })),
+        ...changes.map((change, index) => Plot.text([change], {
+          x: "x", frameAnchor: "top", dy: -12 - 17 * (index % 2), text: () => `${change.word} ${change.text}`, fill: colour[change.word], fontWeight: "bold",
+          textAnchor: change.x > points.length * 0.75 ? "end" : change.x < points.length * 0.25 ? "start" : "middle",
+        })),
+      ],
+    });
+  }
+
+  function front(chart, width) {
+    const points = chart.data.points;
+    const best = points.filter((point) => point.front);
+    const right = Math.max(...points.map((point) => point.x));
+    return Plot.plot({
+      ...common, width, height: 380, marginTop: 34, marginBottom: 48, marginLeft: 56,
+      x: { domain: [0, right * 1.08] },
+      y: { domain: [0, Math.max(...points.map((point) => point.y)) * 1.12], nice: true },
+      marks: [
+        Plot.gridY({ ticks: 6, stroke: "var(--line)", strokeOpacity: 1 }),
+        Plot.gridX({ ticks: width < 500 ? 4 : 8, stroke: "var(--line)", strokeOpacity: 1 }),
+        Plot.axisY({ ticks: 6, tickFormat: number, label: chart.data.axis_y, labelArrow: "none", labelOffset: 52 }),
+        Plot.axisX({ ticks: width < 500 ? 4 : 8, tickFormat: number, label: chart.data.axis, labelArrow: "none", labelAnchor: "left", labelOffset: 42 }),
+        Plot.line(best, { x: "x", y: "y", curve: "step-after", stroke: "var(--accent)", strokeWidth: 2 }),
+        Plot.dot(points, { x: "x", y: "y", r: 6, stroke: "var(--accent)", strokeWidth: 2, fill: (point) => (point.front ? "var(--accent)" : "var(--raised)") }),
+        ...points.map((point) => Plot.text([point], {
+          x: "x", y: "y", text: "name", dy: -15, textAnchor: point.x > right * 0.66 ? "end" : point.x < right * 0.2 ? "start" : "middle", ...halo,
+        })),
+      ],
+    });
+  }
+
+  const drawers = { ranges, bars, history, front };
+
+  function draw(place) {
+    const chart = charts[place.dataset.chart];
+    const drawn = drawers[chart.kind](chart, Math.max(240, place.clientWidth));
+    drawn.setAttribute("role", "img");
+    drawn.setAttribute("aria-label", `${chart.title}. ${chart.summary}`);
+    place.replaceChildren(drawn);
+  }
+
+  const places = [...document.querySelectorAll(".plot")];
+  const idle = window.requestIdleCallback ?? ((work) => setTimeout(work, 0));
+  let turn = 0;
+
+  function drawAll() {
+    // What is on the screen at once, the rest while nothing else is to do: a new call ends an earlier one.
+    const mine = ++turn;
+    const waiting = [...places];
+    while (waiting.length && waiting[0].getBoundingClientRect().top < window.innerHeight) draw(waiting.shift());
+    performance.mark("screen-drawn");
+    const next = () => {
+      if (mine !== turn) return;
+      if (waiting.length) { draw(waiting.shift()); idle(next); }
+      else { performance.mark("charts-drawn"); document.documentElement.dataset.drawn = "all"; }
+    };
+    next();
+  }
+
+  const HEADER = ["Commit", "Of", "Run (UTC)", "Rounds", "Median"];
+  const AT_ONCE = 200;
+
+  function element(name, content, attributes = {}) {
+    const made = document.createElement(name);
+    made.append(...[content].flat());
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    return made;
+  }
+
+  function listRuns(details) {
+    if (!details.open || details.children.length > 1) return;
+    const runs = read(`runs-${details.dataset.runs}`).reverse();
+    const title = details.parentElement.querySelector("h3").textContent;
+    const caption = element("caption", `All ${runs.length.toLocaleString("en")} runs, the newest commit first: ${title}`);
+    const head = element("thead", element("tr", HEADER.map((name) => element("th", name, { scope: "col" }))));
+    const body = element("tbody", []);
+    const table = element("table", [caption, head, body], { class: "numbers" });
+    const more = element("button", "", { type: "button" });
+    const add = () => {
+      const from = body.children.length;
+      for (const run of runs.slice(from, from + AT_ONCE)) {
+        const cells = run.map((cell, index) => (index ? element("td", String(cell)) : element("th", cell, { scope: "row" })));
+        body.append(element("tr", cells));
+      }
+      const left = runs.length - body.children.length;
+      more.textContent = `Show ${Math.min(AT_ONCE, left)} more of ${left.toLocaleString("en")}`;
+      more.hidden = left === 0;
+    };
+    more.addEventListener("click", add);
+    add();
+    details.append(element("div", table, { class: "scroll", role: "region", tabindex: "0", "aria-label": caption.textContent }), more);
+  }
+
+  for (const details of document.querySelectorAll("details[data-runs]")) details.addEventListener("toggle", () => listRuns(details));
+
+  let width = window.innerWidth, pause;
+  window.addEventListener("resize", () => {
+    if (window.innerWidth === width) return; // a telephone's address bar came or went
+    width = window.innerWidth;
+    clearTimeout(pause);
+    pause = setTimeout(drawAll, 150);
+  });
+  drawAll();
+})();

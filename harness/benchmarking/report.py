@@ -1,0 +1,382 @@
+"""The report page: one HTML file that holds all it needs and opens without a network.
+
+Benchmarks' names and all they note are text: the template escapes them, the data is JSON in which no tag can end, and
+the page's security policy runs its own scripts only, known by their hashes, and lets nothing be loaded.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from harness import __version__
+from harness.benchmarking import charts
+from harness.benchmarking.charts import Chart, History, Table, percent, plural
+from harness.benchmarking.environment import COMPARED, INSTANCE_TYPES
+from harness.benchmarking.history import LEAST_CHANGE, LEAST_RUNS, SIGNIFICANCE
+from harness.benchmarking.results import Reading, Result, read
+from harness.benchmarking.series import Series, arrange, processor
+from harness.errors import ResultsError, SettingsError
+
+_PAGE = files("harness.benchmarking") / "page"
+_CLASSES = 10
+_MOST_VALUES = 6
+_HEATS = 4
+
+
+class Content(NamedTuple):
+    """All that a report shows of benchmarks."""
+
+    latency: list[Chart]
+    throughput: list[Chart]
+    cost: list[Chart]
+    histories: list[History]
+    why_no_cost: str
+
+    @property
+    def charts(self) -> list[Chart]:
+        """Every chart, in the order of the page."""
+        return [*self.latency, *self.throughput, *self.cost, *(history.chart for history in self.histories)]
+
+
+def run_report(paths: Sequence[Path], mnist: Path | None, output: Path, figures: Path | None) -> int:
+    """Write the report, tell where it is, and return the command's exit code, 0.
+
+    Files and benchmarks that cannot be read are told on stderr and in the report; the rest is shown.
+
+    :param paths: files of results, or directories of them.
+    :param mnist: a directory that ``harness mnist`` wrote.
+    :param output: the HTML file.
+    :param figures: a directory for the charts as PNG and SVG.
+    :raises ResultsError: nothing of the results can be read, or ``mnist`` is no such directory.
+    :raises SettingsError: there is nothing to report on, or the report cannot be written.
+    """
+    if not paths and mnist is None:
+        raise SettingsError("harness report was given nothing to report on.", fix="name results, or --mnist-report DIR")
+    reading = _read(paths)
+    digits = None if mnist is None else read_mnist(mnist)
+    series = arrange(reading.results)
+    content = contents(series)
+    page = render(reading, series, content, digits, datetime.now(timezone.utc))
+    _write(output, page)
+    told = [f"{output}: {plural(len(series), 'benchmark')} in {plural(len(reading.results), 'file')} of results"]
+    if figures is not None:
+        from harness.benchmarking.figures import draw  # noqa: PLC0415 - imports matplotlib, which few ask for
+
+        told += map(str, draw(figures, content.charts))
+    print("\n".join(told))
+    for problem in reading.problems:
+        print("harness: left out:", problem, file=sys.stderr)
+    return 0
+
+
+def _read(paths: Iterable[Path]) -> Reading:
+    """Return all results and problems.
+
+    :raises ResultsError: there are problems only.
+    """
+    found = Reading([], [])
+    for path in paths:
+        try:
+            reading = read(path)
+        except ResultsError as error:
+            reading = Reading([], [error])
+        found.results.extend(reading.results)
+        found.problems.extend(reading.problems)
+    if found.problems and not any(result.benchmarks for result in found.results):
+        raise found.problems[0]
+    return found
+
+
+def contents(series: Sequence[Series]) -> Content:
+    """Return all charts of some series."""
+    return Content(
+        charts.latency(series),
+        charts.throughput(series),
+        charts.cost(series),
+        charts.histories(series),
+        charts.why_no_cost(series),
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(
+            f"--output is {path}, which cannot be written: {error.strerror}.", fix="name a file that you may write"
+        ) from error
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+def render(reading: Reading, series: Sequence[Series], content: Content, mnist: MnistRun | None, made: datetime) -> str:
+    """Return the page.
+
+    :param made: when, in UTC.
+    """
+    scripts = [_asset(name) for name in ("d3.min.js", "plot.umd.min.js", "page.js")]
+    template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(
+        _asset("report.html.j2")
+    )
+    return template.render(
+        made=f"{made.day} {made:%B %Y, %H:%M} UTC",
+        maker=f"sagemaker-spark-harness {__version__}",
+        origin=_origin(reading.results, series) or "a run of harness mnist",
+        sections=_sections(series, mnist),
+        problems=[str(problem) for problem in reading.problems],
+        **content._asdict(),
+        charts=content.charts,
+        charts_data=[_drawn(chart) for chart in content.charts],
+        changes=_changes(content.histories),
+        least_runs=LEAST_RUNS,
+        least_change=f"{LEAST_CHANGE:.0%}".replace("%", " %"),
+        significance=f"{SIGNIFICANCE:.1%}".replace("%", " %"),
+        environment=_environment(reading.results),
+        mnist=mnist,
+        css=Markup(_asset("page.css")),
+        scripts=[Markup(script) for script in scripts],
+        script_hashes=Markup(" ".join(_policy_hash(script) for script in scripts)),
+        licences="\n".join(_asset(f"LICENSE.{name}") for name in ("plot", "d3")),
+        versions=vendored(),
+    )
+
+
+@cache
+def _asset(name: str) -> str:
+    return (_PAGE / name).read_text(encoding="utf-8")
+
+
+def vendored() -> dict[str, str]:
+    """Return the versions of the charting libraries in the page, by package."""
+    return {name: entry["version"] for name, entry in json.loads(_asset("vendored.json")).items()}
+
+
+def _policy_hash(script: str) -> str:
+    """Return a script's hash as a security policy names it."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
+def _drawn(chart: Chart) -> dict[str, Any]:
+    """Return what the page's script needs of a chart."""
+    return {"kind": chart.kind, "title": chart.title, "summary": chart.summary, "data": chart.data}
+
+
+def _sections(series: Sequence[Series], mnist: MnistRun | None) -> list[tuple[str, str]]:
+    measured = ["Latency", "Throughput", "Cost", "History"] if series else []
+    return [(name.lower(), name) for name in (*measured, *(["Digits"] if mnist else []), "Environment")]
+
+
+def _origin(results: Sequence[Result], series: Sequence[Series]) -> str:
+    """Return a phrase that says what the results are of."""
+    if not series:
+        return ""
+    commits = {run.commit for one in series for run in one.runs}
+    newest = max((run for one in series for run in one.runs), key=lambda run: (run.commit_date, run.result.date))
+    dates = [result.date for result in results]
+    days = sorted({f"{date.day} {date:%B %Y}": date for date in (min(dates), max(dates))}.items(), key=lambda d: d[1])
+    when = " to ".join(day for day, _ in days)
+    return (
+        f"{plural(len(results), 'file')} of results with {plural(len(series), 'benchmark')} and "
+        f"{plural(len(commits), 'commit')} ({newest.commit} is the newest), measured {when}"
+    )
+
+
+def _changes(histories: Iterable[History]) -> Table:
+    found = sorted(
+        (change for history in histories for change in history.changes),
+        key=lambda change: change.date,
+        reverse=True,
+    )
+    rows = [
+        [
+            change.benchmark,
+            f"{change.word}: {percent(change.ratio)}",
+            charts.duration(change.before),
+            charts.duration(change.after),
+            change.commit,
+            change.date,
+        ]
+        for change in found
+    ]
+    header = ["Benchmark", "Became", "Before", "After", "With commit", "Date"]
+    return Table("Changes found, the newest first", header, rows)
+
+
+# --- environment ------------------------------------------------------------------------------------------------------
+
+
+def _environment(results: Sequence[Result]) -> Table | None:
+    """Return what the benchmarks ran on and with; what varied is told with how many benchmarks' runs it was so in."""
+    if not results:
+        return None
+    seen: dict[str, Counter[str]] = {}
+    for result in results:
+        for name, value in _facts(result):
+            seen.setdefault(name, Counter())[value] += 1
+    rows = [[name, _values(values)] for name, values in seen.items()]
+    return Table("What the benchmarks ran on and with", ["What", "Value"], rows)
+
+
+def _facts(result: Result) -> Iterable[tuple[str, str]]:
+    machine = result.machine
+    yield "machine", str(machine.get("node") or "unknown")
+    yield "processor", processor(machine)
+    yield "system", " ".join(str(machine.get(key) or "") for key in ("system", "release", "machine")).strip()
+    yield "pytest-benchmark", result.version
+    noted = {
+        (name, str(run.extra_info[name]))
+        for run in result.benchmarks.values()
+        for name in COMPARED
+        if run.extra_info.get(name) not in (None, "") and name not in ("rows", "bytes")
+        if name not in INSTANCE_TYPES or run.extra_info.get("mode") == "real"
+    }
+    found = {name for name, _ in noted}
+    if "python" not in found:
+        yield "python", str(machine.get("python_version") or "unknown")
+    for name, value in sorted(noted):
+        yield name.replace("_", " "), value
+
+
+def _values(values: Counter[str]) -> str:
+    if len(values) == 1:
+        return next(iter(values))
+    shown = [f"{value} ({plural(count, 'file')})" for value, count in values.most_common(_MOST_VALUES)]
+    more = len(values) - _MOST_VALUES
+    return "; ".join([*shown, *([f"and {plural(more, 'other')}"] if more > 0 else [])])
+
+
+# --- the digits -------------------------------------------------------------------------------------------------------
+
+
+class Cell(NamedTuple):
+    """A count of the confusion matrix."""
+
+    text: str
+    heat: int
+    """0 for none, then 1 to 4 by its order of magnitude."""
+    right: bool
+
+
+class Row(NamedTuple):
+    """A digit's counts and the share that is right."""
+
+    cells: list[Cell]
+    right: str
+
+
+class MnistRun(NamedTuple):
+    """What ``harness mnist`` found."""
+
+    figures: Table
+    environment: Table
+    confusion: list[Row]
+    told: str
+    digits: str
+    """A PNG as a data URL."""
+    picture: str
+    """A PNG of the confusion as a data URL."""
+
+
+def read_mnist(directory: Path) -> MnistRun:
+    """Return what ``harness mnist`` wrote into a directory.
+
+    :raises ResultsError: it did not, or not all is there.
+    """
+    try:
+        report = json.loads((directory / "report.json").read_text(encoding="utf-8"))
+        digits, picture = ((directory / name).read_bytes() for name in ("digits.png", "confusion.png"))
+        counts = _counts(report["confusion"])
+        shown = [Table("The run", ["What", "Value"], rows) for rows in (_outcome(report), _conditions(report))]
+    except OSError as error:
+        raise _no_mnist(directory, f"{error.filename}: {error.strerror}") from error
+    except KeyError as error:
+        raise _no_mnist(directory, f"its report.json has no {error}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise _no_mnist(directory, f"its report.json is cut off or of another kind: {error}") from error
+    ran_on = shown[1]._replace(caption="What harness mnist ran on and with")
+    return MnistRun(shown[0], ran_on, _rows(counts), _worst(counts), _data_url(digits), _data_url(picture))
+
+
+def _no_mnist(directory: Path, why: str) -> ResultsError:
+    return ResultsError(
+        f"{directory} is no report of harness mnist: {why}.",
+        checked="report.json, digits.png and confusion.png in it",
+        fix=f"make one with 'harness mnist --output {directory}'",
+    )
+
+
+def _counts(confusion: Any) -> list[list[int]]:
+    counts = [[int(count) for count in row] for row in confusion]
+    if [len(row) for row in counts] != [_CLASSES] * _CLASSES or min(map(min, counts)) < 0:
+        raise ValueError(f"its confusion is not {_CLASSES} rows of {_CLASSES} counts")
+    return counts
+
+
+def _outcome(report: dict[str, Any]) -> list[list[str]]:
+    trained = report["rows_trained"]
+    stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in report["stages"].items())
+    rows = [
+        ["accuracy", f"{report['accuracy']:.4f}"],
+        ["rows trained", "unknown" if trained is None else f"{trained:,}"],
+        ["rows predicted", f"{report['rows_predicted']:,}, {report['rows_per_second']:,.0f} a second"],
+        ["seconds", f"{sum(report['stages'].values()):.1f}: {stages}"],
+    ]
+    if report["validation_accuracy"] is not None:
+        rows.insert(1, ["validation accuracy", f"{report['validation_accuracy']:.4f}"])
+    return rows
+
+
+def _conditions(report: dict[str, Any]) -> list[list[str]]:
+    names = ["mode", "region", "spark_master", "endpoint_instance_count"]
+    if report["mode"] == "real":
+        names += INSTANCE_TYPES
+    return [[name.replace("_", " "), str(report[name])] for name in names] + [
+        [str(name), str(value)] for name, value in report["versions"].items()
+    ]
+
+
+def _rows(counts: list[list[int]]) -> list[Row]:
+    highest = max(2, *map(max, counts))
+    rows = []
+    for true, row in enumerate(counts):
+        cells = [Cell(f"{count:,}", _heat(count, highest), true == predicted) for predicted, count in enumerate(row)]
+        rows.append(Row(cells, f"{row[true] / sum(row):.0%}".replace("%", " %") if sum(row) else "none"))
+    return rows
+
+
+def _heat(count: int, highest: int) -> int:
+    """Return 1 to 4 by order of magnitude, or 0: on a linear scale the right ones drown the mistakes."""
+    return 0 if count == 0 else min(_HEATS, 1 + int(_HEATS * math.log(count) / math.log(highest)))
+
+
+def _worst(counts: list[list[int]]) -> str:
+    """Return a sentence on the digits that were mistaken most often."""
+    total = sum(map(sum, counts))
+    wrong = {(t, p): count for t, row in enumerate(counts) for p, count in enumerate(row) if t != p and count}
+    if not wrong:
+        return f"All of {total:,} digits were predicted right."
+    (true, predicted), count = max(wrong.items(), key=lambda item: item[1])
+    return (
+        f"{sum(wrong.values()):,} of {total:,} digits are wrong; the commonest mistake is {true} taken for "
+        f"{predicted}: {plural(count, 'time')}."
+    )
+
+
+def _data_url(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
