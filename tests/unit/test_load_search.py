@@ -1,0 +1,95 @@
+"""The search for the highest rate under a bound, on an endpoint that is simulated: one server, random service times."""
+
+import numpy as np
+import pytest
+
+from harness.benchmarking.load import Measurement, poisson
+from harness.benchmarking.search import Verdict, find_rate
+
+SERVICE = 0.005
+BOUND = 0.05
+
+
+def queue(rate, seconds, random, *, service=SERVICE, jitter=0.0):
+    """Return the latencies of Poisson arrivals at one server with exponential service times (M/M/1)."""
+    starts = poisson(rate, seconds, random.integers(2**31))
+    free, latencies = 0.0, []
+    for start, needs in zip(starts, random.exponential(service, len(starts)), strict=True):
+        free = max(free, start) + needs
+        latencies.append(free - start + random.exponential(jitter))
+    return latencies
+
+
+def prober(seed, bound=BOUND, lag=0.0001, **kwargs):
+    random = np.random.default_rng(seed)
+
+    def probe(rate, seconds, watch):
+        made = Measurement(bound=bound, sending_seconds=seconds, seconds=seconds)
+        for latency in queue(rate, seconds, random, **kwargs):
+            made.sent, made.answered = made.sent + 1, made.answered + 1
+            made.latencies.add(latency)
+            made.lags.add(lag)
+            made.over += latency > bound
+            if watch and not watch(made):
+                made.interrupted = True
+                break
+        return made
+
+    return probe
+
+
+TRUE_RATE = 1 / SERVICE - np.log(100) / BOUND
+"""Where p99 of M/M/1, whose latencies are exponential with 1/(mu - lambda), is the bound: 107.9 a second."""
+
+
+@pytest.mark.parametrize("start", [5.0, 50.0, 3000.0])
+def test_the_rate_is_found_from_anywhere(start):
+    found = find_rate(prober(1), 99, start, 60)
+    assert 0.8 * TRUE_RATE < found.rate <= 1.03 * TRUE_RATE
+
+
+def test_the_rate_is_found_again_and_again_and_seldom_too_high():
+    rates = [find_rate(prober(seed), 99, 50, 60).rate for seed in range(8)]
+    assert None not in rates
+    assert max(rates) <= 1.05 * TRUE_RATE
+    assert np.median(rates) > 0.85 * TRUE_RATE
+
+
+def test_what_was_found_held_for_a_whole_run():
+    found = find_rate(prober(2), 99, 50, 60)
+    assert found.tried[-1].verdict is Verdict.KEEPS
+    assert found.tried[-1].rate == found.rate
+    assert found.measurement.sent == pytest.approx(found.rate * 60, rel=0.01)
+
+
+def test_there_is_no_rate_for_a_bound_that_one_request_breaks():
+    found = find_rate(prober(3, bound=0.001), 99, 50, 60)
+    assert found.rate is None
+    assert all(tried.verdict is not Verdict.KEEPS for tried in found.tried)
+
+
+def test_a_probe_ends_once_the_bound_cannot_be_kept():
+    found = find_rate(prober(4), 99, 5000, 60)
+    assert found.tried[0].verdict is Verdict.BREAKS
+    assert found.tried[0].queries < 2000  # of 25,000
+
+
+def test_a_late_sender_is_told_from_a_slow_endpoint():
+    found = find_rate(prober(5, lag=0.02), 99, 150, 60)
+    assert found.limited_by_sender
+    assert found.tried[0].verdict is Verdict.SENDER
+
+
+def test_an_interrupted_search_keeps_what_it_tried():
+    probe, calls = prober(6), []
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return probe(*arguments)
+
+    found = find_rate(interrupted, 99, 20, 60)
+    assert found.interrupted
+    assert len(found.tried) == 2
+    assert found.rate is None

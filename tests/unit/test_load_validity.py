@@ -1,0 +1,114 @@
+"""When a measurement of load may be believed."""
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from harness.benchmarking.load import Measurement
+from harness.benchmarking.validity import (
+    fixed_queries,
+    keeps,
+    least_to_break,
+    objections,
+    percentile,
+    queries_needed,
+)
+
+
+def measured(latencies, *, failed=0, unanswered=0, bound=None, seconds=60.0, cpu=1.0, lag=0.0, drain=0.0):
+    """Return the measurement of a run with these latencies, in seconds."""
+    made = Measurement(bound=bound, sending_seconds=seconds, seconds=seconds + drain, cpu_seconds=cpu, failed=failed)
+    for latency in latencies:
+        made.latencies.add(latency)
+        made.lags.add(lag)
+        made.over += bound is not None and latency > bound
+    made.answered = len(made.latencies)
+    made.sent = made.planned = made.answered + failed + unanswered
+    return made
+
+
+GOOD = [0.010] * 1000
+
+
+def test_as_many_queries_are_needed_as_loadgen_asks_for():
+    assert [queries_needed(quantile) for quantile in (0.9, 0.99)] == [64, 662]
+
+
+@pytest.mark.parametrize(("quantile", "queries"), [(0.9, 23_886), (0.95, 50_425), (0.97, 85_811), (0.99, 262_742)])
+def test_without_early_stopping_as_many_are_needed_as_in_mlperfs_table(quantile, queries):
+    assert fixed_queries(quantile) == queries
+
+
+@pytest.mark.parametrize(("queries", "over"), [(662, 1), (662, 2), (10_000, 75), (10_000, 80), (500, 0), (400, 0)])
+def test_a_bound_is_kept_where_the_binomial_test_says_so(queries, over):
+    p = binomtest(over, queries, 0.01, alternative="less").pvalue
+    assert keeps(queries, over, 0.99) == (p <= 0.01)
+
+
+@pytest.mark.parametrize("queries", [50, 662, 10_000])
+def test_a_bound_is_broken_from_the_first_count_that_the_binomial_test_says_so(queries):
+    over = least_to_break(queries, 0.99)
+    assert binomtest(over, queries, 0.01, alternative="greater").pvalue <= 0.01
+    assert binomtest(over - 1, queries, 0.01, alternative="greater").pvalue > 0.01
+
+
+def test_a_percentile_is_that_of_all_latencies():
+    told = percentile(measured(np.arange(1, 2001) / 1000), 99)
+    assert told.value == pytest.approx(1.980, rel=0.001)
+    assert told.low < told.value < told.high
+
+
+def test_the_bounds_of_a_percentile_hold_as_often_as_they_claim():
+    random = np.random.default_rng(1)
+    told = [percentile(measured(random.exponential(0.01, 800)), 99) for _ in range(80)]
+    true = -0.01 * np.log(0.01)
+    assert np.mean([true > each.high for each in told]) <= 0.05
+    assert np.mean([true < each.low for each in told]) <= 0.05
+    assert np.mean([each.high < 3 * true for each in told]) > 0.99
+
+
+def test_too_few_queries_have_no_upper_bound():
+    assert percentile(measured([0.01] * 661), 99).high is None
+    assert percentile(measured([0.01] * 662), 99).high is not None
+
+
+def test_queries_that_fail_count_as_the_latest():
+    quick = [0.001] * 990
+    assert percentile(measured(quick, failed=10), 99).value == pytest.approx(0.001)
+    assert percentile(measured(quick, failed=11), 99) is None
+
+
+def test_a_good_run_is_valid():
+    assert objections(measured(GOOD), 99, open_loop=True) == []
+
+
+@pytest.mark.parametrize(
+    ("run", "objection"),
+    [
+        (measured(GOOD, seconds=3.0), "lasted 3.0 s, and the least is 60 s"),
+        (measured(GOOD[:600]), "p99 at 99% confidence needs 662 queries, and it had 600"),
+        (measured(GOOD, failed=500), "33.3% of the queries failed"),
+        (measured(GOOD, cpu=58.0), "it took 97% of a core"),
+        (measured(GOOD, lag=0.002), "its p99 of lateness is 2.0 ms, over a tenth of the latency's 10.0 ms"),
+        (measured(GOOD, drain=5.0), "its last answer came 5.0 s after the last request was due"),
+        (measured(GOOD, bound=0.009), "p99 is not under 9 ms at 99% confidence: 1,000 of 1,000 queries were later"),
+        (measured([]), "no query was sent"),
+    ],
+)
+def test_an_invalid_run_says_why(run, objection):
+    found = objections(run, 99, open_loop=True)
+    assert any(objection in each for each in found), found
+
+
+def test_an_interrupted_run_is_invalid():
+    run = measured(GOOD, unanswered=3)
+    run.interrupted = True
+    assert "interrupted after 60.0 s, 3 queries unanswered" in objections(run, 99)[0]
+
+
+def test_a_sender_may_be_late_where_queries_have_no_times_of_their_own():
+    assert objections(measured(GOOD, lag=0.5), 90) == []
+
+
+def test_throughput_alone_needs_no_number_of_queries():
+    assert objections(measured(GOOD[:50]), None) == []
