@@ -131,7 +131,7 @@ class LocalAWSApp:
             self._calls.refuse(request.host_name)
             raise _refusal(request.host_name)
         parameters = await self._parameters(request)
-        await self._in_thread(self._authorization.check, request, parameters)
+        await self._authorization.check(request, parameters)
         request.fault = self._faults.take(request.operation, request.access_key)
         if request.fault:
             await self._suffer(request, request.fault)

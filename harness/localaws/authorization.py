@@ -6,6 +6,7 @@ Where nothing is enforced (:class:`Unrestricted`) everybody may do everything.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Protocol
@@ -24,7 +25,7 @@ _UNSIGNED = ("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML")
 class Authorization(Protocol):
     """Decides what callers and roles may do."""
 
-    def check(self, request: Request, parameters: dict[str, object]) -> None:
+    async def check(self, request: Request, parameters: dict[str, object]) -> None:
         """Raise :class:`AWSError` unless the caller may do all that a request needs."""
 
     def refused_keys(self, request: Request, keys: Iterable[str]) -> dict[str, str]:
@@ -37,7 +38,7 @@ class Authorization(Protocol):
 class Unrestricted:
     """Lets everybody do everything."""
 
-    def check(self, request: Request, parameters: dict[str, object]) -> None:
+    async def check(self, request: Request, parameters: dict[str, object]) -> None:
         """Raise nothing."""
 
     def refused_keys(self, request: Request, keys: Iterable[str]) -> dict[str, str]:  # noqa: ARG002
@@ -60,8 +61,11 @@ class Enforced:
         self._tags_of = tags_of
         self._has_object = has_object
 
-    def check(self, request: Request, parameters: dict[str, object]) -> None:
+    async def check(self, request: Request, parameters: dict[str, object]) -> None:
         """Raise :class:`AWSError` unless the caller is known and may do all that the request needs."""
+        await asyncio.to_thread(self._check, request, parameters)
+
+    def _check(self, request: Request, parameters: dict[str, object]) -> None:
         caller = _caller(request)
         if caller is None:
             return
@@ -174,10 +178,10 @@ def _caller(request: Request) -> Identity | None:
         raise _error(service, "unknown")
     if caller.token != request.session_token:
         raise _error(service, "token")
-    if "authorization" in request.headers and not _is_signed(request, caller):
-        raise _error(service, "signature")
     if caller.expired:
         raise _error(service, "expired")
+    if "authorization" in request.headers and not _is_signed(request, caller):
+        raise _error(service, "signature")
     return caller
 
 

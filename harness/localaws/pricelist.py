@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from harness.localaws.exceptions import AWSError
 from harness.localaws.quotas import page
 from harness.localaws.validation import check
 
@@ -43,9 +44,12 @@ class PriceList:
 
 def _wanted(product: dict[str, Any], parameters: dict[str, Any]) -> bool:
     """Return whether a product is of the service and has every value that the filters ask for."""
+    filters = parameters.get("Filters", [])
+    for unknown in {filter_["Type"] for filter_ in filters} - {"TERM_MATCH", "EQUALS"}:
+        raise AWSError(f"The local AWS filters products by TERM_MATCH and EQUALS, not by {unknown}.")
     fields = {name.lower(): value for name, value in product["product"]["attributes"].items()}
     fields["productfamily"] = product["product"].get("productFamily")
     fields["servicecode"] = product.get("serviceCode", fields.get("servicecode"))
-    wanted = {filter_["Field"].lower(): filter_["Value"] for filter_ in parameters.get("Filters", [])}
+    wanted = {filter_["Field"].lower(): filter_["Value"] for filter_ in filters}
     wanted["servicecode"] = parameters["ServiceCode"]
     return all(fields.get(name) == value for name, value in wanted.items())

@@ -37,6 +37,13 @@ def refused(call, **arguments):
     return error.value.response["Error"]["Code"], error.value.response["Error"]["Message"]
 
 
+def session_of(given):
+    """Return credentials that AssumeRole gave, as environment variables."""
+    members = ("AccessKeyId", "SecretAccessKey", "SessionToken")
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    return {name: given[member] for name, member in zip(names, members, strict=True)}
+
+
 @pytest.fixture
 def objects(independent_aws):
     """The bucket, with a few objects."""
@@ -137,6 +144,50 @@ def test_a_denial_wins_over_what_is_allowed_and_says_so(independent_aws):
     assert refused(client.list_models)[1].endswith("with an explicit deny in an identity-based policy")
 
 
+def test_groups_give_permissions_and_a_key_that_is_made_inactive_gives_none(independent_aws):
+    user = independent_aws.user(policy(allow("s3:ListAllMyBuckets")))
+    iam, name = independent_aws.client("iam"), independent_aws.name_of(user).rpartition("/")[2]
+    assert refused(independent_aws.client("sagemaker", user).list_models)[0] == "AccessDeniedException"
+    iam.create_group(GroupName=f"of-{name}")
+    document = json.dumps(policy(allow("sagemaker:ListModels")))
+    iam.put_group_policy(GroupName=f"of-{name}", PolicyName="lists", PolicyDocument=document)
+    iam.add_user_to_group(GroupName=f"of-{name}", UserName=name)
+    assert independent_aws.client("sagemaker", user).list_models()["Models"] == []
+    iam.update_access_key(UserName=name, AccessKeyId=user["AWS_ACCESS_KEY_ID"], Status="Inactive")
+    assert refused(independent_aws.client("s3", user).list_buckets)[0] == "InvalidAccessKeyId"
+
+
+def test_the_default_version_of_an_attached_policy_counts(independent_aws):
+    user, iam = independent_aws.user(policy(allow("s3:ListAllMyBuckets"))), independent_aws.client("iam")
+    name = independent_aws.name_of(user).rpartition("/")[2]
+    document = json.dumps(policy(allow("sagemaker:ListModels")))
+    attached = iam.create_policy(PolicyName=f"of-{name}", PolicyDocument=document)["Policy"]["Arn"]
+    iam.attach_user_policy(UserName=name, PolicyArn=attached)
+    client = independent_aws.client("sagemaker", user)
+    assert client.list_models()["Models"] == []
+    document = json.dumps(policy(allow("sagemaker:ListEndpoints")))
+    iam.create_policy_version(PolicyArn=attached, PolicyDocument=document, SetAsDefault=True)
+    assert refused(client.list_models)[0] == "AccessDeniedException"
+
+
+def test_a_boundary_and_a_session_s_own_policy_limit_what_a_role_allows(independent_aws):
+    iam, trust = independent_aws.client("iam"), policy(allow("sts:AssumeRole") | {"Principal": {"AWS": "*"}})
+    for statement in trust["Statement"]:
+        del statement["Resource"]
+    role = independent_aws.role(EVERYTHING, trust)
+    document = json.dumps(policy(allow("sagemaker:*")))
+    boundary = iam.create_policy(PolicyName=role.rpartition("/")[2], PolicyDocument=document)["Policy"]["Arn"]
+    iam.put_role_permissions_boundary(RoleName=role.rpartition("/")[2], PermissionsBoundary=boundary)
+    own = json.dumps(policy(allow("sagemaker:ListModels", "s3:*")))
+    given = independent_aws.client("sts").assume_role(RoleArn=role, RoleSessionName="me", Policy=own)["Credentials"]
+    session = session_of(given)
+    assert independent_aws.client("sagemaker", session).list_models()["Models"] == []
+    assert refused(independent_aws.client("sagemaker", session).list_endpoints)[0] == "AccessDeniedException"
+    assert refused(independent_aws.client("s3", session).list_buckets)[0] == "AccessDenied"
+    stolen = session | {"AWS_SESSION_TOKEN": "another"}
+    assert refused(independent_aws.client("s3", stolen).list_buckets)[0] == "InvalidToken"
+
+
 def test_a_role_can_be_assumed_by_whom_it_trusts_only(independent_aws):
     user = independent_aws.user(policy(allow("sts:AssumeRole")))
     trust = policy({"Effect": "Allow", "Principal": {"AWS": independent_aws.name_of(user)}, "Action": "sts:AssumeRole"})
@@ -144,8 +195,7 @@ def test_a_role_can_be_assumed_by_whom_it_trusts_only(independent_aws):
     sts = independent_aws.client("sts", user)
     assert refused(sts.assume_role, RoleArn=independent_aws.role(), RoleSessionName="me")[0] == "AccessDenied"
     found = sts.assume_role(RoleArn=trusted, RoleSessionName="me")["Credentials"]
-    keys = dict(zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"), found.values(), strict=False))
-    session = {**keys, "AWS_ACCESS_KEY_ID": found["AccessKeyId"]}
+    session = session_of(found)
     assert independent_aws.client("s3", session).list_buckets()["Buckets"] is not None
     assert refused(independent_aws.client("sagemaker", session).list_models)[0] == "AccessDeniedException"
 

@@ -1,9 +1,18 @@
 """What policies say, and what requests need permission for."""
 
+import asyncio
+from datetime import datetime, timedelta, timezone
+
 import pytest
 
+from harness.localaws import identities
 from harness.localaws.actions import Asked, needs
+from harness.localaws.authorization import Enforced
+from harness.localaws.exceptions import AWSError
+from harness.localaws.identities import Identity
 from harness.localaws.policies import Decision, arn_like, evaluate, keys_missing, trusts
+from harness.localaws.requests import Request
+from harness.localaws.signatures import is_signed_with
 
 ALLOWED, IMPLICIT, EXPLICIT = Decision.ALLOWED, Decision.IMPLICIT_DENY, Decision.EXPLICIT_DENY
 KEY = "arn:aws:s3:::bucket/mine/1"
@@ -325,3 +334,50 @@ def test_an_endpoint_is_created_from_a_config_that_is_decided_too():
 
 def test_who_calls_is_told_to_everybody():
     assert needed("sts", "GetCallerIdentity") == []
+
+
+# --- who calls ----------------------------------------------------------------------------------------------------
+
+
+def asking(host, token, key):
+    signed = f"AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/x/aws4_request, SignedHeaders=host, Signature=00"
+    headers = {b"host": host.encode(), b"authorization": signed.encode(), b"x-amz-security-token": token.encode()}
+    return Request({"headers": list(headers.items()), "path": "/", "query_string": b"", "method": "GET"}, None)
+
+
+EXAMPLE = {
+    "host": "examplebucket.s3.amazonaws.com",
+    "range": "bytes=0-9",
+    "x-amz-content-sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "x-amz-date": "20130524T000000Z",
+    "authorization": "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,"
+    "SignedHeaders=host;range;x-amz-content-sha256;x-amz-date,"
+    "Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41",
+}
+"""GET Object of https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html"""
+
+
+def test_the_signature_of_aws_s_own_example_is_recognised_and_no_other():
+    secret, url = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "https://examplebucket.s3.amazonaws.com/test.txt"
+    assert is_signed_with(secret, "GET", url, EXAMPLE, b"")
+    assert not is_signed_with(secret + "x", "GET", url, EXAMPLE, b"")
+    assert not is_signed_with(secret, "GET", url + "x", EXAMPLE, b"")
+    assert not is_signed_with(secret, "GET", url, EXAMPLE | {"range": "bytes=0-8"}, b"")
+    assert not is_signed_with(secret, "GET", url, {"host": "examplebucket.s3.amazonaws.com"}, b"")
+
+
+@pytest.mark.parametrize(
+    ("host", "status", "code"),
+    [
+        ("s3.us-east-1.amazonaws.com", 400, "ExpiredToken"),
+        ("sts.us-east-1.amazonaws.com", 403, "ExpiredToken"),
+        ("api.sagemaker.us-east-1.amazonaws.com", 400, "ExpiredTokenException"),
+    ],
+)
+def test_a_session_that_is_over_is_told_so_in_each_protocol(host, status, code, monkeypatch):
+    over = datetime.now(timezone.utc) - timedelta(seconds=1)
+    session = Identity("arn:s", "arn:r", "r", "secret", "token", expires=over)
+    monkeypatch.setattr(identities, "find_caller", {"ASIA1": session}.get)
+    with pytest.raises(AWSError) as error:
+        asyncio.run(Enforced("123456789012", {}.get, lambda *_: True).check(asking(host, "token", "ASIA1"), {}))
+    assert (error.value.status, error.value.code) == (status, code)
