@@ -19,7 +19,6 @@ from harness.benchmarking.environment import COMPARED, INSTANCE_TYPES
 from harness.benchmarking.results import Benchmark, Result, read
 from harness.benchmarking.statistics import (
     LEAST_RUNS,
-    Array,
     Comparable,
     Effect,
     Pairs,
@@ -129,8 +128,8 @@ class _Draft:
     def _sample(self, name: str) -> Comparable:
         both = [(a.benchmarks[name], b.benchmarks[name]) for a, b in self._pairs if _has(name, a, b)]
         if not both:
-            return Runs(_logarithms(self._base.benchmark(name)), _logarithms(self._other.benchmark(name)))
-        return Pairs(_logarithms([b for _, b in both]) - _logarithms([a for a, _ in both]))
+            return Runs.of(_medians(self._base.benchmark(name)), _medians(self._other.benchmark(name)))
+        return Pairs.of(_medians(a for a, _ in both), _medians(b for _, b in both))
 
     def judged(self, effects: Iterable[Effect], needed: int) -> Versus:
         """Return the comparison.
@@ -192,10 +191,6 @@ def _has(name: str, *runs: Result) -> bool:
 
 def _medians(runs: Iterable[Benchmark]) -> list[float]:
     return [run.median for run in runs]
-
-
-def _logarithms(runs: Iterable[Benchmark]) -> Array:
-    return np.asarray(np.log(_medians(runs)))
 
 
 def _some(names: Sequence[str]) -> str:

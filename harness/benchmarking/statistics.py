@@ -141,6 +141,11 @@ class Pairs:
 
     differences: Array
 
+    @classmethod
+    def of(cls, base: npt.ArrayLike, other: npt.ArrayLike) -> Pairs:
+        """Return the pairs of some times in seconds, each at the same place on both sides."""
+        return cls(np.log(other) - np.log(base))
+
     @property
     def runs(self) -> int:
         """How many pairs."""
@@ -197,6 +202,11 @@ class Runs:
 
     base: Array
     other: Array
+
+    @classmethod
+    def of(cls, base: npt.ArrayLike, other: npt.ArrayLike) -> Runs:
+        """Return the runs with some times in seconds."""
+        return cls(np.log(base), np.log(other))
 
     @property
     def runs(self) -> int:

@@ -1,0 +1,148 @@
+"""How often comparisons are wrong: ``python -m harness.benchmarking.calibration FILE``.
+
+``benchmarks/aa/recording.py`` records blocks of three rounds, in an order drawn at random: A and B do the same, S is
+10 % slower. Here they are cut into comparisons, one after the other, each of as many blocks as the recording says. No
+round is in two comparisons of the same kind, so that these are as independent as the machine lets them be; A against B
+and A against S share their A. What differs from comparing two commits: all rounds are of one process, so that how
+processes differ is not seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from pytest_benchmark.utils import PercentageRegressionCheck
+from scipy.stats import binomtest
+
+from harness.benchmarking.statistics import Array, Pairs, Runs, Verdict, judge
+from harness.errors import ResultsError
+
+
+class Comparison(NamedTuple):
+    """The seconds of the rounds of three sides, each of shape (pairs,)."""
+
+    a: Array
+    b: Array
+    s: Array
+
+
+class Way(NamedTuple):
+    """A way to compare."""
+
+    name: str
+    alarm: Callable[[Array, Array], bool]
+    """Whether it says that the second side is slower, or that the two differ if it can say that."""
+
+
+class Rate(NamedTuple):
+    """How often a way to compare was wrong about no difference, and right about one."""
+
+    way: str
+    false_alarms: int
+    found: int
+    comparisons: int
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the rates that a recording gives, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m harness.benchmarking.calibration", description=__doc__)
+    parser.add_argument("recording", type=Path, metavar="FILE")
+    try:
+        print("\n".join(table(*read_recording(parser.parse_args(arguments).recording))))
+    except ResultsError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def read_recording(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return what a recording is of, and its blocks.
+
+    :raises ResultsError: it is no recording, or is shorter than one comparison.
+    """
+    try:
+        about, *blocks = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        enough = len(blocks) >= about["pairs"] and all({"A", "B", "S"} <= block.keys() for block in blocks)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ResultsError(
+            f"{path} is no recording: {error}.", fix="make one with benchmarks/aa/recording.py"
+        ) from error
+    if not enough:
+        raise ResultsError(f"{path} has no whole comparison.", fix="let the recording go on for longer")
+    return about, blocks
+
+
+def cut(blocks: Sequence[dict[str, Any]], pairs: int) -> Iterator[Comparison]:
+    """Yield comparisons of so many consecutive blocks; those left over at the end are in none."""
+    for start in range(0, len(blocks) - pairs + 1, pairs):
+        part = blocks[start : start + pairs]
+        yield Comparison(*(np.array([block[side] for block in part]) for side in "ABS"))
+
+
+def rates(comparisons: Sequence[Comparison]) -> list[Rate]:
+    """Return how often each way to compare is wrong about A and B, and right about A and S.
+
+    First with the rounds in turns, as recorded. Then as if one side had been run after the other, as is usual: A of one
+    comparison, and the other sides of the next.
+    """
+    apart = [Comparison(one.a, two.b, two.s) for one, two in pairwise(comparisons)]
+    return [
+        *(_rate(way, comparisons, "in turns") for way in [Way("harness compare", _differs(Pairs)), *_FIXED]),
+        *(_rate(way, apart, "one after the other") for way in [Way("harness compare", _differs(Runs)), *_FIXED]),
+    ]
+
+
+def _rate(way: Way, comparisons: Sequence[Comparison], order: str) -> Rate:
+    wrong = sum(way.alarm(one.a, one.b) for one in comparisons)
+    return Rate(f"{way.name}, {order}", wrong, sum(way.alarm(one.a, one.s) for one in comparisons), len(comparisons))
+
+
+def _differs(sample: type[Pairs] | type[Runs]) -> Callable[[Array, Array], bool]:
+    return lambda base, other: judge([sample.of(base, other)])[0].verdict in (Verdict.FASTER, Verdict.SLOWER)
+
+
+def _fixed(percent: int) -> Way:
+    """Return pytest-benchmark's own check of the means, which alarms for slower only."""
+    check: Any = PercentageRegressionCheck("mean", percent)  # type: ignore[no-untyped-call]
+    return Way(f"mean:{percent}%", lambda base, other: bool(check.fails({"mean": other.mean()}, {"mean": base.mean()})))
+
+
+_FIXED = (_fixed(5), _fixed(10))
+
+
+def table(about: dict[str, Any], blocks: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yield the lines of a Markdown table of the rates, after what they were measured on."""
+    comparisons = list(cut(blocks, about["pairs"]))
+    noise = np.concatenate([np.log(one.b / one.a) for one in comparisons])
+    spread = np.subtract(*np.percentile(noise, [75, 25]))
+    load = np.percentile([block["load"] for block in blocks], [50, 5, 95])
+    yield f"{about['work']} of {about['rows']} rows, {about['cores']} cores, commit {about['commit'][:10]}"
+    yield f"{blocks[0]['at']} to {blocks[-1]['at']}, load {load[0]:.1f} ({load[1]:.1f} to {load[2]:.1f})"
+    yield f"{len(comparisons)} comparisons of {about['pairs']} pairs; median round {_median(comparisons) * 1e3:.0f} ms"
+    yield f"log ratio of A and B in a pair: interquartile range {spread:.1%}, standard deviation {noise.std():.1%}\n"
+    yield f"| way to compare | false alarms | {about['slowdown']:.0%} slowdown found |"
+    yield "| --- | ---: | ---: |"
+    for rate in rates(comparisons):
+        yield f"| {rate.way} | {_share(rate.false_alarms, rate)} | {_share(rate.found, rate)} |"
+
+
+def _median(comparisons: Sequence[Comparison]) -> float:
+    return float(np.median(np.concatenate([one.a for one in comparisons])))
+
+
+def _share(count: int, rate: Rate) -> str:
+    """Return ``3 of 300: 1.0 % (0.2 to 2.9)``, with the 95 % interval of Clopper and Pearson."""
+    interval = binomtest(count, rate.comparisons).proportion_ci()
+    low, high = interval.low * 100, interval.high * 100
+    return f"{count} of {rate.comparisons}: {count / rate.comparisons * 100:.1f} % ({low:.1f} to {high:.1f})"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,67 @@
+"""The calibration counts right what comparisons make of rounds that are known to differ, or not to."""
+
+import json
+
+import numpy as np
+import pytest
+
+from harness.benchmarking import calibration
+
+ABOUT = {"work": "transform", "rows": 100, "pairs": 20, "cores": 2, "commit": "abc", "slowdown": 0.1}
+
+
+@pytest.fixture
+def record(tmp_path):
+    """Write a recording of so many blocks with so much noise; return its path."""
+
+    def record(blocks, noise):
+        random = np.random.default_rng(4)
+        lines = [ABOUT]
+        for _ in range(blocks):
+            a, b, s = np.array([0.1, 0.1, 0.11]) * np.exp(random.normal(0, noise, 3))
+            lines.append({"S": s, "A": a, "B": b, "load": 0.5, "at": "2026-11-22T10:00:00+00:00"})
+        path = tmp_path / "aa.jsonl"
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return path
+
+    return record
+
+
+def rates(path):
+    about, blocks = calibration.read_recording(path)
+    return {rate.way: rate for rate in calibration.rates(list(calibration.cut(blocks, about["pairs"])))}
+
+
+def test_a_quiet_machine_lets_every_way_find_the_slowdown(record):
+    found = rates(record(5 * 20 + 7, noise=0.005))
+    assert len(found) == 6
+    turns = found["harness compare, in turns"]
+    assert (turns.false_alarms, turns.found, turns.comparisons) == (0, 5, 5)
+    assert found["harness compare, one after the other"].comparisons == 4
+    assert found["mean:5%, in turns"].found == 5
+
+
+def test_a_noisy_machine_makes_fixed_thresholds_alarm_and_compare_silent(record):
+    found = rates(record(20 * 20, noise=0.4))
+    assert found["mean:5%, in turns"].false_alarms >= 3
+    assert found["harness compare, in turns"].false_alarms == 0
+
+
+def test_the_table_says_how_sure_its_rates_are(record, capsys):
+    assert calibration.main([str(record(100, noise=0.005))]) == 0
+    out = capsys.readouterr().out
+    assert "5 comparisons of 20 pairs; median round 100 ms" in out
+    assert "| harness compare, in turns | 0 of 5: 0.0 % (0.0 to 52.2) | 5 of 5: 100.0 % (47.8 to 100.0) |" in out
+
+
+@pytest.mark.parametrize(("text", "told"), [("", "no recording"), ("{}\n", "no recording"), ("x", "no recording")])
+def test_what_is_no_recording_is_told(tmp_path, capsys, text, told):
+    path = tmp_path / "aa.jsonl"
+    path.write_text(text)
+    assert calibration.main([str(path)]) == 4
+    assert told in capsys.readouterr().err
+
+
+def test_a_recording_without_a_whole_comparison_is_told(record, capsys):
+    assert calibration.main([str(record(19, noise=0.1))]) == 4
+    assert "no whole comparison" in capsys.readouterr().err
