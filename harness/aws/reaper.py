@@ -24,14 +24,15 @@ from unittest.mock import patch
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.aws import AWS
-from harness.aws.ledger import HourlyPrices, Ledger, state_directory
-from harness.errors import HarnessError
+from harness.aws.ledger import Ledger, state_directory
+from harness.errors import HarnessError, SetupError
 from harness.processes import RUN_VARIABLE, end_processes_of
 from harness.settings import Settings
 from harness.waiting import pauses
 
 if TYPE_CHECKING:
     from harness.aws.mock import MockAWS
+    from harness.aws.real import RealAWS
 
 SETTLE_SECONDS = 30.0
 """How long nothing must have come up."""
@@ -39,7 +40,7 @@ GIVE_UP_SECONDS = 3600.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 300.0
 _WATCH_SECONDS = 1.0
 _END_SECONDS = 10.0
-_DONE = b"done"
+_READY, _DONE = b"ready", b"done"
 
 _log = logging.getLogger(__name__)
 
@@ -48,20 +49,29 @@ class Reaper:
     """The reaper of a ledger, as the run's process sees it."""
 
     def __init__(self, ledger: Path, environment: Mapping[str, str]) -> None:
-        """Start it.
+        """Start it, and wait until nothing but its own end keeps it from its work.
 
         :param environment: its variables, which must lead to AWS without the help of this process.
+        :raises SetupError: it does not start.
         """
         self.log = ledger.with_suffix(".log")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "harness.aws.reaper", str(ledger)],
+                [sys.executable, "-m", "harness.aws.reaper", str(ledger), "--settle", str(SETTLE_SECONDS)],
                 env=dict(environment),
                 stdin=subprocess.PIPE,
-                stdout=log,
+                stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,
             )
+        assert self._process.stdout is not None
+        with self._process.stdout as answer:
+            if answer.read(len(_READY)) != _READY:
+                raise SetupError(
+                    "The process that cleans up after a run that was killed did not start, and no run goes without it.",
+                    checked=f"its output, {self.log}",
+                    fix="run 'harness doctor'",
+                )
 
     @property
     def pid(self) -> int:
@@ -82,27 +92,25 @@ class Reaper:
 
 
 @contextmanager
-def open_ledger(
-    aws: AWS,
-    settings: Settings,
-    *,
-    hourly_prices: HourlyPrices | None = None,
-    environment: Mapping[str, str] | None = None,
-) -> Iterator[Ledger]:
+def open_ledger(aws: AWS, settings: Settings, *, environment: Mapping[str, str] | None = None) -> Iterator[Ledger]:
     """Yield the ledger of a new run; at the block's end all in it is deleted: see :attr:`Ledger.leftovers`.
 
     In real mode a reaper does so if this process is killed, or its clean-up interrupted, and processes started in the
     block carry the run's mark.
 
-    :param hourly_prices: what leftovers are priced with.
     :param environment: the variables that lead the reaper to AWS without the help of this process; its own otherwise.
     """
     if aws.mode != "real":
         with _cleaned_up(Ledger.open(Path(cast("MockAWS", aws).connection.directory), aws, settings)) as ledger:
             yield ledger
         return
-    ledger = Ledger.open(state_directory(), aws, settings, hourly_prices=hourly_prices)
-    reaper = Reaper(ledger.path, environment or os.environ)
+    prices = cast("RealAWS", aws).hourly_prices
+    ledger = Ledger.open(state_directory(), aws, settings, hourly_prices=prices)
+    try:
+        reaper = Reaper(ledger.path, environment or os.environ)
+    except BaseException:
+        ledger.close()
+        raise
     with _reaped(ledger, reaper), _cleaned_up(ledger), patch.dict(os.environ, {RUN_VARIABLE: ledger.run}):
         yield ledger
 
@@ -196,6 +204,8 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     header = Ledger.read(options.ledger).header
+    os.write(1, _READY)
+    os.dup2(2, 1)  # its pipe ends with the run's process
     if _was_dismissed(header.pid):
         log = options.ledger.with_suffix(".log")
         if not log.stat().st_size:
