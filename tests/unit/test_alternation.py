@@ -1,0 +1,65 @@
+"""Two checkouts are measured in turns, each by its own code, and a failure is told."""
+
+import json
+
+import pytest
+
+from harness.benchmarking import alternation
+from harness.benchmarking.comparison import alternating
+from harness.benchmarking.results import read
+
+BENCHMARK = """
+import subject
+
+def test_work(benchmark):
+    benchmark.pedantic(subject.work, rounds=2)
+    benchmark.extra_info["whose"] = subject.WHOSE
+"""
+
+
+@pytest.fixture
+def checkouts(tmp_path, monkeypatch):
+    """Two directories whose benchmarks measure a module of their own."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    for name in ("base", "changed"):
+        directory = tmp_path / name
+        directory.mkdir()
+        (directory / "subject.py").write_text(f"WHOSE = {name!r}\n\ndef work():\n    return sum(range(1000))\n")
+        (directory / "test_work.py").write_text(BENCHMARK)
+    return [tmp_path / "base", tmp_path / "changed"]
+
+
+PYTEST = ["--pytest", "-p", "pytest_benchmark.plugin", "test_work.py"]
+
+
+def test_both_run_their_own_code_in_turns(checkouts, tmp_path, monkeypatch):
+    monkeypatch.setattr(alternation, "LEAST_RUNS", 3)
+    output = tmp_path / "results"
+    assert alternation.main([*map(str, checkouts), "--pairs=3", f"--output={output}", *PYTEST]) == 0
+    base, changed = (read(output / name).results for name in ("base", "changed"))
+    for results, name in ((base, "base"), (changed, "changed")):
+        assert {result.benchmarks["test_work.py::test_work"].extra_info["whose"] for result in results} == {name}
+    assert len(alternating(base, changed)) == 3
+
+
+def test_a_failure_is_told_with_what_pytest_said(checkouts, tmp_path, capsys):
+    (checkouts[1] / "subject.py").write_text("raise ImportError('no such thing')")
+    code = alternation.main([*map(str, checkouts), "--pairs=8", f"--output={tmp_path / 'results'}", *PYTEST])
+    assert code == 4
+    err = capsys.readouterr().err
+    assert f"The benchmarks of {checkouts[1]} failed" in err
+    assert "no such thing" in err
+    assert not list((tmp_path / "results" / "changed").iterdir())
+
+
+@pytest.mark.parametrize(("option", "told"), [("--pairs=3", "a verdict needs 8"), ("--pairs=8", "has results")])
+def test_what_could_give_no_verdict_is_refused_before_anything_is_run(checkouts, tmp_path, capsys, option, told):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "old.json").write_text(json.dumps({}))
+    assert alternation.main([*map(str, checkouts), option, f"--output={tmp_path / 'results'}", *PYTEST]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_checkouts_of_one_name_are_refused(checkouts, tmp_path, capsys):
+    assert alternation.main([str(checkouts[0]), str(checkouts[0]), *PYTEST]) == 2
+    assert "Both checkouts are called base" in capsys.readouterr().err
