@@ -21,7 +21,7 @@ import numpy as np
 from pytest_benchmark.utils import PercentageRegressionCheck
 from scipy.stats import binomtest
 
-from harness.benchmarking.statistics import Array, Pairs, Runs, Verdict, judge
+from harness.benchmarking.statistics import Array, Effect, Pairs, Runs, Verdict, judge
 from harness.errors import ResultsError
 
 
@@ -94,8 +94,8 @@ def rates(comparisons: Sequence[Comparison]) -> list[Rate]:
     """
     apart = [Comparison(one.a, two.b, two.s) for one, two in pairwise(comparisons)]
     return [
-        *(_rate(way, comparisons, "in turns") for way in [Way("harness compare", _differs(Pairs)), *_FIXED]),
-        *(_rate(way, apart, "one after the other") for way in [Way("harness compare", _differs(Runs)), *_FIXED]),
+        *(_rate(way, comparisons, "in turns") for way in [*_ours(Pairs), *_FIXED]),
+        *(_rate(way, apart, "one after the other") for way in [*_ours(Runs), *_FIXED]),
     ]
 
 
@@ -104,8 +104,19 @@ def _rate(way: Way, comparisons: Sequence[Comparison], order: str) -> Rate:
     return Rate(f"{way.name}, {order}", wrong, sum(way.alarm(one.a, one.s) for one in comparisons), len(comparisons))
 
 
-def _differs(sample: type[Pairs] | type[Runs]) -> Callable[[Array, Array], bool]:
-    return lambda base, other: judge([sample.of(base, other)])[0].verdict in (Verdict.FASTER, Verdict.SLOWER)
+def _ours(sample: type[Pairs] | type[Runs]) -> list[Way]:
+    """Return our verdict, where faster is an alarm too, and our gate, which is about slower only."""
+
+    def effect(base: Array, other: Array) -> Effect:
+        return judge([sample.of(base, other)])[0]
+
+    def differs(base: Array, other: Array) -> bool:
+        return effect(base, other).verdict in (Verdict.FASTER, Verdict.SLOWER)
+
+    return [
+        Way("harness compare", differs),
+        Way("harness compare --fail-on 5%", lambda base, other: effect(base, other).slower_than(0.05)),
+    ]
 
 
 def _fixed(percent: int) -> Way:

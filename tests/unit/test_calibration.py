@@ -34,7 +34,7 @@ def rates(path):
 
 def test_a_quiet_machine_lets_every_way_find_the_slowdown(record):
     found = rates(record(5 * 20 + 7, noise=0.005))
-    assert len(found) == 6
+    assert len(found) == 8
     turns = found["harness compare, in turns"]
     assert (turns.false_alarms, turns.found, turns.comparisons) == (0, 5, 5)
     assert found["harness compare, one after the other"].comparisons == 4
