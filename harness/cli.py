@@ -356,7 +356,9 @@ def _add_policy(parser: argparse.ArgumentParser) -> None:
         "--region", nargs="+", metavar="REGION", help="regions that runs are in (default: that of the settings)"
     )
     parser.add_argument("--role", help="IAM role (name or ARN) that SageMaker assumes, for JSON: templates make one")
-    parser.add_argument("--github", metavar="OWNER/REPO", help="let this repository's workflows start runs")
+    parser.add_argument(
+        "--github", metavar="OWNER/REPO", help="let the workflows of this repository's environment 'nightly' start runs"
+    )
     parser.set_defaults(run=_policy)
 
 

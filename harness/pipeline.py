@@ -31,6 +31,7 @@ from sagemaker_pyspark import SageMakerModel
 from harness.aws import AWS
 from harness.aws.ledger import Ledger
 from harness.aws.names import Names
+from harness.aws.permissions import explain_denied
 from harness.aws.resources import Leftover, Resource
 from harness.errors import DataError, HarnessError, PipelineError
 from harness.guard import check_libsvm
@@ -351,6 +352,8 @@ def _images(test: DataFrame) -> Array:
 
 def stage_failure(stage: str, error: BaseException) -> PipelineError:
     """Return the error that tells why a stage failed, with the remedy for causes that are known."""
+    if denied := explain_denied(str(error)):
+        return PipelineError(f"Stage '{stage}' failed: {denied.what}", checked=denied.checked, fix=denied.fix)
     cause = root_cause(error)
     free = shutil.disk_usage(tempfile.gettempdir()).free
     if "No space left on device" in cause or "InsufficientStorage" in cause or free < _LEAST_DISK:

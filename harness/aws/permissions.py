@@ -113,6 +113,15 @@ TABLE: tuple[Permission, ...] = (
         required=False,
     ),
     *_rows("sagemaker:ListTags", _ALL, "see whose it is and when it expired (harness sweep)", required=False),
+    *_rows(
+        "tag:GetResources", _ANY, "find what bears a run's tag and a name of one's own (harness sweep)", required=False
+    ),
+    *_rows(
+        "logs:DeleteLogGroup",
+        (f"{_LOGS}:/aws/sagemaker/Endpoints/hsh-*",),
+        "delete endpoints' logs (harness sweep --logs)",
+        required=False,
+    ),
     # --- the execution role ---
     *_rows("s3:ListBucket", (_BUCKET,), "find the rows to train on", who="role"),
     *_rows("s3:GetObject s3:PutObject", (_DATA,), "read the rows, write the model, read it to serve", who="role"),

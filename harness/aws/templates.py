@@ -2,7 +2,8 @@
 
 The templates make the execution role, the caller's policy and, for a repository at GitHub, a role that its workflows
 assume without keys (OIDC), as GitHub's and AWS's guides have it: audience ``sts.amazonaws.com``, subject
-``repo:OWNER/REPO:ref:refs/heads/…``, so that pull requests cannot assume it.
+``repo:OWNER/REPO:environment:nightly``, so that only jobs of that environment, which GitHub can hold to branches and
+reviewers, assume it: no pull request of somebody else's.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ Template = dict[str, Any]
 
 ROLE_NAME = "sagemaker-spark-harness-execution"
 """The execution role's name in policies for which none is given."""
+ENVIRONMENT = "nightly"
+"""The environment at GitHub whose jobs may start runs."""
 _ISSUER = "token.actions.githubusercontent.com"
 _SESSION_SECONDS = 4 * 3600
 _CALLER_TEXT = "What a run of sagemaker-spark-harness needs, its preflight and its sweep"
@@ -43,10 +46,8 @@ def documents(account: str, regions: Sequence[str], role: str | None, github: st
 
 
 def _github_trust(provider: Any, repository: str) -> Document:
-    conditions = {
-        "StringEquals": {f"{_ISSUER}:aud": "sts.amazonaws.com"},
-        "StringLike": {f"{_ISSUER}:sub": f"repo:{repository}:ref:refs/heads/*"},
-    }
+    subject = f"repo:{repository}:environment:{ENVIRONMENT}"
+    conditions = {"StringEquals": {f"{_ISSUER}:aud": "sts.amazonaws.com", f"{_ISSUER}:sub": subject}}
     allowed = {"Action": "sts:AssumeRoleWithWebIdentity", "Principal": {"Federated": provider}, "Condition": conditions}
     return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **allowed}]}
 
