@@ -323,6 +323,8 @@ class Offer(NamedTuple):
     name: str
     seconds: float
     """Latency."""
+    measure: str
+    """Which latency that is, as ``p99 latency``; the same for all that are compared."""
     rows_per_second: float
     usd_per_hour: float
     """For all its instances together."""
@@ -344,26 +346,46 @@ def front(offers: Sequence[Offer]) -> list[Offer]:
     return found
 
 
-def offers(members: Iterable[Series]) -> list[Offer]:
-    """Return what each benchmark measured on instances of AWS, which noted its price.
+def offers(members: Sequence[Series]) -> list[Offer]:
+    """Return what a benchmark measured on instances of AWS, where it noted their price.
 
-    A benchmark notes ``price`` as ``{"usd_per_hour": of one instance, "source": …, "date": …}`` and may note
-    ``latency`` as ``{"p99": seconds}``; without that, a round's median stands for it.
+    It notes ``price`` as ``{"usd_per_hour": of one instance, "source": …, "date": …}`` and may note ``latency`` as
+    ``{"p99": seconds}``; unless all do, the median of a round stands for it.
     """
+    able = [one for one in members if _has_price(one)]
+    percentiles = [_p99(one) for one in able]
+    known = None not in percentiles
     found = []
-    for one in members:
-        price, rows = one.noted.get("price"), one.work("rows")
-        kind = one.setting.get("endpoint_instance_type")  # never there for the local AWS
-        if not (kind and rows and isinstance(price, dict) and {"usd_per_hour", "source", "date"} <= price.keys()):
-            continue
-        count = int(one.setting.get("endpoint_instance_count", 1))
-        name = kind if count == 1 else f"{count} × {kind}"
-        latencies = one.noted.get("latency") or {}
-        seconds = float(latencies.get("p99") or one.spread.median)
-        dollars = float(price["usd_per_hour"]) * count
-        source = f"{price['source']}, {price['date']}"
-        found.append(Offer(name, seconds, rows / one.spread.median, dollars, source))
+    for one, p99 in zip(able, percentiles, strict=True):
+        price, count = one.noted["price"], int(one.setting.get("endpoint_instance_count", 1))
+        kind = one.setting["endpoint_instance_type"]
+        found.append(
+            Offer(
+                name=kind if count == 1 else f"{count} × {kind}",
+                seconds=p99 if known and p99 else one.spread.median,
+                measure="p99 latency" if known else "time a round, median",
+                rows_per_second=(one.work("rows") or math.nan) / one.spread.median,
+                usd_per_hour=float(price["usd_per_hour"]) * count,
+                source=f"{price['source']}, {price['date']}",
+            )
+        )
     return found
+
+
+def _has_price(one: Series) -> bool:
+    price = one.noted.get("price")
+    return (
+        "endpoint_instance_type" in one.setting  # never there for the local AWS
+        and one.work("rows") is not None
+        and isinstance(price, dict)
+        and price.keys() >= {"usd_per_hour", "source", "date"}
+    )
+
+
+def _p99(one: Series) -> float | None:
+    latency = one.noted.get("latency")
+    found = latency.get("p99") if isinstance(latency, dict) else None
+    return float(found) if isinstance(found, (int, float)) and found > 0 else None
 
 
 def cost(series: Iterable[Series]) -> list[Chart]:
@@ -371,10 +393,14 @@ def cost(series: Iterable[Series]) -> list[Chart]:
     by_benchmark: dict[str, list[Series]] = {}
     for one in series:
         by_benchmark.setdefault(one.name, []).append(one)
-    return [_cost(name, found) for name, members in by_benchmark.items() if (found := offers(members))]
+    return [cost_of(name, found) for name, members in by_benchmark.items() if (found := offers(members))]
 
 
-def _cost(name: str, found: Sequence[Offer]) -> Chart:
+def cost_of(name: str, found: Sequence[Offer]) -> Chart:
+    """Return a chart of cost against latency.
+
+    :param found: one or more, all of the same measure.
+    """
     best = front(found)
     unit, unit_name = unit_of(min(offer.seconds for offer in found))
     points = [
@@ -396,12 +422,24 @@ def _cost(name: str, found: Sequence[Offer]) -> Chart:
         per_million = digits(fastest.usd_per_million)
         summary += f"{fastest.name} is fastest: {duration(fastest.seconds)}, for ${per_million}. "
     summary += f"{len(best)} of {len(found)} lie on the Pareto front: no other is both cheaper and faster."
-    data = {"points": points, "axis": f"latency, {unit_name}", "axis_y": "US dollars for a million predictions"}
+    data = {
+        "points": points,
+        "axis": f"{found[0].measure}, {unit_name}",
+        "axis_y": "US dollars for a million predictions",
+    }
     return Chart("front", name.rpartition("::")[2], summary, _cost_table(name, found, best), data)
 
 
 def _cost_table(name: str, found: Sequence[Offer], best: Sequence[Offer]) -> Table:
-    header = ["Instances", "USD a million", "Latency", "rows/s", "USD an hour", "Price from", "Pareto front"]
+    header = [
+        "Instances",
+        "USD a million",
+        found[0].measure.capitalize(),
+        "rows/s",
+        "USD an hour",
+        "Price from",
+        "Pareto front",
+    ]
     rows = [
         [
             offer.name,

@@ -131,10 +131,9 @@ def _front(axes: Axes, data: dict[str, Any]) -> None:
     right, top = (max(point[axis] for point in points) for axis in "xy")
     for point in points:
         axes.plot(point["x"], point["y"], "o", color=_ACCENT, markerfacecolor=_ACCENT if point["front"] else "white")
-        side = "right" if point["x"] > right * 0.8 else "left"
-        axes.annotate(
-            point["name"], (point["x"], point["y"]), (0, 8), textcoords="offset points", ha=side, parse_math=False
-        )
+        side, offset = ("right", (-5, 8)) if point["x"] > right * 0.8 else ("left", (5, 8))
+        at = (point["x"], point["y"])
+        axes.annotate(point["name"], at, offset, textcoords="offset points", ha=side, parse_math=False)
     axes.set_xlim(0, right * 1.1)
     axes.set_ylim(0, top * 1.15)
     axes.set_xlabel(data["axis"])

@@ -166,8 +166,11 @@ def _tell_apart(series: Sequence[Series]) -> None:
         names = sorted({name for one in alike for name in one.setting})
         differing = [name for name in names if len({one.setting.get(name) for one in alike}) > 1]
         for one in alike:
-            parts = [f"{name.replace('_', ' ')} {one.setting.get(name, 'unknown')}" for name in differing]
-            one.label += f" ({', '.join(parts)})"
+            one.label += f" ({', '.join(_told(name, one.setting.get(name, 'unknown')) for name in differing)})"
+
+
+def _told(name: str, value: str) -> str:
+    return value if name in INSTANCE_TYPES else f"{name.replace('_', ' ')} {value}"
 
 
 def _alike(series: Sequence[Series], key: Any) -> list[list[Series]]:

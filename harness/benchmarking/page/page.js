@@ -10,11 +10,12 @@
   // Names stand above what they name, so that long ones leave the marks their room on a telephone.
   function rowChart(chart, width, x, marks) {
     const rows = chart.data.rows;
-    const size = Math.max(10, (width - 130) / 13);
+    const widest = Math.max(...rows.map((row) => row.text.length));
+    const size = Math.max(6, (width - 40 - 8 * widest) / 13); // what the bold text on the right leaves, in ems
     const at = (row, index) => index;
     return Plot.plot({
       ...common, width, height: rows.length * ROW + 56, marginTop: 8, marginBottom: 44,
-      x: { label: chart.data.axis, labelAnchor: "left", labelArrow: "none", labelOffset: 40, nice: true, ...x },
+      x: { label: chart.data.axis, labelAnchor: "left", labelArrow: "none", labelOffset: 40, nice: x.type !== "log", ...x },
       y: { axis: null, type: "band", domain: rows.map(at), padding: 0 },
       marks: [
         Plot.gridX({ ticks: x.ticks, stroke: "var(--line)", strokeOpacity: 1 }),
@@ -31,7 +32,7 @@
   function ranges(chart, width) {
     const low = Math.min(...chart.data.rows.map((row) => row.low)), high = Math.max(...chart.data.rows.map((row) => row.high));
     const x = chart.data.log ? { type: "log", ticks: width < 500 ? 3 : 6 } : { zero: true, ticks: width < 500 ? 4 : 8 };
-    return rowChart(chart, width, { ...x, domain: [chart.data.log ? low : 0, high] }, (rows, y) => [
+    return rowChart(chart, width, { ...x, domain: [chart.data.log ? low * 0.9 : 0, chart.data.log ? high * 1.1 : high] }, (rows, y) => [
       Plot.ruleY(rows, { y, x1: "low", x2: "high", stroke: "var(--accent)", dy: 8 }),
       Plot.ruleY(rows, { y, x1: "q1", x2: "q3", stroke: "var(--band)", strokeWidth: 9, strokeLinecap: "round", dy: 8 }),
       Plot.dot(rows, { y, x: "mid", r: 5, fill: "var(--accent)", dy: 8 }),
@@ -96,7 +97,7 @@
         Plot.line(best, { x: "x", y: "y", curve: "step-after", stroke: "var(--accent)", strokeWidth: 2 }),
         Plot.dot(points, { x: "x", y: "y", r: 6, stroke: "var(--accent)", strokeWidth: 2, fill: (point) => (point.front ? "var(--accent)" : "var(--raised)") }),
         ...points.map((point) => Plot.text([point], {
-          x: "x", y: "y", text: "name", dy: -15, textAnchor: point.x > right * 0.66 ? "end" : point.x < right * 0.2 ? "start" : "middle", ...halo,
+          x: "x", y: "y", text: "name", dy: -13, dx: point.x > right * 0.6 ? -4 : 6, textAnchor: point.x > right * 0.6 ? "end" : "start", ...halo,
         })),
       ],
     });
@@ -140,9 +141,16 @@
     return made;
   }
 
-  function listRuns(details) {
-    if (!details.open || details.children.length > 1) return;
-    const runs = read(`runs-${details.dataset.runs}`).reverse();
+  async function unpacked(id) {
+    const packed = Uint8Array.from(atob(document.getElementById(id).textContent), (letter) => letter.charCodeAt(0));
+    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Response(stream).json();
+  }
+
+  async function listRuns(details) {
+    if (!details.open || details.dataset.listed) return;
+    details.dataset.listed = "yes";
+    const runs = (await unpacked(`runs-${details.dataset.runs}`)).reverse();
     const title = details.parentElement.querySelector("h3").textContent;
     const caption = element("caption", `All ${runs.length.toLocaleString("en")} runs, the newest commit first: ${title}`);
     const head = element("thead", element("tr", HEADER.map((name) => element("th", name, { scope: "col" }))));

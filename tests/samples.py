@@ -1,0 +1,113 @@
+"""Results of benchmarks made up for tests: every figure in them is known."""
+
+import json
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import numpy as np
+
+from harness import mnist, pictures
+from harness.benchmarking.results import Benchmark, Result
+
+START = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+MACHINE = {"node": "here", "cpu": {"brand_raw": "Made-up 3000", "count": 2}, "python_version": "3.11.7"}
+MOCK = {"mode": "mock", "endpoint_instance_type": "ml.m5.large", "rows": 1000, "bytes": 2_000_000}
+
+
+def result(number, times, commit=None, extra_info=MOCK, machine=MACHINE):
+    """Return one run: ``times`` are the rounds' seconds by benchmark; ``commit`` is a number, by default its own."""
+    commit = number if commit is None else commit
+    benchmarks = {
+        name: Benchmark(
+            name=name,
+            group="transform",
+            times=tuple(rounds),
+            median=float(np.median(rounds)),
+            mean=float(np.mean(rounds)),
+            extra_info=extra_info,
+        )
+        for name, rounds in times.items()
+    }
+    made = {"id": f"{commit:09x}ffff", "time": (START + timedelta(hours=commit)).isoformat(), "dirty": False}
+    date = START + timedelta(days=30, minutes=number)
+    return Result(Path(f"{number}.json"), date, "5.3.1", machine, made, benchmarks)
+
+
+def history(medians, name="benchmarks/test_x.py::test_transform[dense]"):
+    """Return a run of a commit of its own for each median, of three rounds around it."""
+    return [result(number, {name: [0.99 * m, m, 1.01 * m]}) for number, m in enumerate(medians)]
+
+
+def noisy(count, seconds=0.1, noise=0.03, seed=0):
+    """Return ``count`` medians with log-normal noise."""
+    return seconds * np.exp(noise * np.random.default_rng(seed).normal(size=count))
+
+
+def on_instances():
+    """Return a run in AWS on each of four instance types, of which the last is beaten by the others."""
+    offers = [("ml.m5.large", 0.4, 0.115), ("ml.c5.xlarge", 0.2, 0.204), ("ml.c5.4xlarge", 0.1, 0.816)]
+    return [
+        result(
+            number,
+            {"benchmarks/test_x.py::test_transform": [seconds, seconds * 1.02, seconds * 0.98]},
+            commit=0,
+            extra_info={
+                "mode": "real",
+                "endpoint_instance_type": kind,
+                "endpoint_instance_count": 1,
+                "rows": 1000,
+                "price": {"usd_per_hour": price, "source": "AWS Price List API", "date": "2026-03-01"},
+            },
+        )
+        for number, (kind, seconds, price) in enumerate([*offers, ("ml.m4.xlarge", 0.45, 0.28)])
+    ]
+
+
+def save(directory, results):
+    """Write results as pytest-benchmark does; return the directory."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for one in results:
+        content = {
+            "version": one.version,
+            "datetime": one.date.isoformat(),
+            "machine_info": one.machine,
+            "commit_info": one.commit,
+            "benchmarks": [
+                {
+                    "fullname": benchmark.name,
+                    "group": benchmark.group,
+                    "extra_info": benchmark.extra_info,
+                    "stats": {"data": benchmark.times},
+                }
+                for benchmark in one.benchmarks.values()
+            ],
+        }
+        (directory / one.path.name).write_text(json.dumps(content))
+    return directory
+
+
+def mnist_report(directory):
+    """Write what ``harness mnist`` writes into a directory: 300 digits, of which every 4 was taken for a 9."""
+    directory.mkdir(parents=True, exist_ok=True)
+    digits = mnist.load("test", 300)
+    predictions = np.where(digits.labels == 4, 9, digits.labels)
+    pictures.digits(directory / "digits.png", digits.images, digits.labels, predictions)
+    pictures.confusion(directory / "confusion.png", digits.labels, predictions, 0.9)
+    content = {
+        "accuracy": 0.9,
+        "validation_accuracy": None,
+        "rows_trained": 5000,
+        "rows_predicted": 300,
+        "rows_per_second": 1000.0,
+        "stages": {"Spark": 4.0, "train": 2.5},
+        "confusion": pictures.confusion_counts(digits.labels, predictions).tolist(),
+        "mode": "mock",
+        "region": "us-east-1",
+        "training_instance_type": "ml.m4.xlarge",
+        "endpoint_instance_type": "ml.m4.xlarge",
+        "endpoint_instance_count": 1,
+        "spark_master": "local[*]",
+        "versions": {"python": "3.11.7"},
+    }
+    (directory / "report.json").write_text(json.dumps(content))
+    return directory

@@ -1,0 +1,323 @@
+"""The report says what the results say, in charts' data, in tables and in words, and takes no text for code."""
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from importlib.resources import files
+
+import matplotlib.image
+import pytest
+
+from harness.benchmarking import charts
+from harness.benchmarking.report import run_report
+from harness.benchmarking.series import arrange
+from harness.cli import main
+from harness.errors import ResultsError, SettingsError
+from tests.samples import MACHINE, MOCK, history, mnist_report, noisy, on_instances, result, save
+
+PAGE = files("harness.benchmarking") / "page"
+EVIL = 'test_x.py::test_</script><script>document.title="run"</script><img src=x onerror=alert(1)>&"\'{{ 7*7 }}'
+
+
+class Page(HTMLParser):
+    """Counts a page's elements, and keeps its data, its text and its tables' cells."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.text, self.data, self.cells, self._inside = [], [], {}, [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self._inside.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        while self._inside and self._inside.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data):
+        tag, attributes = self._inside[-1] if self._inside else ("", {})
+        if tag == "script":
+            self.data[attributes.get("id")] = data
+        elif tag != "style":
+            self.text.append(data)
+        if tag in ("td", "th"):
+            self.cells.append(data)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture
+def report(tmp_path):
+    """Report on results; return the page."""
+
+    def make(results, mnist=None):
+        output = tmp_path / "report.html"
+        run_report([save(tmp_path / "results", results)], mnist, output, None)
+        return Page(output.read_text(encoding="utf-8"))
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def drawn_once(tmp_path_factory):
+    return mnist_report(tmp_path_factory.mktemp("mnist"))
+
+
+@pytest.fixture
+def mnist(tmp_path, drawn_once):
+    """A directory that ``harness mnist`` wrote."""
+    return shutil.copytree(drawn_once, tmp_path / "mnist")
+
+
+def one(results):
+    [series] = arrange(results)
+    return series
+
+
+# --- arranging --------------------------------------------------------------------------------------------------------
+
+
+def test_runs_go_by_their_commits_age_not_by_when_they_were_run():
+    series = one([result(0, {"a": [1.0]}, commit=5), result(1, {"a": [2.0]}, commit=3)])
+    assert [run.benchmark.median for run in series.runs] == [2.0, 1.0]
+    assert [run.benchmark.median for run in series.newest] == [1.0]
+
+
+def test_rounds_of_a_commits_runs_are_taken_together():
+    spread = one([result(0, {"a": [1.0, 2.0]}, commit=1), result(1, {"a": [3.0]}, commit=1)]).spread
+    assert (spread.low, spread.median, spread.high, spread.count) == (1.0, 2.0, 3.0, 3)
+
+
+def test_a_benchmark_on_another_machine_is_another_series():
+    other = MACHINE | {"cpu": {"brand_raw": "Made-up 9000", "count": 64}}
+    labels = {series.label for series in arrange([result(0, {"a": [1.0]}), result(1, {"a": [1.0]}, machine=other)])}
+    assert labels == {"a (processor Made-up 3000, 2 cores)", "a (processor Made-up 9000, 64 cores)"}
+
+
+def test_a_file_named_twice_counts_once():
+    assert len(one([result(0, {"a": [1.0]})] * 2).runs) == 1
+
+
+def test_the_local_aws_is_never_called_an_instance_type(report):
+    page = report([result(0, {"a": [1.0]}), result(1, {"a": [1.0]}, extra_info=MOCK | {"mode": None})])
+    assert "ml.m5.large" not in "".join([*page.text, *map(str, page.data.values())])
+    assert "is no instance type" in "".join(page.text)
+
+
+# --- charts -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0124, "12.4 ms"), (1234.5, "1,230 s"), (3.2e-6, "3.20 µs"), (1.0, "1.00 s"), (5e-8, "50.0 ns")],
+)
+def test_times_are_told_in_the_unit_that_suits_them(seconds, text):
+    assert charts.duration(seconds) == text
+
+
+def test_the_latency_chart_has_the_spread_in_its_axis_unit():
+    [chart] = charts.latency(arrange([result(0, {"a": [0.1, 0.2, 0.3, 0.4, 0.5]})]))
+    [row] = chart.data["rows"]
+    assert [row[name] for name in ("low", "q1", "mid", "q3", "high")] == pytest.approx([100, 200, 300, 400, 500])
+    assert chart.data["axis"] == "time a round, ms"
+    assert chart.table.rows[0][:4] == ["a", "300 ms", "200 ms to 400 ms", "100 ms to 500 ms"]
+
+
+def test_rates_are_the_work_of_a_round_by_its_median():
+    [chart] = charts.throughput(arrange([result(0, {"a": [0.4, 0.5, 0.6]})]))
+    assert chart.data["rows"][0]["value"] == pytest.approx(2000)
+    assert chart.table.rows == [["a", "2,000", "4.00", "1,000", "2.00"]]
+
+
+def test_a_benchmark_that_notes_no_work_has_no_throughput():
+    assert charts.throughput(arrange([result(0, {"a": [1.0]}, extra_info={})])) == []
+
+
+def test_a_history_tells_with_which_commit_it_became_slower():
+    medians = noisy(40)
+    medians[25:] *= 1.5
+    [found] = charts.histories(arrange(history(medians)))
+    [change] = found.changes
+    assert (change.commit, change.word) == (f"{25:09x}", "slower")
+    assert change.ratio == pytest.approx(1.5, rel=0.05)
+    assert [mark["x"] for mark in found.chart.data["changes"]] == [24.5]
+
+
+def test_a_long_history_is_drawn_as_few_points_that_keep_the_extremes():
+    medians = noisy(2000)
+    medians[1234] = 7.0
+    [found] = charts.histories(arrange(history(medians)))
+    points = found.chart.data["points"]
+    assert len(points) == charts.MOST_POSITIONS
+    assert max(point[2] for point in points) == pytest.approx(7000)
+    assert len(found.runs) == 2000
+
+
+def test_the_front_holds_what_nothing_else_beats_in_both_cost_and_latency():
+    [chart] = charts.cost(arrange(on_instances()))
+    assert {point["name"] for point in chart.data["points"] if point["front"]} == {"ml.c5.xlarge", "ml.c5.4xlarge"}
+
+
+def test_the_cost_of_a_million_predictions_is_the_hours_price_by_the_rows_of_an_hour():
+    [chart] = charts.cost(arrange(on_instances()))
+    costs = {point["name"]: point["y"] for point in chart.data["points"]}
+    assert costs["ml.m5.large"] == pytest.approx(0.115 / 3600 / (1000 / 0.4) * 1e6)
+    assert all("AWS Price List API, 2026-03-01" in row for row in chart.table.rows)
+
+
+def test_a_price_without_source_or_date_is_not_used():
+    runs = on_instances()
+    for run in runs:
+        next(iter(run.benchmarks.values())).extra_info["price"].pop("date")
+    assert charts.cost(arrange(runs)) == []
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_chart_has_its_table(report):
+    page = report(history(noisy(12)) + on_instances())
+    drawn = json.loads(page.data["charts"])
+    assert {chart["kind"] for chart in drawn} == {"ranges", "bars", "history", "front"}
+    assert len([div for div in page.all("div") if div.get("class") == "plot"]) == len(drawn)
+    assert len(page.all("figure")) == len(drawn) == len(page.all("caption")) - 1  # the environment is a table, no chart
+
+
+def test_all_runs_are_in_the_page(report):
+    page = report(history(noisy(12)))
+    runs = json.loads(gzip.decompress(base64.b64decode(page.data["runs-0"])))
+    assert [run[0] for run in runs] == [f"{number:09x}" for number in range(12)]
+
+
+def test_names_are_text_whatever_they_hold(report):
+    results = [result(number, {EVIL: [1.0]}, extra_info=MOCK | {"note": EVIL, "mode": EVIL}) for number in range(2)]
+    page, harmless = report(results), report(history([1.0, 1.0]))
+    assert len(page.all("script")) == len(harmless.all("script"))
+    assert page.all("img") == []
+    assert EVIL in "".join(page.text)
+    assert "{{ 7*7 }}" in json.loads(page.data["charts"])[0]["data"]["rows"][0]["name"]
+
+
+def test_nothing_is_loaded_and_only_the_pages_own_scripts_may_run(report, mnist, tmp_path):
+    page = report(history(noisy(12)), mnist)
+    links = [value for _, attributes in page.elements for name, value in attributes.items() if name in ("src", "href")]
+    assert all(link.startswith(("#", "data:image/png;base64,")) for link in links)
+    [policy] = [meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for script in re.findall(r"<script>(.*?)</script>", text, re.DOTALL):
+        assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() in policy
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy.partition("script-src")[2]
+
+
+def test_the_digits_and_their_confusion_are_on_the_page(report, mnist):
+    page = report(history(noisy(12)), mnist)
+    pictures = [base64.b64decode(image["src"].partition(",")[2]) for image in page.all("img")]
+    assert pictures == [(mnist / name).read_bytes() for name in ("digits.png", "confusion.png")]
+    assert all(image["alt"] for image in page.all("img"))
+    assert "commonest mistake is 4 taken for 9" in "".join(page.text)
+
+
+def test_the_environment_tells_what_varied(report):
+    page = report([result(0, {"a": [1.0]}), result(1, {"a": [1.0]}, machine=MACHINE | {"node": "there"})])
+    assert "here (1 file); there (1 file)" in page.cells
+    assert "Made-up 3000, 2 cores" in page.cells
+
+
+# --- bad input --------------------------------------------------------------------------------------------------------
+
+
+def test_a_truncated_file_is_told_and_hides_nothing(report, tmp_path, capsys):
+    directory = save(tmp_path / "results", history(noisy(3)))
+    (directory / "cut.json").write_text((directory / "0.json").read_text()[:100])
+    page = report([])
+    assert "cut.json is cut off after 100 characters" in "".join(page.text)
+    assert "cut.json is cut off" in capsys.readouterr().err
+    assert "from 3 files of results" in "".join(page.text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        ([], 2, "was given nothing to report on"),
+        (["nowhere"], 4, "nowhere does not exist"),
+        (["empty"], 4, "empty holds no results"),
+        (["--mnist-report", "empty"], 4, "empty is no report of harness mnist: empty/report.json: No such file"),
+        (["good", "--output", "good"], 2, "--output is good, which cannot be written"),
+        (["good", "--figures", "good/0.json"], 2, "--figures is good/0.json, where pictures cannot be written"),
+    ],
+)
+def test_what_cannot_be_reported_is_told_with_what_to_do(tmp_path, monkeypatch, capsys, arguments, code, told):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    save(tmp_path / "good", history([1.0]))
+    assert main(["report", *arguments]) == code
+    assert told in (error := capsys.readouterr().err)
+    assert "to fix:" in error
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: "[]",
+        lambda text: text.replace("confusion", "confused"),
+        lambda text: json.dumps(json.loads(text) | {"confusion": [[1, 2], [3, 4]]}),
+    ],
+    ids=["cut", "list", "no confusion", "small confusion"],
+)
+def test_a_damaged_report_of_mnist_is_refused(tmp_path, mnist, damage):
+    file = mnist / "report.json"
+    file.write_text(damage(file.read_text()))
+    with pytest.raises(ResultsError, match="is no report of harness mnist"):
+        run_report([], mnist, tmp_path / "report.html", None)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_digits_alone_make_a_report(tmp_path, mnist):
+    run_report([], mnist, tmp_path / "report.html", None)
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert [link["href"] for link in page.all("a")] == ["#main", "#digits", "#environment"]
+
+
+def test_a_report_that_cannot_be_written_is_a_setting_to_change(tmp_path):
+    results = save(tmp_path / "results", history([1.0]))
+    with pytest.raises(SettingsError, match="cannot be written"):
+        run_report([results], None, tmp_path, None)
+
+
+# --- pictures, and what is shipped ------------------------------------------------------------------------------------
+
+
+def test_each_chart_is_a_png_and_an_svg_of_its_own(tmp_path, capsys):
+    medians = noisy(40)
+    medians[25:] *= 1.5
+    results = save(tmp_path / "results", history(medians) + on_instances())
+    run_report([results], None, tmp_path / "report.html", tmp_path / "figures")
+    written = sorted(path.name for path in (tmp_path / "figures").iterdir())
+    kinds = ("cost-test-transform", "history-test-transform-dense", "latency-transform", "throughput-transform")
+    assert written == [f"{kind}.{form}" for kind in kinds for form in ("png", "svg")]
+    assert "slower +5" in (tmp_path / "figures" / "history-test-transform-dense.svg").read_text()
+    picture = matplotlib.image.imread(tmp_path / "figures" / "cost-test-transform.png")
+    assert picture.std() > 0.05  # something is drawn
+    assert str(tmp_path / "figures" / "latency-transform.png") in capsys.readouterr().out
+
+
+def test_names_that_look_like_formulas_are_drawn_as_they_are(tmp_path):
+    results = save(tmp_path / "results", [result(0, {"x.py::test_$\\frac$": [1.0], "x.py::../../y": [1.0]})])
+    run_report([results], None, tmp_path / "report.html", tmp_path / "figures")
+    assert "test_$\\frac$" in (tmp_path / "figures" / "latency-transform.svg").read_text()
+
+
+def test_the_charting_libraries_are_those_that_were_vetted():
+    for entry in json.loads((PAGE / "vendored.json").read_text()).values():
+        content = (PAGE / entry["file"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == entry["sha256"]
+        assert f"v{entry['version']} Copyright".encode() in content[:100]
+        assert b"</script" not in content.lower()
