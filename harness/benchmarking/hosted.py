@@ -7,6 +7,7 @@ which deletes them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, cast
 
 from harness import mnist
@@ -95,8 +96,9 @@ def _train(aws: AWS, ledger: Ledger, settings: Settings, names: Names, client: A
     """Train, and return where the model is."""
     ledger.make_bucket()
     bucket, _, prefix = names.data.removeprefix("s3://").partition("/")
-    rows = b"".join(mnist.libsvm("train")).split(b"\n", TRAIN_ROWS)[:TRAIN_ROWS]
-    aws.client("s3").put_object(Bucket=bucket, Key=f"{prefix}train/rows.libsvm", Body=b"\n".join(rows) + b"\n")
+    lines = (line for chunk in mnist.libsvm("train") for line in chunk.splitlines(keepends=True))
+    rows = b"".join(islice(lines, TRAIN_ROWS))
+    aws.client("s3").put_object(Bucket=bucket, Key=f"{prefix}train/rows.libsvm", Body=rows)
     source = {"S3DataType": "S3Prefix", "S3Uri": f"{names.data}train/", "S3DataDistributionType": "FullyReplicated"}
     client.create_training_job(
         TrainingJobName=names.training_job,
