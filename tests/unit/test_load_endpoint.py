@@ -1,0 +1,180 @@
+"""``harness bench endpoint``: what it refuses, and what it tells of a measurement."""
+
+import json
+import os
+import signal
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hdrh.histogram import HdrHistogram
+
+from harness import pictures
+from harness.benchmarking import endpoint
+from harness.benchmarking.endpoint import Ceilings, Outcome, Plan, curve, describe, stoppable
+from harness.benchmarking.hosted import bodies
+from harness.benchmarking.load import Measurement, Times
+from harness.benchmarking.search import Found
+from harness.cli import main
+from harness.errors import SettingsError
+from harness.settings import Settings
+
+
+def measured(queries=1000, failed=0):
+    made = Measurement(planned=queries, sent=queries, answered=queries - failed, failed=failed, seconds=60.0)
+    made.requests = made.rows = made.answered
+    for number in range(made.answered):
+        made.latencies.add(0.001 * (number + 1))
+        made.lags.add(0.0001)
+    if failed:
+        made.failures["424 ModelError"], made.messages["424 ModelError"] = failed, "out of memory"
+    return made
+
+
+def outcome(measurement, *, objections=(), null=True, found=None, **plan):
+    ceilings = Ceilings(measured(), measured(500) if null else None)
+    return Outcome(Plan(**plan), "digits", ceilings, measurement, list(objections), found)
+
+
+def told(capsys, tmp_path, **kwargs):
+    endpoint._tell(outcome(**kwargs), tmp_path)
+    return " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--duration", "0"), "--duration is '0'"),
+        (("--duration", "soon"), "--duration is 'soon'"),
+        (("--rate", "0"), "--rate is 0"),
+        (("--rate", "-3"), "--rate is -3"),
+        (("--rate", "nan"), "--rate is nan"),
+        (("--rate", "1e9"), "--rate is 1e+09"),
+        (("--rate", "0.1", "--duration", "1s"), "makes no request"),
+        (("--batch", "0"), "--batch is 0"),
+        (("--batch", "7000"), "--batch 7,000 makes requests of 8,374,488 bytes"),
+        (("--streams", "0"), "--streams is 0"),
+        (("--seed", "-1"), "--seed is -1"),
+        (("--p99-under", "0ms"), "--p99-under is '0ms'"),
+        (("--find-rate",), "--find-rate looks for"),
+        (("--find-rate", "--p99-under", "1s", "--scenario", "offline"), "--find-rate looks for"),
+        (("--endpoint", "mine"), "--endpoint is 'mine', and the local AWS that this command starts has no endpoints"),
+        (("--output", "/proc/no"), "--output is /proc/no, where the result cannot be written"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_anything_is_started(arguments, complaint, capsys, monkeypatch):
+    monkeypatch.setattr(endpoint, "open_aws", lambda _: pytest.fail("an AWS was opened"))
+    assert main(["bench", "endpoint", *arguments]) == 2
+    assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("2min", 120), ("100ms", 0.1), ("60", 60), (".5s", 0.5)])
+def test_durations_are_read_with_their_unit(text, seconds, monkeypatch):
+    plans = []
+    monkeypatch.setattr(endpoint, "run_endpoint_load", lambda _, plan, __: plans.append(plan) or 0)
+    assert main(["bench", "endpoint", "--duration", text, "--rate", "100"]) == 0
+    assert plans[0].seconds == pytest.approx(seconds)
+
+
+def test_a_run_that_fails_leaves_no_empty_directory(monkeypatch, tmp_path):
+    monkeypatch.setattr(endpoint, "open_aws", lambda _: (_ for _ in ()).throw(SettingsError("no")))
+    with pytest.raises(SettingsError):
+        endpoint.run_endpoint_load(Settings(), Plan(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_earlier_result_is_not_taken_for_this_one(monkeypatch, tmp_path):
+    (tmp_path / "load.json").write_text("{}")
+    monkeypatch.setattr(endpoint, "open_aws", lambda _: (_ for _ in ()).throw(SettingsError("no")))
+    with pytest.raises(SettingsError):
+        endpoint.run_endpoint_load(Settings(), Plan(), tmp_path)
+    assert not (tmp_path / "load.json").exists()
+
+
+def test_bodies_are_rows_of_mnist_one_after_the_other():
+    made = bodies(3, 2)
+    assert [body.count(b"\n") for body in made] == [3, 3]
+    assert made[0].startswith(b"7 203:84 204:185 ")
+    assert len({line for body in made for line in body.splitlines()}) == 6
+
+
+def test_more_rows_than_mnist_has_begin_anew():
+    assert bodies(10_001, 1)[0].count(b"\n") == 10_001
+
+
+def test_throughput_is_told_beside_what_the_harness_can_reach(capsys, tmp_path):
+    text = told(capsys, tmp_path, measurement=measured())
+    assert "16.7 requests and 16.7 rows a second its ceiling 8 requests and 8 rows a second of an endpoint that" in text
+    assert "17 requests a second can be sent" in text
+
+
+def test_in_real_mode_the_ceiling_is_the_load_generators(capsys, tmp_path):
+    assert "its ceiling 17 requests a second can be sent p50" in told(
+        capsys, tmp_path, measurement=measured(), null=False
+    )
+
+
+def test_a_percentile_is_claimed_with_its_bounds_or_not_at_all(capsys, tmp_path):
+    text = told(capsys, tmp_path, measurement=measured())
+    assert "p99 990.2 ms, 99% sure to be from 982.0 ms and up to 998.4 ms" in text
+    assert "p99.9 999.4 ms, not claimed: that takes at least 6,636 queries" in text
+
+
+def test_failures_are_told_by_class_with_the_first_message(capsys, tmp_path):
+    text = told(capsys, tmp_path, measurement=measured(failed=500), objections=["50.0% of the queries failed"])
+    assert "failures 500 × 424 ModelError: out of memory" in text
+    assert "p99 none: too many failed" in text
+    assert "INVALID 50.0% of the queries failed" in text
+
+
+def test_a_valid_run_says_so(capsys, tmp_path):
+    assert told(capsys, tmp_path, measurement=measured()).endswith("VALID")
+
+
+def test_a_search_tells_its_rate_and_what_limited_it(capsys, tmp_path):
+    found = Found(rate=123.4, limited_by_sender=True)
+    text = told(capsys, tmp_path, measurement=measured(), found=found, find_rate=True, p99_under=0.1)
+    assert "highest rate 123.4 requests a second that keeps p99 under 100 ms; the load generator, not" in text
+
+
+def test_the_result_is_json_that_others_can_read():
+    run = outcome(measured(failed=10), p99_under=0.5, found=Found())
+    aws = SimpleNamespace(account="123456789012")
+    content = json.loads(json.dumps(describe(run, Settings(), aws, [b"x" * 100]), allow_nan=False))
+    assert content["valid"]
+    assert content["plan"]["p99_under"] == 0.5
+    assert content["failures"] == [{"class": "424 ModelError", "requests": 10, "first": "out of memory"}]
+    assert content["environment"]["mode"] == "mock"
+    assert HdrHistogram.decode(content["latencies_us_hdr"]).get_total_count() == 990
+
+
+def test_the_first_signal_ends_the_load_and_the_second_everything():
+    with stoppable() as stop:
+        watch = stop.watch(None)
+        assert watch(Measurement())
+        os.kill(os.getpid(), signal.SIGINT)
+        assert not watch(Measurement())
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_another_watch_ends_the_load_too():
+    with stoppable() as stop:
+        assert not stop.watch(lambda _: False)(Measurement())
+
+
+def test_the_curve_goes_as_far_as_there_are_latencies():
+    latencies = Times()
+    for number in range(1000):
+        latencies.add(0.001 * (number + 1))
+    percents, milliseconds = curve(latencies)
+    assert percents[-1] == pytest.approx(99.9)
+    assert milliseconds[-1] == pytest.approx(1000, rel=0.01)
+    assert (np.diff(milliseconds) >= 0).all()
+
+
+def test_the_picture_draws_the_bound(tmp_path):
+    percents, milliseconds = np.array([0.0, 50, 90, 99]), np.array([1.0, 2, 4, 30])
+    pictures.latency(tmp_path / "with.png", percents, milliseconds, "a load", 20.0)
+    pictures.latency(tmp_path / "without.png", percents, milliseconds, "a load")
+    assert (tmp_path / "with.png").read_bytes() != (tmp_path / "without.png").read_bytes()
