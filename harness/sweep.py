@@ -185,7 +185,8 @@ def _look_everywhere(account: _Account, regions: list[str], wishes: Wishes) -> l
         progress.advance(task)
         return seen
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("looking", total=len(regions))
         with ThreadPoolExecutor(_REGIONS_AT_ONCE) as pool:
             return list(pool.map(look_at, regions))

@@ -1,0 +1,272 @@
+"""``harness sweep`` on an AWS that knows nothing of it: what runs left goes, and nothing else does."""
+
+import json
+import os
+import threading
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from unittest import mock
+
+import boto3
+import pytest
+
+from harness import cli
+from harness import sweep as sweeping
+from harness.aws import remains
+from harness.aws.ledger import TAG_PREFIX, Ledger, state_directory
+from harness.aws.names import names_of, new_run
+from harness.aws.resources import Resource
+from harness.settings import Settings
+from tests.integration.conftest import OUTSIDE
+
+HOUR = timedelta(hours=1)
+
+
+class Account:
+    """What tests do in the account that is swept, as its administrator."""
+
+    def __init__(self, aws):
+        self.aws = aws
+        self.run = new_run(aws.account)
+        self.bucket = f"{aws.account}-sagemaker-{aws.region}"
+        self.sagemaker, self.s3 = aws.client("sagemaker"), aws.client("s3")
+        self.role = aws.role()
+        self.image = f"811284229777.dkr.ecr.{aws.region}.amazonaws.com/xgboost:1"
+        self.s3.create_bucket(Bucket=self.bucket)
+
+    def tags(self, age, run=None, prefix=TAG_PREFIX):
+        expires = datetime.now(timezone.utc) - age
+        tags = {f"{prefix}run": run or self.run, f"{prefix}expires": expires.isoformat()}
+        return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+    def model(self, name, tags=(), client=None):
+        (client or self.sagemaker).create_model(
+            ModelName=name, ExecutionRoleArn=self.role, PrimaryContainer={"Image": self.image}, Tags=list(tags)
+        )
+
+    def config(self, name, model, tags=()):
+        variant = {"VariantName": "all", "ModelName": model, "InstanceType": "ml.m4.xlarge", "InitialInstanceCount": 2}
+        self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant], Tags=list(tags))
+
+    def endpoint(self, name, config, tags=()):
+        self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config, Tags=list(tags))
+
+    def put(self, key):
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=b"5 1:3\n")
+
+    def fit(self, age=None, number=1):
+        """Create what a fit leaves, tagged as expired that long ago, or not tagged."""
+        names = names_of(self.run, number, self.bucket)
+        tags = [] if age is None else self.tags(age)
+        self.model(names.model, tags)
+        self.config(names.endpoint_config, names.model, tags)
+        self.put(f"hsh-{self.run}-{number}/part-0")
+        self.put(f"hsh-{self.run}-{number}/more/part-1")
+        return names
+
+    def ledger(self):
+        """Return the ledger of a run of this process, with what one fit created."""
+        aws = SimpleNamespace(account=self.aws.account, region=self.aws.region, mode="real", client=self.aws.client)
+        ledger = Ledger.open(state_directory(), aws, Settings(), run=self.run)
+        ledger.names()
+        self.fit()
+        return ledger
+
+
+@pytest.fixture
+def account(independent_aws):
+    return Account(independent_aws)
+
+
+@pytest.fixture
+def sweep(independent_aws, tmp_path, monkeypatch, capsys):
+    """Run ``harness sweep`` as a user from outside; returns its exit code and what it printed."""
+    monkeypatch.setattr(sweeping, "SETTLE_SECONDS", 0.3)
+    environment = OUTSIDE | independent_aws.user() | {"XDG_STATE_HOME": str(tmp_path)}
+
+    def run(*arguments):
+        code = cli.main(["sweep", *arguments])
+        return code, "".join(capsys.readouterr())
+
+    with mock.patch.dict(os.environ, environment, clear=True):
+        yield run
+
+
+def test_what_is_past_its_time_is_shown_and_stays_until_yes_is_said(sweep, account):
+    names = account.fit(HOUR)
+    before = account.aws.everything()
+    code, said = sweep()
+    assert code == 0
+    assert all(text in said for text in (names.model, names.endpoint_config, names.data, "1 h 00 min", "--yes"))
+    assert account.aws.everything() == before
+
+
+def test_yes_deletes_what_is_past_its_time_and_a_second_sweep_finds_nothing(sweep, account):
+    account.fit(HOUR)
+    account.fit(HOUR, number=10)
+    assert sweep("--yes")[0] == 0
+    assert account.aws.everything() == {}
+    assert sweep("--yes") == (0, "Nothing to delete.\n")
+
+
+def test_a_run_whose_tags_have_not_expired_keeps_what_bears_none_too(sweep, account):
+    account.fit(-HOUR)
+    account.model(f"hsh-{account.run}-2-model")
+    account.put(f"hsh-{account.run}-2/part-0")
+    before = account.aws.everything()
+    code, said = sweep("--yes", "--include-untagged")
+    assert (code, account.aws.everything()) == (0, before)
+    assert "runs may be alive" in said
+
+
+def test_what_looks_like_a_runs_and_is_not_stays(sweep, account, monkeypatch):
+    monkeypatch.setattr(remains, "_LONGEST", timedelta(0))
+    account.fit(HOUR)
+    foreign = new_run("999999999999")
+    theirs = [f"hsh-{foreign}-1-model", f"hsh-{account.run}1-1-model", f"my-hsh-{account.run}-1-model", "hsh-run10"]
+    for name in theirs:
+        account.model(name)
+    account.model("tagged-by-another-tool", account.tags(HOUR, prefix="another-harness:"))
+    account.model("of-another-account", account.tags(HOUR, run=foreign))
+    keys = [f"hsh-{account.run}0/part-0", f"hsh-{account.run}-1.old/part-0", f"hsh-{foreign}-1/part-0", "data/part-0"]
+    for key in keys:
+        account.put(key)
+    assert sweep("--yes", "--include-untagged")[0] == 0
+    left = account.aws.everything()
+    assert sorted(left.pop("model")) == sorted([*theirs, "tagged-by-another-tool", "of-another-account"])
+    assert sorted(left.pop("S3 object")) == sorted(f"s3://{account.bucket}/{key}" for key in keys)
+    assert left == {}
+
+
+def test_what_only_its_name_gives_away_is_deleted_only_if_that_is_asked_for(sweep, account, monkeypatch):
+    account.fit()
+    before = account.aws.everything()
+    assert "stay" in sweep("--yes", "--include-untagged")[1], "it is younger than a run may be"
+    monkeypatch.setattr(remains, "_LONGEST", timedelta(0))
+    code, said = sweep("--yes")
+    assert (code, account.aws.everything()) == (0, before)
+    assert "3 found only by name" in said
+    assert sweep("--yes", "--include-untagged")[0] == 0
+    assert account.aws.everything() == {}
+
+
+def test_what_a_ledger_names_is_deleted_once_its_run_has_ended(sweep, account):
+    ledger = account.ledger()
+    before = account.aws.everything()
+    assert sweep("--yes", "--include-untagged") == (0, "Nothing to delete.\n")
+    assert account.aws.everything() == before, "the run goes on"
+    ledger._file.close()  # as the end of the process does, whatever ends it
+    assert sweep("--yes")[0] == 0
+    assert account.aws.everything() == {}
+    assert not ledger.path.exists()
+
+
+def test_a_ledger_whose_last_line_was_cut_off_is_swept_and_one_of_another_account_is_told_of(sweep, account):
+    ledger = account.ledger()
+    ledger._file.write('{"kind": "model", "na')
+    ledger._file.close()
+    other = json.loads(ledger.path.read_text().splitlines()[0]) | {"account": "999999999999"}
+    path = state_directory() / "other.jsonl"
+    path.write_text(json.dumps(other) + "\n")
+    code, said = sweep("--yes")
+    assert (code, account.aws.everything()) == (0, {})
+    assert f"{path} is of account 999999999999" in said
+    assert path.exists()
+
+
+def test_ttl_leaves_alone_what_has_not_been_past_its_time_for_so_long(sweep, account):
+    account.fit(HOUR)
+    before = account.aws.everything()
+    assert sweep("--yes", "--ttl", "2")[0] == 0
+    assert account.aws.everything() == before
+    assert sweep("--yes", "--ttl", "0.5")[0] == 0
+    assert account.aws.everything() == {}
+
+
+def test_two_sweeps_at_once_delete_everything_and_neither_fails(sweep, account):
+    account.ledger()._file.close()
+    for number in range(2, 4):
+        account.fit(HOUR, number)
+    codes = []
+    wishes = sweeping.Wishes(delete=True)
+    threads = [
+        threading.Thread(target=lambda: codes.append(sweeping.sweep(Settings(mode="real"), wishes))) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert codes == [0, 0]
+    assert account.aws.everything() == {}
+
+
+def test_what_cannot_be_deleted_is_left_with_its_command_and_the_code_is_1(sweep, account):
+    names = account.fit(HOUR)
+    deny = {"Effect": "Deny", "Action": "sagemaker:DeleteModel", "Resource": "*"}
+    allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    account.aws.put_user_policy(user_name(account), {"Version": "2012-10-17", "Statement": [allow, deny]})
+    code, said = sweep("--yes")
+    assert code == 1
+    assert f"aws sagemaker delete-model --model-name {names.model} --region us-east-1" in said
+    assert account.aws.everything() == {"model": [names.model]}
+
+
+def test_lists_that_are_denied_are_told_and_do_not_pass_for_nothing_to_delete(sweep, account):
+    account.fit(HOUR)
+    allow = {"Effect": "Allow", "Action": "sts:*", "Resource": "*"}
+    account.aws.put_user_policy(user_name(account), {"Version": "2012-10-17", "Statement": [allow]})
+    code, said = sweep("--yes")
+    assert code == 1
+    assert "us-east-1: training jobs:" in said
+    assert "ListTrainingJobs" in said
+
+
+def user_name(account):
+    """Return the name of the user that ``sweep`` is."""
+    return account.aws.name_of(dict(os.environ)).rpartition("/")[2]
+
+
+def test_endpoints_are_deleted_with_their_hourly_cost_told(sweep, account, tmp_path):
+    names = account.fit(HOUR)
+    account.endpoint(names.endpoint, names.endpoint_config, account.tags(HOUR))
+    prices = tmp_path / "prices.json"
+    known = {"ml.m4.xlarge": {"hosting": 0.28}}
+    prices.write_text(json.dumps({"source": "a test", "date": "2026-11-01", "prices": known}))
+    _, said = sweep("--prices", str(prices), "--json")
+    found = {each["kind"]: each for each in json.loads(said)["found"]}
+    assert found["endpoint"]["hourly_cost"] == 0.56
+    assert (found["endpoint"]["found_by"], found["endpoint"]["fate"]) == ("tag", "delete")
+    assert sweep("--yes", "--logs")[0] == 0
+    assert account.aws.everything() == {}
+
+
+def test_log_groups_go_only_if_they_are_asked_for(sweep, account):
+    names = account.fit(HOUR)
+    group = f"/aws/sagemaker/Endpoints/{names.endpoint}"
+    account.aws.client("logs").create_log_group(logGroupName=group)
+    assert sweep("--yes")[0] == 0
+    assert account.aws.everything() == {"log group": [group]}
+
+
+def test_all_regions_are_swept_if_that_is_asked_for(sweep, account, monkeypatch):
+    monkeypatch.setattr(boto3.Session, "get_available_regions", lambda *_, **__: ["us-east-1", "eu-west-1"])
+    abroad = boto3.Session().client("sagemaker", region_name="eu-west-1")
+    account.fit(HOUR)
+    account.model(f"hsh-{account.run}-1-model", account.tags(HOUR), abroad)
+    assert sweep("--yes")[0] == 0
+    assert account.aws.everything() == {"model": [f"hsh-{account.run}-1-model"]}
+    assert sweep("--all-regions", "--yes")[0] == 0
+    assert account.aws.everything() == {}
+
+
+def test_what_bears_our_tag_under_a_name_of_the_users_is_found_by_searching_tags(sweep, account, monkeypatch):
+    account.model("MyModel", account.tags(HOUR))
+    arn = account.sagemaker.describe_model(ModelName="MyModel")["ModelArn"]
+    assert Resource("model", arn.rpartition("/")[2]) == remains._resource_of(arn)
+    monkeypatch.setattr(remains._Region, "_tagged", lambda self: [Resource("model", "MyModel")])
+    assert sweep("--yes")[0] == 0
+    assert account.aws.everything() == {}
+
+
+def test_a_wrong_ttl_is_an_error_of_usage(sweep):
+    assert sweep("--ttl", "-1")[0] == 2

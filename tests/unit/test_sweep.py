@@ -1,0 +1,91 @@
+"""What a sweep decides and reads, without an AWS."""
+
+from datetime import datetime, timedelta, timezone
+from unittest import mock
+
+import pytest
+from botocore.exceptions import ClientError
+
+from harness import sweep
+from harness.aws import remains
+from harness.aws.ledger import EXPIRES_TAG, RUN_TAG
+from harness.aws.names import new_run
+from harness.aws.remains import Look, Remain
+from harness.aws.resources import Resource
+from harness.sweep import Wishes
+
+ACCOUNT = "123456789012"
+NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("found_by", "age", "wishes", "fate"),
+    [
+        ("tag", MINUTE, {}, "delete"),
+        ("ledger", MINUTE, {}, "delete"),
+        ("name", MINUTE, {}, "untagged"),
+        ("name", MINUTE, {"untagged": True}, "delete"),
+        ("tag", -MINUTE, {"untagged": True}, "early"),
+        ("name", -MINUTE, {"untagged": True}, "early"),
+        ("tag", 59 * MINUTE, {"ttl": timedelta(hours=1)}, "early"),
+        ("tag", 61 * MINUTE, {"ttl": timedelta(hours=1)}, "delete"),
+    ],
+)
+def test_what_becomes_of_something_follows_from_its_age_and_how_it_was_found(found_by, age, wishes, fate):
+    remain = Remain(Resource("model", "m"), "us-east-1", "r", found_by, NOW - age, "exists")
+    assert Wishes(**wishes).fate(remain, NOW) == fate
+
+
+RUN = new_run(ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {RUN_TAG: RUN},
+        {EXPIRES_TAG: "2026-11-22T12:00:00Z"},
+        {RUN_TAG: RUN, EXPIRES_TAG: "tomorrow"},
+        {RUN_TAG: RUN[:-1], EXPIRES_TAG: "2026-11-22T12:00:00Z"},
+        {RUN_TAG: new_run("999999999999"), EXPIRES_TAG: "2026-11-22T12:00:00Z"},
+    ],
+)
+def test_tags_that_are_not_all_of_a_runs_of_this_account_say_nothing(tags):
+    assert remains._mark(tags, ACCOUNT) is None
+
+
+def test_a_runs_tags_say_whose_something_is_and_when_it_expires():
+    assert remains._mark({RUN_TAG: RUN, EXPIRES_TAG: "2026-11-22T12:00:00Z"}, ACCOUNT) == (RUN, NOW)
+
+
+class Refusing:
+    """A client of a region that refuses every list."""
+
+    def get_paginator(self, name):
+        answer = {"Error": {"Code": "UnrecognizedClientException", "Message": "the region is not enabled"}}
+        return mock.Mock(paginate=mock.Mock(side_effect=ClientError(answer, name)))
+
+
+def test_a_region_that_refuses_is_not_looked_at_further():
+    seen = remains.look("me-south-1", ACCOUNT, lambda service: {"sagemaker": Refusing()}[service])
+    assert (seen.remains, seen.refused) == ([], True)
+    assert "me-south-1: training jobs: " in seen.trouble[0]
+
+
+@pytest.mark.parametrize(("all_regions", "unseen"), [(True, False), (False, True)])
+def test_a_region_that_refuses_is_told_and_only_counts_if_it_was_the_one_asked_for(
+    all_regions, unseen, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    refused = Look([], ["me-south-1: training jobs: not enabled", "me-south-1: models: not enabled"], True)
+    monkeypatch.setattr(sweep, "look", lambda *_, **__: refused)
+    found = sweep._find(sweep._Account(mock.Mock(), ACCOUNT), ["me-south-1"], Wishes(all_regions=all_regions))
+    assert (found.notes, found.unseen) == (refused.trouble[:1], unseen)
+
+
+def test_what_bears_a_runs_tag_under_a_users_name_is_found_by_its_arn():
+    arns = [f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:{part}" for part in ("endpoint/theirs", "notebook-instance/theirs")]
+    pages = [{"ResourceTagMappingList": [{"ResourceARN": arn} for arn in arns]}]
+    tagging = mock.Mock(get_paginator=lambda _: mock.Mock(paginate=lambda **_: pages))
+    region = remains._Region("us-east-1", ACCOUNT, lambda _: tagging)
+    assert region._tagged() == [Resource("endpoint", "theirs")]
