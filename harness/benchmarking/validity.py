@@ -78,7 +78,7 @@ def percentile(measurement: Measurement, percent: float) -> Percentile | None:
     """
     queries, quantile = measurement.sent, percent / 100
     answered = len(measurement.latencies)
-    rank = max(1, math.ceil(quantile * queries))
+    rank = max(1, math.ceil(round(quantile * queries, 6)))  # 0.999 × 1,000 is a little more than 999
     if rank > answered:
         return None
     low = max(1, int(binom.ppf(1 - CONFIDENCE, queries, quantile)))

@@ -58,6 +58,10 @@ def test_a_percentile_is_that_of_all_latencies():
     assert told.low < told.value < told.high
 
 
+def test_a_percentile_of_a_round_number_of_queries_is_not_the_next_latency():
+    assert percentile(measured(np.arange(1, 1001) / 1000), 99.9).value == pytest.approx(0.999, abs=0.0006)
+
+
 def test_the_bounds_of_a_percentile_hold_as_often_as_they_claim():
     random = np.random.default_rng(1)
     told = [percentile(measured(random.exponential(0.01, 800)), 99) for _ in range(80)]
