@@ -1,0 +1,73 @@
+"""GitHub's workflows call what there is, fail when what they call fails, and sweep whatever happens.
+
+That they are well formed and safe, `tox -e lint` says.
+"""
+
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from harness import cli
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / ".github" / "workflows").glob("*.yml")}
+JOBS = [
+    pytest.param(workflow, job, id=f"{name}:{key}")
+    for name, workflow in WORKFLOWS.items()
+    for key, job in workflow["jobs"].items()
+]
+
+
+def commands(job):
+    """Return the words of each command of a job, up to a pipe or redirection."""
+    lines = [line for step in job["steps"] for line in step.get("run", "").splitlines()]
+    words = [shlex.split(line.partition(" | ")[0].partition(" > ")[0], comments=True) for line in lines]
+    return [line for line in words if line]
+
+
+def test_there_are_workflows_for_changes_and_for_nights():
+    assert {"ci", "nightly"} <= WORKFLOWS.keys()
+
+
+@pytest.mark.parametrize(("workflow", "job"), JOBS)
+def test_the_harness_is_called_as_its_command_line_allows(workflow, job):
+    for words in commands(job):
+        if words[0] == "harness":
+            cli._parser().parse_args(words[1:])
+
+
+@pytest.mark.parametrize(("workflow", "job"), JOBS)
+def test_files_that_are_named_exist(workflow, job):
+    named = [word.partition("::")[0] for words in commands(job) for word in words if word.startswith("tests/")]
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize(("workflow", "job"), JOBS)
+def test_a_command_that_fails_before_a_pipe_fails_its_step(workflow, job):
+    shells = [workflow.get("defaults", {}).get("run", {}).get("shell"), *(step.get("shell") for step in job["steps"])]
+    piped = any(" | " in step.get("run", "") for step in job["steps"])
+    assert not piped or "bash" in shells, "only a shell that is named has pipefail"
+
+
+@pytest.mark.parametrize(("workflow", "job"), JOBS)
+def test_a_job_ends_itself(workflow, job):
+    assert job["timeout-minutes"] <= 360
+
+
+@pytest.mark.parametrize(("workflow", "job"), JOBS)
+def test_what_runs_in_aws_is_swept_with_new_credentials_whatever_happens(workflow, job):
+    steps = job["steps"]
+    real = [number for number, step in enumerate(steps) if "--harness-mode=real" in step.get("run", "")]
+    for number in real:
+        after = [step for step in steps[number + 1 :] if step.get("if", "").startswith("always()")]
+        kinds = [step.get("uses", step.get("run", "")) for step in after]
+        sweeps = [place for place, kind in enumerate(kinds) if "harness sweep --yes" in kind]
+        assert sweeps, "no step sweeps always"
+        assert any("configure-aws-credentials" in kind for kind in kinds[: sweeps[0]])
+        assert after[sweeps[0]]["timeout-minutes"] >= 20, "AWS creates an endpoint for minutes before it can be deleted"
+
+
+def test_the_nightly_run_is_one_in_aws():
+    assert "--harness-mode=real" in str(WORKFLOWS["nightly"]["jobs"]["real"]["steps"])
