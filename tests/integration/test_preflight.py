@@ -170,6 +170,52 @@ def test_a_bucket_of_the_name_in_another_region_is_seen(account):
     assert status(account.checks())["bucket"] == "missing"
 
 
+# --- runs -------------------------------------------------------------------------------------------------------------
+
+SMALL = ("--train-rows=300", "--test-rows=50", "--spark-master=local[1]", "--max-hours=1")
+UNPROVED = ("Delete", "Describe", "Stop", "ListBucketMultipartUploads", "AddTags", "AbortMultipartUpload")
+"""What a run misses only when it cleans up, which then leaves something or cannot prove that it is gone."""
+
+
+@pytest.fixture
+def run_real(account, run, tmp_path):
+    """Run ``harness mnist`` in real mode on few rows, as the account's user."""
+
+    def run_real(*options):
+        state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+        return run("mnist", "--mode=real", f"--role={account.role}", *SMALL, *options, **account.environment, **state)
+
+    return run_real
+
+
+def left(account):
+    """Return what there is that costs money or holds data."""
+    return {kind: names for kind, names in account.aws.everything().items() if kind != "log group"}
+
+
+def test_a_whole_run_needs_nothing_beyond_the_printed_policies(account, run_real, tmp_path):
+    done = run_real("--max-cost=1")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "mnist-report" / "report.json").read_text())["rows_trained"] == 300
+    assert left(account) == {}
+    refused = [call for call in account.aws.calls()["calls"] if call["status"] in (401, 403)]
+    assert refused == []
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("row", [row for row in TABLE if row.required], ids=lambda row: f"{row.who}-{row.action}")
+def test_a_run_that_could_not_be_checked_beforehand_names_the_permission_it_lacks(account, run_real, row):
+    """Without leave to simulate, preflight lets everything pass: the refusal comes later, and leaves nothing."""
+    rows = [each for each in rows_of("caller") if each is not row and each.action != "iam:SimulatePrincipalPolicy"]
+    account.allow(caller=rows, role=[each for each in rows_of("role") if each is not row])
+    done = run_real()
+    told = " ".join((done.stdout + done.stderr).split())
+    assert row.action in told, told
+    if not row.action.split(":")[1].startswith(UNPROVED):
+        assert done.returncode != 0
+        assert left(account) == {}
+
+
 # --- one caller -------------------------------------------------------------------------------------------------------
 
 CALLERS = """
