@@ -1,0 +1,41 @@
+"""The load generator alone: how many requests of 1 KB fill one core, beside a server that answers constants."""
+
+import boto3
+import pytest
+
+from harness.benchmarking.connections import Connections
+from harness.benchmarking.endpoint import warm_up
+from harness.benchmarking.hosted import bodies
+from harness.benchmarking.load import open_loop, poisson
+from harness.benchmarking.null_server import null_server
+from harness.benchmarking.signing import SignedRequests
+
+RATE = 2000
+SECONDS = 5
+ROUNDS = 3
+
+
+@pytest.fixture
+def connections():
+    keys = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
+    requests = SignedRequests(boto3.Session(**keys).client("sagemaker-runtime"), "null", bodies(1, 8), rows=1)
+    with null_server(requests.next().url, rows=1) as route:
+        made = Connections(requests, route)
+        warm_up(made)
+        yield made
+        made.close()
+
+
+@pytest.mark.benchmark(group="load generator")
+def test_requests_of_1_kb_in_an_open_loop(benchmark, tell, connections):
+    measured = []
+
+    def load():
+        measured.append(open_loop(connections, poisson(RATE, SECONDS, seed=1)))
+
+    benchmark.pedantic(load, rounds=ROUNDS)
+    best = min(measured, key=lambda each: each.cpu_seconds)
+    assert all(each.answered == RATE * SECONDS for each in measured)
+    tell("CPU time of a request, µs", round(best.cpu_seconds / best.sent * 1e6))
+    tell("requests/s that fill a core", round(best.sent / best.cpu_seconds))
+    tell("lateness at p50 and p99, ms", [round(best.lags.percentile(p) * 1e3, 2) for p in (50, 99)])
