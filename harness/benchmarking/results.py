@@ -169,13 +169,16 @@ def _benchmark(entry: Any) -> Benchmark:
         raise ValueError("a round's time is no positive number")
     if not times and not stats.get("rounds"):
         raise ValueError("it has no round")
+    median, mean = (np.median(times), np.mean(times)) if times else (stats["median"], stats["mean"])
+    if not float(median) > 0:
+        raise ValueError("its median is no positive number")
     return Benchmark(
         name=str(entry["fullname"]),
         group=entry.get("group") or "",
         params=entry.get("params") or {},
         times=times,
-        median=float(np.median(times)) if times else float(stats["median"]),
-        mean=float(np.mean(times)) if times else float(stats["mean"]),
+        median=float(median),
+        mean=float(mean),
         extra_info=entry.get("extra_info") or {},
     )
 

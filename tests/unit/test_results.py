@@ -125,6 +125,7 @@ def test_binary_is_told_from_text(tmp_path):
         (entry("bad", data=[], rounds=0), "it has no round"),
         (entry("bad", data=[0.1, -1.0]), "no positive number"),
         (entry("bad", data=[0.1, float("nan")]), "no positive number"),
+        (entry("bad", data=[], median=0.0), "its median is no positive number"),
         ({"fullname": "bad"}, "it has no 'stats'"),
         (7, "benchmark 1 is left out"),
     ],
