@@ -10,6 +10,7 @@ processes differ is not seen.
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -68,7 +69,8 @@ def read_recording(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     :raises ResultsError: it is no recording, or is shorter than one comparison.
     """
     try:
-        about, *blocks = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
+            about, *blocks = map(json.loads, lines)
         enough = len(blocks) >= about["pairs"] and all({"A", "B", "S"} <= block.keys() for block in blocks)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResultsError(

@@ -1,5 +1,6 @@
 """The calibration counts right what comparisons make of rounds that are known to differ, or not to."""
 
+import gzip
 import json
 
 import numpy as np
@@ -52,6 +53,13 @@ def test_the_table_says_how_sure_its_rates_are(record, capsys):
     out = capsys.readouterr().out
     assert "5 comparisons of 20 pairs; median round 100 ms" in out
     assert "| harness compare, in turns | 0 of 5: 0.0 % (0.0 to 52.2) | 5 of 5: 100.0 % (47.8 to 100.0) |" in out
+
+
+def test_a_recording_may_be_compressed(record):
+    path = record(100, noise=0.005)
+    compressed = path.with_suffix(".jsonl.gz")
+    compressed.write_bytes(gzip.compress(path.read_bytes()))
+    assert calibration.read_recording(compressed) == calibration.read_recording(path)
 
 
 @pytest.mark.parametrize(("text", "told"), [("", "no recording"), ("{}\n", "no recording"), ("x", "no recording")])
