@@ -59,7 +59,7 @@ def on_instances():
                 "price": {"usd_per_hour": price, "source": "AWS Price List API", "date": "2026-03-01"},
             },
         )
-        for number, (kind, seconds, price) in enumerate([*offers, ("ml.m4.xlarge", 0.45, 0.28)])
+        for number, (kind, seconds, price) in enumerate([*offers, ("ml.m4.xlarge", 0.45, 0.28)], 5000)
     ]
 
 

@@ -81,23 +81,41 @@
     });
   }
 
+  function besidePoints(points, right, top, width, height) {
+    // Where each point's name goes: the first of four corners in which it covers no other name and no edge.
+    const taken = [];
+    return points.map(({ x, y, name }) => {
+      const [across, down, long] = [(x / right) * width, (1 - y / top) * height, name.length * 7.5];
+      const corners = [-14, 16].flatMap((dy) => [6, -6].map((dx) => ({ dx, dy, from: dx > 0 ? across + dx : across + dx - long, down: down + dy })));
+      const free = (corner) =>
+        corner.from >= 0 && corner.from + long <= width && corner.down < height - 6 &&
+        taken.every((other) => corner.from > other.from + other.long || corner.from + long < other.from || Math.abs(corner.down - other.down) > 15);
+      const corner = corners.find(free) ?? corners[0];
+      taken.push({ ...corner, long });
+      return corner;
+    });
+  }
+
   function front(chart, width) {
     const points = chart.data.points;
     const best = points.filter((point) => point.front);
-    const right = Math.max(...points.map((point) => point.x));
+    const [left, height, above, below] = [56, 380, 34, 48];
+    const right = Math.max(...points.map((point) => point.x)) * 1.08, top = Math.max(...points.map((point) => point.y)) * 1.12;
+    const corners = besidePoints(points, right, top, width - left - common.marginRight, height - above - below);
+    const ticks = width < 500 ? 4 : 8;
     return Plot.plot({
-      ...common, width, height: 380, marginTop: 34, marginBottom: 48, marginLeft: 56,
-      x: { domain: [0, right * 1.08] },
-      y: { domain: [0, Math.max(...points.map((point) => point.y)) * 1.12], nice: true },
+      ...common, width, height, marginTop: above, marginBottom: below, marginLeft: left,
+      x: { domain: [0, right] },
+      y: { domain: [0, top] },
       marks: [
         Plot.gridY({ ticks: 6, stroke: "var(--line)", strokeOpacity: 1 }),
-        Plot.gridX({ ticks: width < 500 ? 4 : 8, stroke: "var(--line)", strokeOpacity: 1 }),
+        Plot.gridX({ ticks, stroke: "var(--line)", strokeOpacity: 1 }),
         Plot.axisY({ ticks: 6, tickFormat: number, label: chart.data.axis_y, labelArrow: "none", labelOffset: 52 }),
-        Plot.axisX({ ticks: width < 500 ? 4 : 8, tickFormat: number, label: chart.data.axis, labelArrow: "none", labelAnchor: "left", labelOffset: 42 }),
+        Plot.axisX({ ticks, tickFormat: number, label: chart.data.axis, labelArrow: "none", labelAnchor: "left", labelOffset: 42 }),
         Plot.line(best, { x: "x", y: "y", curve: "step-after", stroke: "var(--accent)", strokeWidth: 2 }),
         Plot.dot(points, { x: "x", y: "y", r: 6, stroke: "var(--accent)", strokeWidth: 2, fill: (point) => (point.front ? "var(--accent)" : "var(--raised)") }),
-        ...points.map((point) => Plot.text([point], {
-          x: "x", y: "y", text: "name", dy: -13, dx: point.x > right * 0.6 ? -4 : 6, textAnchor: point.x > right * 0.6 ? "end" : "start", ...halo,
+        ...points.map((point, index) => Plot.text([point], {
+          x: "x", y: "y", text: "name", dx: corners[index].dx, dy: corners[index].dy, textAnchor: corners[index].dx > 0 ? "start" : "end", ...halo,
         })),
       ],
     });
@@ -108,6 +126,7 @@
   function draw(place) {
     const chart = charts[place.dataset.chart];
     const drawn = drawers[chart.kind](chart, Math.max(240, place.clientWidth));
+    for (const part of drawn.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label"); // it is one picture
     drawn.setAttribute("role", "img");
     drawn.setAttribute("aria-label", `${chart.title}. ${chart.summary}`);
     place.replaceChildren(drawn);
