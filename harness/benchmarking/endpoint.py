@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import signal
@@ -55,7 +56,7 @@ _CEILING_STREAMS = 16
 _WARM_UP_SECONDS = 1.0
 _WARM_UP_STREAMS = 4
 _START_SECONDS = {"mock": 10.0, "real": 600.0}
-_SEARCH_SECONDS = 120.0
+_SEARCH_SECONDS = 180.0
 _TOLD_EVERY_SECONDS = 1.0
 _CURVE_POINTS = 400
 _SHOWN_CHARACTERS = 200
@@ -128,7 +129,9 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Say what is under way."""
-        self._console.print(f"{time.monotonic() - self._began:6.1f} s  {text}", highlight=False, markup=False)
+        self._console.print(
+            f"{time.monotonic() - self._began:6.1f} s  {text}", highlight=False, markup=False, soft_wrap=True
+        )
 
     def watch(self, seconds: float) -> Watch:
         """Return what shows a load of so many seconds; cheap, since it delays the requests meanwhile."""
@@ -221,11 +224,12 @@ def measure_ceilings(aws: AWS, null_endpoint: str | None, sent: list[bytes], row
 def search(connections: Connections, plan: Plan, stop: _Stop, progress: Progress) -> Found:
     """Return the highest rate that keeps the plan's bound."""
     assert plan.p99_under is not None
+    seeds = itertools.count(plan.seed)  # a rate that is probed again gets other arrivals
 
     def probe(rate: float, seconds: float, watch: Watch | None) -> Measurement:
         if stop.asked:
             raise KeyboardInterrupt
-        load = Load(SCENARIOS["server"], seconds, rate, seed=plan.seed)
+        load = Load(SCENARIOS["server"], seconds, rate, seed=next(seeds))
         measurement = load.put(connections, bound=plan.p99_under, watch=stop.watch(watch, progress.watch(seconds)))
         if not stop.asked:
             connections.settle()
@@ -344,7 +348,7 @@ def _expectation(settings: Settings, plan: Plan) -> str:
     what = f"{plan.scenario}, {plan.batch:,} row{'s' if plan.batch > 1 else ''} a request, for {plan.seconds:g} s"
     if plan.find_rate:
         seconds += _SEARCH_SECONDS
-        return f"{what}, after a search of one to three minutes: about {_minutes(seconds)} in all"
+        return f"{what}, after a search of two to four minutes: about {_minutes(seconds)} in all"
     return f"{what}: about {_minutes(seconds)} in all"
 
 

@@ -39,6 +39,9 @@ class Verdict(Enum):
     SENDER = "is more than the load generator can send in time"
 
 
+_TOO_HIGH = (Verdict.BREAKS, Verdict.SENDER)
+
+
 class Probe(Protocol):
     """Puts load on the endpoint at a rate."""
 
@@ -72,9 +75,13 @@ class Found:
     measurement: Measurement | None = None
     """Of the last confirmation, whether it held or not."""
     tried: list[Tried] = field(default_factory=list)
-    limited_by_sender: bool = False
-    """Whether the endpoint might take more than could be sent in time."""
     interrupted: bool = False
+
+    @property
+    def limited_by_sender(self) -> bool:
+        """Whether it was the sender that kept the rate from being higher: the endpoint might take more."""
+        above = [tried for tried in self.tried if tried.rate > (self.rate or 0) and tried.verdict in _TOO_HIGH]
+        return bool(above) and min(above, key=lambda tried: tried.rate).verdict is Verdict.SENDER
 
 
 def find_rate(
@@ -157,7 +164,6 @@ class _Search:
         verdict = self._judge(measurement.sent, measurement.late)
         if verdict is Verdict.BREAKS and measurement.lags.percentile(99) > _MOST_LAG_SHARE * (measurement.bound or 0):
             verdict = Verdict.SENDER
-            self.found.limited_by_sender = True
         value = measurement.latencies.percentile(100 * self._quantile)
         tried = Tried(rate, measurement.seconds, measurement.sent, measurement.late, value, verdict)
         self.found.tried.append(tried)

@@ -14,7 +14,7 @@ from harness.benchmarking import endpoint
 from harness.benchmarking.endpoint import Ceilings, Outcome, Plan, curve, describe, stoppable
 from harness.benchmarking.hosted import bodies
 from harness.benchmarking.load import Measurement, Times
-from harness.benchmarking.search import Found
+from harness.benchmarking.search import Found, Tried, Verdict
 from harness.cli import main
 from harness.errors import SettingsError
 from harness.settings import Settings
@@ -132,7 +132,8 @@ def test_a_valid_run_says_so(capsys, tmp_path):
 
 
 def test_a_search_tells_its_rate_and_what_limited_it(capsys, tmp_path):
-    found = Found(rate=123.4, limited_by_sender=True)
+    late = Tried(140.0, 5.0, 700, 70, 0.2, Verdict.SENDER)
+    found = Found(rate=123.4, tried=[late, Tried(200.0, 5.0, 1000, 90, 0.3, Verdict.BREAKS)])
     text = told(capsys, tmp_path, measurement=measured(), found=found, find_rate=True, p99_under=0.1)
     assert "highest rate 123.4 requests a second that keeps p99 under 100 ms; the load generator, not" in text
 
