@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from harness.errors import HarnessError, PermissionMissingError
@@ -224,20 +224,25 @@ class Denial:
     action: str
     resource: str
     purpose: str = ""
+    explicit: bool = False
+    """Whether a policy denies it, which no other can allow."""
 
     def __str__(self) -> str:
         reason = f" (to {self.purpose})" if self.purpose else ""
-        return f"{self.principal} may not {self.action} on {self.resource}{reason}"
+        denied = ", which a policy denies explicitly" if self.explicit else ""
+        return f"{self.principal} may not {self.action} on {self.resource}{reason}{denied}"
 
 
 def missing(denials: list[Denial], checked: str, statements: list[Statement]) -> PermissionMissingError:
     """Return the one error for all that is denied, with the statements to add."""
+    explicit = any(denial.explicit for denial in denials)
+    first = "change the policy that denies it, as no other can allow it then, and " if explicit else ""
     owners = ", ".join(dict.fromkeys(denial.principal for denial in denials))
     shown = json.dumps(statements[0] if len(statements) == 1 else statements, indent=2)
     return PermissionMissingError(
         "Permission is missing: " + "; ".join(map(str, denials)) + ".",
         checked=checked,
-        fix=f"add to a policy of {owners} ('harness policy' prints all that a run needs):\n{shown}",
+        fix=f"{first}add to a policy of {owners} ('harness policy' prints all that a run needs):\n{shown}",
     )
 
 
@@ -257,41 +262,54 @@ def explain_denied(text: str) -> HarnessError | None:
 
     :param text: what boto3 or the JVM said: all of it, since a denied S3 call is told by other lines than the last.
     """
-    denial = _named(text) or _from_role(text) or _guessed(text)
-    if denial is None:
+    denials = _named(text) or _from_role(text) or _guessed(text)
+    if not denials:
         return None
-    purposes = [row.purpose for row in TABLE if row.action == denial.action]
-    told = Denial(denial.principal, denial.action, denial.resource, purposes[0] if purposes else "")
+    told = [replace(denial, purpose=_purpose(denial), explicit="explicit deny" in text) for denial in denials]
+    return missing(told, "AWS's refusal", [_allowing(denial) for denial in denials])
+
+
+def _purpose(denial: Denial) -> str:
+    return denial.purpose or next((row.purpose for row in TABLE if row.action == denial.action), "")
+
+
+def _allowing(denial: Denial) -> Statement:
     allowed: Statement = {"Effect": "Allow", "Action": denial.action, "Resource": denial.resource}
-    conditions = _PASSED if denial.action == "iam:PassRole" else {}
-    return missing([told], "AWS's refusal", [allowed | ({"Condition": conditions} if conditions else {})])
+    return allowed | ({"Condition": _PASSED} if denial.action == "iam:PassRole" else {})
 
 
-def _named(text: str) -> Denial | None:
+def _named(text: str) -> list[Denial]:
     """Read AWS's full sentence: user, action and resource."""
     match = _PRINCIPAL_ACTION_RESOURCE.search(text)
     if match is None:
-        return None
-    return Denial(match["principal"], match["action"], (match["resource"] or "*").rstrip("."))
+        return []
+    return [Denial(match["principal"], match["action"], (match["resource"] or "*").rstrip("."))]
 
 
-def _from_role(text: str) -> Denial | None:
+def _from_role(text: str) -> list[Denial]:
     """Read what SageMaker says when the execution role may not reach an object."""
     match = _OF_ROLE.search(text)
     if match is None:
-        return None
-    return Denial(match["principal"], match["action"], _object_in(text) or "*")
+        return []
+    return [Denial(match["principal"], match["action"], _object_in(text) or "*")]
 
 
-def _guessed(text: str) -> Denial | None:
+def _guessed(text: str) -> list[Denial]:
     """Read a refusal that names less: boto3's names the operation, S3A's the object."""
+    resource = _object_in(text) or "*"
     if match := _OF_BOTO.search(text):
         operation = match["operation"]
         action = (_S3_OPERATIONS | _S3_LISTINGS).get(operation) or _action_called(operation)
-        return Denial("the caller", action, _object_in(text) or "*")
-    if "AccessDeniedException" in text or ("Forbidden" in text and "403" in text and "Amazon S3" in text):
-        return Denial("the caller", "s3:GetObject", _object_in(text) or "*")
-    return None
+        return [Denial("the caller", action, resource)]
+    if "java.nio.file.AccessDeniedException" in text or ("Forbidden" in text and "403" in text and "Amazon S3" in text):
+        # Without leave to list, S3 answers so for objects that do not exist.
+        bucket = resource.partition("/")[0]
+        purpose = "be told of an object that it does not exist, if it was that"
+        return [
+            Denial("the caller", "s3:GetObject", resource),
+            Denial("the caller", "s3:ListBucket", bucket, purpose),
+        ]
+    return []
 
 
 def _action_called(operation: str) -> str:

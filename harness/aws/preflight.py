@@ -238,7 +238,8 @@ def _simulated(iam: Any, arn: str, place: Place, rows: list[Permission]) -> Iter
         for result in (result for page in pages for result in page["EvaluationResults"]):
             if result["EvalDecision"] != "allowed":
                 row = by_action[result["EvalActionName"]]
-                yield row, Denial(arn, row.action, resource, row.purpose)
+                explicit = result["EvalDecision"] == "explicitDeny"
+                yield row, Denial(arn, row.action, resource, row.purpose, explicit)
 
 
 def example(pattern: str) -> str:

@@ -132,6 +132,14 @@ def test_the_statement_that_is_told_mends_what_is_missing(account):
     assert [check.status for check in account.permissions("caller")] == ["ok"]
 
 
+def test_an_explicit_denial_is_told_apart(account):
+    document = policy("caller", [account.place()])
+    document["Statement"].append({"Effect": "Deny", "Action": "sagemaker:CreateModel", "Resource": "*"})
+    account.aws.put_user_policy(account.user.rpartition("/")[2], document)
+    (check,) = account.permissions("caller")
+    assert "which a policy denies explicitly" in check.found
+
+
 def test_what_a_caller_may_not_simulate_is_unknown_and_stops_nothing(account):
     account.allow(caller=[row for row in rows_of("caller") if row.required])
     found = status(account.checks())

@@ -128,7 +128,6 @@ HEAD = "An error occurred (403) when calling the HeadObject operation: Forbidden
         (PASS_ROLE, f"arn:aws:sts::{ACCOUNT}:assumed-role/ci/me", "iam:PassRole", ROLE),
         (S3, USER, "s3:PutObject", "arn:aws:s3:::b/k"),
         (ROLE_DATA, ROLE, "s3:GetObject", "arn:aws:s3:::b/k/model.tar.gz"),
-        (S3A, "the caller", "s3:GetObject", "arn:aws:s3:::bucket/some/key"),
         (OLD_BOTO, "the caller", "s3:DeleteObject", "*"),
         (HEAD, "the caller", "s3:GetObject", "*"),
     ],
@@ -142,6 +141,20 @@ def test_a_refusal_becomes_one_message_with_the_statement_to_add(text, principal
     added = json.loads(statement)
     assert (added["Action"], added["Resource"]) == (action, resource)
     assert ("Condition" in added) == (action == "iam:PassRole")
+
+
+def test_what_s3a_was_refused_is_the_object_or_to_be_told_that_there_is_none():
+    error = explain_denied(S3A)
+    assert "may not s3:GetObject on arn:aws:s3:::bucket/some/key" in error.what
+    added = json.loads(error.fix.partition("\n")[2])
+    expected = [("s3:GetObject", "arn:aws:s3:::bucket/some/key"), ("s3:ListBucket", "arn:aws:s3:::bucket")]
+    assert [(each["Action"], each["Resource"]) for each in added] == expected
+
+
+def test_what_a_policy_denies_explicitly_is_not_told_to_be_mended_by_another():
+    error = explain_denied(CREATE_MODEL.replace("because no", "with an explicit deny in a service control policy; no"))
+    assert "which a policy denies explicitly" in error.what
+    assert error.fix.startswith("change the policy that denies it")
 
 
 @pytest.mark.parametrize("text", ["", "ValidationException: no", "Could not find model", "Connection refused"])
