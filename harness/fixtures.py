@@ -161,14 +161,18 @@ def trained_model(
     """The model that the reference program trains, behind its endpoint; deleted, provably, when the session ends."""
     from harness.aws.leftovers import refuse_leftovers  # noqa: PLC0415
     from harness.guard import check_libsvm  # noqa: PLC0415
-    from harness.spark import CLASSES, clean_up, estimator  # noqa: PLC0415
+    from harness.spark import CLASSES, clean_up, created_resources, estimator  # noqa: PLC0415
 
     check_libsvm(mnist_train, classes=CLASSES)
     ledger.make_bucket()
     with ledger.tagging():
         model = estimator(aws, harness_settings, ledger.names(harness_settings)).fit(mnist_train)
     yield model
-    refuse_leftovers(ledger.still_there(clean_up(model, ledger)), after="SageMakerResourceCleanup")
+    try:
+        clean_up(model, ledger)
+    finally:
+        created = [resource for resource in created_resources(model) if resource in ledger.resources]
+        refuse_leftovers(ledger.still_there(created), after="SageMakerResourceCleanup")
 
 
 @pytest.fixture

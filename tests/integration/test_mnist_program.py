@@ -77,25 +77,25 @@ def everything(aws):
     return set(listed)
 
 
-def test_the_pipeline_leaves_nothing_in_sagemaker_and_s3(aws, spark, harness_settings, trained_model):
+def test_the_pipeline_leaves_nothing_in_sagemaker_and_s3(aws, ledger, spark, harness_settings, trained_model):
     before = everything(aws)
-    outcome = Pipeline(aws, spark, harness_settings, Silent()).run()
+    outcome = Pipeline(aws, ledger, spark, harness_settings, Silent()).run()
     assert {resource.kind for resource in outcome.created} == {
         "endpoint",
         "endpoint config",
         "model",
         "training job",
-        "S3 object",
+        "S3 prefix",
     }
     assert outcome.leftovers == []
     assert everything(aws) == before
 
 
-def test_a_leftover_is_told(aws, spark, harness_settings, faults):
+def test_a_leftover_is_told_with_the_command_that_deletes_it(aws, ledger, spark, harness_settings, faults):
     faults.add("DeleteModel", status=400, code="AccessDeniedException", message="not yours")
-    (left,) = Pipeline(aws, spark, harness_settings, Silent()).run().leftovers
-    aws.client("sagemaker").delete_model(ModelName=left.name)
-    assert left.kind == "model"
+    (left,) = Pipeline(aws, ledger, spark, harness_settings, Silent()).run().leftovers
+    aws.client("sagemaker").delete_model(ModelName=left.resource.name)
+    assert left.command.startswith(f"aws sagemaker delete-model --model-name {left.resource.name} ")
 
 
 @pytest.fixture(scope="module")
