@@ -19,6 +19,8 @@ from harness.benchmarking.series import Run, Series
 
 MOST_POSITIONS = 400
 """Positions along a history that are drawn; more commits than that share some."""
+JOINED = "\u00a0"
+"""Between a number and its unit, which no line's end may part."""
 _LOG_FROM = 20.0
 """Ratio of the longest to the shortest from which an axis is logarithmic."""
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
@@ -67,12 +69,12 @@ def digits(number: float) -> str:
 def duration(seconds: float) -> str:
     """Return a time in the unit it is best told in: ``12.4 ms``."""
     unit, name = unit_of(seconds)
-    return f"{digits(seconds / unit)} {name}"
+    return f"{digits(seconds / unit)}{JOINED}{name}"
 
 
 def percent(ratio: float) -> str:
     """Return how much more or less a ratio is than 1: ``+12 %``; twice and more as ``2.4 times``."""
-    return f"{digits(ratio)} times" if ratio >= 2 else f"{(ratio - 1) * 100:+.3g} %".replace("-", "−")
+    return f"{digits(ratio)} times" if ratio >= 2 else f"{(ratio - 1) * 100:+.3g}{JOINED}%".replace("-", "−")
 
 
 def plural(count: int, noun: str) -> str:

@@ -25,7 +25,7 @@ from markupsafe import Markup
 
 from harness import __version__
 from harness.benchmarking import charts
-from harness.benchmarking.charts import Chart, History, Table, percent, plural
+from harness.benchmarking.charts import JOINED, Chart, History, Table, percent, plural
 from harness.benchmarking.environment import COMPARED, INSTANCE_TYPES
 from harness.benchmarking.history import LEAST_CHANGE, LEAST_RUNS, SIGNIFICANCE
 from harness.benchmarking.results import Reading, Result, read
@@ -147,8 +147,8 @@ def render(reading: Reading, series: Sequence[Series], content: Content, mnist: 
         packed_runs=[_packed(history.runs) for history in content.histories],
         changes=_changes(content.histories),
         least_runs=LEAST_RUNS,
-        least_change=f"{LEAST_CHANGE:.0%}".replace("%", " %"),
-        significance=f"{SIGNIFICANCE:.1%}".replace("%", " %"),
+        least_change=f"{LEAST_CHANGE:.0%}".replace("%", f"{JOINED}%"),
+        significance=f"{SIGNIFICANCE:.1%}".replace("%", f"{JOINED}%"),
         environment=_environment(reading.results),
         mnist=mnist,
         css=Markup(_asset("page.css")),
@@ -363,7 +363,7 @@ def _rows(counts: list[list[int]]) -> list[Row]:
     rows = []
     for true, row in enumerate(counts):
         cells = [Cell(f"{count:,}", _heat(count, highest), true == predicted) for predicted, count in enumerate(row)]
-        rows.append(Row(cells, f"{row[true] / sum(row):.0%}".replace("%", " %") if sum(row) else "none"))
+        rows.append(Row(cells, f"{row[true] / sum(row):.0%}".replace("%", f"{JOINED}%") if sum(row) else "none"))
     return rows
 
 

@@ -51,14 +51,15 @@
   function history(chart, width) {
     const { points, levels, changes, axis, shared } = chart.data;
     const every = Math.max(1, Math.ceil(points.length / Math.max(2, Math.floor(width / 110))));
-    const ticks = points.map((_, index) => index).filter((index) => index % every === 0);
+    const fits = (index) => 52 + ((index + 0.5) / points.length) * (width - 76) + 76 <= width; // a label, right of its tick
+    const ticks = points.map((_, index) => index).filter((index) => index % every === 0 && fits(index));
     const place = (point, index) => index;
     const dense = points.length > width / 4;
     const colour = { slower: "var(--slower)", faster: "var(--faster)" };
     const label = shared > 1 ? `commits, oldest to newest; ${shared} share a point` : "commits, oldest to newest";
     const top = Math.max(...points.map((point) => point[2]));
     return Plot.plot({
-      ...common, width, height: changes.length ? 300 : 265, marginTop: changes.length ? 66 : 32, marginBottom: 66, marginLeft: 52, marginRight: 78,
+      ...common, width, height: changes.length ? 300 : 265, marginTop: changes.length ? 66 : 32, marginBottom: 66, marginLeft: 52, marginRight: 24,
       x: { type: "linear", domain: [-0.5, points.length - 0.5] },
       y: { domain: [0, top], nice: true },
       marks: [
