@@ -60,7 +60,9 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code: 0, that of the error, or that of the command run by ``exec``."""
-    options = _parser().parse_args(arguments)
+    options, unknown = _parser().parse_known_args(arguments)
+    if unknown:
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         command: Command = options.run
         return command(options)
@@ -97,6 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_compare(commands.add_parser("compare", help="say which benchmarks became faster or slower"))
     _add_bench(commands.add_parser("bench", help="measure"))
     _add_report(commands.add_parser("report", help="draw results of benchmarks on one page that opens offline"))
+    for command in commands.choices.values():
+        command.set_defaults(parser=command)
     return parser
 
 

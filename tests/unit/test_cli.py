@@ -64,6 +64,14 @@ def test_what_is_not_understood_is_a_usage_error(arguments, capsys):
     assert "  to fix:  run 'harness" in told.splitlines()[-1]
 
 
+def test_an_unknown_option_is_told_with_its_commands_own_help(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["mnist", "--bogus"])
+    error, fix = capsys.readouterr().err.splitlines()[-2:]
+    assert error == "harness: unrecognized arguments: --bogus."
+    assert fix == "  to fix:  run 'harness mnist --help', which lists what can be given"
+
+
 def test_exec_passes_the_command_with_its_own_options_and_the_exit_code(execution):
     assert cli.main(["exec", "--region", "eu-west-1", "--", "python", "x.py", "--", "--region=other"]) == 5
     settings, command = execution[0]
