@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
 
@@ -29,7 +30,7 @@ from harness.aws.reaper import open_ledger
 from harness.aws.resources import Leftover
 from harness.benchmarking.connections import Connections, Route
 from harness.benchmarking.environment import environment, mnist_hash, work
-from harness.benchmarking.hosted import bodies, host_model, host_nothing, require_endpoint
+from harness.benchmarking.hosted import bodies, explained, host_model, host_nothing, require_endpoint
 from harness.benchmarking.load import Measurement, Times, Watch
 from harness.benchmarking.null_server import null_server
 from harness.benchmarking.scenarios import SCENARIOS, Load
@@ -297,7 +298,7 @@ def _run(settings: Settings, plan: Plan, sent: list[bytes], output: Path) -> tup
         aws = stack.enter_context(closing(open_aws(settings)))
         if settings.mode == "real":
             progress.say(_cost(cast("RealAWS", aws), settings, plan))
-        with _ledger(aws, settings) as ledger:
+        with _ledger(aws, settings) as ledger, explained():
             outcome = _measure(aws, ledger, settings, plan, sent, progress)
             _write(output, describe(outcome, settings, aws, sent), outcome)
             _tell(outcome, output)
@@ -356,7 +357,10 @@ def _cost(aws: RealAWS, settings: Settings, plan: Plan) -> str:
     """Return what the run will cost, by the prices of its instances; each with its source and date."""
     if plan.endpoint:
         return f"nothing is created: the endpoint {plan.endpoint} costs what it costs without this run"
-    prices = find_prices(aws, settings)
+    try:
+        prices = find_prices(aws, settings)
+    except (ClientError, BotoCoreError) as error:
+        return f"what it costs is not known: {error}"
     if (training := prices["training"]) is None or (hosting := prices["hosting"]) is None:
         return "what it costs is not known: AWS's price list does not say, and --prices was not given"
     hours = (_START_SECONDS["real"] + plan.seconds + (_SEARCH_SECONDS if plan.find_rate else 0)) / 3600

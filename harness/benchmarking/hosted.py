@@ -6,15 +6,19 @@ which deletes them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, cast
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from harness import mnist
 from harness.aws import AWS
 from harness.aws.ledger import Ledger, watch
 from harness.aws.mock import MockAWS
 from harness.aws.names import Names
+from harness.aws.permissions import explain_denied
 from harness.benchmarking.null_container import COMMAND
 from harness.errors import HarnessError, SettingsError
 from harness.localaws.images import xgboost_uri
@@ -38,6 +42,17 @@ def bodies(rows: int, count: int) -> list[bytes]:
     lines = b"".join(mnist.libsvm("test")).splitlines(keepends=True)
     starts = range(0, rows * count, rows)
     return [b"".join(lines[(start + row) % len(lines)] for row in range(rows)) for start in starts]
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Raise what AWS answers within as :class:`HarnessError`, with the permission that is missing if one is."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise explain_denied(str(error)) or HarnessError(
+            f"AWS did not do what was asked: {error}", fix="mend what it names, and run it again"
+        ) from error
 
 
 def host_model(aws: AWS, ledger: Ledger, settings: Settings, tell: Tell) -> str:
@@ -71,8 +86,8 @@ def require_endpoint(aws: AWS, name: str) -> None:
     client = aws.client("sagemaker")
     try:
         status = client.describe_endpoint(EndpointName=name)["EndpointStatus"]
-    except client.exceptions.ClientError as error:
-        raise HarnessError(
+    except ClientError as error:
+        raise explain_denied(str(error)) or HarnessError(
             f"The endpoint {name} cannot be looked at: {error.response['Error']['Message']}",
             checked=f"SageMaker DescribeEndpoint in account {aws.account}, region {aws.region}",
             fix="check the name and the region ('aws sagemaker list-endpoints')",

@@ -21,6 +21,7 @@ RESOLUTION = 1.05
 """The ratio of the lowest rate that breaks the bound to the highest that keeps it, at which the search ends."""
 PROBE_SECONDS = 5.0
 """The least length of a probe."""
+LONGEST_PROBE_SECONDS = 60.0
 _MOST_PROBES = 3
 """Probes of one rate."""
 _STEP_DOWN = 0.93
@@ -136,7 +137,7 @@ class _Search:
 
     def _keeps(self, rate: float) -> bool:
         """Probe a rate until it is told whether it keeps the bound; if it is not, say what is more likely."""
-        seconds = max(PROBE_SECONDS, 2 * queries_needed(self._quantile) / rate)
+        seconds = min(max(PROBE_SECONDS, 2 * queries_needed(self._quantile) / rate), LONGEST_PROBE_SECONDS)
         queries = late = 0
         for _ in range(_MOST_PROBES):
             tried = self._try(rate, seconds, self._told(round(rate * seconds)))

@@ -8,12 +8,14 @@ import threading
 import numpy as np
 import pytest
 
+from harness.aws.permissions import Place, policy
 from harness.benchmarking.endpoint import connected
 from harness.benchmarking.hosted import bodies, host_nothing
 from harness.benchmarking.load import closed_loop, open_loop, poisson
 from harness.benchmarking.null_container import COMMAND
 from harness.benchmarking.validity import objections
 from harness.waiting import wait_until
+from tests.integration.independent import EVERYTHING
 
 FROZEN_SECONDS = 6
 
@@ -120,10 +122,23 @@ def test_a_model_hosted_in_real_mode_is_priced_first_and_leaves_nothing_but_logs
     prices = tmp_path / "prices.json"
     hourly = {"ml.m4.xlarge": {"training": 0.5, "hosting": 0.25}}
     prices.write_text(json.dumps({"source": "ours", "date": "2026-11-01", "prices": hourly}))
-    environment = independent_aws.user() | {"XDG_STATE_HOME": str(tmp_path / "state")}
-    chosen = ("--mode", "real", "--role", independent_aws.role(), "--prices", prices)
+    role = independent_aws.role()
+    least = policy("caller", [Place(independent_aws.account, "us-east-1", role)])
+    environment = independent_aws.user(least) | {"XDG_STATE_HOME": str(tmp_path / "state")}
+    chosen = ("--mode", "real", "--role", role, "--prices", prices)
     done = run("bench", "endpoint", *chosen, "--duration", "2s", "--output", "out", **environment)
     assert done.returncode == 4, done.stderr
     said = " ".join(done.stderr.split())
     assert said.index("about USD 0.13") < said.index("training on")
     assert independent_aws.everything().keys() <= {"log group"}
+
+
+def test_an_endpoint_that_may_not_be_invoked_is_told_with_the_permission(run, independent_aws, tmp_path):
+    denied = {"Effect": "Deny", "Action": "sagemaker:InvokeEndpoint", "Resource": "*"}
+    independent_aws.register_container("mine:1", COMMAND)
+    create_endpoint(independent_aws, "denied", "mine:1")
+    user = independent_aws.user({**EVERYTHING, "Statement": [*EVERYTHING["Statement"], denied]})
+    chosen = ("--mode", "real", "--role", independent_aws.role(), "--endpoint", "denied")
+    done = run("bench", "endpoint", *chosen, "--duration", "1s", **user, XDG_STATE_HOME=str(tmp_path / "state"))
+    assert done.returncode != 0
+    assert "sagemaker:InvokeEndpoint" in done.stdout + done.stderr
