@@ -261,9 +261,9 @@ class Outcome:
     interrupted: bool = False
 
     @property
-    def percent(self) -> float | None:
-        """The percentile that is claimed, if one is."""
-        return SCENARIOS[self.plan.scenario].percent
+    def rate(self) -> float:
+        """Requests a second that were to be sent, in the server scenario."""
+        return self.found.tried[-1].rate if self.found and self.found.tried else self.plan.rate
 
 
 def run_endpoint_load(settings: Settings, plan: Plan, output: Path) -> int:
@@ -494,7 +494,7 @@ def curve(latencies: Times) -> tuple[Any, Any]:
 def _load_text(outcome: Outcome) -> str:
     plan = outcome.plan
     what = {
-        "server": f"server, {outcome.measurement.planned / max(plan.seconds, 1e-9):,.1f} requests a second",
+        "server": f"server, {outcome.rate:,.1f} requests a second",
         "single-stream": "single-stream",
         "multi-stream": f"multi-stream, {plan.streams} requests at once",
         "offline": f"offline, {plan.streams} requests under way",

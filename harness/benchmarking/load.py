@@ -8,6 +8,7 @@ came meanwhile, as its users would be; see Gil Tene, "How NOT to Measure Latency
 from __future__ import annotations
 
 import gc
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -44,17 +45,14 @@ class Times:
         self._histogram.record_value(min(max(1, round(seconds * 1e6)), _LONGEST_MICROSECONDS))
 
     def percentile(self, percent: float) -> float:
-        """Return the seconds that ``percent`` of the durations do not exceed; 0 where there are none."""
-        return float(self._histogram.get_value_at_percentile(percent)) / 1e6
+        """Return the shortest duration that ``percent`` of them do not exceed, in seconds; 0 where there are none."""
+        share = round(percent / 100 * len(self), 6)  # 0.999 × 1,000 is a little more than 999
+        return self.at_rank(max(1, math.ceil(share))) if len(self) else 0.0
 
     def at_rank(self, rank: int) -> float:
         """Return the ``rank``-th shortest duration in seconds, from 1."""
-        return self.percentile(100 * (rank - 0.25) / len(self))  # the quarter keeps rounding from missing the rank
-
-    @property
-    def mean(self) -> float:
-        """Seconds."""
-        return float(self._histogram.get_mean_value()) / 1e6
+        percent = 100 * (rank - 0.25) / len(self)  # the histogram rounds to the nearest rank
+        return float(self._histogram.get_value_at_percentile(percent)) / 1e6
 
     @property
     def longest(self) -> float:

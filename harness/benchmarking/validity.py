@@ -129,7 +129,7 @@ def _bound(measurement: Measurement, percent: float) -> Iterator[str]:
     bound, late, sent = measurement.bound, measurement.late, measurement.sent
     if bound is not None and not keeps(sent, late, percent / 100):
         yield (
-            f"p{percent:g} is not under {bound * 1000:g} ms at {CONFIDENCE:.0%} confidence: "
+            f"p{percent:g} under {bound * 1000:g} ms cannot be claimed at {CONFIDENCE:.0%} confidence: "
             f"{late:,} of {sent:,} queries were later"
         )
 
