@@ -247,7 +247,11 @@ CLEAN_UP = """
             print("\\ncleaned up")
             ledger.leftovers = [Leftover(Resource("endpoint", ledger.run), "InService", None, "delete it")]
 
-        Ledger.clean_up, Ledger.make_bucket, Ledger.tag = clean_up, lambda ledger: None, lambda ledger: None
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Ledger, "clean_up", clean_up)
+            patch.setattr(Ledger, "make_bucket", lambda ledger: None)
+            patch.setattr(Ledger, "tag", lambda ledger: None)
+            yield
 """
 
 FAILING_FIT = """
