@@ -88,7 +88,7 @@ def sweep(settings: Settings, wishes: Wishes, *, as_json: bool = False) -> int:
     session, caller = session_and_caller(settings.region)
     account = _Account(session, caller["Account"])
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
-    found = _find(account, _regions(session, settings, wishes), wishes)
+    found = _find(account, settings.region, _regions(session, settings, wishes), wishes)
     now = datetime.now(timezone.utc)
     costs = _hourly_prices(found.remains, account, settings)
     doomed = [remain for remain in found.remains if wishes.fate(remain, now) == "delete"]
@@ -131,7 +131,11 @@ def _regions(session: boto3.Session, settings: Settings, wishes: Wishes) -> list
 # --- finding ----------------------------------------------------------------------------------------------------------
 
 
-def _find(account: _Account, regions: list[str], wishes: Wishes) -> Found:
+def _find(account: _Account, home: str, regions: list[str], wishes: Wishes) -> Found:
+    """Look at the ledgers and the regions; that ``home`` could not be looked at counts, or where something was found.
+
+    In other regions a caller may have no permissions on purpose, or the region may not be enabled.
+    """
     found, alive = Found(), set[str]()
     now = datetime.now(timezone.utc)
     for ledger, over in _ledgers(account, found.notes):
@@ -141,9 +145,9 @@ def _find(account: _Account, regions: list[str], wishes: Wishes) -> Found:
         found.ledgers.append(ledger)
         found.remains += [_of_ledger(ledger, left, over) for left in ledger.remaining(log_groups=wishes.logs)]
     known = {(remain.region, remain.resource) for remain in found.remains}
-    for seen in _look_everywhere(account, regions, wishes):
+    for region, seen in zip(regions, _look_everywhere(account, regions, wishes), strict=True):
         found.notes += seen.trouble[:1] if seen.refused else seen.trouble
-        found.unseen |= bool(seen.trouble) and not (seen.refused and wishes.all_regions)
+        found.unseen |= bool(seen.trouble) and (region == home or bool(seen.remains))
         found.remains += [
             remain
             for remain in seen.remains

@@ -72,15 +72,18 @@ def test_a_region_that_refuses_is_not_looked_at_further():
     assert "me-south-1: training jobs: " in seen.trouble[0]
 
 
-@pytest.mark.parametrize(("all_regions", "unseen"), [(True, False), (False, True)])
-def test_a_region_that_refuses_is_told_and_only_counts_if_it_was_the_one_asked_for(
-    all_regions, unseen, tmp_path, monkeypatch
+@pytest.mark.parametrize(
+    ("home", "left", "unseen"), [("me-south-1", 0, True), ("us-east-1", 0, False), ("us-east-1", 1, True)]
+)
+def test_what_a_region_refuses_is_told_and_counts_at_home_or_beside_something_found(
+    home, left, unseen, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    refused = Look([], ["me-south-1: training jobs: not enabled", "me-south-1: models: not enabled"], True)
-    monkeypatch.setattr(sweep, "look", lambda *_, **__: refused)
-    found = sweep._find(sweep._Account(mock.Mock(), ACCOUNT), ["me-south-1"], Wishes(all_regions=all_regions))
-    assert (found.notes, found.unseen) == (refused.trouble[:1], unseen)
+    remain = Remain(Resource("model", "m"), "me-south-1", "r", "tag", NOW, "exists")
+    seen = Look([remain] * left, ["me-south-1: data in S3: denied"])
+    monkeypatch.setattr(sweep, "look", lambda *_, **__: seen)
+    found = sweep._find(sweep._Account(mock.Mock(), ACCOUNT), home, ["me-south-1"], Wishes(all_regions=True))
+    assert (found.notes, found.unseen, len(found.remains)) == (seen.trouble, unseen, left)
 
 
 def test_what_bears_a_runs_tag_under_a_users_name_is_found_by_its_arn():
