@@ -328,6 +328,14 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
         "--mnist-report", type=Path, metavar="DIR", help="show the digits and the confusion of this harness mnist too"
     )
     parser.add_argument(
+        "--load-report",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="show the latencies of this harness bench endpoint too; may be given several times",
+    )
+    parser.add_argument(
         "--output", type=Path, default=Path("report.html"), metavar="FILE", help="the page (default: report.html)"
     )
     parser.add_argument("--figures", type=Path, metavar="DIR", help="write each chart as PNG and SVG too")
@@ -337,7 +345,7 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
 def _report(options: argparse.Namespace) -> int:
     from harness.benchmarking.report import run_report  # noqa: PLC0415 - imports ruptures and scipy
 
-    return run_report(options.results, options.mnist_report, options.output, options.figures)
+    return run_report(options.results, options.mnist_report, options.output, options.figures, options.load_report)
 
 
 # --- policy -----------------------------------------------------------------------------------------------------------
@@ -436,7 +444,8 @@ def _add_bench_endpoint(parser: argparse.ArgumentParser) -> None:
 def _bench_endpoint(options: argparse.Namespace) -> int:
     seconds = _duration("--duration", options.duration)
     bound = None if options.p99_under is None else _duration("--p99-under", options.p99_under)
-    from harness.benchmarking.endpoint import Plan, run_endpoint_load  # noqa: PLC0415
+    from harness.benchmarking.endpoint import run_endpoint_load  # noqa: PLC0415
+    from harness.benchmarking.load_plan import Plan  # noqa: PLC0415
 
     plan = Plan(
         scenario=options.scenario,

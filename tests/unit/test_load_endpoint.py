@@ -11,9 +11,11 @@ from hdrh.histogram import HdrHistogram
 
 from harness import pictures
 from harness.benchmarking import endpoint
-from harness.benchmarking.endpoint import Ceilings, Outcome, Plan, curve, describe, stoppable
+from harness.benchmarking.endpoint import stoppable
 from harness.benchmarking.hosted import bodies
 from harness.benchmarking.load import Measurement, Times
+from harness.benchmarking.load_outcome import Ceilings, Outcome, curve, describe, tell
+from harness.benchmarking.load_plan import Plan
 from harness.benchmarking.search import Found, Tried, Verdict
 from harness.cli import main
 from harness.errors import SettingsError
@@ -37,7 +39,7 @@ def outcome(measurement, *, objections=(), null=True, found=None, **plan):
 
 
 def told(capsys, tmp_path, **kwargs):
-    endpoint._tell(outcome(**kwargs), tmp_path)
+    tell(outcome(**kwargs), tmp_path)
     return " ".join(capsys.readouterr().out.split())
 
 
