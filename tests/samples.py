@@ -111,3 +111,26 @@ def mnist_report(directory):
     }
     (directory / "report.json").write_text(json.dumps(content))
     return directory
+
+
+def load_report(directory, **content):
+    """Write what ``harness bench endpoint`` writes into a directory, as far as the report reads it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    whole = {
+        "kind": "endpoint load",
+        "format": 1,
+        "valid": False,
+        "objections": ["it lasted 3.2 s, and the least is 60 s"],
+        "plan": {"scenario": "server", "batch": 1},
+        "requests": {"sent": 120, "answered": 118},
+        "requests_per_second": 37.4,
+        "rows_per_second": 37.4,
+        "confidence": 0.99,
+        "percentiles": [
+            {"percent": 50.0, "value": 0.0109, "low": 0.0091, "high": 0.0128},
+            {"percent": 99.0, "value": 0.0592, "low": 0.0496, "high": None},
+        ],
+        "ceilings": {"generator": {"requests_per_second": 2400.0}},
+    }
+    (directory / "load.json").write_text(json.dumps(whole | content))
+    return directory

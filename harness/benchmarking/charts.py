@@ -6,7 +6,7 @@ Pure: no file is read and nothing is drawn here. All text is plain text; whoever
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -199,6 +199,51 @@ def _throughput_table(group: str, members: Sequence[Series]) -> Table:
         rows.append([*cells, digits(one.work("rows") or math.nan), digits((one.work("bytes") or math.nan) / 1e6)])
     header = ["Benchmark", "rows/s", "MB/s", "Rows a round", "MB a round"]
     return Table(f"Throughput: {group}", header, rows)
+
+
+# --- load on an endpoint ----------------------------------------------------------------------------------------------
+
+
+def load(content: Mapping[str, Any]) -> Chart:
+    """Return a chart of the percentiles of latency that ``harness bench endpoint`` measured.
+
+    :param content: its ``load.json``.
+    :raises KeyError, TypeError, ValueError: it is none.
+    """
+    plan, found = content["plan"], content["percentiles"]
+    unit, name = unit_of(min(float(each["value"]) for each in found))
+    rows = []
+    for each in found:
+        value, low, high = each["value"], each["low"], each["high"] or each["value"]
+        ends = {"low": low / unit, "q1": low / unit, "mid": value / unit, "q3": high / unit, "high": high / unit}
+        rows.append({"name": f"p{each['percent']:g}", "text": duration(value), **ends})
+    title = f"{plan['scenario']} scenario, {plural(plan['batch'], 'row')} a request"
+    wide = _is_wide(min(row["low"] for row in rows), max(row["high"] for row in rows))
+    axis = f"latency, {name}" + " (log scale)" * wide
+    return Chart(
+        "ranges", title, _load_told(content), _load_table(title, content), {"rows": rows, "axis": axis, "log": wide}
+    )
+
+
+def _load_told(content: Mapping[str, Any]) -> str:
+    verdict = "VALID" if content["valid"] else f"INVALID: {'; '.join(content['objections'])}"
+    requests, most = content["requests"], content["ceilings"]["generator"]["requests_per_second"]
+    rate, rows = content["requests_per_second"], content["rows_per_second"]
+    return (
+        f"{digits(rate)} requests and {digits(rows)} rows a second were answered: {requests['answered']:,} of "
+        f"{requests['sent']:,} requests well. The harness itself can send {digits(most)} a second. {verdict}."
+    )
+
+
+def _load_table(title: str, content: Mapping[str, Any]) -> Table:
+    confidence = f"{content['confidence']:.0%}".replace("%", f"{JOINED}%")
+    rows = []
+    for each in content["percentiles"]:
+        bounds = (
+            f"{duration(each['low'])} to {duration(each['high'])}" if each["high"] else f"from {duration(each['low'])}"
+        )
+        rows.append([f"p{each['percent']:g}", duration(each["value"]), bounds])
+    return Table(f"Latency under load: {title}", ["Percentile", "Latency", f"At {confidence} confidence"], rows)
 
 
 # --- history ----------------------------------------------------------------------------------------------------------

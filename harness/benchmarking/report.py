@@ -46,14 +46,23 @@ class Content(NamedTuple):
     cost: list[Chart]
     histories: list[History]
     why_no_cost: str
+    loads: list[Chart]
 
     @property
     def charts(self) -> list[Chart]:
         """Every chart, in the order of the page."""
-        return [*self.latency, *self.throughput, *self.cost, *(history.chart for history in self.histories)]
+        return [
+            *self.latency,
+            *self.throughput,
+            *self.loads,
+            *self.cost,
+            *(history.chart for history in self.histories),
+        ]
 
 
-def run_report(paths: Sequence[Path], mnist: Path | None, output: Path, figures: Path | None) -> int:
+def run_report(
+    paths: Sequence[Path], mnist: Path | None, output: Path, figures: Path | None, loads: Sequence[Path] = ()
+) -> int:
     """Write the report, tell where it is, and return the command's exit code, 0.
 
     Files and benchmarks that cannot be read are told on stderr and in the report; the rest is shown.
@@ -62,15 +71,16 @@ def run_report(paths: Sequence[Path], mnist: Path | None, output: Path, figures:
     :param mnist: a directory that ``harness mnist`` wrote.
     :param output: the HTML file.
     :param figures: a directory for the charts as PNG and SVG.
-    :raises ResultsError: nothing of the results can be read, or ``mnist`` is no such directory.
+    :param loads: directories that ``harness bench endpoint`` wrote.
+    :raises ResultsError: nothing of the results can be read, or ``mnist`` or one of ``loads`` is no such directory.
     :raises SettingsError: there is nothing to report on, or the report cannot be written.
     """
-    if not paths and mnist is None:
+    if not paths and not loads and mnist is None:
         raise SettingsError("harness report was given nothing to report on.", fix="name results, or --mnist-report DIR")
     reading = _read(paths)
     digits = None if mnist is None else read_mnist(mnist)
     series = arrange(reading.results)
-    content = contents(series)
+    content = contents(series, [read_load(directory) for directory in loads])
     page = render(reading, series, content, digits, datetime.now(timezone.utc))
     _write(output, page)
     told = [f"{output}: {plural(len(series), 'benchmark')} in {plural(len(reading.results), 'file')} of results"]
@@ -102,14 +112,15 @@ def _read(paths: Iterable[Path]) -> Reading:
     return found
 
 
-def contents(series: Sequence[Series]) -> Content:
-    """Return all charts of some series."""
+def contents(series: Sequence[Series], loads: Sequence[Chart] = ()) -> Content:
+    """Return all charts of some series, and those of loads."""
     return Content(
         charts.latency(series),
         charts.throughput(series),
         charts.cost(series),
         charts.histories(series),
         charts.why_no_cost(series),
+        list(loads),
     )
 
 
@@ -138,8 +149,8 @@ def render(reading: Reading, series: Sequence[Series], content: Content, mnist: 
     return template.render(
         made=f"{made.day} {made:%B %Y, %H:%M} UTC",
         maker=f"sagemaker-spark-harness {__version__}",
-        origin=_origin(reading.results, series) or "a run of harness mnist",
-        sections=_sections(series, mnist),
+        origin=_origin(reading.results, series) or "a run of the harness",
+        sections=_sections(series, content.loads, mnist),
         problems=[str(problem) for problem in reading.problems],
         **content._asdict(),
         charts=content.charts,
@@ -184,8 +195,9 @@ def _packed(rows: list[list[Any]]) -> str:
     return base64.b64encode(gzip.compress(json.dumps(rows).encode(), mtime=0)).decode()
 
 
-def _sections(series: Sequence[Series], mnist: MnistRun | None) -> list[tuple[str, str]]:
-    measured = ["Latency", "Throughput", "Cost", "History"] if series else []
+def _sections(series: Sequence[Series], loads: Sequence[Chart], mnist: MnistRun | None) -> list[tuple[str, str]]:
+    measured = [*(["Latency", "Throughput"] if series else []), *(["Load"] if loads else [])]
+    measured += ["Cost", "History"] if series else []
     return [(name.lower(), name) for name in (*measured, *(["Digits"] if mnist else []), "Environment")]
 
 
@@ -266,6 +278,32 @@ def _values(values: Counter[str]) -> str:
     shown = [f"{value} ({plural(count, 'file')})" for value, count in values.most_common(_MOST_VALUES)]
     more = len(values) - _MOST_VALUES
     return "; ".join([*shown, *([f"and {plural(more, 'other')}"] if more > 0 else [])])
+
+
+# --- load on an endpoint ----------------------------------------------------------------------------------------------
+
+
+def read_load(directory: Path) -> Chart:
+    """Return the chart of what ``harness bench endpoint`` wrote into a directory.
+
+    :raises ResultsError: it did not, or it cannot be read.
+    """
+    try:
+        content = json.loads((directory / "load.json").read_text(encoding="utf-8"))
+        if content["kind"] != "endpoint load" or content["format"] != 1:
+            raise ValueError(f"it is {content['kind']!r} of format {content['format']!r}")
+        return charts.load(content)
+    except OSError as error:
+        why = f"{error.filename}: {error.strerror}"
+    except KeyError as error:
+        why = f"its load.json has no {error}"
+    except (ValueError, TypeError, AttributeError) as error:
+        why = f"its load.json is cut off or of another kind: {error}"
+    raise ResultsError(
+        f"{directory} is no report of harness bench endpoint: {why}.",
+        checked="load.json in it, of format 1",
+        fix=f"make one with 'harness bench endpoint --output {directory}'",
+    )
 
 
 # --- the digits -------------------------------------------------------------------------------------------------------

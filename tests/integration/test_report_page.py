@@ -7,7 +7,7 @@ import pytest
 from harness.benchmarking.report import run_report
 from harness.waiting import wait_until
 from tests.browser import chromium, opened
-from tests.samples import MOCK, history, mnist_report, noisy, on_instances, result, save
+from tests.samples import MOCK, history, load_report, mnist_report, noisy, on_instances, result, save
 
 WIDTHS = (360, 1280)
 SCHEMES = ("light", "dark")
@@ -23,15 +23,16 @@ def browser():
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
-    """A report with every kind of chart: a history with two changes, long names, instances, digits."""
+    """A report with every kind of chart: a history with two changes, long names, a load, instances, digits."""
     directory = tmp_path_factory.mktemp("report")
     medians = noisy(300)
     medians[100:] *= 1.2
     medians[110:] *= 0.6
     runs = [result(1000 + n, {LONG: noisy(20, 1.9, 0.1, n), "b.py::test_b": noisy(9, 0.02, 0.1)}) for n in range(2)]
     save(directory / "results", history(medians) + runs + on_instances())
-    run_report([directory / "results"], mnist_report(directory / "mnist"), directory / "report.html", None)
-    return directory / "report.html"
+    page, loads = directory / "report.html", [load_report(directory / "load")]
+    run_report([directory / "results"], mnist_report(directory / "mnist"), page, None, loads)
+    return page
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def open_all(page):
 
 def test_every_chart_is_drawn_and_says_in_words_what_it_shows(visit):
     charts = visit().locator(".plot svg")
-    assert charts.count() == 6  # latency, throughput, cost, and three histories
+    assert charts.count() == 7  # latency, throughput, load, cost, and three histories
     for chart in charts.all():
         assert chart.get_attribute("role") == "img"
         assert len(chart.get_attribute("aria-label")) > 40

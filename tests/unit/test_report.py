@@ -17,7 +17,7 @@ from harness.benchmarking.report import run_report
 from harness.benchmarking.series import arrange
 from harness.cli import main
 from harness.errors import ResultsError, SettingsError
-from tests.samples import MACHINE, MOCK, history, mnist_report, noisy, on_instances, result, save
+from tests.samples import MACHINE, MOCK, history, load_report, mnist_report, noisy, on_instances, result, save
 
 PAGE = files("harness.benchmarking") / "page"
 EVIL = 'test_x.py::test_</script><script>document.title="run"</script><img src=x onerror=alert(1)>&"\'{{ 7*7 }}'
@@ -279,6 +279,23 @@ def test_a_damaged_report_of_mnist_is_refused(tmp_path, mnist, damage):
     with pytest.raises(ResultsError, match="is no report of harness mnist"):
         run_report([], mnist, tmp_path / "report.html", None)
     assert not (tmp_path / "report.html").exists()
+
+
+def test_a_load_is_shown_with_its_verdict_and_what_the_harness_itself_can_send(tmp_path):
+    run_report([], None, tmp_path / "report.html", None, [load_report(tmp_path / "load")])
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    told = "".join(page.text).replace(charts.JOINED, " ")
+    assert "INVALID: it lasted 3.2 s" in told
+    assert "can send 2,400 a second" in told
+    cells = [cell.replace(charts.JOINED, " ") for cell in page.cells]
+    assert cells[:3] == ["Percentile", "Latency", "At 99 % confidence"]
+    assert cells[3:] == ["p50", "10.9 ms", "9.10 ms to 12.8 ms", "p99", "59.2 ms", "from 49.6 ms"]
+
+
+@pytest.mark.parametrize("damage", [{"kind": "other"}, {"format": 2}, {"percentiles": [{}]}, {"percentiles": []}])
+def test_a_load_of_another_form_is_refused(tmp_path, damage):
+    with pytest.raises(ResultsError, match="is no report of harness bench endpoint"):
+        run_report([], None, tmp_path / "report.html", None, [load_report(tmp_path / "load", **damage)])
 
 
 def test_digits_alone_make_a_report(tmp_path, mnist):
