@@ -212,7 +212,8 @@ def _failures(measurement: Measurement) -> Iterator[tuple[str, str]]:
 
 
 def _ceilings_text(ceilings: Ceilings) -> str:
-    sender = f"{ceilings.sender.requests_per_second:,.0f} requests a second can be sent"
+    alone, cost = ceilings.sender.requests_per_second, ceilings.sender.cpu_seconds / max(1, ceilings.sender.sent)
+    sender = f"the load generator alone sent {alone:,.0f} a second, at {cost * 1e6:,.0f} µs of CPU each"
     if ceilings.null is None:
         return sender
     null = ceilings.null

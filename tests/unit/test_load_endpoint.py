@@ -25,6 +25,7 @@ from harness.settings import Settings
 def measured(queries=1000, failed=0):
     made = Measurement(planned=queries, sent=queries, answered=queries - failed, failed=failed, seconds=60.0)
     made.requests = made.rows = made.answered
+    made.cpu_seconds = 0.1
     for number in range(made.answered):
         made.latencies.add(0.001 * (number + 1))
         made.lags.add(0.0001)
@@ -107,11 +108,11 @@ def test_more_rows_than_mnist_has_begin_anew():
 def test_throughput_is_told_beside_what_the_harness_can_reach(capsys, tmp_path):
     text = told(capsys, tmp_path, measurement=measured())
     assert "16.7 requests and 16.7 rows a second its ceiling 8 requests and 8 rows a second of an endpoint that" in text
-    assert "17 requests a second can be sent" in text
+    assert "the load generator alone sent 17 a second, at 100 µs of CPU each" in text
 
 
 def test_in_real_mode_the_ceiling_is_the_load_generators(capsys, tmp_path):
-    assert "its ceiling 17 requests a second can be sent p50" in told(
+    assert "its ceiling the load generator alone sent 17 a second" in told(
         capsys, tmp_path, measurement=measured(), null=False
     )
 
