@@ -180,6 +180,12 @@ class Ledger:
         """What this object's clean-ups found and sent a deletion for."""
         return list(self._janitor.deleted)
 
+    @property
+    def unseen(self) -> list[Resource]:
+        """What of SageMaker's was recorded and never seen: its Create was never sent, or is on its way still."""
+        seen = {*self._janitor.deleted, *self._tagged}
+        return [resource for resource in self.resources if resource.kind in SAGEMAKER_KINDS and resource not in seen]
+
     def tags(self) -> dict[str, str]:
         """Return the tags of what the run creates: whose it is, and when it may go at the latest."""
         return {RUN_TAG: self.run, OWNER_TAG: self.header.owner, EXPIRES_TAG: self.header.expires}
@@ -385,7 +391,7 @@ class Ledger:
         if self._file is None and found:
             self._check_account()
         left = self._delete_all(found, {entry.resource for entry in chosen if entry.tagged})
-        if resources is None:
+        if len(found) >= sum(log_groups or kind != "log group" for kind, _ in self.resources):
             self.leftovers = left
         return left
 
@@ -434,12 +440,12 @@ class Ledger:
     def _leftover(self, resource: Resource, state: str) -> Leftover:
         return Leftover(resource, state, self.hourly_cost(resource), delete_command(resource, self.header.region))
 
-    def close(self) -> None:
-        """End the ledger; its file is deleted if nothing is left, and kept otherwise."""
+    def close(self, *, keep: bool = False) -> None:
+        """End the ledger; its file is deleted if nothing is left, unless it is to be kept, and stays otherwise."""
         if self._file is not None:
             self._file.close()
             self._file = None
-        if self.leftovers == []:
+        if self.leftovers == [] and not keep:
             self.path.unlink(missing_ok=True)
 
 

@@ -111,24 +111,32 @@ def open_ledger(aws: AWS, settings: Settings, *, environment: Mapping[str, str] 
     except BaseException:
         ledger.close()
         raise
-    with _reaped(ledger, reaper), _cleaned_up(ledger), patch.dict(os.environ, {RUN_VARIABLE: ledger.run}):
+    with (
+        _reaped(ledger, reaper),
+        _cleaned_up(ledger, keep_unseen=True),
+        patch.dict(os.environ, {RUN_VARIABLE: ledger.run}),
+    ):
         yield ledger
 
 
 @contextmanager
-def _cleaned_up(ledger: Ledger) -> Iterator[Ledger]:
+def _cleaned_up(ledger: Ledger, *, keep_unseen: bool = False) -> Iterator[Ledger]:
     try:
         yield ledger
     finally:
         try:
-            ledger.clean_up()
+            if ledger.leftovers != []:
+                ledger.clean_up()
         finally:
-            ledger.close()
+            ledger.close(keep=keep_unseen and bool(ledger.unseen))
 
 
 @contextmanager
 def _reaped(ledger: Ledger, reaper: Reaper) -> Iterator[None]:
-    """Dismiss the reaper at the block's end, or let it go on if the clean-up did not come to an end."""
+    """Dismiss the reaper at the block's end, or let it go on: if the clean-up was interrupted, and to look again.
+
+    Where a ``fit`` was interrupted, what it had just asked for may come to be after the clean-up has looked for it.
+    """
     try:
         yield
     finally:
@@ -137,7 +145,10 @@ def _reaped(ledger: Ledger, reaper: Reaper) -> Iterator[None]:
             raise KeyboardInterrupt(
                 f"the clean-up was interrupted; process {reaper.pid} does it, and tells of it in {reaper.log}"
             )
-        reaper.dismiss()
+        if ledger.unseen:
+            reaper.take_over()
+        else:
+            reaper.dismiss()
 
 
 def reap(path: Path, settle: float = SETTLE_SECONDS, give_up: float = GIVE_UP_SECONDS) -> bool:
@@ -211,7 +222,7 @@ def main(arguments: list[str] | None = None) -> int:
         if not log.stat().st_size:
             log.unlink()
         return 0
-    _log.info("the process of run %s has ended without cleaning up", header.run)
+    _log.info("run %s has ended, and what it created may not be gone", header.run)
     end_processes_of(header.run)
     return 0 if reap(options.ledger, options.settle, options.give_up) else 1
 

@@ -126,6 +126,8 @@ import json, subprocess, sys
 from contextlib import closing
 from harness.aws import reaper
 from harness.aws.ledger import Ledger, watch
+from harness.aws.names import names_of
+from harness.aws.resources import Resource
 from harness.aws.real import RealAWS
 from harness.settings import Settings
 from tests.hosted import create
@@ -134,10 +136,14 @@ reaper.SETTLE_SECONDS = 2.0
 role, interrupted = sys.argv[1:]
 settings = Settings(mode="real", role=role)
 with closing(RealAWS.start(settings)) as aws, reaper.open_ledger(aws, settings) as ledger:
-    names = ledger.names(settings)
+    if interrupted == "fit":
+        names = ledger.names(settings)
+    else:  # all that is named is created
+        names = names_of(ledger.run, 1, ledger.bucket)
+        ledger.expect(Resource("S3 prefix", names.data))
     ledger.make_bucket()
     aws.client("s3").put_object(Bucket=ledger.bucket, Key=f"hsh-{ledger.run}-1/rows/x", Body=b"x")
-    create(watch(aws.client("sagemaker"), ledger), role, names, endpoint=interrupted == "endpoint")
+    create(watch(aws.client("sagemaker"), ledger), role, names, endpoint=interrupted in ("fit", "endpoint"))
     child = subprocess.Popen(["sleep", "600"])
     print(json.dumps({"child": child.pid, "ledger": str(ledger.path)}), flush=True)
     if interrupted == "clean-up":
@@ -201,6 +207,13 @@ def test_a_run_that_is_ended_by_force_is_cleaned_up_after_by_its_reaper(independ
     log = run.wait()
     assert "deleted endpoint hsh-" in log
     assert "nothing is left of run" in log
+
+
+def test_after_a_fit_that_did_not_create_all_it_named_the_reaper_looks_again(independent_aws, tmp_path):
+    run = Run(independent_aws, tmp_path, "fit")
+    _, stderr = run.process.communicate("\n", timeout=90)
+    assert (run.process.returncode, stderr) == (0, "")
+    assert "nothing is left of run" in run.wait()
 
 
 def test_a_ctrl_c_reaches_the_run_and_not_its_reaper(independent_aws, tmp_path):

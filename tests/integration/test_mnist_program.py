@@ -158,7 +158,7 @@ def test_ctrl_c_during_training_ends_it_quickly_with_nothing_left(start, tmp_pat
     process = start("mnist", "--train-rows=6000", "--test-rows=100")
     below = running(process, "harness.containers.xgboost train")
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=15)
+    _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
     assert stderr.splitlines()[-1] == "harness: interrupted"
     assert "Traceback" not in stderr

@@ -280,9 +280,11 @@ def test_a_fit_that_fails_is_told_and_what_it_left_behind_too(run, pytester):
 
 INTERRUPTED = """
 import pytest
+from harness.aws.resources import Resource
 
 @pytest.fixture(scope="session")
 def thing(ledger):
+    ledger.expect(Resource("endpoint", "e"))
     raise KeyboardInterrupt
 
 def test_it({}): pass
@@ -301,7 +303,8 @@ def test_an_interrupted_set_up_is_cleaned_up_after_once(pytester, interrupted):
 
 def test_what_a_finalizer_that_was_never_reached_leaves_is_cleaned_up_all_the_same(pytester):
     pytester.makeconftest(FAKE_AWS + CLEAN_UP)
-    lost = "def test_it(ledger, request):\n    request.session._setupstate.stack.clear()"
+    lost = "from harness.aws.resources import Resource\n\ndef test_it(ledger, request):\n"
+    lost += "    ledger.expect(Resource('endpoint', 'e'))\n    request.session._setupstate.stack.clear()"
     pytester.makepyfile(lost)
     result = pytester.run(sys.executable, "-m", "pytest", "-p", "harness.plugin", "-s")
     assert result.outlines.count("cleaned up") == 1
