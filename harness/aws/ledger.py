@@ -95,7 +95,7 @@ class Ledger:
         for entry in entries:
             self._take(entry)
         self._client = client
-        self._janitor = Janitor(client, header.account, header.region)
+        self._janitor = Janitor(client)
         self._file: IO[str] | None = None
         self._lock = threading.RLock()
         self._fits = 0
@@ -313,9 +313,9 @@ class Ledger:
                 try:
                     self._janitor.add_tags(resource, self.tags())
                 except ClientError as error:
-                    if error.response["Error"]["Code"] != "ValidationException" and not is_gone(error):
+                    if not is_gone(error):
                         raise
-                    continue  # it is not there
+                    continue
                 self._tagged.add(resource)
 
     @contextmanager
@@ -432,7 +432,8 @@ class Ledger:
         if resource.kind != "training job":
             return []
         try:
-            return self._janitor.data_of(resource)
+            named_by_harness = run_of(resource.name, self.header.account) is not None
+            return self._janitor.data_of(resource, named_by_harness=named_by_harness)
         except (ClientError, BotoCoreError) as error:
             left[resource] = f"{UNKNOWN}: where its data is: {error}"
             return []

@@ -93,7 +93,7 @@ class _Region:
         self._name = name
         self._account = account
         self._client = client
-        self._janitor = Janitor(client, account, name)
+        self._janitor = Janitor(client)
         self._bucket = f"{account}-sagemaker-{name}"
         self._expiries: dict[str, datetime] = {}
         self._runs: dict[Resource, str] = {}
@@ -154,7 +154,9 @@ class _Region:
         """Yield where jobs' data is or was, and what is named by the harness in the bucket that the SDKs share."""
         for job in [resource for resource in found if resource.kind == "training job"]:
             candidate = found[job]
-            for prefix in self._janitor.data_of(job) if self._runs.get(job) or candidate.run else []:
+            if job not in self._runs and candidate.run is None:
+                continue
+            for prefix in self._janitor.data_of(job, named_by_harness=candidate.run is not None):
                 self._runs |= {prefix: self._runs[job]} if job in self._runs else {}
                 yield prefix, candidate
         for stem in self._stems():

@@ -115,10 +115,8 @@ def is_passing(error: Exception) -> bool:
 class Janitor:
     """Looks at resources and deletes them, with the clients that it is given."""
 
-    def __init__(self, client: Clients, account: str, region: str) -> None:
+    def __init__(self, client: Clients) -> None:
         self._client = client
-        self._account = account
-        self._region = region
         self.deleted: dict[Resource, None] = {}
         """What a deletion was sent for, and not refused."""
 
@@ -152,13 +150,17 @@ class Janitor:
                 return self._look_into(resource.name)
             if resource.kind == "log group":
                 return self._look_for_log_group(resource.name)
-            kind = SAGEMAKER_KINDS[resource.kind]
-            answer = getattr(self._sagemaker, f"describe_{kind.operation}")(**{kind.parameter: resource.name})
-            return str(answer.get(kind.status, "exists"))
+            return str(self._describe(resource).get(SAGEMAKER_KINDS[resource.kind].status, "exists"))
         except ClientError as error:
             if is_gone(error):
                 return None
             raise
+
+    def _describe(self, resource: Resource) -> dict[str, Any]:
+        kind = SAGEMAKER_KINDS[resource.kind]
+        describe = getattr(self._sagemaker, f"describe_{kind.operation}")
+        answer: dict[str, Any] = describe(**{kind.parameter: resource.name})
+        return answer
 
     def _look_into(self, uri: str) -> str | None:
         objects = sum(len(keys) for keys in self._keys(uri))
@@ -190,28 +192,35 @@ class Janitor:
                 if _is_below(upload["Key"], prefix):
                     yield {"Bucket": bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
 
-    def data_of(self, job: Resource) -> list[Resource]:
-        """Return the prefixes that a training job's own name is the last part of: its staged rows and its model.
+    def data_of(self, job: Resource, *, named_by_harness: bool) -> list[Resource]:
+        """Return the prefixes in S3 that are a training job's alone: of its model and of rows staged for it.
 
+        :param named_by_harness: whether nobody else can have chosen its name. What lies below another's is left but for
+            what SageMaker itself writes: a job ``mnist`` may read ``s3://bucket/mnist``, which was there before.
         :raises ClientError: AWS does not tell. A job that does not exist has none.
         """
         try:
-            described = self._sagemaker.describe_training_job(TrainingJobName=job.name)
+            described = self._describe(job)
         except ClientError as error:
             if is_gone(error):
                 return []
             raise
+        name = described["TrainingJobName"]  # an ARN, from which it may be known, has it in lower case
+        output = f"{described['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{name}/"
+        if not named_by_harness:
+            return [Resource("S3 prefix", f"{output}output/")]
         sources = [channel["DataSource"].get("S3DataSource", {}) for channel in described.get("InputDataConfig", [])]
-        uris = {f"{described['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{job.name}/"}
+        uris = {output}
         for uri in (source.get("S3Uri", "").rstrip("/") for source in sources):
-            uris |= {f"{uri}/"} if uri.endswith(f"/{job.name}") else set()
+            uris |= {f"{uri}/"} if uri.endswith(f"/{name}") else set()
         return [Resource("S3 prefix", uri) for uri in sorted(uris)]
 
     # --- tags ---------------------------------------------------------------------------------------------------------
 
     def _arn(self, resource: Resource) -> str:
-        kind, partition = SAGEMAKER_KINDS[resource.kind], self._sagemaker.meta.partition
-        return f"arn:{partition}:sagemaker:{self._region}:{self._account}:{kind.arn}/{resource.name.lower()}"
+        """Return the ARN as AWS tells it: whether it has the name in lower case is AWS's affair."""
+        member = SAGEMAKER_KINDS[resource.kind].parameter.removesuffix("Name") + "Arn"
+        return str(self._describe(resource)[member])
 
     def tags(self, resource: Resource) -> dict[str, str]:
         """Return the tags of one of SageMaker's resources.

@@ -161,6 +161,25 @@ def test_what_a_watched_client_creates_is_tagged_beside_the_users_tags_and_delet
     assert watched.list_models()["Models"] == []
 
 
+def test_a_users_job_takes_its_model_with_it_and_not_the_data_that_it_read(ledger, watched):
+    client("s3").create_bucket(Bucket="users")
+    kept, made = ["data/mnist/rows", "out/mnist/notes"], "out/mnist/output/model.tar.gz"
+    for key in (*kept, made):
+        client("s3").put_object(Bucket="users", Key=key, Body=b"x")
+    source = {"S3DataType": "S3Prefix", "S3Uri": "s3://users/data/mnist"}
+    watched.create_training_job(
+        TrainingJobName="mnist",
+        AlgorithmSpecification={"TrainingImage": "i", "TrainingInputMode": "File"},
+        RoleArn=MODEL["ExecutionRoleArn"],
+        InputDataConfig=[{"ChannelName": "train", "DataSource": {"S3DataSource": source}}],
+        OutputDataConfig={"S3OutputPath": "s3://users/out"},
+        ResourceConfig={"InstanceType": "ml.m4.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        StoppingCondition={"MaxRuntimeInSeconds": 60},
+    )
+    assert ledger.clean_up() == []
+    assert [item["Key"] for item in client("s3").list_objects_v2(Bucket="users")["Contents"]] == kept
+
+
 def test_anothers_resource_by_a_name_that_a_test_wanted_too_is_not_touched(ledger, watched, monkeypatch):
     client("sagemaker").create_model(ModelName="theirs", **MODEL)
     ledger.expect(Resource("model", "theirs"), tagged=True)  # as recorded for a Create that was refused

@@ -56,7 +56,7 @@ def janitor(answers):
         sagemaker.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant])
         sagemaker.create_endpoint(EndpointName="e", EndpointConfigName="c")
         client("s3").create_bucket(Bucket="bucket")
-        yield Janitor(client, ACCOUNT, REGION)
+        yield Janitor(client)
 
 
 @pytest.fixture
@@ -175,13 +175,24 @@ def test_a_running_training_job_is_stopped_and_its_record_is_no_leftover(janitor
     assert answers["StopTrainingJob"] == []
 
 
-def test_the_data_of_a_job_is_what_bears_its_own_name_and_nothing_of_the_users(janitor, answers):
-    channel = {"DataSource": {"S3DataSource": {"S3Uri": "s3://bucket/uuid/j"}}}
-    users = {"DataSource": {"S3DataSource": {"S3Uri": "s3://bucket/my-data/"}}}
-    answers["DescribeTrainingJob"] = [
-        {"InputDataConfig": [channel, users], "OutputDataConfig": {"S3OutputPath": "s3://bucket/out/"}}
-    ]
-    assert [each.name for each in janitor.data_of(JOB)] == ["s3://bucket/out/j/", "s3://bucket/uuid/j/"]
+@pytest.mark.parametrize(
+    ("named_by_harness", "expected"),
+    [(True, ["s3://bucket/out/j/", "s3://bucket/uuid/j/"]), (False, ["s3://bucket/out/j/output/"])],
+)
+def test_the_data_of_a_job_is_what_bears_its_name_or_only_its_model_where_the_name_is_a_users(
+    janitor, answers, named_by_harness, expected
+):
+    channels = [{"DataSource": {"S3DataSource": {"S3Uri": f"s3://bucket/{key}"}}} for key in ("uuid/j", "my-data/")]
+    output = {"S3OutputPath": "s3://bucket/out/"}
+    answers["DescribeTrainingJob"] = [{"TrainingJobName": "j", "InputDataConfig": channels, "OutputDataConfig": output}]
+    assert [each.name for each in janitor.data_of(JOB, named_by_harness=named_by_harness)] == expected
+
+
+def test_the_tags_of_a_resource_are_those_of_the_arn_that_aws_tells(janitor, answers):
+    client("sagemaker").create_model(
+        ModelName="MixedCase", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": "i"}, Tags=[{"Key": "a", "Value": "b"}]
+    )
+    assert janitor.tags(Resource("model", "MixedCase")) == {"a": "b"}
 
 
 def test_log_groups_are_known_by_their_whole_name(janitor):
