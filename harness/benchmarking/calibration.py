@@ -55,23 +55,27 @@ def main(arguments: Sequence[str]) -> int:
     """Print the rates that a recording gives, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m harness.benchmarking.calibration", description=__doc__)
     parser.add_argument("recording", type=Path, metavar="FILE")
+    parser.add_argument("--pairs", type=int, help="pairs of a comparison (default: what the recording was made for)")
+    options = parser.parse_args(arguments)
     try:
-        print("\n".join(table(*read_recording(parser.parse_args(arguments).recording))))
+        print("\n".join(table(*read_recording(options.recording, options.pairs))))
     except ResultsError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     return 0
 
 
-def read_recording(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def read_recording(path: Path, pairs: int | None = None) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return what a recording is of, and its blocks.
 
+    :param pairs: how many make a comparison; as the recording says by default.
     :raises ResultsError: it is no recording, or is shorter than one comparison.
     """
     try:
         with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
             about, *blocks = map(json.loads, lines)
-        enough = len(blocks) >= about["pairs"] and all({"A", "B", "S"} <= block.keys() for block in blocks)
+        about["pairs"] = pairs or about["pairs"]
+        enough = len(blocks) >= about["pairs"] > 0 and all({"A", "B", "S"} <= block.keys() for block in blocks)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResultsError(
             f"{path} is no recording: {error}.", fix="make one with benchmarks/aa/recording.py"

@@ -62,6 +62,11 @@ def test_a_recording_may_be_compressed(record):
     assert calibration.read_recording(compressed) == calibration.read_recording(path)
 
 
+def test_the_same_rounds_make_more_comparisons_of_fewer_pairs(record, capsys):
+    assert calibration.main([str(record(100, noise=0.005)), "--pairs", "10"]) == 0
+    assert "10 comparisons of 10 pairs" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("text", "told"), [("", "no recording"), ("{}\n", "no recording"), ("x", "no recording")])
 def test_what_is_no_recording_is_told(tmp_path, capsys, text, told):
     path = tmp_path / "aa.jsonl"
