@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +24,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.aws import AWS
-from harness.aws.names import Names, names_of, new_run, run_of
+from harness.aws.names import Names, is_run, names_of, new_run, run_of
 from harness.aws.resources import (
     ENDED,
     SAGEMAKER_KINDS,
@@ -47,6 +48,8 @@ HourlyPrices = Mapping[str, Mapping[str, float]]
 PATIENCE = {"real": 900.0, "mock": 60.0}
 """Seconds that a clean-up may take in all: AWS creates an endpoint for minutes, and refuses to delete it meanwhile."""
 _LEAST_PATIENCE = 10.0
+_NO_TAG, _LONGEST_TAG = re.compile(r"[^\w .:/=+@-]"), 256
+"""What SageMaker takes in a tag's value is less than what IAM takes in the name of a user or session: no comma."""
 _TAG_SECONDS = 5.0
 
 
@@ -133,8 +136,8 @@ class Ledger:
         )
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         ledger = cls(directory / f"{header.run}.jsonl", header, [], aws.client)
-        ledger._file = ledger.path.open("x", encoding="utf-8")
-        with suppress(OSError):  # a file system without locks: the ledger's age has to do
+        ledger._file = ledger.path.open("x+", encoding="utf-8")  # NFS grants a shared lock only to who may read
+        with suppress(OSError):  # a file system without locks: the ledger's expiry has to do
             fcntl.flock(ledger._file, fcntl.LOCK_SH)
         ledger._write(asdict(header))
         _sync(directory)
@@ -151,7 +154,9 @@ class Ledger:
         try:
             header = Header(**lines[0])
             entries = [Entry(**line) for line in lines[1:]]
-        except (IndexError, TypeError) as error:
+            if not is_run(header.run, header.account):  # whose processes are ended by that name
+                raise ValueError(header.run)
+        except (IndexError, TypeError, ValueError) as error:
             raise HarnessError(
                 f"{path} is no ledger of the harness.", checked="its first line", fix="move it elsewhere"
             ) from error
@@ -188,7 +193,8 @@ class Ledger:
 
     def tags(self) -> dict[str, str]:
         """Return the tags of what the run creates: whose it is, and when it may go at the latest."""
-        return {RUN_TAG: self.run, OWNER_TAG: self.header.owner, EXPIRES_TAG: self.header.expires}
+        owner = _NO_TAG.sub("_", self.header.owner)[:_LONGEST_TAG]
+        return {RUN_TAG: self.run, OWNER_TAG: owner, EXPIRES_TAG: self.header.expires}
 
     def hourly_cost(self, resource: Resource) -> float | None:
         """Return what a resource costs in USD an hour while it is there: 0 for what has no instances, None if unknown.
@@ -451,14 +457,14 @@ class Ledger:
 
 
 def is_open(path: Path) -> bool:
-    """Return whether the process that began a ledger still runs, and with it the run."""
+    """Return whether the process that began a ledger still runs, and with it the run; it may, where nothing tells."""
     try:
-        with path.open("rb") as file:
+        with path.open("rb+") as file:  # NFS grants an exclusive lock only to who may write
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
+    except FileNotFoundError:
         return False
+    except OSError:  # somebody has it, or the file system knows no locks
+        return True
     return False
 
 

@@ -59,6 +59,11 @@ def run_of(name: str, account: str) -> str | None:
     return match[1]
 
 
+def is_run(text: str, account: str) -> bool:
+    """Return whether a text is the name of a run of this account."""
+    return run_of(f"hsh-{text}-1", account) == text
+
+
 def names_of(run: str, number: int, bucket: str) -> Names:
     """Return the names for a run's ``number``-th fit, whose data goes to a bucket; each has at most 63 characters."""
     stem = f"hsh-{run}-{number}"

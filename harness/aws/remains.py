@@ -15,7 +15,7 @@ from typing import NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.aws.ledger import EXPIRES_TAG, RUN_TAG
-from harness.aws.names import run_of
+from harness.aws.names import is_run, run_of
 from harness.aws.resources import ENDED, SAGEMAKER_KINDS, Clients, Janitor, Resource, is_gone
 from harness.settings import Settings
 
@@ -248,8 +248,7 @@ def _order(remain: Remain) -> tuple[str, int, str]:
 def _mark(tags: dict[str, str], account: str) -> _Mark | None:
     """Return what tags say, None if they are not a run's of this account."""
     run, expires = tags.get(RUN_TAG, ""), moment(tags.get(EXPIRES_TAG, ""))
-    is_run = run_of(f"{_PREFIX}{run}-1", account) == run
-    return _Mark(run, expires) if is_run and expires else None
+    return _Mark(run, expires) if is_run(run, account) and expires else None
 
 
 def _resource_of(arn: str) -> Resource | None:

@@ -165,7 +165,8 @@ def test_a_ledger_whose_last_line_was_cut_off_is_swept_and_one_of_another_accoun
     ledger = account.ledger()
     ledger._file.write('{"kind": "model", "na')
     ledger._file.close()
-    other = json.loads(ledger.path.read_text().splitlines()[0]) | {"account": "999999999999"}
+    foreign = {"account": "999999999999", "run": new_run("999999999999")}
+    other = json.loads(ledger.path.read_text().splitlines()[0]) | foreign
     path = state_directory() / "other.jsonl"
     path.write_text(json.dumps(other) + "\n")
     code, said = sweep("--yes")

@@ -1,11 +1,14 @@
 """The ledger's file and names: what is in it is on disk before it is created, and nobody else's is taken for it."""
 
+import errno
 import json
 import re
 import subprocess
 import sys
+from dataclasses import asdict, replace
 from functools import cache
 from types import SimpleNamespace
+from unittest import mock
 
 import boto3
 import pytest
@@ -13,7 +16,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from harness.aws.ledger import Ledger, is_open, state_directory, watch
+from harness.aws.ledger import OWNER_TAG, Header, Ledger, is_open, state_directory, watch
 from harness.aws.names import names_of, new_run, run_of
 from harness.aws.resources import Resource
 from harness.errors import HarnessError
@@ -28,10 +31,13 @@ def client(service):
     return boto3.client(service, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
 
 
+AWS = {"mode": "real", "region": "us-east-1", "account": ACCOUNT, "client": client}
+
+
 @pytest.fixture
 def ledger(tmp_path):
     """An open ledger of an account that is empty."""
-    aws = SimpleNamespace(mode="real", region="us-east-1", account=ACCOUNT, client=client)
+    aws = SimpleNamespace(**AWS)
     prices = {"endpoint": {"ml.m4.xlarge": 0.25}}
     with mock_aws():
         opened = Ledger.open(tmp_path / "state", aws, Settings(max_hours=3.0), hourly_prices=prices)
@@ -82,7 +88,11 @@ def test_a_line_that_was_cut_short_is_left_out_and_the_others_are_read(ledger):
     assert on_disk(ledger)[-1] == names.resources[-2]
 
 
-@pytest.mark.parametrize("text", ["", "not json", "[]", '{"run": "x"}', '{"kind": "model", "name": "m"}'])
+HEADER = json.dumps(asdict(Header("", ACCOUNT, "us-east-1", "real", "", "", "", 0)))
+"""Of a ledger whose run has no name, so that every process would be taken for one of it."""
+
+
+@pytest.mark.parametrize("text", ["", "not json", "[]", '{"run": "x"}', HEADER, '{"kind": "model", "name": "m"}'])
 def test_a_file_that_is_no_ledger_is_refused(tmp_path, text):
     (tmp_path / "x.jsonl").write_text(text)
     with pytest.raises(HarnessError, match="is no ledger"):
@@ -95,6 +105,13 @@ def test_tags_tell_run_owner_and_when_it_expires(ledger):
     assert tags["owner"].startswith(f"arn:aws:sts::{ACCOUNT}:")
     assert tags["expires"] > ledger.header.started
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", tags["expires"])
+
+
+def test_an_owner_whose_name_no_tag_can_hold_is_told_as_far_as_one_can(ledger):
+    ledger.header = replace(ledger.header, owner=f"arn:aws:iam::{ACCOUNT}:user/{'p' * 250}/doe,jane")
+    assert re.fullmatch(r"[\w .:/=+@-]{256}", ledger.tags()[OWNER_TAG])
+    ledger.header = replace(ledger.header, owner=f"arn:aws:iam::{ACCOUNT}:user/doe,jane")
+    assert ledger.tags()[OWNER_TAG].endswith("user/doe_jane")
 
 
 def test_an_s3_prefix_without_a_slash_at_its_end_is_refused(ledger):
@@ -120,6 +137,24 @@ def test_a_ledger_is_open_for_as_long_as_its_process_is(ledger):
     assert not is_open(ledger.path)
 
 
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EBADF])
+def test_a_ledger_that_cannot_be_locked_is_taken_for_open_and_one_that_is_gone_is_not(ledger, monkeypatch, code):
+    monkeypatch.setattr("fcntl.flock", mock.Mock(side_effect=OSError(code, "no locks here")))
+    assert is_open(ledger.path)
+    ledger.path.unlink()
+    assert not is_open(ledger.path)
+
+
+def test_a_ledger_is_locked_in_ways_that_nfs_grants(ledger, monkeypatch):
+    asked = []
+    monkeypatch.setattr("fcntl.flock", lambda file, how: asked.append((file, how)))
+    Ledger.open(ledger.path.parent, SimpleNamespace(**AWS), Settings()).close()
+    is_open(ledger.path)
+    (shared, _), (exclusive, _) = asked
+    assert "+" in shared.mode
+    assert "+" in exclusive.mode
+
+
 def test_a_ledger_that_is_done_with_goes_and_one_that_is_not_stays(ledger):
     ledger.names()
     ledger.close()
@@ -133,7 +168,7 @@ def test_a_ledger_that_is_done_with_goes_and_one_that_is_not_stays(ledger):
 def test_nothing_is_taken_for_gone_with_the_credentials_of_another_account(ledger):
     ledger.names()
     lines = ledger.path.read_text().splitlines()
-    header = json.loads(lines[0]) | {"account": "210987654321"}
+    header = json.loads(lines[0]) | {"account": "210987654321", "run": new_run("210987654321")}
     ledger.path.write_text("\n".join([json.dumps(header), *lines[1:]]))
     with pytest.raises(HarnessError, match=f"credentials are of account {ACCOUNT}"):
         Ledger.read(ledger.path, client).clean_up()
