@@ -37,7 +37,7 @@ def kill_processes_with(variable: str, start: str) -> None:
 
 
 def processes_with(variable: str, start: str) -> list[psutil.Process]:
-    """Return the other processes in whose environment the variable's value starts so."""
+    """Return the other processes in whose environment the variable's value starts so; none for an empty text."""
     return [process for process in psutil.process_iter() if _has(process, variable, start)]
 
 
@@ -46,7 +46,7 @@ def _has(process: psutil.Process, variable: str, start: str) -> bool:
         value: str = process.environ().get(variable, "")
     except (psutil.Error, OSError):
         return False
-    return process.pid != os.getpid() and value.startswith(start)
+    return process.pid != os.getpid() and bool(start) and value.startswith(start)
 
 
 @contextmanager
