@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ if TYPE_CHECKING:  # every pytest run loads this module: what takes long to impo
 
     from harness.aws.ledger import Ledger
     from harness.aws.resources import Leftover
+
+_AWS_DOMAINS = ("amazonaws.com", "amazonaws.com.cn", "api.aws")
 
 LEFTOVERS: pytest.StashKey[list[Leftover]] = pytest.StashKey()
 """What the session created and could not delete, in the stash of its configuration."""
@@ -64,11 +67,20 @@ def aws(harness_settings: Settings, pytestconfig: pytest.Config) -> Iterator[AWS
 
 
 def _led_to(aws: AWS) -> dict[str, str]:
-    """Return the variables that lead this process to ``aws``; hosts that the user reaches without proxy stay so."""
+    """Return the variables that lead this process to ``aws``; of the hosts that go past a proxy, AWS's do no more."""
     given = aws.environment()
     for name in {"NO_PROXY", "no_proxy"} & given.keys():
-        given[name] = ",".join(filter(None, [given[name], os.environ.get(name)]))
+        kept = [entry for entry in os.environ.get(name, "").split(",") if not _covers_aws(entry)]
+        given[name] = ",".join([given[name], *kept])
     return given
+
+
+def _covers_aws(entry: str) -> bool:
+    """Return whether an entry of NO_PROXY lets some host of AWS's be reached past the local AWS, or is empty."""
+    domain = re.sub(r":\d+$", "", entry.strip().lower()).lstrip("*.")
+    return not domain or any(
+        f".{each}".endswith(f".{domain}") or f".{domain}".endswith(f".{each}") for each in _AWS_DOMAINS
+    )
 
 
 @pytest.fixture(scope="session")
@@ -114,7 +126,9 @@ def spark(aws: AWS, ledger: Ledger, harness_settings: Settings) -> Iterator[Spar
 
 @pytest.fixture(scope="session")
 def sagemaker_client(aws: AWS, ledger: Ledger) -> Any:
-    """A boto3 client of SageMaker. What it creates is in the ``ledger`` and tagged: it goes with the session."""
+    """A boto3 client of SageMaker. Training jobs, models, endpoint configs and endpoints that it creates are in the
+    ``ledger`` and tagged: they go with the session. Nothing else that it creates does.
+    """
     from harness.aws.ledger import watch  # noqa: PLC0415
 
     return watch(aws.client("sagemaker"), ledger)

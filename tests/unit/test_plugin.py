@@ -194,7 +194,8 @@ def test_this_processes_own_clients_are_led_the_same_way_while_aws_lasts(run, py
 
 def test_the_users_default_session_and_hosts_without_proxy_are_kept(run, pytester, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "wiki.example")
-    leading = FAKE_AWS.replace('"local"}', '"local", "NO_PROXY": "127.0.0.1"}')
+    monkeypatch.setenv("no_proxy", "*, .amazonaws.com,s3.eu-west-1.amazonaws.com:443,com,myamazonaws.com,")
+    leading = FAKE_AWS.replace('"local"}', '"local", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}')
     ours = """
     def pytest_configure(config):
         import boto3
@@ -208,6 +209,7 @@ def test_the_users_default_session_and_hosts_without_proxy_are_kept(run, pyteste
     pytester.makeconftest(leading + ours)
     test = "import os, boto3\ndef test_it(aws, pytestconfig):\n"
     test += "    assert os.environ['NO_PROXY'] == '127.0.0.1,wiki.example'\n"
+    test += "    assert os.environ['no_proxy'] == '127.0.0.1,myamazonaws.com', 'AWS would be reached'\n"
     test += "    assert boto3.DEFAULT_SESSION is not pytestconfig.ours"
     result = run(test=test)
     result.assert_outcomes(passed=1)
