@@ -58,7 +58,8 @@ class Reaper:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "harness.aws.reaper", str(ledger), "--settle", str(SETTLE_SECONDS)],
-                env=dict(environment),
+                # Without the mark of a run that this one was started in: it would end with that one's processes.
+                env={name: value for name, value in environment.items() if name != RUN_VARIABLE},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

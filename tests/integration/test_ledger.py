@@ -17,6 +17,7 @@ from sagemaker_pyspark.transformation.deserializers import XGBoostCSVRowDeserial
 from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSerializer
 
 from harness.aws.ledger import RUN_TAG, Ledger, watch
+from harness.aws.reaper import Reaper
 from harness.settings import Settings
 from harness.spark import clean_up
 from harness.waiting import wait_until
@@ -229,6 +230,14 @@ def test_a_clean_up_that_is_interrupted_is_the_reapers_and_that_is_said(independ
     _, stderr = run.process.communicate("\n", timeout=90)
     assert f"the clean-up was interrupted; process {run.reaper.pid} does it" in stderr
     assert "deleted model hsh-" in run.wait()
+
+
+def test_a_reaper_does_not_end_with_the_run_that_its_own_was_started_in(ours):
+    ledger, _ = ours
+    reaper = Reaper(ledger.path, OUTSIDE | {"PYTHONPATH": ROOT, "HARNESS_RUN": "outer"})
+    marked = "HARNESS_RUN" in psutil.Process(reaper.pid).environ()
+    reaper.dismiss()
+    assert not marked
 
 
 def test_a_reaper_waits_for_a_network_that_is_lost_and_cannot_be_told_to_end(independent_aws, tmp_path):
