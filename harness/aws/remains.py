@@ -7,7 +7,7 @@ account; since when it may go, the expiry of its run says, or its age where noth
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
@@ -142,7 +142,7 @@ class _Region:
     def _tagged(self) -> list[Resource]:
         """Return what bears a run's tag under a name of the user's; nothing where the caller may not search tags."""
         client, found = self._client("resourcegroupstaggingapi"), []
-        with suppress(ClientError, BotoCoreError):  # what is named by the harness is found without
+        with self._telling("tags"), _unless_denied():  # what is named by the harness is found without
             pages = client.get_paginator("get_resources").paginate(
                 TagFilters=[{"Key": RUN_TAG}], ResourceTypeFilters=["sagemaker"]
             )
@@ -239,6 +239,16 @@ class _Region:
         except (ClientError, BotoCoreError, KeyError):  # it is going, or may not be described: so is its price unknown
             pass
         return None, 1
+
+
+@contextmanager
+def _unless_denied() -> Iterator[None]:
+    """Pass over AWS's saying that the caller may not."""
+    try:
+        yield
+    except ClientError as error:
+        if "AccessDenied" not in error.response["Error"]["Code"]:
+            raise
 
 
 def _order(remain: Remain) -> tuple[str, int, str]:

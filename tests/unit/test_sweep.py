@@ -92,3 +92,12 @@ def test_what_bears_a_runs_tag_under_a_users_name_is_found_by_its_arn():
     tagging = mock.Mock(get_paginator=lambda _: mock.Mock(paginate=lambda **_: pages))
     region = remains._Region("us-east-1", ACCOUNT, lambda _: tagging)
     assert region._tagged() == [Resource("endpoint", "theirs")]
+
+
+@pytest.mark.parametrize(("code", "told"), [("AccessDeniedException", 0), ("InternalServiceException", 1)])
+def test_a_search_of_tags_that_fails_is_told_and_one_that_the_caller_may_not_make_is_not(code, told):
+    failing = mock.Mock(side_effect=ClientError({"Error": {"Code": code, "Message": "no"}}, "GetResources"))
+    tagging = mock.Mock(get_paginator=lambda _: mock.Mock(paginate=failing))
+    region = remains._Region("us-east-1", ACCOUNT, lambda _: tagging)
+    assert region._tagged() == []
+    assert len(region._trouble) == told
