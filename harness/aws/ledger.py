@@ -221,9 +221,12 @@ class Ledger:
 
         :param instance_type: what it runs on, with ``count``, from which its price follows.
         :param tagged: it is only deleted if it bears the run's tag, for it may be another's by the same name.
+        :raises HarnessError: its name is not of the run's, and it is, or may be, there already: somebody else made it.
         """
         if resource.kind == "S3 prefix" and not resource.name.endswith("/"):
             raise ValueError(f"{resource.name} does not end in /, so that it would take run10's data with run1's")
+        if not tagged:
+            self._refuse_existing(resource)
         entry = Entry(*resource, instance_type, count, tagged)
         with self._lock:
             known = self._entries.get(resource)
@@ -232,6 +235,17 @@ class Ledger:
                 self._take(entry)
             self.leftovers = None
         return resource
+
+    def _refuse_existing(self, resource: Resource) -> None:
+        if f"hsh-{self.run}-" in resource.name or resource in self.resources:
+            return
+        state = self._janitor.state(resource)
+        if state is not None:
+            raise HarnessError(
+                f"The {resource} is not this run's to create, and to delete afterwards: it is there already.",
+                checked=f"its state, which is {state}",
+                fix="give it a name that nothing has, and call expect() before it is created",
+            )
 
     def _take(self, entry: Entry) -> None:
         """Note an entry; of two for one resource, the one that says that it is the run's in any case."""

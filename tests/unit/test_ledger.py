@@ -119,6 +119,17 @@ def test_an_s3_prefix_without_a_slash_at_its_end_is_refused(ledger):
         ledger.expect(Resource("S3 prefix", "s3://bucket/run1"))
 
 
+@pytest.mark.parametrize("resource", [Resource("model", "theirs"), Resource("S3 prefix", "s3://theirs/data/")])
+def test_what_is_there_already_is_not_the_runs_to_create_and_to_delete(ledger, resource):
+    client("sagemaker").create_model(ModelName="theirs", **MODEL)
+    client("s3").create_bucket(Bucket="theirs")
+    client("s3").put_object(Bucket="theirs", Key="data/x", Body=b"x")
+    with pytest.raises(HarnessError, match=f"{resource} is not this run's"):
+        ledger.expect(resource)
+    assert resource not in on_disk(ledger)
+    assert ledger.resources == []
+
+
 def test_what_is_left_is_priced_by_its_instances(ledger):
     endpoint = ledger.expect(Resource("endpoint", "e"), instance_type="ml.m4.xlarge", count=2)
     assert ledger.hourly_cost(endpoint) == 0.5

@@ -253,6 +253,7 @@ CLEAN_UP = """
             patch.setattr(Ledger, "clean_up", clean_up)
             patch.setattr(Ledger, "make_bucket", lambda ledger: None)
             patch.setattr(Ledger, "tag", lambda ledger: None)
+            patch.setattr("harness.aws.resources.Janitor.state", lambda janitor, resource: None)
             yield
 """
 
