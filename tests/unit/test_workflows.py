@@ -69,5 +69,12 @@ def test_what_runs_in_aws_is_swept_with_new_credentials_whatever_happens(workflo
         assert after[sweeps[0]]["timeout-minutes"] >= 20, "AWS creates an endpoint for minutes before it can be deleted"
 
 
+@pytest.mark.parametrize(("workflow", "job"), JOBS)
+def test_a_run_in_aws_does_not_expire_for_the_sweep_of_another_while_its_tests_may_run(workflow, job):
+    for step in job["steps"]:
+        if "--harness-mode=real" in step.get("run", ""):
+            assert float(job["env"]["HARNESS_MAX_HOURS"]) * 60 > step["timeout-minutes"]
+
+
 def test_the_nightly_run_is_one_in_aws():
     assert "--harness-mode=real" in str(WORKFLOWS["nightly"]["jobs"]["real"]["steps"])
