@@ -159,11 +159,6 @@ class Place:
         return pattern.format(partition=self.partition, region=self.region, account=self.account, role=self.role)
 
 
-def partition_of(region: str) -> str:
-    """Return the partition that a region is in: ``aws``, ``aws-cn`` or ``aws-us-gov``."""
-    return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region[:6] if region[:6] == "us-gov" else region[:2], "aws")
-
-
 def rows_of(who: Who) -> list[Permission]:
     """Return the rows of the caller or of the execution role."""
     return [row for row in TABLE if row.who == who]

@@ -12,7 +12,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from harness.aws.permissions import Document, Place, partition_of, policy, trust_policy
+from harness.aws.permissions import Document, Place, policy, trust_policy
+from harness.localaws import hosts
 
 Template = dict[str, Any]
 
@@ -34,7 +35,7 @@ def documents(account: str, regions: Sequence[str], role: str | None, github: st
     :param role: name or ARN of the execution role.
     :param github: ``OWNER/REPO``.
     """
-    partition = partition_of(regions[0])
+    partition = hosts.partition(regions[0])
     name = role or ROLE_NAME
     arn = name if name.startswith("arn:") else f"arn:{partition}:iam::{account}:role/{name}"
     places = [Place(account, region, arn, partition) for region in regions]

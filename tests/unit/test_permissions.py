@@ -8,7 +8,7 @@ import pytest
 from parliament import analyze_policy_string
 
 from harness.aws import templates
-from harness.aws.permissions import TABLE, Place, explain_denied, partition_of, policy
+from harness.aws.permissions import TABLE, Place, explain_denied, policy
 from harness.errors import PermissionMissingError
 
 ACCOUNT = "123456789012"
@@ -57,7 +57,6 @@ def test_only_the_execution_role_may_be_passed_and_only_to_sagemaker():
     [("us-east-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("ca-central-1", "aws")],
 )
 def test_a_regions_partition_is_in_every_arn(region, partition):
-    assert partition_of(region) == partition
     documents = templates.documents(ACCOUNT, [region], None, "me/mine")
     assert f"arn:{partition}:sagemaker:{region}:{ACCOUNT}:model/hsh-*" in json.dumps(documents)
     assert json.dumps(documents).count("arn:") == json.dumps(documents).count(f"arn:{partition}:")
