@@ -1,8 +1,8 @@
 """What a run creates in AWS, written to disk before it is created, so that all of it can be deleted whatever happens.
 
 A ledger is a file of JSON lines, one for each name, which only grows. It outlives the process that wrote it: the reaper
-and ``harness sweep`` read it and finish the work. The bucket ``<account>-sagemaker-<region>``, which all SageMaker SDKs
-make and share, is kept; what a run put into it is not.
+and ``harness sweep`` read it and finish the work. The bucket ``<account>-sagemaker-<region>``, which SageMaker's
+Spark SDK makes and everybody's runs share, is kept; what a run put into it is not.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ class Ledger:
 
     @property
     def bucket(self) -> str:
-        """The bucket that the SageMaker SDKs of this account and region share."""
+        """The bucket that all users of the Spark SDK in this account and region share."""
         return f"{self.header.account}-sagemaker-{self.header.region}"
 
     @property
@@ -272,7 +272,7 @@ class Ledger:
         return names
 
     def make_bucket(self) -> None:
-        """Make the bucket that the SageMaker SDKs share, unless it is there, as they do; it is kept.
+        """Make the bucket that users of the Spark SDK share, unless it is there, as the SDK does; it is kept.
 
         :raises HarnessError: its name is taken by another account, or AWS refuses.
         """

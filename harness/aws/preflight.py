@@ -251,7 +251,7 @@ def example(pattern: str) -> str:
 
 
 def _bucket(aws: RealAWS) -> Check:
-    """Look at the bucket that the SageMaker SDKs make, whose name anybody can guess and take."""
+    """Look at the bucket that the Spark SDK makes, whose name anybody can guess and take."""
     name, s3 = f"{aws.account}-sagemaker-{aws.region}", aws.client("s3")
     try:
         answer = s3.head_bucket(Bucket=name, ExpectedBucketOwner=aws.account)

@@ -20,7 +20,7 @@ from harness.aws.resources import ENDED, SAGEMAKER_KINDS, Clients, Janitor, Reso
 from harness.settings import Settings
 
 RECENT = timedelta(days=7)
-"""AWS keeps training jobs for ever; the data of those that began longer ago is only found in the SDKs' bucket."""
+"""AWS keeps training jobs for ever; the data of those that began longer ago is only found in the Spark SDK's bucket."""
 
 _PREFIX = "hsh-"
 _LOGS = "/aws/sagemaker/Endpoints/"
@@ -151,7 +151,7 @@ class _Region:
         return [resource for resource in found if resource and not run_of(resource.name, self._account)]
 
     def _data(self, found: dict[Resource, _Candidate]) -> Iterator[tuple[Resource, _Candidate]]:
-        """Yield where jobs' data is or was, and what is named by the harness in the bucket that the SDKs share."""
+        """Yield where jobs' data is or was, and what is named by the harness in the Spark SDK's bucket."""
         for job in [resource for resource in found if resource.kind == "training job"]:
             candidate = found[job]
             if job not in self._runs and candidate.run is None:
