@@ -318,9 +318,10 @@ def _finish(ledger: Ledger, account: _Account, logs: bool) -> list[Leftover]:
         elif time.monotonic() - quiet >= settle:
             break
         time.sleep(settle / 3)
-        if not path.exists():  # its reaper, or another sweep, has finished it
+        try:
+            ledger = Ledger.read(path, clients)
+        except FileNotFoundError:  # its reaper, or another sweep, has finished it
             return []
-        ledger = Ledger.read(path, clients)
     if not is_open(path):  # otherwise its run, whose time is up, may go on and be killed later
         path.unlink(missing_ok=True)
     return []
