@@ -164,7 +164,7 @@ def _ledgers(account: _Account, notes: list[str]) -> Iterator[tuple[Ledger, date
     for path in sorted(state_directory().glob("*.jsonl")):
         try:
             header = Ledger.read(path, account.clients("")).header
-            ledger = Ledger.read(path, account.clients(header.region))
+            ledger = Ledger.read(path, account.clients(header.region), account.number)
             written = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
         except FileNotFoundError:  # another has finished it
             continue
@@ -319,7 +319,7 @@ def _finish(ledger: Ledger, account: _Account, logs: bool) -> list[Leftover]:
             break
         time.sleep(settle / 3)
         try:
-            ledger = Ledger.read(path, clients)
+            ledger = Ledger.read(path, clients, account.number)
         except FileNotFoundError:  # its reaper, or another sweep, has finished it
             return []
     if not is_open(path):  # otherwise its run, whose time is up, may go on and be killed later
@@ -333,4 +333,4 @@ def _as_ledger(
     """Return a ledger that has no file, of what was found in a region."""
     header = Header("", account.number, region, "real", "", "", "", 0, hourly_prices)
     entries = [Entry(*remain.resource, remain.instance_type, remain.count) for remain in remains]
-    return Ledger(Path(os.devnull), header, entries, account.clients(region))
+    return Ledger(Path(os.devnull), header, entries, account.clients(region), account.number)

@@ -90,8 +90,11 @@ class Entry:
 class Ledger:
     """The ledger of one run. Make it with :func:`open_ledger`, :meth:`open` or :meth:`read`."""
 
-    def __init__(self, path: Path, header: Header, entries: Iterable[Entry], client: Clients) -> None:
+    def __init__(
+        self, path: Path, header: Header, entries: Iterable[Entry], client: Clients, account: str | None = None
+    ) -> None:
         self.path = path
+        self._account = account
         self.header = header
         self.patience = PATIENCE[header.mode]
         self._entries: dict[Resource, Entry] = {}
@@ -144,10 +147,11 @@ class Ledger:
         return ledger
 
     @classmethod
-    def read(cls, path: Path, client: Clients | None = None) -> Ledger:
+    def read(cls, path: Path, client: Clients | None = None, account: str | None = None) -> Ledger:
         """Return the ledger that a file holds; a last line that was cut short is left out, as its Create never came.
 
         :param client: returns clients of the ledger's account and region; boto3's default ones otherwise.
+        :param account: whose the client's credentials are, where that is known; STS is asked otherwise.
         :raises HarnessError: the file is no ledger.
         """
         lines = list(_json_lines(path))
@@ -160,7 +164,7 @@ class Ledger:
             raise HarnessError(
                 f"{path} is no ledger of the harness.", checked="its first line", fix="move it elsewhere"
             ) from error
-        return cls(path, header, entries, client or boto3.Session(region_name=header.region).client)
+        return cls(path, header, entries, client or boto3.Session(region_name=header.region).client, account)
 
     # --- what is in it ------------------------------------------------------------------------------------------------
 
@@ -322,21 +326,25 @@ class Ledger:
     def tag(self) -> None:
         """Tag what exists and was not tagged yet: the Spark SDK cannot send tags with what it creates.
 
-        What is the run's only by its tag is left alone: it may be another's.
+        What is the run's only by its tag is left alone: it may be another's. Each is tried even when another fails.
 
-        :raises ClientError: AWS refuses.
+        :raises ClientError: AWS refuses, or has refused; the first of the refusals.
+        :raises BotoCoreError: AWS could not be reached.
         """
         with self._lock:
             entries = list(self._entries.values())
+        errors: list[Exception] = []
         for resource in (entry.resource for entry in entries if not entry.tagged):
             if resource.kind in SAGEMAKER_KINDS and resource not in self._tagged:
                 try:
                     self._janitor.add_tags(resource, self.tags())
-                except ClientError as error:
-                    if not is_gone(error):
-                        raise
+                except (ClientError, BotoCoreError) as error:
+                    if not (isinstance(error, ClientError) and is_gone(error)):
+                        errors.append(error)
                     continue
                 self._tagged.add(resource)
+        if errors:
+            raise errors[0]
 
     @contextmanager
     def tagging(self) -> Iterator[None]:
@@ -417,7 +425,7 @@ class Ledger:
 
     def _check_account(self) -> None:
         """Raise :class:`HarnessError` if the credentials are another account's: there, all of it would seem gone."""
-        account = self._client("sts").get_caller_identity()["Account"]
+        account = self._account or self._client("sts").get_caller_identity()["Account"]
         if account != self.header.account:
             raise HarnessError(
                 f"The credentials are of account {account}, and run {self.run} was one of {self.header.account}.",

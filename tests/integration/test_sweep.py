@@ -175,6 +175,14 @@ def test_a_ledger_whose_last_line_was_cut_off_is_swept_and_one_of_another_accoun
     assert path.exists()
 
 
+def test_a_ledger_is_swept_though_aws_tells_only_once_whose_the_credentials_are(sweep, account):
+    account.ledger()._file.close()
+    account.aws.faults.add("GetCallerIdentity", status=403, code="AccessDenied", skip=1, times=99)
+    code, said = sweep("--yes")
+    account.aws.faults.clear()
+    assert (code, account.aws.everything()) == (0, {}), said
+
+
 def test_ttl_leaves_alone_what_has_not_been_past_its_time_for_so_long(sweep, account):
     account.fit(HOUR)
     before = account.aws.everything()

@@ -185,6 +185,35 @@ def test_nothing_is_taken_for_gone_with_the_credentials_of_another_account(ledge
         Ledger.read(ledger.path, client).clean_up()
 
 
+def test_whose_the_credentials_are_is_not_asked_where_it_is_known(ledger):
+    ledger.names()
+
+    def without_sts(service):
+        assert service != "sts"
+        return client(service)
+
+    assert Ledger.read(ledger.path, without_sts, ACCOUNT).clean_up() == []
+    with pytest.raises(HarnessError, match="credentials are of account 210987654321"):
+        Ledger.read(ledger.path, without_sts, "210987654321").clean_up()
+
+
+def test_one_that_cannot_be_tagged_keeps_no_other_from_being_tagged_and_is_told(ledger, monkeypatch):
+    names = [ledger.names().model, ledger.names().model]
+    for name in names:
+        client("sagemaker").create_model(ModelName=name, **MODEL)
+    add_tags = ledger._janitor.add_tags
+
+    def refuse_first(resource, tags):
+        if resource.name == names[0]:
+            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "slower"}}, "AddTags")
+        add_tags(resource, tags)
+
+    monkeypatch.setattr(ledger._janitor, "add_tags", refuse_first)
+    with pytest.raises(ClientError, match="slower"):
+        ledger.tag()
+    assert ledger._tagged == {Resource("model", names[1])}
+
+
 @pytest.fixture
 def watched(ledger):
     """A client of SageMaker whose creations the ledger records."""
