@@ -197,7 +197,7 @@ class Pipeline:
         except HarnessError:
             raise
         except (Py4JError, Exception) as error:
-            raise stage_failure(name, error) from error
+            raise stage_failure(name, error, self._aws.region) from error
         self._finish(name, time.perf_counter() - began)
 
     def _finish(self, name: str, seconds: float) -> None:
@@ -246,7 +246,7 @@ class Pipeline:
             except HarnessError:
                 raise
             except (Py4JError, Exception) as error:
-                raise stage_failure("fit", error) from error
+                raise stage_failure("fit", error, self._aws.region) from error
         ended = time.time()
         created, trained = self._job_times()
         self.outcome.rows_trained = rows_logged(self._aws, self._names.training_job)
@@ -350,9 +350,9 @@ def _images(test: DataFrame) -> Array:
     return np.array([row.features.toArray() for row in rows]).reshape(-1, FEATURES)
 
 
-def stage_failure(stage: str, error: BaseException) -> PipelineError:
-    """Return the error that tells why a stage failed, with the remedy for causes that are known."""
-    if denied := explain_denied(str(error)):
+def stage_failure(stage: str, error: BaseException, region: str) -> PipelineError:
+    """Return the error that tells why a stage failed in a region, with the remedy for causes that are known."""
+    if denied := explain_denied(str(error), region):
         return PipelineError(f"Stage '{stage}' failed: {denied.what}", checked=denied.checked, fix=denied.fix)
     cause = root_cause(error)
     free = shutil.disk_usage(tempfile.gettempdir()).free

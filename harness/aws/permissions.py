@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from harness.errors import HarnessError, PermissionMissingError
+from harness.localaws.hosts import partition
 
 Who = Literal["caller", "role"]
 Statement = dict[str, Any]
@@ -252,12 +253,13 @@ _S3_OPERATIONS = {"HeadObject": "s3:GetObject", "HeadBucket": "s3:ListBucket", "
 _S3_LISTINGS = {"ListObjects": "s3:ListBucket", "ListObjectsV2": "s3:ListBucket", "DeleteObjects": "s3:DeleteObject"}
 
 
-def explain_denied(text: str) -> HarnessError | None:
+def explain_denied(text: str, region: str = "us-east-1") -> HarnessError | None:
     """Return what an AWS error that says "access denied" means and the statement to add; None if it is no such error.
 
     :param text: what boto3 or the JVM said: all of it, since a denied S3 call is told by other lines than the last.
+    :param region: where it was said, whose partition the ARNs are in where the text has none that tells.
     """
-    denials = _named(text) or _from_role(text) or _guessed(text)
+    denials = _named(text) or _from_role(text) or _guessed(text, partition(region))
     if not denials:
         return None
     told = [replace(denial, purpose=_purpose(denial), explicit="explicit deny" in text) for denial in denials]
@@ -286,12 +288,12 @@ def _from_role(text: str) -> list[Denial]:
     match = _OF_ROLE.search(text)
     if match is None:
         return []
-    return [Denial(match["principal"], match["action"], _object_in(text) or "*")]
+    return [Denial(match["principal"], match["action"], _object_in(text, match["principal"].split(":")[1]))]
 
 
-def _guessed(text: str) -> list[Denial]:
+def _guessed(text: str, partition: str) -> list[Denial]:
     """Read a refusal that names less: boto3's names the operation, S3A's the object."""
-    resource = _object_in(text) or "*"
+    resource = _object_in(text, partition)
     if match := _OF_BOTO.search(text):
         operation = match["operation"]
         action = (_S3_OPERATIONS | _S3_LISTINGS).get(operation) or _action_called(operation)
@@ -311,6 +313,7 @@ def _action_called(operation: str) -> str:
     return next((row.action for row in TABLE if row.action.endswith(f":{operation}")), operation)
 
 
-def _object_in(text: str) -> str | None:
+def _object_in(text: str, partition: str) -> str:
+    """Return the ARN of the object that a text names, ``*`` if it names none."""
     match = _URI.search(text)
-    return f"arn:aws:s3:::{match['path'].rstrip('.')}" if match else None
+    return f"arn:{partition}:s3:::{match['path'].rstrip('.')}" if match else "*"

@@ -150,6 +150,21 @@ def test_what_s3a_was_refused_is_the_object_or_to_be_told_that_there_is_none():
     assert [(each["Action"], each["Resource"]) for each in added] == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "region", "partition"),
+    [
+        (ROLE_DATA.replace("arn:aws:", "arn:aws-cn:"), "us-east-1", "aws-cn"),
+        (S3A, "us-gov-west-1", "aws-us-gov"),
+        (S3A, "cn-north-1", "aws-cn"),
+    ],
+)
+def test_an_object_is_named_in_the_partition_of_who_was_refused_or_of_the_region(text, region, partition):
+    error = explain_denied(text, region)
+    assert f"may not s3:GetObject on arn:{partition}:s3:::b" in error.what
+    assert f'"arn:{partition}:s3:::b' in error.fix
+    assert "arn:aws:s3" not in str(error)
+
+
 def test_what_a_policy_denies_explicitly_is_not_told_to_be_mended_by_another():
     error = explain_denied(CREATE_MODEL.replace("because no", "with an explicit deny in a service control policy; no"))
     assert "which a policy denies explicitly" in error.what

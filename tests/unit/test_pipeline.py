@@ -77,7 +77,7 @@ FIXES = {
 
 @pytest.mark.parametrize("cause", FIXES)
 def test_each_cause_has_its_remedy(cause):
-    error = stage_failure("fit", ValueError(cause))
+    error = stage_failure("fit", ValueError(cause), "us-east-1")
     assert error.what == f"Stage 'fit' failed: {cause}"
     assert FIXES[cause] in error.fix
 
