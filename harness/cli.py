@@ -77,6 +77,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _READER_GONE
+    except Exception as error:
+        if not _is_of_aws(error):
+            raise
+        print("harness:", _unanswered(error), file=sys.stderr)
+        return HarnessError.exit_code
+
+
+def _is_of_aws(error: Exception) -> bool:
+    """Return whether boto3 raised an error; it is not imported for that, which takes long."""
+    raised = sys.modules.get("botocore.exceptions")
+    return raised is not None and isinstance(error, (raised.BotoCoreError, raised.ClientError))
+
+
+def _unanswered(error: Exception) -> HarnessError:
+    return HarnessError(
+        f"AWS could not be asked, or refused: {error}",
+        checked="the call was tried again as often as boto3 does",
+        fix="see that the network is there and run it again; 'harness sweep' shows what was left in AWS",
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -97,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_doctor(commands.add_parser("doctor", help="say what this machine, or an AWS account, has and what it lacks"))
     _add_policy(commands.add_parser("policy", help="print the permissions that runs in AWS need"))
     _add_compare(commands.add_parser("compare", help="say which benchmarks became faster or slower"))
-    _add_bench(commands.add_parser("bench", help="measure"))
+    _add_bench(commands.add_parser("bench", help="put load on an endpoint, and tell its latency"))
     _add_report(commands.add_parser("report", help="draw results of benchmarks on one page that opens offline"))
     for command in commands.choices.values():
         command.set_defaults(parser=command)
@@ -382,9 +401,11 @@ def _policy(options: argparse.Namespace) -> int:
         raise SettingsError(f"--github is {options.github!r}.", fix="give it as OWNER/REPO")
     if options.format == "json":
         if not re.fullmatch(r"\d{12}", options.account or ""):
+            given = repr(options.account) if options.account else "missing"
             raise SettingsError(
-                f"--account is {options.account!r}, and policies in JSON name the account.",
-                fix="give its twelve digits, as 'aws sts get-caller-identity' tells them",
+                f"--account is {given}, and policies in JSON name the account.",
+                fix="give its twelve digits, as 'aws sts get-caller-identity' tells them, or choose --format "
+                "cloudformation or terraform, which find it themselves",
             )
         documents = templates.documents(options.account, regions, options.role, options.github)
         printed = documents[options.who] if options.who else documents
@@ -392,7 +413,10 @@ def _policy(options: argparse.Namespace) -> int:
         for option in ("who", "account", "role"):
             if getattr(options, option):
                 name = "--for" if option == "who" else f"--{option}"
-                raise SettingsError(f"{name} is of no use to a template, which makes all.", fix="leave it out")
+                raise SettingsError(
+                    f"{name} is of no use to a template, which makes role and policy where it is deployed.",
+                    fix="leave it out",
+                )
         make = templates.cloudformation if options.format == "cloudformation" else templates.terraform
         printed = make(regions, options.github)
     print(json.dumps(printed, indent=2))
@@ -424,7 +448,7 @@ def _add_bench_endpoint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rate", type=float, default=50.0, help="requests a second on average, in server (default: 50)"
     )
-    parser.add_argument("--duration", default="60s", metavar="TIME", help="how long, as 90s (default: 60s)")
+    parser.add_argument("--duration", default="60s", metavar="TIME", help="how long, as 90s or 10min (default: 60s)")
     parser.add_argument("--batch", type=int, default=1, metavar="ROWS", help="rows of a request (default: 1)")
     parser.add_argument(
         "--streams", type=int, default=8, metavar="N", help="requests at once in multi-stream and offline (default: 8)"

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from harness import __version__, cli
 from harness.errors import SetupError
@@ -171,7 +172,7 @@ def test_templates_need_no_account(capsys, form, member):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "--account is None"),
+        ([], "--account is missing"),
         (["--account=12"], "--account is '12'"),
         (["--format=terraform", "--for=role"], "--for is of no use to a template"),
         ([ACCOUNT, "--github=me"], "--github is 'me'"),
@@ -183,3 +184,14 @@ def test_a_policy_that_cannot_be_printed_is_told_with_the_remedy(capsys, argumen
     error = capsys.readouterr().err
     assert told in error
     assert "to fix:" in error
+
+
+def test_what_boto3_raises_is_told_without_a_stack_trace(monkeypatch, capsys):
+    def lost(*_):
+        raise EndpointConnectionError(endpoint_url="https://sts.amazonaws.com")
+
+    monkeypatch.setattr(cli, "_doctor", lost)
+    assert cli.main(["doctor"]) == 1
+    told = capsys.readouterr().err
+    assert "Could not connect to the endpoint URL" in told
+    assert "harness sweep" in told

@@ -1,0 +1,44 @@
+"""These very tests in real mode, where an independent local AWS with exactly the printed permissions stands for AWS."""
+
+import subprocess
+import sys
+
+import pytest
+
+from harness.aws.permissions import Place, policy
+from tests.integration.conftest import OUTSIDE, ROOT
+
+FIXTURES = "tests/integration/test_mnist_program.py"
+"""The tests of what the fixtures give: session, frames, model and clean-up."""
+
+
+@pytest.fixture
+def run_tests(independent_aws, tmp_path):
+    """Run pytest in real mode on these tests as a user who may do what ``harness policy`` prints; return its output."""
+    account, region = independent_aws.account, independent_aws.region
+    role = independent_aws.role(policy("role", [Place(account, region, "")]))
+    user = independent_aws.user(policy("caller", [Place(account, region, role)]))
+
+    def run_tests(*tests):
+        state = {"XDG_STATE_HOME": str(tmp_path), "PYTHONPATH": ROOT}
+        command = [sys.executable, "-m", "pytest", "-p", "harness.plugin", "-p", "no:cacheprovider", "-q"]
+        done = subprocess.run(
+            [*command, "--harness-mode=real", f"--harness-role={role}", f"--basetemp={tmp_path / 'tests'}", *tests],
+            cwd=ROOT, env=OUTSIDE | user | state, capture_output=True, text=True, timeout=3000, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run_tests
+
+
+def test_the_fixtures_tests_pass_in_real_mode_and_leave_nothing_but_logs(run_tests, independent_aws):
+    assert " passed" in run_tests(FIXTURES)
+    assert independent_aws.everything().keys() <= {"log group"}
+    assert independent_aws.calls()["counts"]["CreateEndpoint"] >= 1
+
+
+@pytest.mark.nightly
+def test_the_integration_tests_pass_in_real_mode_and_leave_nothing_but_logs(run_tests, independent_aws):
+    assert " passed" in run_tests("tests/integration")
+    assert independent_aws.everything().keys() <= {"log group"}
