@@ -236,9 +236,9 @@ class Pipeline:
             self.outcome.images = _images(test)
 
     def _fit(self, train: DataFrame) -> SageMakerModel:
-        """Fit, and tell the three parts of it apart by the times of the training job."""
+        """Fit, and tell the three parts of it apart by the times of the training job; see :func:`parts_of_fit`."""
         self._ledger.make_bucket()
-        began = time.time()
+        began, clock = time.time(), time.perf_counter()
         with _Watcher(self._aws, self._names, self._progress):
             try:
                 with self._ledger.tagging():
@@ -247,14 +247,15 @@ class Pipeline:
                 raise
             except (Py4JError, Exception) as error:
                 raise stage_failure("fit", error, self._aws.region) from error
-        ended = time.time()
+        whole = time.perf_counter() - clock
         created, trained = self._job_times()
         self.outcome.rows_trained = rows_logged(self._aws, self._names.training_job)
-        for name, seconds in (("upload", created - began), ("train", trained - created), ("host", ended - trained)):
+        for name, seconds in parts_of_fit(whole, began, created, trained).items():
             self._finish(name, seconds)
         return model
 
     def _job_times(self) -> tuple[float, float]:
+        """Return when the training job was created and when it ended, in seconds since the epoch, by AWS's clock."""
         job = self._aws.client("sagemaker").describe_training_job(TrainingJobName=self._names.training_job)
         return job["CreationTime"].timestamp(), job["TrainingEndTime"].timestamp()
 
@@ -308,6 +309,21 @@ class Pipeline:
             ours = self._names.resources
             self.outcome.created = self._ledger.existing(ours)
             self.outcome.leftovers = self._ledger.clean_up(ours)
+
+
+def parts_of_fit(whole: float, began: float, created: float, trained: float) -> dict[str, float]:
+    """Return the seconds of ``upload``, ``train`` and ``host``: none is negative, and their sum is the whole ``fit``.
+
+    The whole is measured here, and training by AWS's clock alone. Where the upload ends and hosting begins compares the
+    two clocks: by as much as they differ one of the two is told too long and the other too short, down to 0.
+
+    :param whole: seconds that the ``fit`` took.
+    :param began: when it began, by this machine's clock, in seconds since the epoch.
+    :param created: when the training job was created, by AWS's clock, as ``trained``, when it ended.
+    """
+    train = min(max(trained - created, 0.0), whole)
+    upload = min(max(created - began, 0.0), whole - train)
+    return {"upload": upload, "train": train, "host": whole - train - upload}
 
 
 def rows_logged(aws: AWS, job: str) -> int | None:

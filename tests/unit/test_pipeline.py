@@ -11,7 +11,7 @@ from moto import mock_aws
 
 from harness.aws.resources import Leftover, Resource
 from harness.errors import DataError, PipelineError
-from harness.pipeline import Data, Outcome, check_trained, report, rows_logged, stage_failure
+from harness.pipeline import Data, Outcome, check_trained, parts_of_fit, report, rows_logged, stage_failure
 from harness.settings import Settings
 from harness.spark import root_cause
 
@@ -123,6 +123,21 @@ def logging(monkeypatch):
 
     with mock_aws():
         yield logging
+
+
+@pytest.mark.parametrize(
+    ("skew", "parts"),
+    [(0, (10, 60, 30)), (5, (15, 60, 25)), (-15, (0, 60, 40)), (3600, (40, 60, 0)), (-3600, (0, 60, 40))],
+)
+def test_a_clock_that_is_wrong_makes_no_part_of_a_fit_negative_and_adds_nothing_to_the_whole(skew, parts):
+    told = parts_of_fit(100.0, 1000.0, 1010.0 + skew, 1070.0 + skew)
+    assert tuple(told.values()) == parts
+    assert list(told) == ["upload", "train", "host"]
+
+
+@pytest.mark.parametrize(("trained", "parts"), [(1005.0, (10, 0, 90)), (9999.0, (0, 100, 0))])
+def test_a_job_that_aws_tells_longer_than_the_fit_or_shorter_than_nothing_is_bounded(trained, parts):
+    assert tuple(parts_of_fit(100.0, 1000.0, 1010.0, trained).values()) == parts
 
 
 def test_rows_trained_are_those_that_all_hosts_of_the_job_logged(logging):
