@@ -7,6 +7,7 @@ import errno
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import time
@@ -49,6 +50,7 @@ _BODY_HEADERS = (
     "expect",
 )
 """Headers of a request that speak of its body, which moto does not see."""
+_XML_CODE = re.compile(rb"<Code>([\w.]+)</Code>")
 log = logging.getLogger(__name__)
 
 
@@ -83,6 +85,7 @@ class LocalAWSApp:
         """Answer one request."""
         request = Request(scope, receive)
         answered = 0
+        code = ""
         recorded = False
         began, clock = time.time(), time.perf_counter()
 
@@ -93,13 +96,15 @@ class LocalAWSApp:
             self._calls.add(
                 CallRecord(
                     began, request.host.service, request.operation, request.host_name, request.path, answered, seconds,
-                    request.received, request.headers.get("user-agent", ""),
+                    request.received, request.headers.get("user-agent", ""), code,
                 )
             )  # fmt: skip
 
         async def watched(message: Message) -> None:
-            nonlocal answered
+            nonlocal answered, code
             answered = message.get("status", answered)
+            if answered >= 400 or request.operation == "DeleteObjects":
+                code = code or _error_code(message)
             if message["type"] == "http.response.start":
                 _suffer_before_answer(request)
                 if request.is_kept_waiting:
@@ -346,6 +351,14 @@ class LocalAWSApp:
         custom = {name: value for name, value in answer.headers.items() if name.lower().startswith("x-amzn-sagemaker-")}
         headers = {"x-amzn-invoked-production-variant": variant.name, **custom}
         await _send(send, answer.status, answer.content_type or "application/octet-stream", answer.body, headers)
+
+
+def _error_code(message: Message) -> str:
+    """Return the code of the error that a part of an answer tells of, in a header or in XML, or ''."""
+    headers = {name.lower(): value for name, value in message.get("headers", [])}
+    found = _XML_CODE.search(message.get("body", b""))
+    told: bytes = headers.get(b"x-amzn-errortype") or (found[1] if found else b"")
+    return told.decode("latin-1")
 
 
 def _suffer_before_answer(request: Request) -> None:

@@ -25,6 +25,8 @@ class CallRecord:
     received: int
     """Bytes of the request's body."""
     user_agent: str
+    error: str = ""
+    """The code of the error, if there was one; of DeleteObjects, which tells of each key, that of the first."""
 
 
 class CallLog:

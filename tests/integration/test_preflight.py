@@ -4,10 +4,11 @@ import json
 import os
 import subprocess
 import sys
-from functools import cached_property
+from functools import cached_property, partial
 from unittest.mock import patch
 
 import pytest
+from botocore.exceptions import ClientError
 
 from harness.aws import preflight as module
 from harness.aws.permissions import TABLE, Place, policy, rows_of
@@ -201,13 +202,36 @@ def left(account):
     return {kind: names for kind, names in account.aws.everything().items() if kind != "log group"}
 
 
+def denied(account):
+    """Return the calls that IAM refused: JSON services tell so with status 400, S3 of a key to delete with 200."""
+    codes = ("AccessDenied", "UnauthorizedOperation", "401", "403")
+    return [call for call in account.aws.calls()["calls"] if str(call["error"] or call["status"]).startswith(codes)]
+
+
+def test_a_denied_call_is_told_by_its_code_whatever_the_service(account):
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    refused = {"Effect": "Deny", "NotAction": "sts:*", "Resource": "*"}
+    document = {"Version": "2012-10-17", "Statement": [everything, refused]}
+    environment = account.aws.user(document)
+    client = partial(account.aws.client, environment=environment)
+    account.aws.client("s3").create_bucket(Bucket="some")
+    with pytest.raises(ClientError):
+        client("sagemaker").list_models()
+    with pytest.raises(ClientError):
+        client("iam").list_users()
+    with pytest.raises(ClientError):
+        client("s3").head_bucket(Bucket="some")
+    assert client("s3").delete_objects(Bucket="some", Delete={"Objects": [{"Key": "k"}]})["Errors"]
+    told = {call["operation"]: call["status"] for call in denied(account)}
+    assert told == {"ListModels": 400, "ListUsers": 403, "HeadBucket": 403, "DeleteObjects": 200}
+
+
 def test_a_whole_run_needs_nothing_beyond_the_printed_policies(account, run_real, tmp_path):
     done = run_real("--max-cost=1")
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "mnist-report" / "report.json").read_text())["rows_trained"] == 300
     assert left(account) == {}
-    refused = [call for call in account.aws.calls()["calls"] if call["status"] in (401, 403)]
-    assert refused == []
+    assert denied(account) == []
 
 
 @pytest.mark.nightly
