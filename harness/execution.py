@@ -16,6 +16,7 @@ from harness.aws.mock import MockAWS
 from harness.errors import HarnessError, LocalAWSError, SettingsError
 from harness.java import find_java
 from harness.onpath import python_environment
+from harness.processes import RUN_VARIABLE
 from harness.settings import Settings
 
 _PASSED_ON = (signal.SIGTERM, signal.SIGHUP)
@@ -117,14 +118,18 @@ def _report_refused(aws: MockAWS) -> None:
 
 
 def _shell_commands(aws: MockAWS) -> str:
-    """Return commands that set the variables of a shell, with the administrator's credentials if there is one."""
+    """Return commands that set the variables of a shell, with the administrator's credentials if there is one.
+
+    Where it is the administrator's, no other caller's credentials stay, nor what tells that this is a local AWS.
+    """
     given, administrator = child_environment(aws), aws.connection.administrator
     if administrator:
         ours = {name: value for name, value in given.items() if name not in aws.environment()}
         given = {**ours, **aws.connection.outside_environment(administrator)}
     # All that carries the run's mark ends with this process, and a user's shell is not ours.
-    exports = [f"export {name}={shlex.quote(value)}" for name, value in given.items() if name != "HARNESS_RUN"]
-    return "\n".join([*exports, *(["unset AWS_SESSION_TOKEN"] if administrator else [])])
+    exports = [f"export {name}={shlex.quote(value)}" for name, value in given.items() if name != RUN_VARIABLE]
+    others = [name for name in aws.environment() if name not in given and name != RUN_VARIABLE]
+    return "\n".join([*exports, *([f"unset {' '.join(others)}"] if others else [])])
 
 
 def serve(settings: Settings, port: int, *, enforce_iam: bool = False) -> int:

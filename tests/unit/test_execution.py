@@ -1,12 +1,20 @@
 """What commands are given, and what is told of their end."""
 
+import json
+import shlex
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from harness import execution
 from harness.errors import LocalAWSError
 from harness.java import Java
+from harness.localaws.clients import Connection
+
+SHOW = "import json, os; print(json.dumps(dict(os.environ)))"
 
 
 class Local:
@@ -29,6 +37,21 @@ def test_java_home_is_replaced_only_where_spark_would_not_find_a_java(monkeypatc
     if java_home:
         monkeypatch.setenv("JAVA_HOME", java_home)
     assert execution.child_environment(Local()).get("JAVA_HOME") == given
+
+
+@pytest.mark.parametrize("administrator", [{}, {"AWS_ACCESS_KEY_ID": "ADMIN", "AWS_SECRET_ACCESS_KEY": "of-admin"}])
+def test_no_credentials_of_a_users_stay_in_a_shell_that_uses_a_served_aws(administrator, tmp_path):
+    keys = {"AWS_ACCESS_KEY_ID": "ROLE", "AWS_SECRET_ACCESS_KEY": "of-role", "AWS_SESSION_TOKEN": "of-role"}
+    connection = Connection(1, "t", "id", "us-east-1", "1", "arn:role", keys, str(tmp_path), "p", "s", 1, administrator)
+    local = SimpleNamespace(connection=connection, environment=connection.environment, role="arn:role")
+    chain = [name for name in connection.environment() if name.startswith("AWS_")]
+    mine = {**dict.fromkeys(chain, "users"), "HARNESS_RUN": "users"}
+    shell = execution._shell_commands(local) + f"\nexec {shlex.quote(sys.executable)} -c {shlex.quote(SHOW)}"
+    left = json.loads(subprocess.run(["sh"], input=shell, env=mine, capture_output=True, check=True, text=True).stdout)
+    assert {name for name in chain if left.get(name) == "users"} == set()
+    assert left["AWS_ACCESS_KEY_ID"] == ("ADMIN" if administrator else "ROLE")
+    assert ("AWS_SECRET_KEY" in left, "HARNESS_LOCAL_AWS" in left) == (not administrator,) * 2
+    assert left["HARNESS_RUN"] == "users"
 
 
 def test_a_local_aws_that_has_died_is_told_and_hides_no_exit_code(capsys):
