@@ -12,11 +12,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.status import Status
-from rich.table import Table
 
 from harness import pictures
 from harness.aws import AWS, open_aws
@@ -26,6 +24,7 @@ from harness.aws.reaper import open_ledger
 from harness.aws.resources import Resource
 from harness.errors import PipelineError, SettingsError
 from harness.pipeline import Data, Outcome, Pipeline, report
+from harness.printing import print_figures
 from harness.processes import ended_in_order
 from harness.settings import Settings
 from harness.spark import build_session, end_jvm, stop_session
@@ -192,7 +191,7 @@ def _by_stage(outcome: Outcome) -> str:
 
 
 def _tell(console: Console, outcome: Outcome, output: Path) -> None:
-    figures: list[tuple[str, Any]] = [("accuracy", f"{outcome.accuracy:.4f}")]
+    figures: list[tuple[str, str]] = [("accuracy", f"{outcome.accuracy:.4f}")]
     if outcome.validation_accuracy is not None:
         shown = f"{outcome.validation_accuracy:.4f} on {outcome.validation_rows:,} rows held back"
         figures.append(("validation accuracy", shown))
@@ -208,12 +207,7 @@ def _tell(console: Console, outcome: Outcome, output: Path) -> None:
         ),
         ("report", "\n".join(str(output / name) for name in ("report.json", "digits.png", "confusion.png"))),
     ]
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in figures:
-        table.add_row(name, value)
-    console.print(table)
+    print_figures(console, figures)
     if outcome.leftovers:
         print(leftovers_text(outcome.leftovers))
     sys.stdout.flush()

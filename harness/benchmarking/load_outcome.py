@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from harness import pictures
 from harness.aws import AWS
@@ -22,6 +21,7 @@ from harness.benchmarking.load import Measurement, Times
 from harness.benchmarking.load_plan import Plan
 from harness.benchmarking.search import Found
 from harness.benchmarking.validity import CONFIDENCE, percentile, queries_needed
+from harness.printing import print_figures
 from harness.settings import Settings
 
 FORMAT = 1
@@ -152,14 +152,9 @@ def _load_text(outcome: Outcome) -> str:
 
 def tell(outcome: Outcome, output: Path) -> None:
     """Print the outcome, and where its files are."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
     files = [output / name for name in FILES if (output / name).exists()]
-    for name, value in (*_figures(outcome), ("result", "\n".join(map(str, files)))):
-        table.add_row(name, value)
-    console = Console(highlight=False, markup=False)
-    console.print(table)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    print_figures(console, [*_figures(outcome), ("result", "\n".join(map(str, files)))])
     if not outcome.objections:
         console.print("VALID", style="bold green")
     else:
