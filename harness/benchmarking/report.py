@@ -210,9 +210,10 @@ def _origin(results: Sequence[Result], series: Sequence[Series]) -> str:
     dates = [result.date for result in results]
     days = sorted({f"{date.day} {date:%B %Y}": date for date in (min(dates), max(dates))}.items(), key=lambda d: d[1])
     when = " to ".join(day for day, _ in days)
+    known = newest.result.commit_id
+    of = f"{plural(len(commits), 'commit')} ({newest.commit} is the newest)" if known else "no commit that is known"
     return (
-        f"{plural(len(results), 'file')} of results with {plural(len(series), 'benchmark')} and "
-        f"{plural(len(commits), 'commit')} ({newest.commit} is the newest), measured {when}"
+        f"{plural(len(results), 'file')} of results with {plural(len(series), 'benchmark')} and {of}, measured {when}"
     )
 
 

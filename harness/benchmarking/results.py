@@ -20,6 +20,7 @@ from harness.errors import ResultsError
 
 _KNOWN_VERSIONS = range(3, 6)
 """Major versions of pytest-benchmark that write the format read here (checked: 3.1 to 5.3)."""
+_NO_COMMIT = "unversioned"  # what pytest-benchmark writes outside of a repository
 _WRITE_AGAIN = "run the benchmarks again with 'pytest benchmarks --benchmark-json FILE'"
 
 
@@ -63,7 +64,10 @@ class Result:
     @cached_property
     def commit_id(self) -> str:
         """The commit's id, with ``+`` where there were changes beyond it; '' where it is not known."""
-        return (self.commit.get("id") or "") + ("+" if self.commit.get("dirty") else "")
+        known = self.commit.get("id")
+        if not known or known == _NO_COMMIT:
+            return ""
+        return str(known) + ("+" if self.commit.get("dirty") else "")
 
 
 class Reading(NamedTuple):

@@ -89,6 +89,11 @@ def test_a_commit_with_changes_is_marked(save):
     assert read_file(save())[0].commit_id == "abc+"
 
 
+def test_a_run_outside_a_repository_is_of_no_commit(save):
+    outside = {"id": "unversioned", "time": None, "dirty": False, "project": "bench", "branch": "(unknown)"}
+    assert read_file(save(commit_info=outside))[0].commit_id == ""
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
