@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, requires, version
 
 import psutil
@@ -42,7 +42,7 @@ def examine(settings: Settings, *, as_json: bool) -> int:
     """Print the findings; return 3, as :class:`~harness.errors.SetupError` does, if a run needs what is missing."""
     findings: list[Finding] = []
     console = Console(highlight=False)
-    for finding in _findings(settings):
+    for finding in map(_with_options_of_the_command, _findings(settings)):
         findings.append(finding)
         if not as_json:
             _show(console, finding)
@@ -52,6 +52,12 @@ def examine(settings: Settings, *, as_json: bool) -> int:
     if not as_json:
         console.print(f"Missing: {', '.join(missing)}." if missing else "All that a run needs is there.")
     return SetupError.exit_code if missing else 0
+
+
+def _with_options_of_the_command(finding: Finding) -> Finding:
+    """Return the finding with options as the ``harness`` command spells them: pytest's have a prefix."""
+    found, fix = (text.replace("--harness-", "--") for text in (finding.found, finding.fix))
+    return replace(finding, found=found, fix=fix)
 
 
 def _show(console: Console, finding: Finding) -> None:

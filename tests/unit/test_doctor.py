@@ -94,6 +94,15 @@ def test_little_disk_is_a_warning_that_says_how_much_is_needed(capsys, monkeypat
     assert "free 3 GiB" in found["disk"]["fix"]
 
 
+def test_options_are_told_as_the_command_has_them_without_the_prefix_of_pytests(capsys, monkeypatch):
+    monkeypatch.undo()
+    error = LocalAWSError("--harness-role is missing.", fix="give --harness-role a name")
+    monkeypatch.setattr("harness.aws.mock.MockAWS.start", raising(error))
+    _, found = examined(capsys)
+    assert found["local AWS"]["found"] == "--role is missing."
+    assert found["local AWS"]["fix"] == "give --role a name"
+
+
 def test_a_local_aws_that_does_not_start_is_told(capsys, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr("harness.aws.mock.MockAWS.start", raising(LocalAWSError("It did not start.", fix="do")))
