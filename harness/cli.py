@@ -71,8 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print("harness:", str(error).replace("--harness-", "--"), file=sys.stderr)  # pytest's options have the prefix
         return error.exit_code
-    except KeyboardInterrupt:
-        print("harness: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interruption:  # which may tell who cleans up now
+        print(": ".join(filter(None, ["harness: interrupted", str(interruption)])), file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -121,10 +121,11 @@ def test_an_error_is_told_without_its_stack_trace_unless_that_is_asked_for(raisi
     assert "Traceback (most recent call last)" in capsys.readouterr().err
 
 
-def test_an_interruption_has_the_exit_code_that_shells_give(raising, capsys):
-    raising(KeyboardInterrupt())
+@pytest.mark.parametrize(("reason", "told"), [([], ""), (["process 7 cleans up"], ": process 7 cleans up")])
+def test_an_interruption_has_the_exit_code_that_shells_give_and_its_reason_is_told(raising, capsys, reason, told):
+    raising(KeyboardInterrupt(*reason))
     assert cli.main(["mnist"]) == 130
-    assert capsys.readouterr().err == "harness: interrupted\n"
+    assert capsys.readouterr().err == f"harness: interrupted{told}\n"
 
 
 @pytest.mark.parametrize(
