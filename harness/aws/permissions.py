@@ -83,6 +83,7 @@ TABLE: tuple[Permission, ...] = (
     *_rows("iam:PassRole", ("{role}",), "have SageMaker assume the execution role", conditions=_PASSED),
     # --- the caller: what a run can do without ---
     *_rows("s3:CreateBucket", (_BUCKET,), "make the bucket for rows and model, once", required=False),
+    *_rows("s3:GetBucketVersioning", (_BUCKET,), "tell whether what is deleted stays as a version", required=False),
     *_rows(
         "logs:FilterLogEvents",
         (f"{_LOGS}:/aws/sagemaker/TrainingJobs:*", f"{_LOGS}:/aws/sagemaker/Endpoints/hsh-*"),

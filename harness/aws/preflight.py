@@ -261,7 +261,18 @@ def _bucket(aws: RealAWS) -> Check:
     if region != aws.region:
         fix = f"choose {option_name('region')} {region}, or delete the bucket"
         return Check("bucket", MISSING, f"{name} is in {region}, not in {aws.region}", fix)
-    return Check("bucket", OK, f"{name} is there")
+    return _versions(s3, name) or Check("bucket", OK, f"{name} is there")
+
+
+def _versions(s3: Any, bucket: str) -> Check | None:
+    """Return a warning if a bucket keeps what is deleted in it; None if it does not, or AWS does not tell."""
+    try:
+        kept = s3.get_bucket_versioning(Bucket=bucket).get("Status") == "Enabled"
+    except _ERRORS:
+        return None
+    found = f"{bucket} has versioning on: what a run deletes stays there, and is paid for, as old versions"
+    fix = "let a lifecycle rule delete noncurrent versions and expired delete markers below hsh-"
+    return Check("bucket", WARNING, found, fix) if kept else None
 
 
 def _bucket_refused(aws: RealAWS, name: str, error: Exception) -> Check:

@@ -2,6 +2,7 @@
 
 import json
 from types import SimpleNamespace
+from unittest.mock import Mock
 from urllib.parse import quote
 
 import boto3
@@ -63,6 +64,25 @@ def aws(monkeypatch):
 def test_a_bucket_of_ones_own_is_fine_and_so_is_one_that_does_not_exist_yet(aws):
     assert module._bucket(aws) == Check("bucket", "ok", f"{BUCKET} does not exist yet; the run makes it")
     aws.client("s3").create_bucket(Bucket=BUCKET)
+    assert module._bucket(aws) == Check("bucket", "ok", f"{BUCKET} is there")
+
+
+@pytest.mark.parametrize(("versioning", "status"), [("Enabled", "warning"), ("Suspended", "ok")])
+def test_a_bucket_that_keeps_what_is_deleted_is_warned_of(aws, versioning, status):
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket=BUCKET)
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": versioning})
+    check = module._bucket(aws)
+    assert check.status == status
+    assert ("old versions" in check.found, "lifecycle rule" in check.fix) == (status == "warning",) * 2
+
+
+def test_whether_a_bucket_keeps_versions_may_stay_unknown(aws, monkeypatch):
+    denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetBucketVersioning")
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket=BUCKET)
+    monkeypatch.setattr(s3, "get_bucket_versioning", Mock(side_effect=denied))
+    monkeypatch.setattr(aws, "client", lambda _: s3)
     assert module._bucket(aws) == Check("bucket", "ok", f"{BUCKET} is there")
 
 
