@@ -13,7 +13,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from harness.errors import SettingsError
+from harness.errors import HarnessError, SettingsError
 from harness.fixtures import (
     LEFTOVERS,
     aws,
@@ -109,6 +109,15 @@ def _check(settings: Settings, typed_role: str | None) -> None:
             f"{option_name('role')} is {typed_role!r}, and the local AWS has a role of its own.",
             fix=f"leave it out, or choose {option_name('mode')}=real",
         )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell why a fixture could not be made in the error's own words: where the harness noticed it helps nobody."""
+    report = yield
+    if call.when == "setup" and call.excinfo is not None and isinstance(call.excinfo.value, HarnessError):
+        report.longrepr = str(call.excinfo.value)
+    return report
 
 
 def pytest_report_header(config: pytest.Config) -> str:

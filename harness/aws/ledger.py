@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import IO, Any
@@ -47,6 +47,8 @@ HourlyPrices = Mapping[str, Mapping[str, float]]
 
 PATIENCE = {"real": 900.0, "mock": 60.0}
 """Seconds that a clean-up may take in all: AWS creates an endpoint for minutes, and refuses to delete it meanwhile."""
+_NEW = "harness_new"
+"""Where botocore's context of a call holds the resource that the call was the first to name."""
 _LEAST_PATIENCE = 10.0
 _NO_TAG, _LONGEST_TAG = re.compile(r"[^\w .:/=+@-]"), 256
 """What SageMaker takes in a tag's value is less than what IAM takes in the name of a user or session: no comma."""
@@ -80,6 +82,8 @@ class Entry:
     count: int = 1
     tagged: bool = False
     """Whether it is the run's only if it bears the run's tag: its name is the user's, and may be taken."""
+    refused: bool = False
+    """Whether AWS refused to create it, so that it is not the run's after all."""
 
     @property
     def resource(self) -> Resource:
@@ -251,10 +255,21 @@ class Ledger:
                 fix="give it a name that nothing has, and call expect() before it is created",
             )
 
+    def strike(self, resource: Resource) -> None:
+        """Take a resource of a user's name off the ledger, which AWS refused to create: it is not the run's."""
+        with self._lock:
+            known = self._entries.get(resource)
+            if known is not None and known.tagged:
+                refused = replace(known, refused=True)
+                self._write(asdict(refused))
+                self._take(refused)
+
     def _take(self, entry: Entry) -> None:
         """Note an entry; of two for one resource, the one that says that it is the run's in any case."""
         known = self._entries.get(entry.resource)
-        if known is None or known.tagged:
+        if entry.refused:
+            self._entries.pop(entry.resource, None)
+        elif known is None or known.tagged:
             self._entries[entry.resource] = entry
 
     def names(self, settings: Settings | None = None) -> Names:
@@ -501,21 +516,34 @@ def watch(client: Any, ledger: Ledger) -> Any:
     for kind, names in SAGEMAKER_KINDS.items():
         operation = "Create" + names.parameter.removesuffix("Name")
         client.meta.events.register(f"provide-client-params.sagemaker.{operation}", _recorder(ledger, kind))
+        client.meta.events.register(f"after-call.sagemaker.{operation}", _striker(ledger))
     return client
 
 
 def _recorder(ledger: Ledger, kind: str) -> Any:
     parameter = SAGEMAKER_KINDS[kind].parameter
 
-    def record(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+    def record(params: dict[str, Any], context: dict[str, Any], **_: Any) -> dict[str, Any]:
         name = params.get(parameter)
         if isinstance(name, str):  # otherwise botocore refuses it next
+            resource = Resource(kind, name)
             ours = run_of(name, ledger.header.account) == ledger.run
             instance_type, count = _instances(params, ledger)
-            ledger.expect(Resource(kind, name), instance_type=instance_type, count=count, tagged=not ours)
+            if resource not in ledger.resources:
+                context[_NEW] = resource
+            ledger.expect(resource, instance_type=instance_type, count=count, tagged=not ours)
         return {**params, "Tags": as_list({**_as_dict(params.get("Tags", [])), **ledger.tags()})}
 
     return record
+
+
+def _striker(ledger: Ledger) -> Any:
+    def strike(parsed: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+        # Of other refusals, one may be of a second attempt whose first was applied, and its answer lost.
+        if _NEW in context and parsed.get("Error", {}).get("Code", "").startswith("AccessDenied"):
+            ledger.strike(context[_NEW])
+
+    return strike
 
 
 def _instances(params: dict[str, Any], ledger: Ledger) -> tuple[str | None, int]:

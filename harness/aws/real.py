@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
 
 from harness.aws.credentials import SharedCredentials, session_of
 from harness.errors import HarnessError, SettingsError, SetupError
@@ -86,6 +86,14 @@ def refuse_local_aws(environment: Mapping[str, str]) -> None:
         )
 
 
+_CREDENTIALS: dict[type[Exception], str] = {
+    NoCredentialsError: "set AWS_PROFILE to a profile of yours ('aws configure list-profiles'), log in with "
+    "'aws sso login', or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    ProfileNotFound: "set AWS_PROFILE to a profile that 'aws configure list-profiles' shows, or unset it",
+}
+"""What to do about credentials that are not there, by botocore's error."""
+
+
 def session_and_caller(region: str) -> tuple[boto3.Session, dict[str, str]]:
     """Return a session with the default credential chain, and what STS says of its caller (``Account``, ``Arn``).
 
@@ -100,7 +108,7 @@ def session_and_caller(region: str) -> tuple[boto3.Session, dict[str, str]]:
         raise SetupError(
             f"AWS could not be asked whose credentials these are: {error}.",
             checked="boto3's default chain: environment, shared files, SSO, container, instance",
-            fix="run 'aws sts get-caller-identity'; when it answers, so will this",
+            fix=_CREDENTIALS.get(type(error), "run 'aws sts get-caller-identity'; when it answers, so will this"),
         ) from error
 
 

@@ -236,6 +236,16 @@ def test_what_a_watched_client_creates_is_tagged_beside_the_users_tags_and_delet
     assert watched.list_models()["Models"] == []
 
 
+@pytest.mark.parametrize(("code", "kept"), [("AccessDeniedException", []), ("ThrottlingException", ["mine"])])
+def test_a_name_of_the_users_that_aws_refused_to_create_is_struck_off(ledger, watched, monkeypatch, code, kept):
+    answer = SimpleNamespace(status_code=400), {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {}}
+    monkeypatch.setattr(BaseClient, "_make_request", lambda *_: answer)
+    with pytest.raises(ClientError):
+        watched.create_model(ModelName="mine", **MODEL)
+    assert [resource.name for resource in ledger.resources] == kept
+    assert [resource.name for resource in on_disk(ledger)] == kept
+
+
 def test_a_users_job_takes_its_model_with_it_and_not_the_data_that_it_read(ledger, watched):
     client("s3").create_bucket(Bucket="users")
     kept, made = ["data/mnist/rows", "out/mnist/notes"], "out/mnist/output/model.tar.gz"

@@ -112,7 +112,7 @@ def test_but_a_test_that_uses_the_harness_is_told(run, monkeypatch):
     monkeypatch.setenv("AWS_REGION", "nowhere")
     result = run()
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*SettingsError: AWS_REGION is 'nowhere'*"])
+    result.stdout.fnmatch_lines(["AWS_REGION is 'nowhere'*", "  to fix:*"])
 
 
 def test_naming_the_plugin_in_a_conftest_as_well_loads_it_once(run, pytester):
@@ -311,3 +311,25 @@ def test_what_a_finalizer_that_was_never_reached_leaves_is_cleaned_up_all_the_sa
     pytester.makepyfile(lost)
     result = pytester.run(sys.executable, "-m", "pytest", "-p", "harness.plugin", "-s")
     assert result.outlines.count("cleaned up") == 1
+
+
+def test_a_fixture_that_cannot_be_made_is_told_in_a_few_lines(pytester):
+    pytester.makepyfile(
+        """
+        import pytest
+        from harness.errors import SetupError
+
+        @pytest.fixture
+        def aws():
+            raise SetupError("No credentials.", checked="the chain", fix="log in") from ValueError("long")
+
+        def test_anything(aws):
+            pass
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "harness.plugin")
+    result.stdout.fnmatch_lines(
+        ["*ERROR at setup of test_anything*", "No credentials.", "  checked: the chain", "  to fix:  log in"]
+    )
+    result.stdout.no_fnmatch_line("*Traceback*")
+    result.stdout.no_fnmatch_line("*ValueError*")
