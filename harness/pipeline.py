@@ -14,7 +14,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -281,14 +281,12 @@ class Pipeline:
         """Return the last three lines that the run's latest container logged, as one text, if there are any."""
         client = self._aws.client("logs")
         streams = {"logStreamNamePrefix": f"{self._names.training_job}/"}
-        try:
-            for group, chosen in ((_ENDPOINT_LOGS + self._names.endpoint, {}), (_TRAINING_LOGS, streams)):
+        for group, chosen in ((_ENDPOINT_LOGS + self._names.endpoint, {}), (_TRAINING_LOGS, streams)):
+            with suppress(BotoCoreError, ClientError):  # there may be no such group
                 events = client.filter_log_events(logGroupName=group, **chosen)["events"]
                 said = [event["message"].strip() for event in _of(events, **chosen)]
                 if said:
                     return [f"the container's last lines, which were: {' | '.join(said[-_LAST_LINES:])}"]
-        except (BotoCoreError, ClientError):
-            pass
         return []
 
     # --- clean-up -------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from sagemaker_pyspark import IAMRole, RandomNamePolicyFactory, SageMakerEstimator
+from sagemaker_pyspark import CustomNamePolicyFactory, IAMRole, SageMakerEstimator
 from sagemaker_pyspark.transformation.deserializers import XGBoostCSVRowDeserializer
 from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSerializer
 
@@ -40,10 +40,9 @@ REFUSED = {
     "rows in words": (["--test-rows=many"], 2, "--test-rows is 'many', which is not a whole number."),
     "a fraction above 1": (["--validation-fraction=1.5"], 2, "--validation-fraction is 1.5."),
     "no region": (["--region=nowhere"], 2, "--region is 'nowhere', which is no AWS region."),
-    "real mode without a role": (["--mode=real"], 2, "Real mode needs a role that SageMaker assumes"),
     "a file as output": (["--output=taken"], 2, "--output is taken, where the report cannot be written: File exists."),
     "output below a file": (["--output=taken/below"], 2, "the report cannot be written: Not a directory."),
-    "a missing file": (["--train-data=missing"], 1, "missing cannot be read: No such file or directory."),
+    "a missing file": (["--train-data=missing"], 2, "--train-data is missing, which does not exist."),
     "a directory": (["--test-data=scratch"], 1, "scratch cannot be read: Is a directory."),
     "text instead of rows": (["--train-data=taken"], 1, "taken, line 1, column 1: 'not' breaks the rule that"),
 }
@@ -58,6 +57,13 @@ def test_what_cannot_work_is_refused_before_anything_is_started(run, tmp_path, c
     assert time.monotonic() - began < 20  # no JVM was awaited
     assert list((tmp_path / "scratch").iterdir()) == []
     assert not list(tmp_path.glob("*/report.json"))
+
+
+def test_real_mode_without_credentials_is_told_how_to_give_some(run):
+    nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    done = run("mnist", "--mode=real", AWS_EC2_METADATA_DISABLED="true", **nowhere)
+    assert "Unable to locate credentials" in (told := message(done, 3))
+    assert "AWS_PROFILE" in told
 
 
 ROWS = {
@@ -104,13 +110,13 @@ def names(aws):
 
 
 @pytest.fixture
-def failing(aws, spark, harness_settings):
+def failing(aws, ledger, spark, harness_settings):
     """Run the pipeline, which is to fail; return the error. What it created must be gone."""
 
     def failing(data=None):
         before = names(aws)
         with pytest.raises(PipelineError) as caught:
-            Pipeline(aws, spark, harness_settings, Silent(), data).run()
+            Pipeline(aws, ledger, spark, harness_settings, Silent(), data).run()
         assert names(aws) == before
         assert caught.value.fix
         assert "\n" not in caught.value.what
@@ -145,7 +151,7 @@ def estimators(aws, harness_settings, monkeypatch):
     """Have the pipeline use an estimator with another image or other hyperparameters."""
 
     def use(image="811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:1", **hyperparameters):
-        def build(aws, settings, prefix):
+        def build(aws, settings, names):
             return SageMakerEstimator(
                 trainingImage=image,
                 modelImage=image,
@@ -159,7 +165,9 @@ def estimators(aws, harness_settings, monkeypatch):
                 trainingSparkDataFormat="libsvm",
                 trainingContentType="text/libsvm",
                 sagemakerRole=IAMRole(aws.role),
-                namePolicyFactory=RandomNamePolicyFactory(prefix),
+                namePolicyFactory=CustomNamePolicyFactory(
+                    names.training_job, names.model, names.endpoint_config, names.endpoint
+                ),
             )
 
         monkeypatch.setattr("harness.pipeline.estimator", build)

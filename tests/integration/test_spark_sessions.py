@@ -44,6 +44,7 @@ python = {
 
 STARTED = f"""
 import json, os
+from harness.aws.names import names_of
 from harness.errors import SetupError
 from harness.settings import Settings
 from harness.spark import build_session, estimator
@@ -59,7 +60,7 @@ ELSEWHERE = STARTED + 'print(json.dumps({"python": python}))'
 OURS = f"""
 {STARTED}
 jvm = spark._jvm
-built = estimator(aws, Settings(training_instance_count=3))
+built = estimator(aws, Settings(training_instance_count=3), names_of("run", 1, "bucket"))
 given = [[param.name, built.getOrDefault(param)] for param in built.params if built.isSet(param)]
 estimated = dict(hyperparameters=dict(given), instances=built.trainingInstanceCount)
 try:
@@ -190,6 +191,7 @@ def test_this_processs_environment_stays_as_it_was(ours):
 
 MISTAKEN = f"""
 import json
+from harness.aws.names import names_of
 from harness.errors import SetupError
 from harness.settings import Settings
 from harness.spark import build_session
