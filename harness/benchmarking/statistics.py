@@ -110,12 +110,18 @@ class Comparable(Protocol):
         """Random numbers that a resample takes."""
 
     @property
+    def _summary(self) -> tuple[Array, Array]:
+        """The estimate and its standard error."""
+
+    @property
     def estimate(self) -> float:
-        """The difference of the logarithms."""
+        """The difference of the logarithms, by trimmed means."""
+        return float(self._summary[0])
 
     @property
     def error(self) -> float:
         """The estimate's standard error."""
+        return float(self._summary[1])
 
     @property
     def drift(self) -> float:
@@ -136,7 +142,7 @@ class Comparable(Protocol):
 
 
 @dataclass(frozen=True)
-class Pairs:
+class Pairs(Comparable):
     """Runs that alternated: ``differences`` has the logarithm of the ratio in each pair, shape (pairs,)."""
 
     differences: Array
@@ -159,16 +165,6 @@ class Pairs:
     @cached_property
     def _summary(self) -> tuple[Array, Array]:
         return trimmed_mean(self.differences)
-
-    @property
-    def estimate(self) -> float:
-        """The trimmed mean."""
-        return float(self._summary[0])
-
-    @property
-    def error(self) -> float:
-        """The trimmed mean's standard error."""
-        return float(self._summary[1])
 
     @property
     def drift(self) -> float:
@@ -197,7 +193,7 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class Runs:
+class Runs(Comparable):
     """Runs that did not alternate: the logarithms of each side's times in the order they were run."""
 
     base: Array
@@ -221,16 +217,6 @@ class Runs:
     @cached_property
     def _summary(self) -> tuple[Array, Array]:
         return _difference(self.base, self.other)
-
-    @property
-    def estimate(self) -> float:
-        """The difference of the trimmed means."""
-        return float(self._summary[0])
-
-    @property
-    def error(self) -> float:
-        """The difference's standard error."""
-        return float(self._summary[1])
 
     @property
     def drift(self) -> float:
