@@ -29,6 +29,11 @@ def harness_settings(pytestconfig):
     return dataclasses.replace(settings, train_rows=3000, test_rows=1000, spark_master="local[2]")
 
 
+def said(stderr):
+    """Return the lines of a standard error that are not the JVM's, which tells of options in the environment."""
+    return [line for line in stderr.splitlines() if not line.startswith("Picked up JAVA_TOOL_OPTIONS")]
+
+
 @pytest.fixture(scope="session")
 def local(aws):
     """The local AWS, for tests that are about it."""
@@ -38,8 +43,10 @@ def local(aws):
 
 
 @pytest.fixture(scope="session")
-def independent_session():
+def independent_session(harness_settings):
     """The process behind ``independent_aws``."""
+    if harness_settings.mode == "real":
+        pytest.skip("these tests bring a local AWS of their own")
     aws = IndependentAWS()
     yield aws
     aws.close()
@@ -54,16 +61,20 @@ def independent_aws(independent_session):
 
 @pytest.fixture(scope="session")
 def start_in():
-    """Start ``harness`` with these arguments in a directory, which also gets its scratch files."""
+    """Start ``harness`` with these arguments in a directory, which also gets its scratch files.
+
+    Keywords are environment variables; one that is None is not there.
+    """
     started = []
 
     def start(directory, *arguments, **environment):
         scratch = directory / "scratch"
         scratch.mkdir(exist_ok=True)
+        variables = OUTSIDE | {"PYTHONPATH": ROOT, "TMPDIR": str(scratch), "COLUMNS": "100"} | environment
         process = subprocess.Popen(
             [sys.executable, "-m", "harness.cli", *map(str, arguments)],
             cwd=directory,
-            env=OUTSIDE | {"PYTHONPATH": ROOT, "TMPDIR": str(scratch), "COLUMNS": "100"} | environment,
+            env={name: value for name, value in variables.items() if value is not None},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

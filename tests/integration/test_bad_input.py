@@ -6,20 +6,18 @@ import stat
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from sagemaker_pyspark import CustomNamePolicyFactory, IAMRole, SageMakerEstimator
+from sagemaker_pyspark import CustomNamePolicyFactory, IAMRole, S3DataPath, SageMakerEstimator
 from sagemaker_pyspark.transformation.deserializers import XGBoostCSVRowDeserializer
 from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSerializer
 
-import harness
 from harness.errors import DataError, PipelineError
 from harness.guard import check_libsvm
 from harness.pipeline import Data, Pipeline, Silent
 from harness.spark import HYPERPARAMETERS
+from tests.integration.conftest import OUTSIDE, ROOT
 
-ROOT = str(Path(harness.__file__).parents[1])
 CRASHES = "import os, sys; print('out of luck', flush=True); os.kill(os.getpid(), 9)"
 
 
@@ -60,8 +58,9 @@ def test_what_cannot_work_is_refused_before_anything_is_started(run, tmp_path, c
 
 
 def test_real_mode_without_credentials_is_told_how_to_give_some(run):
+    none = dict.fromkeys(name for name in OUTSIDE if name.startswith("AWS_"))
     nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-    done = run("mnist", "--mode=real", AWS_EC2_METADATA_DISABLED="true", **nowhere)
+    done = run("mnist", "--mode=real", **none | nowhere | {"AWS_EC2_METADATA_DISABLED": "true"})
     assert "Unable to locate credentials" in (told := message(done, 3))
     assert "AWS_PROFILE" in told
 
@@ -152,7 +151,10 @@ def estimators(aws, harness_settings, monkeypatch):
 
     def use(image="811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:1", **hyperparameters):
         def build(aws, settings, names):
+            bucket, _, prefix = names.data.removeprefix("s3://").partition("/")
             return SageMakerEstimator(
+                trainingInputS3DataPath=S3DataPath(bucket, f"{prefix}rows"),
+                trainingOutputS3DataPath=S3DataPath(bucket, f"{prefix}model"),
                 trainingImage=image,
                 modelImage=image,
                 trainingInstanceType="ml.m4.xlarge",
@@ -182,8 +184,8 @@ def test_a_hyperparameter_that_the_algorithm_refuses_fails_the_job_with_the_algo
     assert "/aws/sagemaker/TrainingJobs" in error.fix
 
 
-def test_a_training_container_that_crashes_is_told(failing, few, estimators, aws):
-    aws.register_container("own/crashing:1", [sys.executable, "-c", CRASHES])
+def test_a_training_container_that_crashes_is_told(failing, few, estimators, local):
+    local.register_container("own/crashing:1", [sys.executable, "-c", CRASHES])
     estimators(image="own/crashing:1")
     error = failing(few)
     assert "AlgorithmError" in error.what

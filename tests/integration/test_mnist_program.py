@@ -14,6 +14,7 @@ from harness import mnist
 from harness.pipeline import Pipeline, Silent
 from harness.spark import HYPERPARAMETERS
 from harness.waiting import wait_until
+from tests.integration.conftest import said
 from tests.processes import alive, commands, descendants
 
 STAGES = ["AWS", "Spark", "read", "upload", "train", "host", "validate", "transform", "sample", "clean up"]
@@ -108,8 +109,7 @@ def test_the_command_succeeds_and_prints_what_it_found(finished):
     assert done.returncode == 0, done.stderr
     for shown in ("accuracy", "validation accuracy", " a second", "created", "nothing: all of it was deleted"):
         assert shown in done.stdout
-    said = [line for line in done.stderr.splitlines() if not line.startswith("Picked up JAVA_TOOL_OPTIONS")]
-    assert [line.split("  ")[1] for line in said] == STAGES, done.stderr
+    assert [line.split("  ")[1] for line in said(done.stderr)] == STAGES, done.stderr
 
 
 def test_the_report_is_complete_and_consistent(finished):
