@@ -96,7 +96,7 @@ class LocalAWSApp:
             self._calls.add(
                 CallRecord(
                     began, request.host.service, request.operation, request.host_name, request.path, answered, seconds,
-                    request.received, request.headers.get("user-agent", ""), code,
+                    request.received, request.headers.get("user-agent", ""), code, request.model_seconds,
                 )
             )  # fmt: skip
 
@@ -347,7 +347,9 @@ class LocalAWSApp:
         }
         target = request.headers.get("x-amzn-sagemaker-target-variant")
         invoke = self._hosting.invoke
+        clock = time.perf_counter()
         answer, variant = await _in_pool(self._invocations, invoke, endpoint, body, passed, target, dies)
+        request.model_seconds = time.perf_counter() - clock
         custom = {name: value for name, value in answer.headers.items() if name.lower().startswith("x-amzn-sagemaker-")}
         headers = {"x-amzn-invoked-production-variant": variant.name, **custom}
         await _send(send, answer.status, answer.content_type or "application/octet-stream", answer.body, headers)

@@ -27,6 +27,9 @@ class CallRecord:
     user_agent: str
     error: str = ""
     """The code of the error, if there was one; of DeleteObjects, which tells of each key, that of the first."""
+    model_seconds: float = 0.0
+    """Of an invocation: until the container had answered, with the way there on this machine (CloudWatch's
+    ModelLatency); 0 where none answered."""
 
 
 class CallLog:

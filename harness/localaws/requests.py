@@ -61,6 +61,8 @@ class Request:
         self.action = self.query.get("Action", [""])[0]
         """The operation of a service with the query protocol (STS, IAM), which may also be told in a form."""
         self.received = 0
+        self.model_seconds = 0.0
+        """How long a container took to answer, if one was asked."""
         self.fault: Fault | None = None
         """What this call is to suffer."""
         self._asked = False
