@@ -236,28 +236,18 @@ class Pipeline:
             self.outcome.images = _images(test)
 
     def _fit(self, train: DataFrame) -> SageMakerModel:
-        """Fit, and tell the three parts of it apart by the times of the training job; see :func:`parts_of_fit`."""
         self._ledger.make_bucket()
-        began, clock = time.time(), time.perf_counter()
         with _Watcher(self._aws, self._names, self._progress):
             try:
-                with self._ledger.tagging():
-                    model = estimator(self._aws, self._settings, self._names).fit(train)
+                model, parts = fit_in_parts(self._aws, self._ledger, self._settings, self._names, train)
             except HarnessError:
                 raise
             except (Py4JError, Exception) as error:
                 raise stage_failure("fit", error, self._aws.region) from error
-        whole = time.perf_counter() - clock
-        created, trained = self._job_times()
         self.outcome.rows_trained = rows_logged(self._aws, self._names.training_job)
-        for name, seconds in parts_of_fit(whole, began, created, trained).items():
+        for name, seconds in parts.items():
             self._finish(name, seconds)
         return model
-
-    def _job_times(self) -> tuple[float, float]:
-        """Return when the training job was created and when it ended, in seconds since the epoch, by AWS's clock."""
-        job = self._aws.client("sagemaker").describe_training_job(TrainingJobName=self._names.training_job)
-        return job["CreationTime"].timestamp(), job["TrainingEndTime"].timestamp()
 
     def _validate(self, model: SageMakerModel, validation: DataFrame) -> None:
         labels, predictions = self._predict(model, validation, None)
@@ -307,6 +297,22 @@ class Pipeline:
             ours = self._names.resources
             self.outcome.created = self._ledger.existing(ours)
             self.outcome.leftovers = self._ledger.clean_up(ours)
+
+
+def fit_in_parts(
+    aws: AWS, ledger: Ledger, settings: Settings, names: Names, train: DataFrame
+) -> tuple[SageMakerModel, dict[str, float]]:
+    """Fit the reference program's estimator; return the model and the seconds that :func:`parts_of_fit` tells apart.
+
+    :param names: of all that it creates; the bucket of their data must exist.
+    """
+    began, clock = time.time(), time.perf_counter()
+    with ledger.tagging():
+        model = estimator(aws, settings, names).fit(train)
+    whole = time.perf_counter() - clock
+    job = aws.client("sagemaker").describe_training_job(TrainingJobName=names.training_job)
+    created, trained = (job[moment].timestamp() for moment in ("CreationTime", "TrainingEndTime"))
+    return model, parts_of_fit(whole, began, created, trained)
 
 
 def parts_of_fit(whole: float, began: float, created: float, trained: float) -> dict[str, float]:
