@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,27 +55,28 @@ class Check:
     """The error to raise for it, where that is another than one of all that is missing."""
 
 
-def open_checked(settings: Settings) -> RealAWS:
+def open_checked(settings: Settings, endpoint_types: Sequence[str] = ()) -> RealAWS:
     """Return the account that the default credentials lead to, if a run with these settings can start in it.
 
+    :param endpoint_types: instance types, where the run has an endpoint of each at once; the settings' otherwise.
     :raises HarnessError: as :meth:`RealAWS.start` and :func:`require` do.
     """
     aws = RealAWS.start(settings)
     try:
-        require(aws, settings)
+        require(aws, settings, endpoint_types)
     except BaseException:
         aws.close()
         raise
     return aws
 
 
-def require(aws: RealAWS, settings: Settings) -> None:
+def require(aws: RealAWS, settings: Settings, endpoint_types: Sequence[str] = ()) -> None:
     """Check the account; tell on standard error what is being looked at, once it has taken two seconds.
 
     :raises PermissionMissingError: somebody may not do what the run needs.
     :raises PreflightError: something else is missing.
     """
-    failed = [check for check in preflight(aws, settings, to_stderr) if check.status == MISSING]
+    failed = [check for check in preflight(aws, settings, to_stderr, endpoint_types) if check.status == MISSING]
     if len(failed) == 1 and failed[0].error:
         raise failed[0].error
     if failed:
@@ -86,10 +87,16 @@ def require(aws: RealAWS, settings: Settings) -> None:
         )
 
 
-def preflight(aws: RealAWS, settings: Settings, tell: Callable[[str], None] | None = None) -> Iterator[Check]:
+def preflight(
+    aws: RealAWS,
+    settings: Settings,
+    tell: Callable[[str], None] | None = None,
+    endpoint_types: Sequence[str] = (),
+) -> Iterator[Check]:
     """Yield the checks of a run with these settings, one after the other.
 
     :param tell: is told what is being looked at, from two seconds on.
+    :param endpoint_types: instance types, where the run has an endpoint of each at once; the settings' otherwise.
     """
     began = time.monotonic()
     looks: dict[str, Callable[[], Iterable[Check]]] = {
@@ -99,8 +106,8 @@ def preflight(aws: RealAWS, settings: Settings, tell: Callable[[str], None] | No
         "the role's permissions": lambda: _permissions(aws, "role", aws.role),
         "the bucket": lambda: [_bucket(aws)],
         "the sample data": lambda: [_samples(aws)],
-        "quotas": lambda: _quotas(aws, settings),
-        "prices": lambda: [_cost(aws, settings)],
+        "quotas": lambda: _quotas(aws, settings, endpoint_types),
+        "prices": lambda: [_cost(aws, settings, endpoint_types)],
     }
     for what, look in looks.items():
         if tell and time.monotonic() - began > _PATIENCE:
@@ -321,16 +328,17 @@ def _samples(aws: RealAWS) -> Check:
 # --- quotas and cost --------------------------------------------------------------------------------------------------
 
 
-def _wanted(settings: Settings) -> list[tuple[Usage, str, int]]:
+def _wanted(settings: Settings, endpoint_types: Sequence[str] = ()) -> list[tuple[Usage, str, int]]:
     """Return what a run's instances are for, their type and how many."""
-    return [
-        ("training", settings.training_instance_type, settings.training_instance_count),
-        ("hosting", settings.endpoint_instance_type, settings.endpoint_instance_count),
+    hosting: list[tuple[Usage, str, int]] = [
+        ("hosting", kind, settings.endpoint_instance_count)
+        for kind in endpoint_types or [settings.endpoint_instance_type]
     ]
+    return [("training", settings.training_instance_type, settings.training_instance_count), *hosting]
 
 
-def _quotas(aws: RealAWS, settings: Settings) -> Iterator[Check]:
-    wanted = {f"{kind} for {_QUOTA_NAMES[usage]}": count for usage, kind, count in _wanted(settings)}
+def _quotas(aws: RealAWS, settings: Settings, endpoint_types: Sequence[str]) -> Iterator[Check]:
+    wanted = {f"{kind} for {_QUOTA_NAMES[usage]}": count for usage, kind, count in _wanted(settings, endpoint_types)}
     try:
         quotas = _values(aws, set(wanted))
     except _ERRORS as error:
@@ -369,8 +377,21 @@ def find_prices(aws: RealAWS, settings: Settings) -> dict[Usage, Price | None]:
     :raises SettingsError: the file of prices cannot be used.
     :raises ClientError: AWS refuses to tell.
     """
+    return {usage: price for (usage, _), price in find_all_prices(aws, settings).items()}
+
+
+def find_all_prices(
+    aws: RealAWS, settings: Settings, endpoint_types: Sequence[str] = ()
+) -> dict[tuple[Usage, str], Price | None]:
+    """Return the hourly prices of a run's instances by what they are for and their type, None where none is known.
+
+    :param endpoint_types: instance types, where the run has an endpoint of each at once; the settings' otherwise.
+    :raises SettingsError: the file of prices cannot be used.
+    :raises ClientError: AWS refuses to tell.
+    """
     prices = _prices(aws, settings)
-    return {usage: prices.find(kind, usage) if prices else None for usage, kind, _ in _wanted(settings)}
+    wanted = _wanted(settings, endpoint_types)
+    return {(usage, kind): prices.find(kind, usage) if prices else None for usage, kind, _ in wanted}
 
 
 def _prices(aws: RealAWS, settings: Settings) -> Prices | None:
@@ -380,17 +401,18 @@ def _prices(aws: RealAWS, settings: Settings) -> Prices | None:
     return PriceList(aws.session.client("pricing", region_name=region), aws.region) if region else None
 
 
-def _cost(aws: RealAWS, settings: Settings) -> Check:
+def _cost(aws: RealAWS, settings: Settings, endpoint_types: Sequence[str] = ()) -> Check:
     """Hold the cost of a run that lives as long as it may to the limit; without a limit, tell it."""
     try:
-        prices = find_prices(aws, settings)
+        prices = find_all_prices(aws, settings, endpoint_types)
     except _ERRORS as error:
         return _without_price(_unknown("cost", "prices", error, "pricing:GetProducts"), settings)
-    unknown = [f"{kind} for {usage}" for usage, kind, _ in _wanted(settings) if prices[usage] is None]
+    wanted = _wanted(settings, endpoint_types)
+    unknown = [f"{kind} for {usage}" for usage, kind, _ in wanted if prices[usage, kind] is None]
     if unknown:
         return _without_price(Check("cost", UNKNOWN, f"no price is known of {', '.join(unknown)}"), settings)
-    aws.hourly_prices.update(_by_kind(prices))
-    most = sum(price.hourly * count for usage, _, count in _wanted(settings) if (price := prices[usage]))
+    _keep(aws, prices)
+    most = sum(price.hourly * count for usage, kind, count in wanted if (price := prices[usage, kind]))
     most *= settings.max_hours
     found = f"at most USD {most:.2f} in {settings.max_hours:g} hours: " + "; ".join(map(str, prices.values()))
     if settings.max_cost is not None and most > settings.max_cost:
@@ -399,10 +421,12 @@ def _cost(aws: RealAWS, settings: Settings) -> Check:
     return Check("cost", OK, f"{found} (without storage, requests and transfer)")
 
 
-def _by_kind(prices: dict[Usage, Price | None]) -> dict[str, dict[str, float]]:
-    """Return hourly prices by the kind of resource that costs them, and the instance type."""
+def _keep(aws: RealAWS, prices: dict[tuple[Usage, str], Price | None]) -> None:
+    """Keep hourly prices by the kind of resource that costs them, and the instance type."""
     kinds: dict[Usage, str] = {"training": "training job", "hosting": "endpoint"}
-    return {kinds[usage]: {price.instance_type: price.hourly} for usage, price in prices.items() if price}
+    for (usage, instance_type), price in prices.items():
+        if price:
+            aws.hourly_prices.setdefault(kinds[usage], {})[instance_type] = price.hourly
 
 
 def _without_price(check: Check, settings: Settings) -> Check:
