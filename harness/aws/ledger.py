@@ -272,10 +272,11 @@ class Ledger:
         elif known is None or known.tagged:
             self._entries[entry.resource] = entry
 
-    def names(self, settings: Settings | None = None) -> Names:
+    def names(self, settings: Settings | None = None, *, training: bool = True) -> Names:
         """Return fresh names for all that one ``fit`` creates, recorded with the S3 prefix of its data and its log.
 
         :param settings: where the instances are named, whose price is that of what is left over.
+        :param training: whether there is a training job, with data; else what was trained before is only hosted.
         """
         with self._lock:
             self._fits += 1
@@ -286,6 +287,8 @@ class Ledger:
             machines["endpoint"] = (settings.endpoint_instance_type, settings.endpoint_instance_count)
         self.expect(Resource("log group", f"/aws/sagemaker/Endpoints/{names.endpoint}"))
         for resource in names.resources:
+            if not training and resource.kind in ("training job", "S3 prefix"):
+                continue
             instance_type, count = machines.get(resource.kind, (None, 1))
             self.expect(resource, instance_type=instance_type, count=count)
         return names

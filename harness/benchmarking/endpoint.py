@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -16,13 +15,12 @@ from rich.console import Console
 
 from harness.aws import AWS, open_aws
 from harness.aws.ledger import Ledger
-from harness.aws.leftovers import leftovers_text, refuse_leftovers
+from harness.aws.leftovers import refuse_leftovers
 from harness.aws.preflight import find_prices
 from harness.aws.real import RealAWS
-from harness.aws.reaper import open_ledger
 from harness.aws.resources import Leftover
 from harness.benchmarking.connections import Connections, Route
-from harness.benchmarking.hosted import bodies, explained, host_model, host_nothing, require_endpoint
+from harness.benchmarking.hosted import bodies, explained, host_model, host_nothing, require_endpoint, told_ledger
 from harness.benchmarking.load import Measurement, Watch
 from harness.benchmarking.load_outcome import FILES, Ceilings, Outcome, describe, tell, write
 from harness.benchmarking.load_plan import Plan
@@ -210,25 +208,12 @@ def _run(settings: Settings, plan: Plan, sent: list[bytes], output: Path) -> tup
         aws = stack.enter_context(closing(open_aws(settings)))
         if settings.mode == "real":
             progress.say(_cost(cast("RealAWS", aws), settings, plan))
-        with _ledger(aws, settings) as ledger, explained():
+        with told_ledger(aws, settings) as ledger, explained():
             outcome = _measure(aws, ledger, settings, plan, sent, progress)
             write(output, describe(outcome, settings, aws, sent), outcome)
             tell(outcome, output)
             progress.say("cleaning up")
         return outcome, ledger.leftovers or []
-
-
-@contextmanager
-def _ledger(aws: AWS, settings: Settings) -> Iterator[Ledger]:
-    """Yield the run's ledger; print what is left over, in any case."""
-    opened: list[Ledger] = []
-    try:
-        with open_ledger(aws, settings) as ledger:
-            opened.append(ledger)
-            yield ledger
-    finally:
-        if opened and opened[0].leftovers:
-            print(leftovers_text(opened[0].leftovers), file=sys.stderr)
 
 
 def _bodies(plan: Plan) -> list[bytes]:

@@ -6,19 +6,24 @@ which deletes them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import io
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from typing import Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from harness import mnist
+from harness import libsvm, mnist
 from harness.aws import AWS
 from harness.aws.ledger import Ledger, watch
+from harness.aws.leftovers import leftovers_text
 from harness.aws.mock import MockAWS
 from harness.aws.names import Names
 from harness.aws.permissions import explain_denied
+from harness.aws.reaper import open_ledger
 from harness.benchmarking.null_container import COMMAND
 from harness.errors import HarnessError, SettingsError
 from harness.localaws.images import xgboost_uri
@@ -35,6 +40,8 @@ _LONGEST_LOOK = 10.0
 _VOLUME_GB = 5
 
 Tell = Callable[[str], None]
+Container = dict[str, str]
+"""A model as SageMaker's CreateModel takes it: an image, and where what was trained is."""
 
 
 def bodies(rows: int, count: int) -> list[bytes]:
@@ -42,6 +49,36 @@ def bodies(rows: int, count: int) -> list[bytes]:
     lines = b"".join(mnist.libsvm("test")).splitlines(keepends=True)
     starts = range(0, rows * count, rows)
     return [b"".join(lines[(start + row) % len(lines)] for row in range(rows)) for start in starts]
+
+
+def dense(rows: int) -> bytes:
+    """Return MNIST's first training rows as LibSVM text with every zero written, as the Spark SDK writes them.
+
+    To XGBoost a zero that is left out is a missing value: who asks with zeros written must have trained with them.
+    """
+    text = io.BytesIO()
+    digits = mnist.load("train", rows)
+    libsvm.write(text, digits.labels, digits.images)
+    return text.getvalue()
+
+
+def sparse(rows: int) -> bytes:
+    """Return MNIST's first training rows as LibSVM text with zeros left out, as :func:`bodies` has them."""
+    lines = (line for chunk in mnist.libsvm("train") for line in chunk.splitlines(keepends=True))
+    return b"".join(islice(lines, rows))
+
+
+@contextmanager
+def told_ledger(aws: AWS, settings: Settings) -> Iterator[Ledger]:
+    """Yield the run's ledger; print what is left over, in any case."""
+    opened: list[Ledger] = []
+    try:
+        with open_ledger(aws, settings) as ledger:
+            opened.append(ledger)
+            yield ledger
+    finally:
+        if opened and opened[0].leftovers:
+            print(leftovers_text(opened[0].leftovers), file=sys.stderr)
 
 
 @contextmanager
@@ -63,12 +100,38 @@ def host_model(aws: AWS, ledger: Ledger, settings: Settings, tell: Tell) -> str:
     """
     names = ledger.names(settings)
     client = watch(aws.client("sagemaker"), ledger)
-    image = _image(aws.region)
     tell(f"training on {TRAIN_ROWS:,} rows")
-    artifact = _train(aws, ledger, settings, names, client, image)
+    model = _train(aws, ledger, settings, names, client, sparse(TRAIN_ROWS))
     tell("creating the endpoint")
-    _host(aws, settings, names, client, {"Image": image, "ModelDataUrl": artifact})
+    _create(aws, settings, names, client, model)
+    _await_service(client, names.endpoint)
     return names.endpoint
+
+
+def host_on_each(
+    aws: AWS, ledger: Ledger, settings: Settings, instance_types: Sequence[str], tell: Tell
+) -> dict[str, str]:
+    """Train the reference program's XGBoost once, as its ``fit`` would, and host it on each of some instance types.
+
+    All endpoints are created at once, and then waited for.
+
+    :param settings: whose ``train_rows`` are trained on.
+    :return: the endpoints' names, by instance type.
+    :raises HarnessError: it cannot be trained, or not be hosted on all of them.
+    """
+    client = watch(aws.client("sagemaker"), ledger)
+    tell(f"training on {settings.train_rows:,} rows")
+    chosen = [replace(settings, endpoint_instance_type=instance_type) for instance_type in instance_types]
+    first, *others = chosen
+    names = [ledger.names(first)]
+    model = _train(aws, ledger, settings, names[0], client, dense(settings.train_rows))
+    tell(f"creating the endpoint on {', '.join(instance_types)}")
+    names += [ledger.names(each, training=False) for each in others]
+    for each, names_of_it in zip(chosen, names, strict=True):
+        _create(aws, each, names_of_it, client, model)
+    for names_of_it in names:
+        _await_service(client, names_of_it.endpoint)
+    return {each.endpoint_instance_type: its.endpoint for each, its in zip(chosen, names, strict=True)}
 
 
 def host_nothing(aws: AWS, ledger: Ledger, settings: Settings) -> str | None:
@@ -76,8 +139,10 @@ def host_nothing(aws: AWS, ledger: Ledger, settings: Settings) -> str | None:
     if not hasattr(aws, "register_container"):
         return None
     cast("MockAWS", aws).register_container(_NULL_IMAGE, COMMAND)
-    names = ledger.names(settings)
-    _host(aws, settings, names, watch(aws.client("sagemaker"), ledger), {"Image": _NULL_IMAGE})
+    names = ledger.names(settings, training=False)
+    client = watch(aws.client("sagemaker"), ledger)
+    _create(aws, settings, names, client, {"Image": _NULL_IMAGE})
+    _await_service(client, names.endpoint)
     return names.endpoint
 
 
@@ -107,12 +172,11 @@ def _image(region: str) -> str:
         ) from None
 
 
-def _train(aws: AWS, ledger: Ledger, settings: Settings, names: Names, client: Any, image: str) -> str:
-    """Train, and return where the model is."""
+def _train(aws: AWS, ledger: Ledger, settings: Settings, names: Names, client: Any, rows: bytes) -> Container:
+    """Train on rows, and return the model."""
+    image = _image(aws.region)
     ledger.make_bucket()
     bucket, _, prefix = names.data.removeprefix("s3://").partition("/")
-    lines = (line for chunk in mnist.libsvm("train") for line in chunk.splitlines(keepends=True))
-    rows = b"".join(islice(lines, TRAIN_ROWS))
     aws.client("s3").put_object(Bucket=bucket, Key=f"{prefix}train/rows.libsvm", Body=rows)
     source = {"S3DataType": "S3Prefix", "S3Uri": f"{names.data}train/", "S3DataDistributionType": "FullyReplicated"}
     client.create_training_job(
@@ -141,11 +205,11 @@ def _train(aws: AWS, ledger: Ledger, settings: Settings, names: Names, client: A
     )
     if job["TrainingJobStatus"] != "Completed":
         raise HarnessError(f"The model was not trained: {job.get('FailureReason', job['TrainingJobStatus'])}")
-    return str(job["ModelArtifacts"]["S3ModelArtifacts"])
+    return {"Image": image, "ModelDataUrl": str(job["ModelArtifacts"]["S3ModelArtifacts"])}
 
 
-def _host(aws: AWS, settings: Settings, names: Names, client: Any, container: dict[str, str]) -> None:
-    """Create model, config and endpoint, and wait until it is in service."""
+def _create(aws: AWS, settings: Settings, names: Names, client: Any, container: Container) -> None:
+    """Create model, config and endpoint."""
     client.create_model(ModelName=names.model, ExecutionRoleArn=aws.role, PrimaryContainer=container)
     variant = {
         "VariantName": "all",
@@ -155,9 +219,16 @@ def _host(aws: AWS, settings: Settings, names: Names, client: Any, container: di
     }
     client.create_endpoint_config(EndpointConfigName=names.endpoint_config, ProductionVariants=[variant])
     client.create_endpoint(EndpointName=names.endpoint, EndpointConfigName=names.endpoint_config)
+
+
+def _await_service(client: Any, name: str) -> None:
+    """Wait until an endpoint is in service.
+
+    :raises HarnessError: it was not created.
+    """
     endpoint = wait_until(
-        lambda: client.describe_endpoint(EndpointName=names.endpoint),
-        f"endpoint {names.endpoint} to be in service",
+        lambda: client.describe_endpoint(EndpointName=name),
+        f"endpoint {name} to be in service",
         done=lambda endpoint: endpoint["EndpointStatus"] != "Creating",
         timeout=_MOST_SECONDS,
         interval=0.05,
