@@ -118,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_compare(commands.add_parser("compare", help="say which benchmarks became faster or slower"))
     _add_bench(commands.add_parser("bench", help="put load on an endpoint, and tell its latency"))
     _add_report(commands.add_parser("report", help="draw results of benchmarks on one page that opens offline"))
+    _add_instances(commands.add_parser("instances", help="say which instance type to host a model on, and its cost"))
     for command in commands.choices.values():
         command.set_defaults(parser=command)
     return parser
@@ -332,6 +333,38 @@ def _compare(options: argparse.Namespace) -> int:
     from harness.benchmarking.verdicts import run_compare  # noqa: PLC0415
 
     return run_compare(options.results, options.form, options.fail_on)
+
+
+# --- instances --------------------------------------------------------------------------------------------------------
+
+
+def _add_instances(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Compare the instance types that benchmarks were run on in AWS: rows a second, latency, price, the cost of a "
+        "million predictions, and the Pareto front; and recommend one for a goal. Intervals need 8 runs of each."
+    )
+    parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS", help="files or directories of results")
+    goal = parser.add_mutually_exclusive_group()
+    goal.add_argument("--p99-under", metavar="TIME", help="recommend the cheapest that keeps this bound, as 100ms")
+    goal.add_argument(
+        "--budget", type=float, metavar="USD", help="recommend the fastest that costs no more than this an hour"
+    )
+    parser.add_argument("--prices", type=Path, metavar="FILE", help="take prices from this file first")
+    parser.add_argument("--benchmark", metavar="NAME", help="recommend by the benchmark with this in its name")
+    form = parser.add_mutually_exclusive_group()
+    for name, text in (("markdown", "a table for a pull request"), ("json", "JSON")):
+        form.add_argument(f"--{name}", dest="form", action="store_const", const=name, help=f"print {text}")
+    parser.set_defaults(run=_instances, form="terminal")
+
+
+def _instances(options: argparse.Namespace) -> int:
+    bound = None if options.p99_under is None else _duration("--p99-under", options.p99_under)
+    if options.budget is not None and not 0 < options.budget < float("inf"):
+        raise SettingsError(f"--budget is {options.budget:g}.", fix="give USD an hour above 0, as 1.50")
+    from harness.benchmarking.offers import run_instances  # noqa: PLC0415
+    from harness.benchmarking.recommendation import Goal  # noqa: PLC0415
+
+    return run_instances(options.results, options.form, Goal(bound, options.budget), options.prices, options.benchmark)
 
 
 # --- report -----------------------------------------------------------------------------------------------------------

@@ -15,15 +15,16 @@ import numpy as np
 
 from harness.benchmarking.environment import COMPARED
 from harness.benchmarking.history import Stretch, stretches
+from harness.benchmarking.instances import Comparison, comparisons
+from harness.benchmarking.recommendation import Goal, recommend
 from harness.benchmarking.series import Run, Series
+from harness.benchmarking.statistics import Estimate
+from harness.benchmarking.wording import JOINED, between, digits, duration, percent, plural, unit_of
 
 MOST_POSITIONS = 400
 """Positions along a history that are drawn; more commits than that share some."""
-JOINED = "\u00a0"
-"""Between a number and its unit, which no line's end may part."""
 _LOG_FROM = 20.0
 """Ratio of the longest to the shortest from which an axis is logarithmic."""
-_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _NOT_FIGURES = {*COMPARED, "commit", "price", "latency", "MB/s", "rows/s"}
 
 
@@ -47,39 +48,6 @@ class Chart:
     table: Table
     data: dict[str, Any] = field(default_factory=dict)
     """What its function needs: numbers in the axis' unit, labels, the axes' titles."""
-
-
-# --- numbers for people -----------------------------------------------------------------------------------------------
-
-
-def unit_of(seconds: float) -> tuple[float, str]:
-    """Return the unit in which a time is best told, as seconds and by name."""
-    return next((unit for unit in _UNITS if seconds >= unit[0]), _UNITS[-1])
-
-
-def digits(number: float) -> str:
-    """Return a number to three digits, with thousands apart: ``1,240``, ``12.4``, ``0.0124``."""
-    if not number or not math.isfinite(number):
-        return "0" if number == 0 else "–"
-    decimals = max(0, 2 - math.floor(math.log10(abs(number))))
-    rounded = round(number, 2 - math.floor(math.log10(abs(number))))
-    return f"{rounded:,.{decimals}f}"
-
-
-def duration(seconds: float) -> str:
-    """Return a time in the unit it is best told in: ``12.4 ms``."""
-    unit, name = unit_of(seconds)
-    return f"{digits(seconds / unit)}{JOINED}{name}"
-
-
-def percent(ratio: float) -> str:
-    """Return how much more or less a ratio is than 1: ``+12 %``; twice and more as ``2.4 times``."""
-    return f"{digits(ratio)} times" if ratio >= 2 else f"{(ratio - 1) * 100:+.3g}{JOINED}%".replace("-", "−")
-
-
-def plural(count: int, noun: str) -> str:
-    """Return ``1 run``, ``2 runs``."""
-    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def _is_wide(low: float, high: float) -> bool:
@@ -364,142 +332,65 @@ def _stretch_table(one: Series, parts: Sequence[Stretch]) -> Table:
 # --- cost -------------------------------------------------------------------------------------------------------------
 
 
-class Offer(NamedTuple):
-    """What an instance type did, and for how much."""
-
-    name: str
-    seconds: float
-    """Latency."""
-    measure: str
-    """Which latency that is, as ``p99 latency``; the same for all that are compared."""
-    rows_per_second: float
-    usd_per_hour: float
-    """For all its instances together."""
-    source: str
-    """Where the price is from, and of which date."""
-
-    @property
-    def usd_per_million(self) -> float:
-        """Dollars for a million rows, when it is kept busy."""
-        return self.usd_per_hour / 3600 / self.rows_per_second * 1e6
-
-
-def front(offers: Sequence[Offer]) -> list[Offer]:
-    """Return the offers that no other one beats in both latency and cost, the fastest first."""
-    found: list[Offer] = []
-    for offer in sorted(offers, key=lambda offer: (offer.seconds, offer.usd_per_million)):
-        if not found or offer.usd_per_million < found[-1].usd_per_million:
-            found.append(offer)
-    return found
-
-
-def offers(members: Sequence[Series]) -> list[Offer]:
-    """Return what a benchmark measured on instances of AWS, where it noted their price.
-
-    It notes ``price`` as ``{"usd_per_hour": of one instance, "source": …, "date": …}`` and may note ``latency`` as
-    ``{"p99": seconds}``; unless all do, the median of a round stands for it.
-    """
-    able = [one for one in members if _has_price(one)]
-    percentiles = [_p99(one) for one in able]
-    known = None not in percentiles
-    found = []
-    for one, p99 in zip(able, percentiles, strict=True):
-        price, count = one.noted["price"], int(one.setting.get("endpoint_instance_count", 1))
-        kind = one.setting["endpoint_instance_type"]
-        found.append(
-            Offer(
-                name=kind if count == 1 else f"{count} × {kind}",
-                seconds=p99 if known and p99 else one.spread.median,
-                measure="p99 latency" if known else "time a round, median",
-                rows_per_second=(one.work("rows") or math.nan) / one.spread.median,
-                usd_per_hour=float(price["usd_per_hour"]) * count,
-                source=f"{price['source']}, {price['date']}",
-            )
-        )
-    return found
-
-
-def _has_price(one: Series) -> bool:
-    price = one.noted.get("price")
-    return (
-        "endpoint_instance_type" in one.setting  # never there for the local AWS
-        and one.work("rows") is not None
-        and isinstance(price, dict)
-        and price.keys() >= {"usd_per_hour", "source", "date"}
-    )
-
-
-def _p99(one: Series) -> float | None:
-    latency = one.noted.get("latency")
-    found = latency.get("p99") if isinstance(latency, dict) else None
-    return float(found) if isinstance(found, (int, float)) and found > 0 else None
-
-
 def cost(series: Iterable[Series]) -> list[Chart]:
     """Return a chart of cost against latency for each benchmark that was run on instances with a price."""
-    by_benchmark: dict[str, list[Series]] = {}
-    for one in series:
-        by_benchmark.setdefault(one.name, []).append(one)
-    return [cost_of(name, found) for name, members in by_benchmark.items() if (found := offers(members))]
+    found = comparisons(run for one in series for run in one.newest)
+    return [cost_of(comparison) for comparison in found if comparison.priced]
 
 
-def cost_of(name: str, found: Sequence[Offer]) -> Chart:
+def cost_of(comparison: Comparison) -> Chart:
     """Return a chart of cost against latency.
 
-    :param found: one or more, all of the same measure.
+    :param comparison: with the price of one offer or more.
     """
-    best = front(found)
-    unit, unit_name = unit_of(min(offer.seconds for offer in found))
+    shown = comparison.priced
+    unit, unit_name = unit_of(min(offer.seconds.value for offer in shown))
     points = [
         {
             "name": offer.name,
-            "x": offer.seconds / unit,
-            "y": offer.usd_per_million,
-            "text": f"${digits(offer.usd_per_million)}, {duration(offer.seconds)}",
-            "front": offer in best,
+            "x": offer.seconds.value / unit,
+            "y": offer.usd_per_million.value,
+            "x_ends": _ends(offer.seconds, unit),
+            "y_ends": _ends(offer.usd_per_million),
+            "front": offer in comparison.front,
         }
-        for offer in sorted(found, key=lambda offer: offer.seconds)
+        for offer in sorted(shown, key=lambda offer: offer.seconds.value)
     ]
-    cheapest, fastest = best[-1], best[0]
-    summary = (
-        f"{cheapest.name} is cheapest: ${digits(cheapest.usd_per_million)} for a million predictions, with a latency "
-        f"of {duration(cheapest.seconds)}. "
-    )
-    if fastest is not cheapest:
-        per_million = digits(fastest.usd_per_million)
-        summary += f"{fastest.name} is fastest: {duration(fastest.seconds)}, for ${per_million}. "
-    summary += f"{len(best)} of {len(found)} lie on the Pareto front: no other is both cheaper and faster."
-    data = {
-        "points": points,
-        "axis": f"{found[0].measure}, {unit_name}",
-        "axis_y": "US dollars for a million predictions",
-    }
-    return Chart("front", name.rpartition("::")[2], summary, _cost_table(name, found, best), data)
+    front = f"{len(comparison.front)} of {len(shown)} lie on the Pareto front: no other is both cheaper and faster."
+    told = [recommend(comparison, Goal()).sentence, front, *(f"{text}." for text in comparison.warnings)]
+    axes = {"axis": f"{comparison.measure}, {unit_name}", "axis_y": "US dollars for a million predictions"}
+    return Chart("front", comparison.label, " ".join(told), _cost_table(comparison), {"points": points, **axes})
 
 
-def _cost_table(name: str, found: Sequence[Offer], best: Sequence[Offer]) -> Table:
+def _ends(figure: Estimate, unit: float = 1.0) -> list[float] | None:
+    return [figure.low / unit, figure.high / unit] if figure.is_known else None
+
+
+def _cost_table(comparison: Comparison) -> Table:
     header = [
         "Instances",
         "USD a million",
-        found[0].measure.capitalize(),
+        comparison.measure.capitalize(),
         "rows/s",
         "USD an hour",
         "Price from",
         "Pareto front",
+        "Runs",
     ]
     rows = [
         [
             offer.name,
-            digits(offer.usd_per_million),
-            duration(offer.seconds),
-            digits(offer.rows_per_second),
+            between(offer.usd_per_million),
+            between(offer.seconds, duration),
+            between(offer.rows_per_second),
             digits(offer.usd_per_hour),
-            offer.source,
-            "yes" if offer in best else "no",
+            f"{offer.price.source}, {offer.price.date}" if offer.price else "not known",
+            standing.value if (standing := comparison.standing(offer)) else "–",
+            f"{len(offer.runs):,}",
         ]
-        for offer in sorted(found, key=lambda offer: offer.usd_per_million)
+        for offer in comparison.offers
     ]
-    return Table(f"Cost against latency: {name.rpartition('::')[2]}", header, rows)
+    return Table(f"Cost against latency: {comparison.label}", header, rows)
 
 
 def why_no_cost(series: Sequence[Series]) -> str:

@@ -118,9 +118,7 @@ class _Draft:
                 checked=f"full names: {_some(base.names())} there, {_some(other.names())} here",
                 fix="run the same benchmarks, from the same directory, for both",
             )
-        pairs = alternating(base.runs, other.runs)
-        alternated = len(pairs) >= max(2, _ALTERNATED * min(len(base.runs), len(other.runs)))
-        self._pairs = pairs if alternated else []
+        self._pairs = in_turns(base.runs, other.runs)
         self._refusals = {name: _refusal(base.benchmark(name), other.benchmark(name)) for name in self._names}
         self._judged = [name for name in self._names if not self._refusals[name]]
         self.samples: list[Comparable] = [self._sample(name) for name in self._judged]
@@ -183,6 +181,12 @@ def alternating(base: Sequence[Result], other: Sequence[Result]) -> list[tuple[R
         pairs.append((run, waiting[0]) if is_base else (waiting[0], run))
         waiting = None
     return pairs
+
+
+def in_turns(base: Sequence[Result], other: Sequence[Result]) -> list[tuple[Result, Result]]:
+    """Return the (base, other) pairs of runs that alternated; none where too many runs did not."""
+    pairs = alternating(base, other)
+    return pairs if len(pairs) >= max(2, _ALTERNATED * min(len(base), len(other))) else []
 
 
 def _has(name: str, *runs: Result) -> bool:

@@ -128,8 +128,12 @@ def _front(axes: Axes, data: dict[str, Any]) -> None:
     points = data["points"]
     best = [point for point in points if point["front"]]
     axes.step([point["x"] for point in best], [point["y"] for point in best], where="post", color=_ACCENT)
-    right, top = (max(point[axis] for point in points) for axis in "xy")
+    right, top = (max(max([point[axis], *(point[f"{axis}_ends"] or ())]) for point in points) for axis in "xy")
     for point in points:
+        for across in filter(None, [point["x_ends"]]):
+            axes.plot(across, [point["y"]] * 2, color=_ACCENT, linewidth=1.2)
+        for upright in filter(None, [point["y_ends"]]):
+            axes.plot([point["x"]] * 2, upright, color=_ACCENT, linewidth=1.2)
         axes.plot(point["x"], point["y"], "o", color=_ACCENT, markerfacecolor=_ACCENT if point["front"] else "white")
         side, offset = ("right", (-5, 8)) if point["x"] > right * 0.8 else ("left", (5, 8))
         at = (point["x"], point["y"])

@@ -24,12 +24,13 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from harness import __version__
-from harness.benchmarking import charts
-from harness.benchmarking.charts import JOINED, Chart, History, Table, percent, plural
+from harness.benchmarking import charts, statistics
+from harness.benchmarking.charts import Chart, History, Table
 from harness.benchmarking.environment import COMPARED, INSTANCE_TYPES
 from harness.benchmarking.history import LEAST_CHANGE, LEAST_RUNS, SIGNIFICANCE
-from harness.benchmarking.results import Reading, Result, read
+from harness.benchmarking.results import Reading, Result, read_all
 from harness.benchmarking.series import Series, arrange, processor
+from harness.benchmarking.wording import JOINED, duration, percent, plural
 from harness.errors import ResultsError, SettingsError
 
 _PAGE = files("harness.benchmarking") / "page"
@@ -77,7 +78,7 @@ def run_report(
     """
     if not paths and not loads and mnist is None:
         raise SettingsError("harness report was given nothing to report on.", fix="name results, or --mnist-report DIR")
-    reading = _read(paths)
+    reading = read_all(paths)
     digits = None if mnist is None else read_mnist(mnist)
     series = arrange(reading.results)
     content = contents(series, [read_load(directory) for directory in loads])
@@ -92,24 +93,6 @@ def run_report(
     for problem in reading.problems:
         print("harness: left out:", problem, file=sys.stderr)
     return 0
-
-
-def _read(paths: Iterable[Path]) -> Reading:
-    """Return all results and problems.
-
-    :raises ResultsError: there are problems only.
-    """
-    found = Reading([], [])
-    for path in paths:
-        try:
-            reading = read(path)
-        except ResultsError as error:
-            reading = Reading([], [error])
-        found.results.extend(reading.results)
-        found.problems.extend(reading.problems)
-    if found.problems and not any(result.benchmarks for result in found.results):
-        raise found.problems[0]
-    return found
 
 
 def contents(series: Sequence[Series], loads: Sequence[Chart] = ()) -> Content:
@@ -158,6 +141,7 @@ def render(reading: Reading, series: Sequence[Series], content: Content, mnist: 
         packed_runs=[_packed(history.runs) for history in content.histories],
         changes=_changes(content.histories),
         least_runs=LEAST_RUNS,
+        cost_runs=statistics.LEAST_RUNS,
         least_change=f"{LEAST_CHANGE:.0%}".replace("%", f"{JOINED}%"),
         significance=f"{SIGNIFICANCE:.1%}".replace("%", f"{JOINED}%"),
         environment=_environment(reading.results),
@@ -227,8 +211,8 @@ def _changes(histories: Iterable[History]) -> Table:
         [
             change.benchmark,
             f"{change.word}: {percent(change.ratio)}",
-            charts.duration(change.before),
-            charts.duration(change.after),
+            duration(change.before),
+            duration(change.after),
             change.commit,
             change.date,
         ]

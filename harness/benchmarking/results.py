@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
@@ -17,6 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness.errors import ResultsError
+
+MATRIX = "matrix.json"
+"""The file among the results of ``harness bench`` that is its plan, and no result."""
 
 _KNOWN_VERSIONS = range(3, 6)
 """Major versions of pytest-benchmark that write the format read here (checked: 3.1 to 5.3)."""
@@ -83,7 +86,7 @@ def read(path: Path) -> Reading:
 
     :raises ResultsError: there is nothing to read: no such path, or no file in the directory.
     """
-    files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
+    files = sorted(file for file in path.rglob("*.json") if file.name != MATRIX) if path.is_dir() else [path]
     if not files:
         raise ResultsError(f"{path} holds no results.", checked=f"{path}/**/*.json", fix=_WRITE_AGAIN)
     if not path.exists():
@@ -98,6 +101,24 @@ def read(path: Path) -> Reading:
         found.results.append(result)
         found.problems.extend(problems)
     found.results.sort(key=lambda result: result.date)
+    return found
+
+
+def read_all(paths: Iterable[Path]) -> Reading:
+    """Return the results in all of some files and directories, and what could not be read of any.
+
+    :raises ResultsError: there are problems only.
+    """
+    found = Reading([], [])
+    for path in paths:
+        try:
+            reading = read(path)
+        except ResultsError as error:
+            reading = Reading([], [error])
+        found.results.extend(reading.results)
+        found.problems.extend(reading.problems)
+    if found.problems and not any(result.benchmarks for result in found.results):
+        raise found.problems[0]
     return found
 
 

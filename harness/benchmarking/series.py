@@ -6,11 +6,11 @@ Pure: no file is read and nothing is drawn here.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -135,7 +135,7 @@ def arrange(results: Iterable[Result]) -> list[Series]:
                 key = (benchmark.name, tuple(setting(result, benchmark).items()))
                 found.setdefault(key, {})[str(result.path.resolve())] = Run(result, benchmark)
     series = [Series(name, dict(parts), runs.values()) for (name, parts), runs in found.items()]
-    _tell_apart(series)
+    tell_apart(series)
     return series
 
 
@@ -156,8 +156,19 @@ def processor(machine: Mapping[str, Any]) -> str:
     return f"{name}, {count} core{'s' * (count != 1)}" if count else name
 
 
-def _tell_apart(series: Sequence[Series]) -> None:
-    """Lengthen the labels of series that would be called the same by what differs between them."""
+class Labelled(Protocol):
+    """What has a benchmark's name and setting, and a label of its own."""
+
+    name: str
+    setting: Setting
+    label: str
+
+
+_Labelled = TypeVar("_Labelled", bound=Labelled)
+
+
+def tell_apart(series: Sequence[Labelled]) -> None:
+    """Lengthen the labels of those that would be called the same by what differs between them."""
     for alike in _alike(series, lambda one: one.label):
         if len({one.name for one in alike}) > 1:
             for one in alike:
@@ -173,9 +184,9 @@ def _told(name: str, value: str) -> str:
     return value if name in INSTANCE_TYPES else f"{name.replace('_', ' ')} {value}"
 
 
-def _alike(series: Sequence[Series], key: Any) -> list[list[Series]]:
-    """Return the lists of two and more series that have the same key."""
-    found: dict[str, list[Series]] = {}
+def _alike(series: Sequence[_Labelled], key: Callable[[_Labelled], str]) -> list[list[_Labelled]]:
+    """Return the lists of two and more that have the same key."""
+    found: dict[str, list[_Labelled]] = {}
     for one in series:
         found.setdefault(key(one), []).append(one)
     return [alike for alike in found.values() if len(alike) > 1]

@@ -98,6 +98,32 @@ class Effect:
         return self.runs >= LEAST_RUNS and self.low > share and self.p <= 1 - CONFIDENCE
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """A positive figure with its interval."""
+
+    value: float
+    low: float
+    """The interval's lower end; 0 where nothing can be said."""
+    high: float
+    """The interval's upper end; infinite where nothing can be said."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is an interval."""
+        return self.high < math.inf
+
+    def under(self, dividend: float) -> Estimate:
+        """Return ``dividend / self``: the ends change places."""
+        with np.errstate(divide="ignore"):
+            low, value, high = (float(np.divide(dividend, end)) for end in (self.high, self.value, self.low))
+        return Estimate(value, low, high)
+
+    def is_surely_below(self, other: Estimate) -> bool:
+        """Return whether the whole interval lies below the other's."""
+        return self.high < other.low
+
+
 class Comparable(Protocol):
     """The times of one benchmark on two sides."""
 
@@ -276,11 +302,29 @@ def _effect(sample: Comparable, greatest: Array) -> Effect:
     change = _share(sample.estimate)
     if sample.runs < LEAST_RUNS:
         return Effect(change, -1.0, np.inf, 1.0, sample.runs)
-    around = np.abs(sample.resampled(_uniform(sample.draws)))
-    reach = float(np.quantile(around, CONFIDENCE, method="higher")) * sample.error + sample.drift
+    reach = _reach(sample)
     as_great = len(greatest) - int(np.searchsorted(greatest, abs(sample.rank_statistic) - 1e-9))
     low, high = _share(sample.estimate - reach), _share(sample.estimate + reach)
     return Effect(change, low, high, (1 + as_great) / (1 + len(greatest)), sample.runs)
+
+
+def _reach(sample: Comparable) -> float:
+    """Return how far the interval reaches to either side of the estimate."""
+    around = np.abs(sample.resampled(_uniform(sample.draws)))
+    return float(np.quantile(around, CONFIDENCE, method="higher")) * sample.error + sample.drift
+
+
+def estimate(figures: npt.ArrayLike) -> Estimate:
+    """Return a figure from what each run found of it: the 20 % trimmed mean of the logarithms, with its interval.
+
+    :param figures: one or more positive numbers, one a run.
+    """
+    sample = Pairs(np.log(figures))  # each run beside the unit of the figure
+    value = math.exp(sample.estimate)
+    if sample.runs < LEAST_RUNS:
+        return Estimate(value, 0.0, math.inf)
+    reach = _reach(sample)
+    return Estimate(value, value * math.exp(-reach), value * math.exp(reach))
 
 
 def pairs_needed(comparisons: int) -> int:

@@ -15,6 +15,7 @@ import pytest
 from harness.benchmarking import charts
 from harness.benchmarking.report import run_report
 from harness.benchmarking.series import arrange
+from harness.benchmarking.wording import JOINED, duration
 from harness.cli import main
 from harness.errors import ResultsError, SettingsError
 from tests.samples import MACHINE, MOCK, history, load_report, mnist_report, noisy, on_instances, result, save
@@ -118,7 +119,7 @@ def test_the_local_aws_is_never_called_an_instance_type(report):
     [(0.0124, "12.4 ms"), (1234.5, "1,230 s"), (3.2e-6, "3.20 µs"), (1.0, "1.00 s"), (5e-8, "50.0 ns")],
 )
 def test_times_are_told_in_the_unit_that_suits_them(seconds, text):
-    assert charts.duration(seconds) == text.replace(" ", charts.JOINED)
+    assert duration(seconds) == text.replace(" ", JOINED)
 
 
 def test_the_latency_chart_has_the_spread_in_its_axis_unit():
@@ -126,7 +127,7 @@ def test_the_latency_chart_has_the_spread_in_its_axis_unit():
     [row] = chart.data["rows"]
     assert [row[name] for name in ("low", "q1", "mid", "q3", "high")] == pytest.approx([100, 200, 300, 400, 500])
     assert chart.data["axis"] == "time a round, ms"
-    told = [cell.replace(charts.JOINED, " ") for cell in chart.table.rows[0]]
+    told = [cell.replace(JOINED, " ") for cell in chart.table.rows[0]]
     assert told[:4] == ["a", "300 ms", "200 ms to 400 ms", "100 ms to 500 ms"]
 
 
@@ -284,10 +285,10 @@ def test_a_damaged_report_of_mnist_is_refused(tmp_path, mnist, damage):
 def test_a_load_is_shown_with_its_verdict_and_what_the_harness_itself_can_send(tmp_path):
     run_report([], None, tmp_path / "report.html", None, [load_report(tmp_path / "load")])
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
-    told = "".join(page.text).replace(charts.JOINED, " ")
+    told = "".join(page.text).replace(JOINED, " ")
     assert "INVALID: it lasted 3.2 s" in told
     assert "can send 2,400 a second" in told
-    cells = [cell.replace(charts.JOINED, " ") for cell in page.cells]
+    cells = [cell.replace(JOINED, " ") for cell in page.cells]
     assert cells[:3] == ["Percentile", "Latency", "At 99 % confidence"]
     assert cells[3:] == ["p50", "10.9 ms", "9.10 ms to 12.8 ms", "p99", "59.2 ms", "from 49.6 ms"]
 

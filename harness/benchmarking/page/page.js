@@ -101,7 +101,9 @@
     const points = chart.data.points;
     const best = points.filter((point) => point.front);
     const [left, height, above, below] = [56, 380, 34, 48];
-    const right = Math.max(...points.map((point) => point.x)) * 1.08, top = Math.max(...points.map((point) => point.y)) * 1.12;
+    const across = points.filter((point) => point.x_ends), upright = points.filter((point) => point.y_ends);
+    const right = Math.max(...points.map((point) => point.x_ends?.[1] ?? point.x)) * 1.08;
+    const top = Math.max(...points.map((point) => point.y_ends?.[1] ?? point.y)) * 1.12;
     const corners = besidePoints(points, right, top, width - left - common.marginRight, height - above - below);
     const ticks = width < 500 ? 4 : 8;
     return Plot.plot({
@@ -114,6 +116,8 @@
         Plot.axisY({ ticks: 6, tickFormat: number, label: chart.data.axis_y, labelArrow: "none", labelOffset: 52 }),
         Plot.axisX({ ticks, tickFormat: number, label: chart.data.axis, labelArrow: "none", labelAnchor: "left", labelOffset: 42 }),
         Plot.line(best, { x: "x", y: "y", curve: "step-after", stroke: "var(--accent)", strokeWidth: 2 }),
+        Plot.ruleY(across, { y: "y", x1: (point) => point.x_ends[0], x2: (point) => point.x_ends[1], stroke: "var(--accent)" }),
+        Plot.ruleX(upright, { x: "x", y1: (point) => point.y_ends[0], y2: (point) => point.y_ends[1], stroke: "var(--accent)" }),
         Plot.dot(points, { x: "x", y: "y", r: 6, stroke: "var(--accent)", strokeWidth: 2, fill: (point) => (point.front ? "var(--accent)" : "var(--raised)") }),
         ...points.map((point, index) => Plot.text([point], {
           x: "x", y: "y", text: "name", dx: corners[index].dx, dy: corners[index].dy, textAnchor: corners[index].dx > 0 ? "start" : "end", ...halo,

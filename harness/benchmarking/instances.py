@@ -1,0 +1,300 @@
+"""What instances of AWS did and for how much: their cost for a million predictions against their latency.
+
+Pure: no file is read and nothing is printed here. The unit of figures and intervals is the run
+(:func:`harness.benchmarking.statistics.estimate`); where intervals overlap, no order is claimed. What the local AWS
+measured is never an offer: it runs on this machine and only takes the names of instance types.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+from harness.benchmarking.comparison import Side, environment_differences, in_turns
+from harness.benchmarking.results import Result
+from harness.benchmarking.series import Run, Setting, tell_apart
+from harness.benchmarking.statistics import LEAST_RUNS, Estimate, estimate
+from harness.prices import Price, Prices
+
+P99 = "p99 latency"
+MEDIAN_ROUND = "time a round"
+LEAST_REQUESTS = 662
+"""Requests that a p99 takes to be claimed at 99 % confidence (:func:`harness.benchmarking.validity.queries_needed`)."""
+
+_GROUPS = ("transform", "endpoint")
+_APART = ("region", "spark_master", "dataset", "rows")
+"""Keys of ``extra_info`` in which results must agree to stand in one table."""
+_COMPARED_HERE = ("endpoint_instance_type", "endpoint_instance_count")
+_HOUR = 3600.0
+_MILLION = 1e6
+
+
+class Standing(str, Enum):
+    """Whether an offer lies on the Pareto front, where no other is both cheaper and faster.
+
+    With a question mark, that is so by the estimates, and their intervals leave the other open.
+    """
+
+    ON = "yes"
+    MAYBE_ON = "yes?"
+    MAYBE_OFF = "no?"
+    OFF = "no"
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it is on the front by the estimates."""
+        return self in (Standing.ON, Standing.MAYBE_ON)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What some instances did with a benchmark, and for how much."""
+
+    kind: str
+    """Their type: ``ml.m5.large``."""
+    count: int
+    """Of the endpoint."""
+    rows_per_second: Estimate
+    seconds: Estimate
+    """Latency: which one, the comparison says."""
+    price: Price | None
+    """Of one instance; None where it is not known."""
+    runs: tuple[Run, ...]
+    requests: int = 0
+    """From which p99 is, in all runs together; 0 where it is not known."""
+
+    @property
+    def name(self) -> str:
+        """The type, with the number of instances where it is not one."""
+        return self.kind if self.count == 1 else f"{self.count} × {self.kind}"
+
+    @property
+    def usd_per_hour(self) -> float:
+        """For all instances together; infinite where no price is known."""
+        return math.inf if self.price is None else self.price.hourly * self.count
+
+    @property
+    def usd_per_million(self) -> Estimate:
+        """Dollars for a million rows while it is as busy as when it was measured; infinite where no price is known."""
+        if self.price is None:
+            return Estimate(math.inf, 0.0, math.inf)
+        return self.rows_per_second.under(self.usd_per_hour / _HOUR * _MILLION)
+
+    def beats(self, other: Offer) -> bool:
+        """Return whether its estimates are nowhere worse, and better somewhere."""
+        own, others = self._figures, other._figures
+        return own != others and own[0] <= others[0] and own[1] <= others[1]
+
+    def surely_beats(self, other: Offer) -> bool:
+        """Return whether it is both cheaper and faster, by the whole intervals."""
+        return self.usd_per_million.is_surely_below(other.usd_per_million) and self.seconds.is_surely_below(
+            other.seconds
+        )
+
+    def may_beat(self, other: Offer) -> bool:
+        """Return whether the intervals leave it open, or show, that it is both cheaper and faster."""
+        return not (
+            other.usd_per_million.is_surely_below(self.usd_per_million) or other.seconds.is_surely_below(self.seconds)
+        )
+
+    def keeps(self, bound: float) -> bool:
+        """Return whether p99 is under a bound, in seconds, by its interval's upper end and from enough requests."""
+        return self.seconds.high <= bound and self.requests >= LEAST_REQUESTS
+
+    @property
+    def _figures(self) -> tuple[float, float]:
+        return self.usd_per_million.value, self.seconds.value
+
+
+class Comparison:
+    """One benchmark on instances of different types or numbers, in one setting."""
+
+    def __init__(self, name: str, setting: Setting, measure: str, offers: Iterable[Offer]) -> None:
+        self.name = name
+        self.setting = setting
+        """What must be equal in all: region, Spark master, dataset, rows."""
+        self.measure = measure
+        """Which latency the offers' is: ``P99``, or ``MEDIAN_ROUND`` where not all noted that."""
+        self.label = name.rpartition("::")[2]
+        """What it is called beside others; :func:`comparisons` adds what tells it from them."""
+        self.offers = sorted(offers, key=lambda offer: (offer.usd_per_million.value, offer.name))
+        """The cheapest first, those without a price last."""
+
+    @property
+    def rows(self) -> float:
+        """Rows of a round."""
+        return float(self.setting["rows"])
+
+    @cached_property
+    def priced(self) -> list[Offer]:
+        """The offers with a price, the cheapest first."""
+        return [offer for offer in self.offers if offer.price is not None]
+
+    @cached_property
+    def front(self) -> list[Offer]:
+        """The offers that no other beats by the estimates, the fastest first."""
+        found = [offer for offer in self.priced if not any(other.beats(offer) for other in self.priced)]
+        return sorted(found, key=lambda offer: offer.seconds.value)
+
+    def standing(self, offer: Offer) -> Standing | None:
+        """Return whether an offer is on the front; None where its price is not known."""
+        if offer.price is None:
+            return None
+        others = [other for other in self.priced if other is not offer]
+        if offer in self.front:
+            return Standing.MAYBE_ON if any(other.may_beat(offer) for other in others) else Standing.ON
+        return Standing.OFF if any(other.surely_beats(offer) for other in others) else Standing.MAYBE_OFF
+
+    @cached_property
+    def warnings(self) -> list[str]:
+        """What must be known to judge the figures."""
+        return [*self._of_prices(), *self._of_runs(), *self._of_latency(), *self._of_settings()]
+
+    def _of_prices(self) -> Iterator[str]:
+        if unknown := [offer.name for offer in self.offers if offer.price is None]:
+            yield f"no price is known of {_and(unknown)}: give one with --prices FILE"
+        for offer in self.priced:
+            hourly = {price.hourly for run in offer.runs if (price := noted_price(run.benchmark.extra_info))}
+            if len(hourly) > 1:
+                yield f"the price of {offer.name} changed between its runs: the newest is taken"
+
+    def _of_runs(self) -> Iterator[str]:
+        if few := [f"{offer.name} has {len(offer.runs)}" for offer in self.offers if len(offer.runs) < LEAST_RUNS]:
+            yield f"an interval needs {LEAST_RUNS} runs: {_and(few)}"
+        enough = [offer for offer in self.offers if len(offer.runs) >= LEAST_RUNS]
+        if not all(in_turns(_results(one), _results(other)) for one, other in pairwise(enough)):
+            yield "the instances were not measured in turns: a drift between them cannot be seen"
+
+    def _of_latency(self) -> Iterator[str]:
+        silent = [offer.name for offer in self.offers if not all(map(_p99, offer.runs))]
+        if silent and len(silent) < len(self.offers):
+            yield f"{_and(silent)} noted no p99 latency: the median round stands for the latency of all"
+        few = [f"{offer.name}'s is of {offer.requests:,}" for offer in self.offers if offer.requests < LEAST_REQUESTS]
+        if few and self.measure == P99:
+            yield f"a p99 takes {LEAST_REQUESTS} requests to be claimed: {_and(few)}"
+
+    def _of_settings(self) -> Iterator[str]:
+        """Tell in what the offers differ besides their instances, as ``harness compare`` would."""
+        sides = [Side(offer.name, _results(offer), []) for offer in self.offers]
+        found: dict[str, str] = {}
+        for side in sides[1:]:
+            for key, how in environment_differences(sides[0], side, [self.name]).items():
+                found.setdefault(key, f"{key} differs between {sides[0].label} and {side.label}: {how}")
+        commits = sorted({run.result.commit_id[:9] or "unknown" for offer in self.offers for run in offer.runs})
+        if len(commits) > 1:
+            found["commit"] = f"the runs are of several commits: {_and(commits)}"
+        yield from (text for key, text in found.items() if key not in _COMPARED_HERE)
+
+
+def comparisons(runs: Iterable[Run], prices: Prices | None = None) -> list[Comparison]:
+    """Return the benchmarks of an endpoint in AWS, each with all instances that it was run on.
+
+    Runs that differ in region, Spark master, dataset or rows are not compared. What was not measured in AWS, or does
+    not predict, is left out.
+
+    :param prices: go before what the runs noted.
+    """
+    apart: dict[tuple[str, tuple[tuple[str, str], ...]], list[Run]] = {}
+    for run in runs:
+        if predicts(run) and is_of_aws(run):
+            noted = run.benchmark.extra_info
+            key = tuple((name, str(noted[name])) for name in _APART if noted.get(name) not in (None, ""))
+            apart.setdefault((run.benchmark.name, key), []).append(run)
+    found = [_comparison(name, dict(setting), members, prices) for (name, setting), members in apart.items()]
+    tell_apart(found)
+    return found
+
+
+def _comparison(name: str, setting: Setting, runs: Sequence[Run], prices: Prices | None) -> Comparison:
+    by_instances: dict[tuple[str, int], list[Run]] = {}
+    for run in runs:
+        by_instances.setdefault(instances_of(run), []).append(run)
+    measure = P99 if all(map(_p99, runs)) else MEDIAN_ROUND
+    offers = (_offer(kind, count, members, measure, prices) for (kind, count), members in by_instances.items())
+    return Comparison(name, setting, measure, offers)
+
+
+def _offer(kind: str, count: int, runs: Sequence[Run], measure: str, prices: Prices | None) -> Offer:
+    ordered = tuple(sorted(runs, key=lambda run: run.result.date))
+    seconds = [(_p99(run) if measure == P99 else None) or run.benchmark.median for run in ordered]
+    return Offer(
+        kind,
+        count,
+        estimate([run.benchmark.rate("rows") or math.nan for run in ordered]),
+        estimate(seconds),
+        _price(kind, ordered, prices),
+        ordered,
+        sum(map(_requests, ordered)) if measure == P99 else 0,
+    )
+
+
+def _price(kind: str, runs: Sequence[Run], prices: Prices | None) -> Price | None:
+    """Return the price of a file; or else the newest that was noted."""
+    found = prices.find(kind, "hosting") if prices else None
+    noted = (noted_price(run.benchmark.extra_info) for run in reversed(runs))
+    return found or next(filter(None, noted), None)
+
+
+# --- what a run noted -------------------------------------------------------------------------------------------------
+
+
+def predicts(run: Run) -> bool:
+    """Return whether a benchmark's rows are predictions of an endpoint: by its group, or the price it noted."""
+    noted, rows = run.benchmark.extra_info, run.benchmark.rate("rows")
+    known = run.benchmark.group in _GROUPS or "price" in noted or "latency" in noted
+    return known and rows is not None and math.isfinite(rows) and rows > 0
+
+
+def is_of_aws(run: Run) -> bool:
+    """Return whether a run was measured on instances of AWS, and says on which."""
+    noted = run.benchmark.extra_info
+    return noted.get("mode") == "real" and bool(noted.get("endpoint_instance_type"))
+
+
+def instances_of(run: Run) -> tuple[str, int]:
+    """Return the type and number of the instances that a run in AWS says it was measured on."""
+    noted = run.benchmark.extra_info
+    count = noted.get("endpoint_instance_count")
+    return str(noted["endpoint_instance_type"]), count if isinstance(count, int) and count > 0 else 1
+
+
+def noted_price(noted: Mapping[str, Any]) -> Price | None:
+    """Return the price that a run noted of one instance; None where there is none with its source and date."""
+    price = noted.get("price")
+    if not isinstance(price, Mapping) or not price.get("source") or not price.get("date"):
+        return None
+    usd = _positive(price.get("usd_per_hour"))
+    kind = str(noted.get("endpoint_instance_type"))
+    return Price(kind, "hosting", usd, str(price["source"]), str(price["date"])) if usd else None
+
+
+def _p99(run: Run) -> float | None:
+    """Return the p99 latency that a run noted, in seconds."""
+    return _positive(_latency(run).get("p99"))
+
+
+def _requests(run: Run) -> int:
+    """Return of how many requests a run's latencies are."""
+    return int(_positive(_latency(run).get("requests")) or 0)
+
+
+def _latency(run: Run) -> Mapping[str, Any]:
+    found = run.benchmark.extra_info.get("latency")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _positive(figure: Any) -> float | None:
+    return float(figure) if isinstance(figure, (int, float)) and 0 < figure < math.inf else None
+
+
+def _results(offer: Offer) -> list[Result]:
+    return [run.result for run in offer.runs]
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
