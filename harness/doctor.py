@@ -63,7 +63,7 @@ def _with_options_of_the_command(finding: Finding) -> Finding:
 def _show(console: Console, finding: Finding) -> None:
     colour = {"ok": "green", "warning": "yellow", "unknown": "yellow", "missing": "red"}[finding.status]
     console.print(f"[{colour}]{finding.status:<7}[/] {finding.name:<10} ", end="")
-    console.print(finding.found, markup=False, soft_wrap=True)
+    console.print(finding.found.replace("\n", f"\n{'':19}"), markup=False, soft_wrap=True)
     if finding.fix:
         console.print(f"{'':19}to fix: {finding.fix}", markup=False, soft_wrap=True)
 

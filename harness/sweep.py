@@ -145,15 +145,28 @@ def _find(account: _Account, home: str, regions: list[str], wishes: Wishes) -> F
         found.ledgers.append(ledger)
         found.remains += [_of_ledger(ledger, left, over) for left in ledger.remaining(log_groups=wishes.logs)]
     known = {(remain.region, remain.resource) for remain in found.remains}
-    for region, seen in zip(regions, _look_everywhere(account, regions, wishes), strict=True):
-        found.notes += seen.trouble[:1] if seen.refused else seen.trouble
-        found.unseen |= bool(seen.trouble) and (region == home or bool(seen.remains))
+    refused: list[Look] = []
+    for seen in _look_everywhere(account, regions, wishes):
+        if seen.refused:
+            refused.append(seen)
+        else:
+            found.notes += seen.trouble
+        found.unseen |= bool(seen.trouble) and (seen.region == home or bool(seen.remains))
         found.remains += [
             remain
             for remain in seen.remains
             if (remain.region, remain.resource) not in known and remain.run not in alive
         ]
+    found.notes += _refusals(refused)
     return found
+
+
+def _refusals(refused: list[Look]) -> list[str]:
+    """Return one note on all regions that let nothing be looked at: their own say the same, each at length."""
+    if not refused:
+        return []
+    named = ", ".join(seen.region for seen in refused)
+    return [f"nothing could be looked at in {named}; {refused[0].trouble[0]}"]
 
 
 def _ledgers(account: _Account, notes: list[str]) -> Iterator[tuple[Ledger, datetime]]:
@@ -248,11 +261,11 @@ def _described(left: Leftover) -> dict[str, Any]:
 def _show(console: Console, rows: list[dict[str, Any]], now: datetime) -> None:
     if not rows:
         return
-    table = Table("kind", "name", "region", "state", "found by", "run", "past its time", "USD an hour", "")
+    table = Table("kind", "name", "region", "state", "found by", "run", "past its time", "USD an hour", "with --yes")
     for row in rows:
         cost = "unknown" if row["hourly_cost"] is None else f"{row['hourly_cost']:.2f}"
         age = _duration(now - datetime.fromisoformat(row["over"]))
-        words = {"delete": "", "untagged": "only by its name", "early": "stays for now"}[row["fate"]]
+        words = {"delete": "deleted", "untagged": "stays: found by name only", "early": "stays for now"}[row["fate"]]
         table.add_row(*(row[key] for key in ("kind", "name", "region", "state", "found_by", "run")), age, cost, words)
     Console(highlight=False, width=None if console.is_terminal else 240).print(table)
 
@@ -273,7 +286,8 @@ def _conclude(console: Console, found: Found, doomed: list[Remain], left: list[L
     if "early" in fates:
         console.print(f"{fates.count('early')} stay: their runs may be alive, or --ttl is not over.", markup=False)
     if not wishes.delete:
-        console.print(f"To delete {len(doomed)} of them: add --yes." if doomed else "Nothing to delete.", markup=False)
+        which = "all of it" if len(doomed) == len(fates) else f"{len(doomed)} of {len(fates)}"
+        console.print(f"To delete {which}: add --yes." if doomed else "Nothing to delete.", markup=False)
         return
     for each in left:
         console.print(f"left: {each.resource} ({each.state})\n  {each.command}", markup=False)

@@ -224,22 +224,40 @@ class Denial:
     explicit: bool = False
     """Whether a policy denies it, which no other can allow."""
 
-    def __str__(self) -> str:
+    @property
+    def deed(self) -> str:
+        """What they may not do, as ``s3:GetObject on arn:… (to read MNIST)``."""
         reason = f" (to {self.purpose})" if self.purpose else ""
         denied = ", which a policy denies explicitly" if self.explicit else ""
-        return f"{self.principal} may not {self.action} on {self.resource}{reason}{denied}"
+        return f"{self.action} on {self.resource}{reason}{denied}"
 
 
 def missing(denials: list[Denial], checked: str, statements: list[Statement]) -> PermissionMissingError:
     """Return the one error for all that is denied, with the statements to add."""
     explicit = any(denial.explicit for denial in denials)
     first = "change the policy that denies it, as no other can allow it then, and " if explicit else ""
-    owners = ", ".join(dict.fromkeys(denial.principal for denial in denials))
+    owners = ", ".join(_by_principal(denials))
     shown = json.dumps(statements[0] if len(statements) == 1 else statements, indent=2)
     return PermissionMissingError(
-        "Permission is missing: " + "; ".join(map(str, denials)) + ".",
+        f"Permission is missing: {_told(denials)}",
         checked=checked,
         fix=f"{first}add to a policy of {owners} ('harness policy' prints all that a run needs):\n{shown}",
+    )
+
+
+def _by_principal(denials: list[Denial]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for denial in denials:
+        found.setdefault(denial.principal, []).append(denial.deed)
+    return found
+
+
+def _told(denials: list[Denial]) -> str:
+    """Return one or two denials as a sentence, more as a list: a line each."""
+    if len(denials) < 3:
+        return "; ".join(f"{denial.principal} may not {denial.deed}" for denial in denials) + "."
+    return "\n".join(
+        "\n  - ".join([f"{principal} may not", *deeds]) for principal, deeds in _by_principal(denials).items()
     )
 
 

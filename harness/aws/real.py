@@ -13,6 +13,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
 
 from harness.aws.credentials import SharedCredentials, session_of
+from harness.aws.permissions import explain_denied
 from harness.errors import HarnessError, SettingsError, SetupError
 from harness.localaws.clients import MARK
 from harness.settings import Settings, environment_name, ini_name, option_name
@@ -147,10 +148,13 @@ def _role_arn(session: boto3.Session, role: str, caller: str) -> str:
     try:
         return str(session.client("iam").get_role(RoleName=role)["Role"]["Arn"])
     except (BotoCoreError, ClientError) as error:
+        denied = explain_denied(str(error))
+        said = error.response["Error"]["Message"] if isinstance(error, ClientError) else error
+        fix = f"give {option_name('role')} the role's ARN, or a name that exists in this account"
         raise HarnessError(
-            f"The role {role!r} could not be looked up: {error}",
+            f"The role {role!r} could not be looked up: {denied.what if denied else said}",
             checked=f"IAM GetRole in account {caller.split(':')[4]}",
-            fix=f"give {option_name('role')} the role's ARN, or a name that exists in this account",
+            fix=f"{fix}; or {denied.fix}" if denied else fix,
         ) from error
 
 

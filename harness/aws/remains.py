@@ -48,6 +48,7 @@ class Remain:
 class Look(NamedTuple):
     """What was seen of a region."""
 
+    region: str
     remains: list[Remain]
     trouble: list[str]
     """What could not be looked at, and why."""
@@ -106,7 +107,7 @@ class _Region:
             with self._telling(f"{kind}s"):
                 found |= dict(self._named(kind))
         if len(self._trouble) == len(SAGEMAKER_KINDS):
-            return Look([], self._trouble, refused=True)
+            return Look(self._name, [], self._trouble, refused=True)
         found |= {resource: _Candidate(None) for resource in self._tagged() if resource not in found}
         for resource in found:
             self._read_tags(resource)
@@ -116,7 +117,7 @@ class _Region:
             with self._telling("log groups"):
                 found |= dict(self._log_groups())
         remains = [self._remain(resource, candidate) for resource, candidate in found.items()]
-        return Look(sorted(filter(None, remains), key=_order), self._trouble)
+        return Look(self._name, sorted(filter(None, remains), key=_order), self._trouble)
 
     @contextmanager
     def _telling(self, what: str) -> Iterator[None]:

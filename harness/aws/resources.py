@@ -165,8 +165,8 @@ class Janitor:
     def _look_into(self, uri: str) -> str | None:
         objects = sum(len(keys) for keys in self._keys(uri))
         uploads = len(list(self._uploads(uri)))
-        counts = ((objects, "objects"), (uploads, "unfinished uploads"))
-        return ", ".join(f"{count} {what}" for count, what in counts if count) or None
+        counts = ((objects, "object"), (uploads, "unfinished upload"))
+        return ", ".join(f"{count} {what}{'s' * (count > 1)}" for count, what in counts if count) or None
 
     def _look_for_log_group(self, name: str) -> str | None:
         groups = self._logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]

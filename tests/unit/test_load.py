@@ -108,18 +108,26 @@ def test_a_server_that_stands_still_is_charged_for_all_that_wait_meanwhile(reque
     with null_server(requests.next().url, rows=1) as route:
         connections = Connections(requests, route)
         closed_loop(connections, 0.1)
-        pid = child_of(os.getpid(), "harness.benchmarking.null_server", newest=True)
-        timers = [threading.Timer(at, os.kill, (pid, number)) for at, number in STAND_STILL]
-        for timer in timers:
-            timer.start()
+        stood = []
+        server = child_of(os.getpid(), "harness.benchmarking.null_server", newest=True)
+        freezer = threading.Timer(0.4, lambda: stood.append(stand_still(server, 1)))
+        freezer.start()
         measurement = open_loop(connections, np.arange(0, 2, 0.01))
+        freezer.join()
         connections.close()
     assert measurement.answered == 200
-    assert measurement.latencies.percentile(99) > 0.8
-    assert measurement.latencies.percentile(70) > 0.2  # half of the requests came while it stood still
+    assert measurement.latencies.percentile(99) > 0.9 * stood[0]
+    assert measurement.latencies.percentile(85) > 0.5 * stood[0]  # a loop that waits would have asked but once
 
 
-STAND_STILL = [(0.4, signal.SIGSTOP), (1.4, signal.SIGCONT)]
+def stand_still(pid, seconds):
+    """Stop a process for so many seconds, and return how long it stood: on a busy machine that may be longer."""
+    os.kill(pid, signal.SIGSTOP)
+    began = time.monotonic()
+    time.sleep(seconds)
+    stood = time.monotonic() - began
+    os.kill(pid, signal.SIGCONT)
+    return stood
 
 
 def child_of(parent, name, newest):

@@ -8,7 +8,7 @@ import pytest
 from parliament import analyze_policy_string
 
 from harness.aws import templates
-from harness.aws.permissions import TABLE, Place, explain_denied, policy
+from harness.aws.permissions import TABLE, Denial, Place, explain_denied, missing, policy
 from harness.errors import PermissionMissingError
 
 ACCOUNT = "123456789012"
@@ -174,3 +174,10 @@ def test_what_a_policy_denies_explicitly_is_not_told_to_be_mended_by_another():
 @pytest.mark.parametrize("text", ["", "ValidationException: no", "Could not find model", "Connection refused"])
 def test_what_is_no_refusal_is_left_as_it_is(text):
     assert explain_denied(text) is None
+
+
+def test_of_many_denials_each_has_a_line_below_who_was_denied():
+    denials = [Denial("arn:aws:iam::1:user/u", f"s3:{action}", "*", "stage rows") for action in ("A", "B", "C")]
+    head, *lines = missing(denials, "IAM", []).what.splitlines()
+    assert head == "Permission is missing: arn:aws:iam::1:user/u may not"
+    assert lines == [f"  - s3:{action} on * (to stage rows)" for action in ("A", "B", "C")]

@@ -105,7 +105,7 @@ def test_all_pages_below_a_prefix_go_and_a_neighbour_of_a_longer_name_stays(jani
 def test_uploads_that_were_begun_and_not_finished_go_too(janitor):
     for key in ("run1/x", "run10/x"):
         client("s3").create_multipart_upload(Bucket="bucket", Key=key)
-    assert janitor.state(PREFIX) == "1 unfinished uploads"
+    assert janitor.state(PREFIX) == "1 unfinished upload"
     assert janitor.delete(PREFIX, timeout=5) is None
     assert [upload["Key"] for upload in client("s3").list_multipart_uploads(Bucket="bucket")["Uploads"]] == ["run10/x"]
 

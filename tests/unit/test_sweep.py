@@ -80,10 +80,18 @@ def test_what_a_region_refuses_is_told_and_counts_at_home_or_beside_something_fo
 ):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     remain = Remain(Resource("model", "m"), "me-south-1", "r", "tag", NOW, "exists")
-    seen = Look([remain] * left, ["me-south-1: data in S3: denied"])
+    seen = Look("me-south-1", [remain] * left, ["me-south-1: data in S3: denied"])
     monkeypatch.setattr(sweep, "look", lambda *_, **__: seen)
     found = sweep._find(sweep._Account(mock.Mock(), ACCOUNT), home, ["me-south-1"], Wishes(all_regions=True))
     assert (found.notes, found.unseen, len(found.remains)) == (seen.trouble, unseen, left)
+
+
+def test_regions_that_refuse_everything_share_one_note(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(sweep, "look", lambda name, *_, **__: Look(name, [], [f"{name}: models: denied"] * 4, True))
+    regions = ["us-east-1", "eu-west-1", "me-south-1"]
+    found = sweep._find(sweep._Account(mock.Mock(), ACCOUNT), "us-east-1", regions, Wishes(all_regions=True))
+    assert found.notes == [f"nothing could be looked at in {', '.join(regions)}; us-east-1: models: denied"]
 
 
 def test_what_bears_a_runs_tag_under_a_users_name_is_found_by_its_arn():
