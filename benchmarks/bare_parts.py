@@ -13,13 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import xgboost
+from in_spark import serialise
 
 from harness import mnist
 from harness.settings import Settings
 from harness.spark import HYPERPARAMETERS, build_session, read_libsvm
-
-_SDK = "com.amazonaws.services.sagemaker.sparksdk.transformation"
-_BATCH_BYTES = 5_242_880
 
 
 class NoAWS:
@@ -58,7 +56,7 @@ def main():
 
         rows = read_libsvm(spark, str(files["test"]))._jdf.collectAsList()
         began = time.perf_counter()
-        assert _serialise(spark, rows) == mnist.ROWS["test"]
+        assert serialise(spark, rows) == mnist.ROWS["test"]
         _lap(seconds, "SDK's serialisation", began)
         spark.stop()
     print(json.dumps(seconds))
@@ -68,16 +66,6 @@ def _lap(seconds, part, began):
     now = time.perf_counter()
     seconds[part] = now - began
     return now
-
-
-def _serialise(spark, rows):
-    """Serialise Java rows as ``transform`` does, inside the JVM; return how many there were."""
-    jvm = spark.sparkContext._jvm
-    make = getattr(jvm, f"{_SDK}.serializers.LibSVMRequestRowSerializer")
-    serializer = make(jvm.scala.Option.empty(), "label", "features")
-    serializer.setSchema(rows.get(0).schema())
-    iterator = jvm.scala.collection.JavaConverters.asScalaIteratorConverter(rows.iterator()).asScala()
-    return getattr(jvm, f"{_SDK}.util.RequestRowIterator")(iterator, _BATCH_BYTES, serializer).size()
 
 
 if __name__ == "__main__":

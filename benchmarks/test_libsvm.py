@@ -23,7 +23,7 @@ REQUEST_ROWS, DENSE_ROWS = 815, 10_000
 
 
 @pytest.fixture(scope="module")
-def batch():
+def request_text():
     """A dense batch of 5.2 MB in the form of the SDK's row serializer, four pixels of five being zero as in MNIST."""
     random = np.random.default_rng(1)
     pixels = random.integers(0, 256, (REQUEST_ROWS, FEATURES)) * (random.random((REQUEST_ROWS, FEATURES)) < 0.19)
@@ -53,11 +53,11 @@ def parse_with_scikit_learn(text):
 
 @pytest.mark.benchmark(group="parse a dense request of 5.2 MB")
 @pytest.mark.parametrize("parse", [parse_with_harness, parse_with_scikit_learn], ids=["harness", "scikit-learn"])
-def test_parsing_a_request(benchmark, batch, parse):
-    features = benchmark(parse, batch)
+def test_parsing_a_request(benchmark, request_text, parse):
+    features = benchmark(parse, request_text)
     assert features.shape == (REQUEST_ROWS, FEATURES)
-    assert np.array_equal(features, parse_with_scikit_learn(batch))
-    note_speed(benchmark, len(batch), REQUEST_ROWS, dataset=data_hash(batch))
+    assert np.array_equal(features, parse_with_scikit_learn(request_text))
+    note_speed(benchmark, len(request_text), REQUEST_ROWS, dataset=data_hash(request_text))
 
 
 def read_with_harness(path):

@@ -1,0 +1,49 @@
+"""Spark loading MNIST: from S3A and from local disk, dense and sparse, with ``numFeatures`` given or found by Spark.
+
+A round is ``spark.read…load`` and every row computed. What is more than MNIST's 60,000 rows is the same files again.
+"""
+
+import pytest
+from in_spark import FORMS, consume, has_peak_memory, load, peak_memory
+
+from harness import mnist
+from harness.benchmarking.environment import mnist_hash
+
+ROUNDS = 3
+
+
+def splits(rows):
+    """Return the splits of MNIST, some of them several times, that have so many rows together."""
+    whole, rest = divmod(rows, mnist.ROWS["train"])
+    return ["train"] * whole + ["test"] * (rest // mnist.ROWS["test"])
+
+
+@pytest.fixture(scope="module")
+def local_files(tmp_path_factory):
+    """MNIST as the sample bucket holds it, by split."""
+    directory = tmp_path_factory.mktemp("mnist")
+    for split in mnist.ROWS:
+        with (directory / split).open("wb") as file:
+            file.writelines(mnist.libsvm(split))
+    return directory
+
+
+@pytest.mark.benchmark(group="load MNIST")
+@pytest.mark.parametrize("features", ["numFeatures", "no-numFeatures"])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("source", ["s3a", "disk"])
+def test_loading(benchmark, tell, note_work, spark, aws, local_files, source, form, features, rows):
+    root = f"s3a://sagemaker-sample-data-{aws.region}/spark/mnist" if source == "s3a" else local_files
+    paths = [f"{root}/{split}" for split in splits(rows)]
+    counts = []
+
+    def read():
+        given = mnist.FEATURES if features == "numFeatures" else None
+        counts.append(consume(load(spark, paths, form, given)))
+
+    peak = peak_memory(spark, read) if has_peak_memory(spark) else None  # a round apart, which also warms up
+    benchmark.pedantic(read, rounds=ROUNDS)
+    assert set(counts) == {rows}
+    note_work(rows=rows, size=sum((local_files / split).stat().st_size for split in splits(rows)), dataset=mnist_hash())
+    if peak:
+        tell("peak memory of Spark's JVM, MB", round(peak / 1e6))

@@ -1,0 +1,146 @@
+"""``model.transform`` of MNIST's test rows, fully consumed: as a whole, split into its parts, and beside an endpoint
+that reads no rows.
+
+The SDK works serially in a partition: it serialises rows until a request is full, sends it, and reads the answer. So
+what is split are the seconds of the tasks, summed over partitions. The SDK's serializer and deserializer are timed
+alone, in the same JVM, on the same rows and the endpoint's own answers; the model's time is what the local AWS noted
+for each call (AWS tells it later, in CloudWatch: in real mode it stays with the rest); network and the rest are what
+remains. Alone means that nothing else wanted the cores: with parts that get in each other's way, the rest is longer.
+"""
+
+import itertools
+import time
+from statistics import median
+
+import numpy as np
+import pytest
+from in_spark import FORMS, consume, deserialise, job_group, load, serialise, task_seconds
+from pyspark.sql import functions as F  # noqa: N812 - its customary name
+from sagemaker_pyspark import SageMakerModel
+from sagemaker_pyspark.transformation.deserializers import XGBoostCSVRowDeserializer
+from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSerializer
+from sdk_text import dense_text, requests, row_sizes
+
+from harness import mnist
+from harness.benchmarking.environment import mnist_hash
+from harness.benchmarking.hosted import host_nothing
+
+ROUNDS, WARM_UP, NULL_ROUNDS, ALONE_ROUNDS = 5, 2, 10, 3
+REQUEST_ROWS = 815
+
+
+@pytest.fixture
+def frame(spark, aws, harness_settings, form, partitions):
+    """MNIST's test rows, in memory: reading them is not what is measured."""
+    count = harness_settings.test_rows
+    path = f"s3a://sagemaker-sample-data-{aws.region}/spark/mnist/test/"
+    rows = load(spark, path, form).coalesce(1).limit(count).repartition(partitions).cache()
+    assert rows.count() == count
+    yield rows
+    rows.unpersist()
+
+
+@pytest.mark.benchmark(group="transform")
+@pytest.mark.parametrize("form", FORMS)
+def test_transform(benchmark, tell, note_work, spark, aws, trained_model, sagemaker_runtime_client, frame, form):
+    groups, counts = (f"transform {number}" for number in itertools.count()), []
+    used = []
+
+    def transform():
+        used.append(next(groups))
+        with job_group(spark, used[-1]):
+            counts.append(consume(trained_model.transform(frame)))
+
+    benchmark.pedantic(transform, rounds=ROUNDS, warmup_rounds=WARM_UP)
+    images = mnist.load("test", frame.count()).images
+    assert set(counts) == {len(images)}
+    sizes = row_sizes(images, form)
+    calls = expected_calls(frame, form)
+    note_work(rows=len(images), size=int(sizes.sum()), dataset=mnist_hash())
+    tell("calls to the endpoint", calls)
+    tell("bytes a row", round(sizes.mean()))
+    whole = median(task_seconds(spark, group) for group in used[-ROUNDS:])
+    parts = {"serialise": alone(serialise, spark, frame._jdf.collectAsList())}
+    if aws.mode == "mock":
+        parts["model"] = median(model_seconds(aws, str(trained_model.endpointName), calls, int(sizes.sum())))
+    parts["deserialise"] = alone(deserialise, spark, answers(sagemaker_runtime_client, trained_model, images))
+    rest = "network and the rest" if "model" in parts else "network, model and the rest"
+    parts[rest] = whole - sum(parts.values())
+    tell("seconds of the tasks, summed over partitions", round(whole, 3))
+    tell("of these, seconds", {part: round(seconds, 3) for part, seconds in parts.items()})
+
+
+def expected_calls(frame, form):
+    """Return how many requests the SDK makes of a frame: each partition's rows fill requests of their own."""
+    rows = frame.select(F.spark_partition_id().alias("partition"), "features").collect()
+    images = np.array([row.features.toArray() for row in rows]).astype(np.uint8)
+    sizes, partitions = row_sizes(images, form), np.array([row.partition for row in rows])
+    return sum(requests(sizes[partitions == partition]) for partition in np.unique(partitions))
+
+
+def model_seconds(aws, endpoint, calls, size):
+    """Return the seconds that the model took in each round, its calls together, by the local AWS's record."""
+    path = f"/endpoints/{endpoint}/invocations"
+    made = [call for call in aws.calls()["calls"] if call["path"] == path][-calls * ROUNDS :]
+    assert sum(call["received"] for call in made) == ROUNDS * size
+    seconds = [call["model_seconds"] for call in sorted(made, key=lambda call: call["time"])]
+    return [sum(seconds[start : start + calls]) for start in range(0, len(seconds), calls)]
+
+
+def answers(client, model, images):
+    """Return what the endpoint answers to the rows, in one piece."""
+    batches = [images[start : start + REQUEST_ROWS] for start in range(0, len(images), REQUEST_ROWS)]
+    return b",".join(
+        client.invoke_endpoint(
+            EndpointName=str(model.endpointName), Body=dense_text(batch), ContentType="text/libsvm", Accept="text/csv"
+        )["Body"].read()
+        for batch in batches
+    )
+
+
+def alone(part, spark, data):
+    """Return the seconds that a part of the SDK's takes alone, in the median."""
+    seconds = []
+    for _ in range(ALONE_ROUNDS):
+        began = time.perf_counter()
+        part(spark, data)
+        seconds.append(time.perf_counter() - began)
+    return median(seconds)
+
+
+# --- beside an endpoint that reads nothing ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def null_model(aws, ledger, harness_settings, spark):  # noqa: ARG001 - the SDK's classes need its JVM
+    """A model behind an endpoint that answers constants."""
+    endpoint = host_nothing(aws, ledger, harness_settings)
+    if endpoint is None:
+        pytest.skip("a container of one's own, which answers constants, needs the local AWS")
+    return SageMakerModel.fromEndpoint(endpoint, LibSVMRequestRowSerializer(), XGBoostCSVRowDeserializer())
+
+
+@pytest.mark.benchmark(group="transform")
+def test_transform_beside_an_endpoint_that_reads_nothing(
+    benchmark, tell, note_work, trained_model, null_model, mnist_test, harness_settings
+):
+    rows = mnist_test.cache()
+    count = harness_settings.test_rows
+    null_seconds, counts = [], [consume(model.transform(rows)) for model in (trained_model, null_model)]
+
+    def null_first():
+        began = time.perf_counter()
+        counts.append(consume(null_model.transform(rows)))
+        null_seconds.append(time.perf_counter() - began)
+
+    def transform():
+        counts.append(consume(trained_model.transform(rows)))
+
+    benchmark.pedantic(transform, setup=null_first, rounds=NULL_ROUNDS)
+    rows.unpersist()
+    assert set(counts) == {count}
+    note_work(rows=count, size=int(row_sizes(mnist.load("test", count).images, "dense").sum()), dataset=mnist_hash())
+    if benchmark.stats:
+        pairs = zip(null_seconds, benchmark.stats.stats.data, strict=True)
+        tell("rows/s of the null endpoint", round(count / median(null_seconds)))
+        tell("share of the null endpoint's rows/s", round(median(null / seconds for null, seconds in pairs), 3))
