@@ -26,12 +26,19 @@ Command = Callable[[argparse.Namespace], int]
 _INTERRUPTED = 130
 _READER_GONE = 141  # as a shell shows SIGPIPE
 _SHOWN_BY = {
-    "mnist": [setting.name for setting in dataclasses.fields(Settings)],
+    "mnist": [setting.name for setting in dataclasses.fields(Settings) if setting.name != "endpoint"],
     "exec": ["region"],
     "serve": ["region"],
     "sweep": ["region", "prices"],
     "doctor": [
-        setting.name for setting in dataclasses.fields(Settings) if not setting.name.endswith(("_rows", "_master"))
+        setting.name
+        for setting in dataclasses.fields(Settings)
+        if not setting.name.endswith(("_rows", "_master", "endpoint"))
+    ],
+    "bench": [
+        setting.name
+        for setting in dataclasses.fields(Settings)
+        if setting.name not in ("endpoint_instance_type", "spark_master", "training_instance_count", "endpoint")
     ],
     "bench endpoint": [
         "mode",
@@ -60,7 +67,10 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code: 0, that of the error, or that of the command run by ``exec``."""
-    options, unknown = _parser().parse_known_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:2] == ["bench", "endpoint"]:
+        given[:2] = ["bench endpoint"]
+    options, unknown = _parser().parse_known_args(given)
     if unknown:
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
@@ -116,7 +126,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_doctor(commands.add_parser("doctor", help="say what this machine, or an AWS account, has and what it lacks"))
     _add_policy(commands.add_parser("policy", help="print the permissions that runs in AWS need"))
     _add_compare(commands.add_parser("compare", help="say which benchmarks became faster or slower"))
-    _add_bench(commands.add_parser("bench", help="put load on an endpoint, and tell its latency"))
+    _add_bench(commands.add_parser("bench", help="run benchmarks over a matrix of instance types and Spark masters"))
+    _add_bench_endpoint(commands.add_parser("bench endpoint", help="put load on an endpoint, and tell its latency"))
     _add_report(commands.add_parser("report", help="draw results of benchmarks on one page that opens offline"))
     _add_instances(commands.add_parser("instances", help="say which instance type to host a model on, and its cost"))
     for command in commands.choices.values():
@@ -460,8 +471,60 @@ def _policy(options: argparse.Namespace) -> int:
 
 
 def _add_bench(parser: argparse.ArgumentParser) -> None:
-    kinds = parser.add_subparsers(title="what to measure", required=True, metavar="WHAT")
-    _add_bench_endpoint(kinds.add_parser("endpoint", help="put load on an endpoint, and tell its latency"))
+    parser.description = (
+        "Run benchmarks over a matrix: each endpoint instance type with each Spark master is a cell, and each cell is "
+        "run once a round, in an order drawn by lot, in a pytest of its own. What is to be done, how long it takes and "
+        "what it costs is said first. The same command goes on where it was interrupted; with more --rounds, it adds "
+        "them. 'harness bench endpoint' puts load on an endpoint instead."
+    )
+    parser.add_argument("--endpoint-instance-type", metavar="TYPE,…", help="instance types of endpoints, with commas "
+        "between; several need --mode real")  # fmt: skip
+    parser.add_argument("--spark-master", metavar="MASTER;…", help="Spark masters, with semicolons between, since "
+        "masters have commas: 'local[1];local[2,4]'")  # fmt: skip
+    for name, what in (("batch", "rows of a request to the endpoint alone"), ("partitions", "partitions of a frame")):
+        parser.add_argument(f"--{name}", metavar="N,…", help=f"{what}; given to pytest, whose benchmarks vary in it")
+    parser.add_argument("--rounds", type=int, default=8, metavar="N", help="runs of each cell (default: 8, the least "
+        "for a verdict)")  # fmt: skip
+    parser.add_argument("--output", type=Path, default=Path("bench-results"), metavar="DIR", help="gets the results, "
+        "<cell>/<round>.json (default: bench-results)")  # fmt: skip
+    _add_settings(parser, "bench")
+    parser.add_argument("--pytest", nargs=argparse.REMAINDER, metavar="ARG", help="pytest's arguments, last (default: "
+        "benchmarks/test_transform.py benchmarks/test_endpoint.py)")  # fmt: skip
+    parser.set_defaults(run=_bench)
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from harness.benchmarking.matrix_plan import PYTEST, Plan, axis, counts  # noqa: PLC0415 - as light as this one
+
+    if options.pytest is None and not Path("benchmarks").is_dir():
+        raise SettingsError(
+            "There is no directory 'benchmarks' here.",
+            checked=str(Path("benchmarks").absolute()),
+            fix="run this where they are, or name others last on the command line: --pytest my_benchmarks/",
+        )
+    types, masters = options.endpoint_instance_type, options.spark_master
+    types = [None] if types is None else axis("--endpoint-instance-type", types)
+    masters = [None] if masters is None else axis("--spark-master", masters, ";")
+    cells = [
+        _settings(argparse.Namespace(**{**vars(options), "endpoint_instance_type": each, "spark_master": master}))
+        for each in types
+        for master in masters
+    ]
+    from harness.benchmarking.environment import commit  # noqa: PLC0415
+    from harness.benchmarking.matrix import run_matrix  # noqa: PLC0415 - imports boto3
+
+    plan = Plan(
+        base=cells[0],
+        endpoint_instance_types=list(dict.fromkeys(cell.endpoint_instance_type for cell in cells)),
+        spark_masters=list(dict.fromkeys(cell.spark_master for cell in cells)),
+        rounds=options.rounds,
+        batches=[] if options.batch is None else counts("--batch", options.batch),
+        partitions=[] if options.partitions is None else counts("--partitions", options.partitions),
+        pytest=list(PYTEST) if options.pytest is None else options.pytest,
+        commit=commit(),
+    )
+    run_matrix(plan, options.output)
+    return 0
 
 
 def _add_bench_endpoint(parser: argparse.ArgumentParser) -> None:

@@ -172,7 +172,14 @@ def mnist_test(spark: SparkSession, aws: AWS, harness_settings: Settings) -> Dat
 def trained_model(
     aws: AWS, ledger: Ledger, harness_settings: Settings, mnist_train: DataFrame
 ) -> Iterator[SageMakerModel]:
-    """The model that the reference program trains, behind its endpoint; deleted, provably, when the session ends."""
+    """The model that the reference program trains, behind its endpoint; deleted, provably, when the session ends.
+
+    In real mode, where the settings name an ``endpoint``, it is the model behind that one: it must read LibSVM and
+    answer as XGBoost's does. Nothing is trained then, it is in no ledger, and it stays.
+    """
+    if harness_settings.mode == "real" and harness_settings.endpoint:
+        yield _model_behind(aws, harness_settings.endpoint)
+        return
     from harness.aws.leftovers import refuse_leftovers  # noqa: PLC0415
     from harness.guard import check_libsvm  # noqa: PLC0415
     from harness.spark import CLASSES, clean_up, created_resources, estimator  # noqa: PLC0415
@@ -187,6 +194,18 @@ def trained_model(
     finally:
         created = [resource for resource in created_resources(model) if resource in ledger.resources]
         refuse_leftovers(ledger.still_there(created), after="SageMakerResourceCleanup")
+
+
+def _model_behind(aws: AWS, endpoint: str) -> SageMakerModel:
+    """Return the SDK's model of an endpoint that somebody else made. Spark must be running."""
+    from sagemaker_pyspark import SageMakerModel  # noqa: PLC0415
+    from sagemaker_pyspark.transformation.deserializers import XGBoostCSVRowDeserializer  # noqa: PLC0415
+    from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSerializer  # noqa: PLC0415
+
+    from harness.benchmarking.hosted import require_endpoint  # noqa: PLC0415
+
+    require_endpoint(aws, endpoint)
+    return SageMakerModel.fromEndpoint(endpoint, LibSVMRequestRowSerializer(), XGBoostCSVRowDeserializer())
 
 
 @pytest.fixture

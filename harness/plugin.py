@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack
 
 import pytest
@@ -33,6 +33,9 @@ from harness.fixtures import (
 )
 from harness.processes import ended_in_order
 from harness.settings import Settings, environment_name, ini_name, option_name
+
+_OF_REAL_MODE = {"role": "a role of its own", "endpoint": "no endpoint until a test makes one"}
+"""Settings that mock mode cannot use, and what the local AWS has instead."""
 
 __all__ = [
     "aws",
@@ -69,7 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     try:
         settings = session_settings(config)
-        _check(settings, config.getoption(ini_name("role")))
+        _check(settings, {name: config.getoption(ini_name(name)) for name in _OF_REAL_MODE})
     except SettingsError as error:
         raise pytest.UsageError(str(error)) from error
     if settings.mode == "real":
@@ -99,16 +102,17 @@ def _any_given(config: pytest.Config) -> bool:
     )
 
 
-def _check(settings: Settings, typed_role: str | None) -> None:
-    """Raise :class:`SettingsError` if a role was typed that mock mode cannot use.
+def _check(settings: Settings, typed: Mapping[str, str | None]) -> None:
+    """Raise :class:`SettingsError` if a role or an endpoint was typed that mock mode cannot use.
 
-    A role of the ini file or the environment is kept there for real mode.
+    What the ini file or the environment says is kept there for real mode.
     """
-    if settings.mode == "mock" and typed_role is not None:
-        raise SettingsError(
-            f"{option_name('role')} is {typed_role!r}, and the local AWS has a role of its own.",
-            fix=f"leave it out, or choose {option_name('mode')}=real",
-        )
+    for name, value in typed.items() if settings.mode == "mock" else ():
+        if value is not None:
+            raise SettingsError(
+                f"{option_name(name)} is {value!r}, and the local AWS has {_OF_REAL_MODE[name]}.",
+                fix=f"leave it out, or choose {option_name('mode')}=real",
+            )
 
 
 @pytest.hookimpl(wrapper=True)

@@ -41,6 +41,7 @@ class Settings:
     training_instance_count: int = _setting(1, "instances of a training job", kind=int, least=1)
     endpoint_instance_type: str = _setting("ml.m4.xlarge", "instance type of endpoints", pattern=_INSTANCE_TYPE)
     endpoint_instance_count: int = _setting(1, "instances of an endpoint", kind=int, least=1)
+    endpoint: str | None = _setting(None, "endpoint that is there already, for real mode: trained_model is behind it")
     max_cost: float | None = _setting(
         None,
         "USD that a run in real mode may cost at worst; one that could cost more does not start",

@@ -11,15 +11,13 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.benchmarking.sessions import run_session
 from harness.benchmarking.statistics import LEAST_RUNS
-from harness.errors import HarnessError, ResultsError, SettingsError
-
-_LAST_LINES = 20
+from harness.errors import HarnessError, SettingsError
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -71,31 +69,11 @@ def _check(checkouts: Sequence[Path], pairs: int, output: Path) -> None:
 def run(checkout: Path, result: Path, arguments: Sequence[str]) -> None:
     """Run the benchmarks of one checkout once and write their results into a file.
 
-    :raises ResultsError: pytest failed, or measured nothing.
+    :raises ResultsError: as :func:`harness.benchmarking.sessions.run_session` does.
     """
-    result.parent.mkdir(parents=True, exist_ok=True)
     own = checkout / ".venv" / "bin" / "python"
     python = own.absolute() if own.exists() else sys.executable
-    command = [
-        str(python),
-        "-m",
-        "pytest",
-        "-p",
-        "no:cacheprovider",
-        f"--benchmark-json={result.resolve()}",
-        *arguments,
-    ]
-    environment = os.environ | {"PYTHONPATH": str(checkout.resolve())}
-    done = subprocess.run(
-        command, cwd=checkout, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    if done.returncode or not result.exists():
-        result.unlink(missing_ok=True)  # of a run that failed, times are not kept
-        raise ResultsError(
-            f"The benchmarks of {checkout} failed: pytest ended with {done.returncode}.",
-            checked="its last lines:\n" + "\n".join(done.stdout.splitlines()[-_LAST_LINES:]),
-            fix=f"run them by themselves: cd {checkout} && {' '.join(command)}",
-        )
+    run_session(python, checkout, arguments, result, environment=os.environ | {"PYTHONPATH": str(checkout.resolve())})
 
 
 if __name__ == "__main__":

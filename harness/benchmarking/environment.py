@@ -44,7 +44,7 @@ _HASH_DIGITS = 12
 def environment(settings: Settings) -> dict[str, Any]:
     """Return what every benchmark notes, whatever it measures: settings, cores, versions and commit."""
     chosen = {name: getattr(settings, name) for name in _SETTINGS}
-    return {**chosen, "cores": _cores(), **_versions(), "commit": _commit()}
+    return {**chosen, "cores": _cores(), **_versions(), "commit": commit()}
 
 
 def work(*, rows: int, size: int, dataset: str) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def _installed(packages: tuple[str, ...]) -> str:
 
 
 @cache
-def _commit() -> str:
+def commit() -> str:
     """Return the id of the commit in the working directory, with ``+`` where there are changes beyond it."""
     found = get_commit_info()  # type: ignore[no-untyped-call]
     return (found["id"] or "") + ("+" if found["dirty"] else "")

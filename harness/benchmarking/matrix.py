@@ -1,0 +1,267 @@
+"""``harness bench``: benchmarks over a matrix of endpoint instance types and Spark masters.
+
+In each round every cell is run once, in an order that is drawn anew, each time in a pytest of its own: a machine that
+becomes slower then does so for all of them. In real mode one model is trained and hosted once on each instance type.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from harness.aws.leftovers import refuse_leftovers
+from harness.aws.preflight import find_all_prices, open_checked
+from harness.aws.real import RealAWS
+from harness.aws.resources import Leftover
+from harness.benchmarking.hosted import explained, host_on_each, told_ledger
+from harness.benchmarking.matrix_plan import Cell, Plan, expected_seconds
+from harness.benchmarking.matrix_store import Store, by_lot
+from harness.benchmarking.matrix_table import tell
+from harness.benchmarking.sessions import check_collection, run_session
+from harness.benchmarking.statistics import LEAST_RUNS
+from harness.benchmarking.wording import plural
+from harness.errors import ResultsError, SettingsError
+from harness.prices import Price
+from harness.processes import ended_in_order
+
+_SESSION_SECONDS = 90.0
+"""A guess at how long a session takes, until one was measured."""
+_HOST_SECONDS = 900.0
+"""A guess at how long training and hosting take in AWS."""
+_FAILURES = 2
+"""How often in a row a cell fails before it is left out: the others go on, and its time is theirs."""
+_HERE = Path()
+
+
+@dataclass
+class _Sessions:
+    """The sessions of a run: what they use, and what came of them."""
+
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    """In real mode, by instance type."""
+    deadline: float | None = None
+    """When the run must have ended, on the monotonic clock."""
+    failures: Counter[str] = field(default_factory=Counter)
+    """By cell, how often in a row it failed up to now."""
+    leftovers: list[Leftover] = field(default_factory=list)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until the deadline; None without one."""
+        return None if self.deadline is None else self.deadline - time.monotonic()
+
+    def is_left_out(self, cell: Cell) -> bool:
+        """Return whether a cell has failed too often."""
+        return self.failures[cell.name] >= _FAILURES
+
+
+def run_matrix(plan: Plan, output: Path) -> None:
+    """Run what of the plan was not measured yet, tell what is under way on standard error, and print a table.
+
+    :param output: gets the results, ``<cell>/<round>.json``, and the plan, ``matrix.json``.
+    :raises HarnessError: nothing could be started, or something is missing in the end; what was measured stays.
+    """
+    with closing(Store(output, plan)) as store:
+        console = Console(stderr=True, highlight=False)
+        missing = store.missing()
+        _say(console, "\n".join(_expectation(plan, store, len(missing))))
+        sessions = _Sessions()
+        if missing:
+            check_collection(sys.executable, _HERE, plan.arguments(plan.cells[0]), os.environ)
+            _run(plan, store, missing, sessions, console)
+        tell(Console(highlight=False), output, [cell.name for cell in plan.cells])
+        refuse_leftovers(sessions.leftovers, after="the clean-up")
+        _refuse_gaps(store)
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def _run(plan: Plan, store: Store, missing: Sequence[tuple[int, Cell]], sessions: _Sessions, console: Console) -> None:
+    try:
+        with ended_in_order(), _hosted(plan, missing, store, sessions, console):
+            store.write()
+            _measure(plan, store, missing, sessions, console)
+    except KeyboardInterrupt:
+        done = plan.rounds * len(plan.cells) - len(store.missing())
+        _say(console, f"{plural(done, 'session')} measured so far, in {store.directory}; the same command goes on")
+        raise
+
+
+def _refuse_gaps(store: Store) -> None:
+    """Raise :class:`ResultsError` if there are sessions without results."""
+    missing = store.missing()
+    if missing:
+        cells = Counter(cell.name for _, cell in missing)
+        raise ResultsError(
+            f"{plural(len(missing), 'session')} of {store.plan.rounds * len(store.plan.cells)} have no results: "
+            + ", ".join(f"{count} of {name}" for name, count in cells.items()),
+            checked=f"{store.directory}/<cell>/<round>.json",
+            fix="mend what is told above, and run the same command again: it measures what is missing",
+        )
+
+
+# --- what is told first -----------------------------------------------------------------------------------------------
+
+
+def _expectation(plan: Plan, store: Store, missing: int) -> Iterator[str]:
+    """Yield what is to be done, and how long it will take."""
+    cells = plan.cells
+    every = len(cells) * plan.rounds
+    yield (
+        f"{plural(len(cells), 'cell')} × {plural(plan.rounds, 'round')} = {plural(every, 'session')} "
+        f"of pytest {shlex.join(plan.own_arguments)}"
+        + (f", of which {every - missing} are measured" if missing < every else "")
+    )
+    yield from (f"  {cell.name}" for cell in cells)
+    if plan.rounds < LEAST_RUNS:
+        yield f"with fewer than {LEAST_RUNS} rounds, 'harness compare' finds everything inconclusive"
+    if missing:
+        seconds = expected_seconds(missing, store.seconds, _SESSION_SECONDS)
+        known = "as those before took" if store.seconds else f"at {_SESSION_SECONDS:g} s a session, which is a guess"
+        yield f"about {_time(seconds)}, {known}" + (
+            f", and {_time(_HOST_SECONDS)} to train and host" if plan.base.mode == "real" else ""
+        )
+
+
+def _time(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"
+
+
+def _cost(aws: RealAWS, plan: Plan, types: Sequence[str], seconds: float) -> str:
+    """Return what the run will cost, and at worst.
+
+    :raises SettingsError: a price is not known.
+    """
+    try:
+        prices = find_all_prices(aws, plan.base, types)
+    except (ClientError, BotoCoreError) as error:
+        raise SettingsError(
+            f"What it costs is not known, and nothing is created before: {error}",
+            checked="the AWS Price List",
+            fix="let the caller pricing:GetProducts, or give the prices in a file with --prices",
+        ) from error
+    known = {key: price for key, price in prices.items() if price}
+    if len(known) < len(prices):
+        unknown = ", ".join(f"{kind} for {usage}" for usage, kind in prices if (usage, kind) not in known)
+        raise SettingsError(
+            f"No price is known of {unknown}; there may be no such instance type in {aws.region}.",
+            checked=plan.base.prices or "the AWS Price List",
+            fix="name another instance type, or give the price in a file with --prices",
+        )
+    count = plan.base.endpoint_instance_count
+    hourly = [_hourly(usage, price, count) for (usage, _), price in known.items()]
+    hours = seconds / 3600
+    return (
+        f"about USD {hours * sum(hourly):.2f}, every endpoint being there all the time; at most USD "
+        f"{plan.base.max_hours * sum(hourly):.2f}, since it ends after --max-hours {plan.base.max_hours:g}\n"
+        + "\n".join(f"  {price}" for price in known.values())
+    )
+
+
+def _hourly(usage: str, price: Price, count: int) -> float:
+    return price.hourly * (count if usage == "hosting" else 1)
+
+
+# --- what is hosted ---------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _hosted(
+    plan: Plan, missing: Sequence[tuple[int, Cell]], store: Store, sessions: _Sessions, console: Console
+) -> Iterator[None]:
+    """Have an endpoint on each instance type meanwhile, in real mode; each session has a local AWS otherwise."""
+    if plan.base.mode == "mock":
+        yield
+        return
+    wanted = {cell.settings.endpoint_instance_type for _, cell in missing}
+    types = [instance_type for instance_type in plan.endpoint_instance_types if instance_type in wanted]
+    with closing(open_checked(plan.base, types)) as aws:
+        seconds = expected_seconds(len(missing), store.seconds, _SESSION_SECONDS) + _HOST_SECONDS
+        _say(console, _cost(aws, plan, types, seconds))
+        sessions.deadline = time.monotonic() + plan.base.max_hours * 3600
+        with told_ledger(aws, plan.base) as ledger:
+            with explained():
+                sessions.endpoints = host_on_each(aws, ledger, plan.base, types, lambda text: _say(console, text))
+            try:
+                yield
+            finally:
+                _say(console, "deleting the endpoints")
+        sessions.leftovers = ledger.leftovers or []
+
+
+# --- measuring --------------------------------------------------------------------------------------------------------
+
+
+def _measure(
+    plan: Plan, store: Store, missing: Sequence[tuple[int, Cell]], sessions: _Sessions, console: Console
+) -> None:
+    """Run the sessions that are missing; those of cells that fail again and again are left out."""
+    todo = list(by_lot(missing))
+    for position, (number, cell) in enumerate(todo):
+        if sessions.is_left_out(cell):
+            continue
+        if not _has_time(store, sessions):
+            _say(console, f"no session would end within --max-hours {plan.base.max_hours:g}; the same command goes on")
+            return
+        label = f"round {number} of {plan.rounds}  {cell.name}"
+        began = time.monotonic()
+        told = "failed"
+        try:
+            with _shown(console, label, position, len(todo)):
+                _session(plan, cell, store.path(cell, number), sessions)
+            store.note(cell, number, time.monotonic() - began)
+            sessions.failures[cell.name] = 0
+            told = ""
+        except ResultsError as error:
+            sessions.failures[cell.name] += 1
+            _say(console, str(error))
+        left = [each for _, each in todo[position + 1 :] if not sessions.is_left_out(each)]
+        rest = expected_seconds(len(left), store.seconds, _SESSION_SECONDS)
+        ending = f"about {_time(rest)} left" if left else "done"
+        _say(console, f"{label}  {told or f'{time.monotonic() - began:.0f} s'}  {ending}")
+        if sessions.is_left_out(cell):
+            _say(console, f"{cell.name} is left out from here on: it failed {_FAILURES} times in a row")
+
+
+def _session(plan: Plan, cell: Cell, result: Path, sessions: _Sessions) -> None:
+    endpoint = sessions.endpoints.get(cell.settings.endpoint_instance_type)
+    run_session(
+        sys.executable,
+        _HERE,
+        plan.arguments(cell, endpoint),
+        result,
+        environment=os.environ,
+        seconds=sessions.seconds_left,
+    )
+
+
+def _has_time(store: Store, sessions: _Sessions) -> bool:
+    """Return whether one more session can be expected to end in time."""
+    left = sessions.seconds_left
+    return left is None or left > expected_seconds(1, store.seconds, 0)
+
+
+@contextmanager
+def _shown(console: Console, label: str, done: int, total: int) -> Iterator[None]:
+    """Show on a terminal what is under way, and for how long; refreshed once a second, since a core is measured."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(20), TimeElapsedColumn())
+    with Progress(
+        *columns, console=console, transient=True, refresh_per_second=1, disable=not console.is_terminal
+    ) as progress:
+        progress.add_task(label, completed=done, total=total)
+        yield

@@ -1,0 +1,165 @@
+"""What ``harness bench`` runs: cells, which are settings that differ in what is compared, each once in every round.
+
+Pure: nothing is read, written or run here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from harness.errors import SettingsError
+from harness.settings import Settings, option_name
+
+PYTEST = ("benchmarks/test_transform.py", "benchmarks/test_endpoint.py")
+"""What is run where nobody says otherwise."""
+
+_SAME_FOR_ALL = (
+    "mode",
+    "region",
+    "training_instance_type",
+    "endpoint_instance_count",
+    "train_rows",
+    "test_rows",
+)
+"""Settings that every cell shares, and that results depend on."""
+_NO_DIRECTORY = re.compile(r"[^\w.]+")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination of the axes."""
+
+    name: str
+    """Its directory: what tells it from the others (``ml.c5.xlarge_local-2``)."""
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A matrix of benchmarks. A session is a pytest that runs one cell once."""
+
+    base: Settings
+    """What all cells share."""
+    endpoint_instance_types: Sequence[str]
+    spark_masters: Sequence[str]
+    rounds: int
+    batches: Sequence[int] = ()
+    """Given to pytest as ``--batch``, and ``partitions`` likewise, where there are any: they parametrize benchmarks."""
+    partitions: Sequence[int] = ()
+    pytest: Sequence[str] = PYTEST
+    """Arguments of pytest, which name what is run."""
+    commit: str = ""
+    """Of the code that is measured, with ``+`` where there are changes beyond it."""
+
+    def __post_init__(self) -> None:
+        if self.rounds < 1:
+            raise SettingsError(f"--rounds is {self.rounds}.", fix="give 1 or more; a verdict takes 8")
+        if self.base.mode == "mock" and len(self.endpoint_instance_types) > 1:
+            raise SettingsError(
+                f"--endpoint-instance-type names {len(self.endpoint_instance_types)}, and the local AWS is none of "
+                "them: all would be measured on this machine.",
+                fix="name one, or choose --mode real",
+            )
+        names = [cell.name for cell in self.cells]
+        if alike := sorted({name for name in names if names.count(name) > 1}):
+            raise SettingsError(
+                f"Two cells would have their results in one directory, {alike[0]}.",
+                checked=f"--spark-master, which is {'; '.join(self.spark_masters)}",
+                fix="leave one of the two out",
+            )
+
+    @property
+    def cells(self) -> list[Cell]:
+        """All combinations of the axes."""
+        return [
+            Cell(
+                self._name(instance_type, master),
+                dataclasses.replace(self.base, endpoint_instance_type=instance_type, spark_master=master),
+            )
+            for instance_type, master in product(self.endpoint_instance_types, self.spark_masters)
+        ]
+
+    def _name(self, instance_type: str, master: str) -> str:
+        """Return the values of the axes that vary; the master's where none does."""
+        parts = [instance_type] if len(self.endpoint_instance_types) > 1 else []
+        if len(self.spark_masters) > 1 or not parts:
+            parts.append(_NO_DIRECTORY.sub("-", master.replace("*", "all")).strip("-"))
+        return "_".join(parts)
+
+    @property
+    def own_arguments(self) -> list[str]:
+        """What pytest is given besides settings."""
+        axes = {"--batch": self.batches, "--partitions": self.partitions}
+        return [*self.pytest, *(f"{option}={','.join(map(str, axes[option]))}" for option in axes if axes[option])]
+
+    def arguments(self, cell: Cell, endpoint: str | None = None) -> list[str]:
+        """Return the arguments of pytest for one session.
+
+        :param endpoint: the name of the endpoint that it is to use; it makes its own otherwise.
+        """
+        settings = dataclasses.replace(cell.settings, endpoint=endpoint)
+        return ["-p", "harness.plugin", *_options(settings), *self.own_arguments]
+
+    def described(self) -> dict[str, Any]:
+        """Return all that the results depend on, and how many rounds are wanted, for JSON."""
+        shared = {name: getattr(self.base, name) for name in _SAME_FOR_ALL}
+        axes = {name: list(getattr(self, name)) for name in ("endpoint_instance_types", "spark_masters")}
+        passed_on = {name: list(getattr(self, name)) for name in ("batches", "partitions", "pytest")}
+        return {**axes, **passed_on, **shared, "commit": self.commit, "rounds": self.rounds}
+
+
+def _options(settings: Settings) -> Iterator[str]:
+    """Yield the options that give a pytest these settings, whatever its environment says."""
+    for setting in dataclasses.fields(settings):
+        value = getattr(settings, setting.name)
+        if value is not None and not (setting.name == "role" and settings.mode == "mock"):
+            yield f"{option_name(setting.name)}={value}"
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return in what two plans, as they describe themselves, differ; how many rounds they want is no difference."""
+    names = [name for name in now if name != "rounds" and before.get(name) != now[name]]
+    return [f"{name.replace('_', ' ')} {_shown(before.get(name))}, now {_shown(now[name])}" for name in names]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "unknown" if value in (None, "") else str(value)
+
+
+def axis(option: str, text: str, separator: str = ",") -> list[str]:
+    """Return the values of an axis, as they are typed.
+
+    :raises SettingsError: there is none, one is empty, or one stands there twice.
+    """
+    values = [value.strip() for value in text.split(separator)]
+    if not all(values):
+        what = "is empty" if not any(values) else f"is {text!r}, where a value is missing"
+        raise SettingsError(f"{option} {what}.", fix=f"give values with '{separator}' between them")
+    if twice := [value for value in dict.fromkeys(values) if values.count(value) > 1]:
+        raise SettingsError(f"{option} is {text!r}: {twice[0]} is there twice.", fix="give each value once")
+    return values
+
+
+def counts(option: str, text: str) -> list[int]:
+    """Return the whole numbers of an axis.
+
+    :raises SettingsError: as :func:`axis` does, or one is no whole number from 1.
+    """
+    values = axis(option, text)
+    for value in values:
+        if not (value.isascii() and value.isdigit() and int(value)):
+            raise SettingsError(f"{option} is {text!r}.", fix="give whole numbers from 1, as 1,100")
+    return [int(value) for value in values]
+
+
+def expected_seconds(sessions: int, measured: Iterable[float], guess: float) -> float:
+    """Return how long so many sessions take: as those that were measured did, or as guessed where none was."""
+    known = list(measured)
+    return sessions * (sum(known) / len(known) if known else guess)

@@ -1,0 +1,62 @@
+"""What a matrix of benchmarks came to, for a terminal of 80 columns: each benchmark's time in each cell."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.benchmarking.results import Benchmark, read_all
+from harness.benchmarking.wording import digits, duration
+from harness.printing import print_figures
+
+Runs = Mapping[str, Sequence[Mapping[str, Benchmark]]]
+"""By cell, the benchmarks of each of its rounds."""
+
+
+def tell(console: Console, output: Path, cells: Sequence[str]) -> None:
+    """Print a matrix's results, where they are and what to do with them; nothing where nothing was measured.
+
+    :raises ResultsError: none of them can be read.
+    """
+    measured = [cell for cell in cells if any((output / cell).glob("*.json"))]
+    if not measured:
+        return
+    found = {cell: [result.benchmarks for result in read_all([output / cell]).results] for cell in measured}
+    for name in dict.fromkeys(chain.from_iterable(run for runs in found.values() for run in runs)):
+        console.print(Text(name, style="bold", overflow="fold"))
+        console.print(table(found, name))
+    print_figures(console, [("results", str(output)), ("to go on", "\n".join(_commands(output, measured)))])
+
+
+def table(found: Runs, name: str) -> Table:
+    """Return a benchmark's times in each cell: over its rounds, each of which counts by its median."""
+    made = Table(
+        "", "median", "middle half of rounds", "rows/s", "rounds", box=None, pad_edge=False, header_style="dim"
+    )
+    made.columns[0].overflow = "fold"
+    for column in made.columns[1:]:
+        column.justify, column.no_wrap = "right", True
+    for cell, runs in found.items():
+        of_it = [run[name] for run in runs if name in run]
+        if of_it:
+            made.add_row(f"  {cell}", *_figures(of_it), str(len(of_it)))
+    return made
+
+
+def _figures(rounds: Sequence[Benchmark]) -> tuple[str, str, str]:
+    low, median, high = np.percentile([each.median for each in rounds], [25, 50, 75]).tolist()
+    rates = [rate for each in rounds if (rate := each.rate("rows")) is not None]
+    return duration(median), f"{duration(low)} – {duration(high)}", digits(float(np.median(rates))) if rates else ""
+
+
+def _commands(output: Path, cells: Sequence[str]) -> list[str]:
+    directories = [shlex.quote(str(output / cell)) for cell in cells]
+    compare = [f"harness compare {' '.join(directories)}"] if len(cells) > 1 else []
+    return [*compare, f"harness report {shlex.quote(str(output))}"]
