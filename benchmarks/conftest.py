@@ -3,6 +3,7 @@
 import pytest
 
 from harness.benchmarking.environment import environment, work
+from harness.benchmarking.hosting import hosting
 
 DEFAULTS = {"batch": "1,10,100,815", "partitions": "1,2", "rows": "10000,60000"}
 HELP = {
@@ -60,7 +61,16 @@ def whole_numbers(text, option):
 def noted_environment(request, harness_settings):
     """Every result says what it was measured on and with."""
     if "benchmark" in request.fixturenames:
-        request.getfixturevalue("benchmark").extra_info.update(environment(harness_settings))
+        noted = environment(harness_settings)
+        if harness_settings.mode == "real" and "trained_model" in request.fixturenames:
+            noted |= request.getfixturevalue("noted_hosting")
+        request.getfixturevalue("benchmark").extra_info.update(noted)
+
+
+@pytest.fixture(scope="session")
+def noted_hosting(aws, harness_settings):
+    """What stands behind the endpoint in AWS, and what it costs."""
+    return hosting(aws, harness_settings)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ The file is JSON, and every price in it has the source and the date that stand b
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,9 +61,11 @@ class PriceFile:
         """
         try:
             content = json.loads(path.read_text())
+            if not (content["source"] and content["date"]):
+                raise ValueError("source and date must not be empty")
             self._source, self._date = f"{content['source']}, in {path}", str(content["date"])
             self._prices = {
-                (instance_type, usage): float(hourly)
+                (instance_type, usage): _usd(hourly)
                 for instance_type, usages in content["prices"].items()
                 for usage, hourly in usages.items()
             }
@@ -80,6 +83,13 @@ class PriceFile:
         """Return a price, or None where the file has none."""
         hourly = self._prices.get((instance_type, usage))
         return None if hourly is None else Price(instance_type, usage, hourly, self._source, self._date)
+
+
+def _usd(hourly: Any) -> float:
+    usd = float(hourly)
+    if not 0 < usd < math.inf:
+        raise ValueError(f"{hourly!r} is no price")
+    return usd
 
 
 class PriceList:

@@ -130,20 +130,27 @@ def _front(axes: Axes, data: dict[str, Any]) -> None:
     axes.step([point["x"] for point in best], [point["y"] for point in best], where="post", color=_ACCENT)
     right, top = (max(max([point[axis], *(point[f"{axis}_ends"] or ())]) for point in points) for axis in "xy")
     for point in points:
-        for across in filter(None, [point["x_ends"]]):
-            axes.plot(across, [point["y"]] * 2, color=_ACCENT, linewidth=1.2)
-        for upright in filter(None, [point["y_ends"]]):
-            axes.plot([point["x"]] * 2, upright, color=_ACCENT, linewidth=1.2)
-        axes.plot(point["x"], point["y"], "o", color=_ACCENT, markerfacecolor=_ACCENT if point["front"] else "white")
-        side, offset = ("right", (-5, 8)) if point["x"] > right * 0.8 else ("left", (5, 8))
-        at = (point["x"], point["y"])
-        axes.annotate(point["name"], at, offset, textcoords="offset points", ha=side, parse_math=False)
+        _point(axes, point, right)
     axes.set_xlim(0, right * 1.1)
     axes.set_ylim(0, top * 1.15)
     axes.set_xlabel(data["axis"])
     axes.set_ylabel(data["axis_y"])
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(_NUMBERS)
+
+
+def _point(axes: Axes, point: dict[str, Any], right: float) -> None:
+    """Draw an offer with its intervals and its name; ``right`` is the greatest latency."""
+    x, y, is_best = point["x"], point["y"], point["front"]
+    if point["x_ends"]:
+        axes.plot(point["x_ends"], [y, y], color=_ACCENT, linewidth=1.2)
+    if point["y_ends"]:
+        axes.plot([x, x], point["y_ends"], color=_ACCENT, linewidth=1.2)
+    axes.plot(x, y, "o", color=_ACCENT, markerfacecolor=_ACCENT if is_best else "white")
+    # What is beaten lies above and to the right of the front, so names of the two go apart.
+    above, leftmost = (-16, 0.2) if is_best else (8, 0.8)
+    side, offset = ("right", (-6, above)) if x > right * leftmost else ("left", (6, above))
+    axes.annotate(point["name"], (x, y), offset, textcoords="offset points", ha=side, parse_math=False)
 
 
 _DRAWERS: dict[str, Callable[[Axes, dict[str, Any]], None]] = {

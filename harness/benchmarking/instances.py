@@ -164,8 +164,11 @@ class Comparison:
                 yield f"the price of {offer.name} changed between its runs: the newest is taken"
 
     def _of_runs(self) -> Iterator[str]:
-        if few := [f"{offer.name} has {len(offer.runs)}" for offer in self.offers if len(offer.runs) < LEAST_RUNS]:
-            yield f"an interval needs {LEAST_RUNS} runs: {_and(few)}"
+        few = {offer.name: len(offer.runs) for offer in self.offers if len(offer.runs) < LEAST_RUNS}
+        if len(few) == len(self.offers) and len(set(few.values())) == 1:
+            yield f"an interval needs {LEAST_RUNS} runs, and each has {few.popitem()[1]}"
+        elif few:
+            yield f"an interval needs {LEAST_RUNS} runs: {_and([f'{name} has {runs}' for name, runs in few.items()])}"
         enough = [offer for offer in self.offers if len(offer.runs) >= LEAST_RUNS]
         if not all(in_turns(_results(one), _results(other)) for one, other in pairwise(enough)):
             yield "the instances were not measured in turns: a drift between them cannot be seen"
@@ -174,9 +177,10 @@ class Comparison:
         silent = [offer.name for offer in self.offers if not all(map(_p99, offer.runs))]
         if silent and len(silent) < len(self.offers):
             yield f"{_and(silent)} noted no p99 latency: the median round stands for the latency of all"
-        few = [f"{offer.name}'s is of {offer.requests:,}" for offer in self.offers if offer.requests < LEAST_REQUESTS]
+        few = {offer.name: offer.requests for offer in self.offers if offer.requests < LEAST_REQUESTS}
         if few and self.measure == P99:
-            yield f"a p99 takes {LEAST_REQUESTS} requests to be claimed: {_and(few)}"
+            fewest = f"{_and(list(few))} had no more than {max(few.values()):,} in all runs"
+            yield f"a p99 takes {LEAST_REQUESTS} requests to be claimed: {fewest}"
 
     def _of_settings(self) -> Iterator[str]:
         """Tell in what the offers differ besides their instances, as ``harness compare`` would."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +35,7 @@ _METHOD = (
     "runs or more. Pareto front: no other is both cheaper and faster; with a question mark, intervals leave it open. "
     "Cost: of the instances while as busy as when measured, without storage, requests and data transfer."
 ).replace("%", f"{JOINED}%")
+_MOST_NAMES = 4
 _STYLES = {Standing.ON: "bold green", Standing.MAYBE_ON: "green", Standing.MAYBE_OFF: "dim", Standing.OFF: "dim"}
 
 
@@ -74,14 +75,16 @@ def run_instances(
     known = None if prices is None else PriceFile(prices)
     reading = read_all(paths)
     runs = [run for series in arrange(reading.results) for run in series.runs]
-    local = [run for run in runs if predicts(run) and not is_of_aws(run)]
-    several = _several(comparisons(runs, known), runs, local)
+    predicting = [run for run in runs if predicts(run)]
+    local = [run for run in predicting if run.benchmark.extra_info.get("mode") != "real"]
+    found = comparisons(predicting, known)
+    several = _several(found, predicting, local)
     of = _choose(several, benchmark)
     try:
         recommendation, refusal = recommend(of, goal), None
     except ResultsError as error:
         recommendation, refusal = None, error
-    _FORMS[form](Found(several, of, recommendation, _notes(comparisons(runs, known), local), goal))
+    _FORMS[form](Found(several, of, recommendation, [*_notes(predicting, local), *_alone(found)], goal))
     sys.stdout.flush()
     for problem in reading.problems:
         print("harness: left out:", problem, file=sys.stderr)
@@ -90,7 +93,7 @@ def run_instances(
     return ResultsError.exit_code if local else 0
 
 
-def _several(found: Sequence[Comparison], runs: Sequence[Run], local: Sequence[Run]) -> list[Comparison]:
+def _several(found: Sequence[Comparison], predicting: Sequence[Run], local: Sequence[Run]) -> list[Comparison]:
     """Return the comparisons of two offers and more.
 
     :raises ResultsError: there is none; the error says why.
@@ -100,14 +103,15 @@ def _several(found: Sequence[Comparison], runs: Sequence[Run], local: Sequence[R
         return several
     measured = sorted({offer.name for comparison in found for offer in comparison.offers})
     fix = "measure others too, in turns: harness bench --mode real --endpoint-instance-type TYPE,TYPE"
-    if not any(map(predicts, runs)):
+    if not predicting:
         raise ResultsError(
             "No benchmark here predicts with an endpoint.",
             checked="benchmarks that note 'rows', of the groups transform and endpoint or with a price",
             fix="run benchmarks/test_endpoint.py with --harness-mode=real, or harness bench --mode real",
         )
     if not measured:
-        raise ResultsError(_told_local(local), checked="'mode' in each result's extra_info", fix=fix)
+        said = " ".join(_notes(predicting, local))
+        raise ResultsError(f"Nothing here was measured on instances of AWS. {said}", checked="extra_info", fix=fix)
     if len(measured) == 1:
         raise ResultsError(f"All results in AWS are of {measured[0]}: there is nothing to compare it with.", fix=fix)
     raise ResultsError(
@@ -118,25 +122,28 @@ def _several(found: Sequence[Comparison], runs: Sequence[Run], local: Sequence[R
 
 
 def _apart(found: Sequence[Comparison]) -> str:
-    return "; ".join(f"{comparison.label} on {comparison.offers[0].name}" for comparison in found[:4])
+    return "; ".join(f"{comparison.label} on {comparison.offers[0].name}" for comparison in found[:_MOST_NAMES])
 
 
-def _told_local(local: Sequence[Run]) -> str:
-    names = sorted({str(run.benchmark.extra_info.get("endpoint_instance_type") or "unknown") for run in local})
-    return (
-        f"{plural(len(local), 'result')} not measured in AWS: the local AWS runs on this machine and is no "
-        f"instance type, though its results name {', '.join(names)}."
-    )
+def _notes(predicting: Sequence[Run], local: Sequence[Run]) -> Iterator[str]:
+    """Tell what is no instance type, or not known to be one."""
+    if local:
+        names = sorted({str(run.benchmark.extra_info.get("endpoint_instance_type") or "none") for run in local})
+        yield (
+            f"Refused: {plural(len(local), 'benchmark')} not measured in AWS. The local AWS runs on this machine and "
+            f"is no instance type, though its results name {', '.join(names)}."
+        )
+    unknown = [run for run in predicting if run not in local and not is_of_aws(run)]
+    if unknown:
+        yield f"Left out: {plural(len(unknown), 'benchmark')} in AWS that did not note the type of the instances."
 
 
-def _notes(found: Sequence[Comparison], local: Sequence[Run]) -> list[str]:
-    alone = [comparison for comparison in found if len(comparison.offers) == 1]
-    notes = [f"refused: {_told_local(local)}"] if local else []
+def _alone(found: Sequence[Comparison]) -> Iterator[str]:
+    """Tell what was run on one kind of instances only."""
+    alone = [f"{one.label} ({one.offers[0].name})" for one in found if len(one.offers) == 1]
     if alone:
-        names = ", ".join(f"{comparison.label} ({comparison.offers[0].name})" for comparison in alone[:3])
-        more = f" and {len(alone) - 3} more" if len(alone) > 3 else ""
-        notes.append(f"on one kind of instances only, and not shown: {names}{more}")
-    return notes
+        more = f" and {len(alone) - _MOST_NAMES} more" if len(alone) > _MOST_NAMES else ""
+        yield f"Not shown, being of one kind of instances only: {', '.join(alone[:_MOST_NAMES])}{more}."
 
 
 def _choose(several: Sequence[Comparison], part: str | None) -> Comparison:

@@ -126,7 +126,7 @@ def _seconds_of(offer: Offer) -> Estimate:
     return offer.seconds
 
 
-_NAMES = {_cost_of: "cost", _seconds_of: "latency"}
+_NAMES: dict[_Figure, str] = {_cost_of: "cost", _seconds_of: "latency"}
 
 
 def _by(figure: _Figure) -> Callable[[Offer], tuple[float, str]]:
@@ -139,11 +139,11 @@ def _best(comparison: Comparison, able: Sequence[Offer], what: str, *figures: _F
     others = [offer for offer in able if offer is not chosen]
     alike = [other for other in others if not all(figure(chosen).is_surely_below(figure(other)) for figure in figures)]
     told = f"By {comparison.label}, {chosen.name} {what}: {_cost(chosen)}, {_latency(comparison, chosen)}"
-    if alike:
+    if not all(figure(chosen).is_known for figure in figures) and others:
+        told += f"; an interval needs {LEAST_RUNS} runs, and without it the order is not known"
+    elif alike:
         by = " and ".join(_NAMES[figure] for figure in figures)
         told += f"; by {by} it cannot be told apart from {' or '.join(offer.name for offer in alike)}"
-        if not all(figure(offer).is_known for offer in (chosen, *alike) for figure in figures):
-            told += f", since an interval needs {LEAST_RUNS} runs"
     return Recommendation(f"{told}.", chosen, alike)
 
 

@@ -83,17 +83,19 @@
   }
 
   function besidePoints(points, right, top, width, height) {
-    // Where each point's name goes: the first of four corners in which it covers no other name and no edge.
+    // Where each point's name goes: the first of eight places in which it covers no name, no other point and no edge.
+    const placed = points.map(({ x, y }) => ({ across: (x / right) * width, down: (1 - y / top) * height }));
     const taken = [];
-    return points.map(({ x, y, name }) => {
-      const [across, down, long] = [(x / right) * width, (1 - y / top) * height, name.length * 7.5];
-      const corners = [-14, 16].flatMap((dy) => [6, -6].map((dx) => ({ dx, dy, from: dx > 0 ? across + dx : across + dx - long, down: down + dy })));
-      const free = (corner) =>
-        corner.from >= 0 && corner.from + long <= width && corner.down < height - 6 &&
-        taken.every((other) => corner.from > other.from + other.long || corner.from + long < other.from || Math.abs(corner.down - other.down) > 15);
-      const corner = corners.find(free) ?? corners[0];
-      taken.push({ ...corner, long });
-      return corner;
+    return points.map(({ name }, index) => {
+      const { across, down } = placed[index], long = name.length * 7.5;
+      const places = [-14, 16, -30, 32].flatMap((dy) => [6, -6].map((dx) => ({ dx, dy, from: dx > 0 ? across + dx : across + dx - long, down: down + dy })));
+      const others = placed.filter((_, other) => other !== index).map((dot) => ({ from: dot.across - 7, long: 14, down: dot.down }));
+      const free = (place) =>
+        place.from >= 0 && place.from + long <= width && place.down < height - 6 && place.down > -20 &&
+        [...taken, ...others].every((other) => place.from > other.from + other.long || place.from + long < other.from || Math.abs(place.down - other.down) > 15);
+      const place = places.find(free) ?? places[0];
+      taken.push({ ...place, long });
+      return place;
     });
   }
 
