@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import signal
 import subprocess
 import sys
 from functools import partial
@@ -16,6 +17,8 @@ from tests.integration.independent import IndependentAWS
 ROOT = str(Path(harness.__file__).parents[1])
 OUTSIDE = dict(os.environ)
 """The environment before the ``aws`` fixture leads this process to the local AWS."""
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it, and so would what tests start
 
 
 @pytest.fixture(scope="session")
