@@ -18,7 +18,8 @@ ROOT = str(Path(harness.__file__).parents[1])
 OUTSIDE = dict(os.environ)
 """The environment before the ``aws`` fixture leads this process to the local AWS."""
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it, and so would what tests start
+# A shell's background ignores it, and so would all that tests start there.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
