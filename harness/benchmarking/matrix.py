@@ -28,6 +28,7 @@ from harness.benchmarking.hosted import explained, host_on_each, told_ledger
 from harness.benchmarking.matrix_plan import Cell, Plan, expected_seconds
 from harness.benchmarking.matrix_store import Store, by_lot
 from harness.benchmarking.matrix_table import tell
+from harness.benchmarking.offers import run_instances
 from harness.benchmarking.sessions import check_collection, run_session
 from harness.benchmarking.statistics import LEAST_RUNS
 from harness.benchmarking.wording import plural
@@ -81,6 +82,8 @@ def run_matrix(plan: Plan, output: Path) -> None:
             check_collection(sys.executable, _HERE, plan.arguments(plan.cells[0]), os.environ)
             _run(plan, store, missing, sessions, console)
         tell(Console(highlight=False), output, [cell.name for cell in plan.cells])
+        if len(plan.endpoint_instance_types) > 1:
+            _compare_instances(plan, output, console)
         refuse_leftovers(sessions.leftovers, after="the clean-up")
         _refuse_gaps(store)
 
@@ -98,6 +101,14 @@ def _run(plan: Plan, store: Store, missing: Sequence[tuple[int, Cell]], sessions
         done = plan.rounds * len(plan.cells) - len(store.missing())
         _say(console, f"{plural(done, 'session')} measured so far, in {store.directory}; the same command goes on")
         raise
+
+
+def _compare_instances(plan: Plan, output: Path, console: Console) -> None:
+    """Print what the instance types did for their price, as far as the results tell."""
+    try:
+        run_instances([output], prices=Path(plan.base.prices) if plan.base.prices else None)
+    except ResultsError as error:
+        _say(console, str(error))
 
 
 def _refuse_gaps(store: Store) -> None:

@@ -32,8 +32,12 @@ class Store:
         _require_writable(directory)
         self._lock = _lock(directory)
         self._sessions: list[dict[str, Any]] = []
-        if any(directory.glob("*/*.json")):
-            self._take_up(_read_plan(directory / MATRIX))
+        try:
+            if any(directory.glob("*/*.json")):
+                self._take_up(_read_plan(directory / MATRIX))
+        except SettingsError:
+            os.close(self._lock)
+            raise
 
     def _take_up(self, before: dict[str, Any]) -> None:
         differing = differences(before, self.plan.described())

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from harness.benchmarking.results import Benchmark, read_all
 from harness.benchmarking.wording import digits, duration
+from harness.errors import ResultsError
 from harness.printing import print_figures
 
 Runs = Mapping[str, Sequence[Mapping[str, Benchmark]]]
@@ -21,18 +22,21 @@ Runs = Mapping[str, Sequence[Mapping[str, Benchmark]]]
 
 
 def tell(console: Console, output: Path, cells: Sequence[str]) -> None:
-    """Print a matrix's results, where they are and what to do with them; nothing where nothing was measured.
-
-    :raises ResultsError: none of them can be read.
-    """
-    measured = [cell for cell in cells if any((output / cell).glob("*.json"))]
-    if not measured:
+    """Print a matrix's results, where they are and what to do with them; nothing where nothing was measured."""
+    found = {cell: runs for cell in cells if (runs := _runs(output / cell))}
+    if not found:
         return
-    found = {cell: [result.benchmarks for result in read_all([output / cell]).results] for cell in measured}
     for name in dict.fromkeys(chain.from_iterable(run for runs in found.values() for run in runs)):
         console.print(Text(name, style="bold", overflow="fold"))
         console.print(table(found, name))
-    print_figures(console, [("results", str(output)), ("to go on", "\n".join(_commands(output, measured)))])
+    print_figures(console, [("results", str(output)), ("to go on", "\n".join(_commands(output, list(found))))])
+
+
+def _runs(directory: Path) -> list[Mapping[str, Benchmark]]:
+    try:
+        return [result.benchmarks for result in read_all([directory]).results]
+    except ResultsError:  # nothing is there, or nothing that can be read: it is told as missing
+        return []
 
 
 def table(found: Runs, name: str) -> Table:

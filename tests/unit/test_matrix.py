@@ -1,0 +1,403 @@
+"""Benchmarks over a matrix: what is planned, in what order, what it costs, and how it goes on after an interruption."""
+
+import itertools
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+import harness
+from harness import cli
+from harness.benchmarking import matrix
+from harness.benchmarking.comparison import alternating
+from harness.benchmarking.matrix_plan import Plan, axis, counts, differences, expected_seconds
+from harness.benchmarking.matrix_store import Store, by_lot
+from harness.benchmarking.results import read
+from harness.errors import ResultsError, SettingsError
+from harness.settings import Settings
+from harness.waiting import wait_until
+
+TYPES = ["ml.m5.large", "ml.c5.xlarge"]
+MASTERS = ["local[1]", "local[2,4]"]
+ROOT = str(Path(harness.__file__).parents[1])
+
+
+def plan(types=TYPES, masters=MASTERS, rounds=3, mode="real", **others):
+    """A plan of cells: by default of two instance types and two masters."""
+    base = Settings(
+        mode=mode, endpoint_instance_type=types[0], spark_master=masters[0], prices=others.pop("prices", None)
+    )
+    return Plan(base, types, masters, rounds, **others)
+
+
+# --- the plan ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_cell_is_each_instance_type_with_each_master_called_after_both():
+    cells = {cell.name: cell.settings for cell in plan().cells}
+    assert list(cells) == [
+        "ml.m5.large_local-1", "ml.m5.large_local-2-4", "ml.c5.xlarge_local-1", "ml.c5.xlarge_local-2-4",
+    ]  # fmt: skip
+    chosen = cells["ml.c5.xlarge_local-2-4"]
+    assert (chosen.endpoint_instance_type, chosen.spark_master) == ("ml.c5.xlarge", "local[2,4]")
+
+
+@pytest.mark.parametrize(
+    ("types", "masters", "names"),
+    [
+        (TYPES, ["local[*]"], TYPES),
+        (TYPES[:1], MASTERS, ["local-1", "local-2-4"]),
+        (TYPES[:1], ["local[*]"], ["local-all"]),
+        (TYPES[:1], ["spark://host:7077,other:7077"], ["spark-host-7077-other-7077"]),
+    ],
+)
+def test_a_cell_is_called_after_what_varies_and_after_its_master_where_nothing_does(types, masters, names):
+    assert [cell.name for cell in plan(types, masters).cells] == names
+
+
+def test_a_session_is_given_all_its_settings_and_the_axes_that_pytest_knows():
+    arguments = plan(batches=[1, 100], partitions=[2], pytest=["benchmarks/test_endpoint.py"]).arguments(
+        plan().cells[3], "hsh-endpoint"
+    )
+    assert arguments[:2] == ["-p", "harness.plugin"]
+    assert arguments[-3:] == ["benchmarks/test_endpoint.py", "--batch=1,100", "--partitions=2"]
+    assert {
+        "--harness-mode=real", "--harness-endpoint=hsh-endpoint", "--harness-endpoint-instance-type=ml.c5.xlarge",
+        "--harness-spark-master=local[2,4]", "--harness-train-rows=60000",
+    } <= set(arguments)  # fmt: skip
+    assert not any(argument.startswith(("--harness-max-cost", "--harness-role")) for argument in arguments)
+
+
+def test_the_local_aws_is_none_of_several_instance_types():
+    with pytest.raises(SettingsError, match="names 2, and the local AWS is none of them"):
+        plan(mode="mock")
+    assert len(plan(TYPES[:1], mode="mock").cells) == 2
+
+
+def test_two_masters_whose_results_would_be_mixed_are_refused():
+    with pytest.raises(SettingsError, match="in one directory, local-1"):
+        plan(TYPES[:1], ["local[1]", "local-1"])
+
+
+def test_plans_differ_in_what_results_depend_on_and_not_in_their_rounds():
+    before, now = plan(commit="a").described(), plan(TYPES[:1], rounds=9, batches=[5], commit="a").described()
+    assert differences(before, now) == [
+        "endpoint instance types ml.m5.large, ml.c5.xlarge, now ml.m5.large", "batches none, now 5",
+    ]  # fmt: skip
+    assert differences(plan(commit="a").described(), plan(commit="").described()) == ["commit a, now unknown"]
+    assert differences(before, plan(rounds=1, commit="a").described()) == []
+
+
+def test_the_order_of_each_round_is_drawn_and_no_round_begins_before_the_one_before_has_ended():
+    missing = list(itertools.product(range(1, 201), plan().cells))
+    drawn = list(by_lot(missing))
+    assert [number for number, _ in drawn] == [number for number, _ in missing]
+    assert sorted(drawn, key=str) == sorted(missing, key=str)
+    firsts = [drawn[start][1].name for start in range(0, len(drawn), 4)]
+    assert {firsts.count(cell.name) // 20 for cell in plan().cells} <= {1, 2, 3}  # 50 of 200, give or take
+
+
+def test_time_is_expected_to_be_a_guess_and_then_what_sessions_took():
+    assert expected_seconds(4, [], 60) == 240
+    assert expected_seconds(4, [10, 20], 60) == 60
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("", "--x is empty"), ("a,,b", "a value is missing"), ("a,b,a", "a is there twice")]
+)
+def test_an_axis_has_values_each_once(text, told):
+    assert axis("--x", " local[1]; local[2,4] ", ";") == MASTERS
+    with pytest.raises(SettingsError, match=told):
+        axis("--x", text)
+
+
+@pytest.mark.parametrize("text", ["0", "1,0", "-1", "1.5", "many", "²"])
+def test_counts_are_whole_numbers_from_one(text):
+    assert counts("--batch", "1, 100") == [1, 100]
+    with pytest.raises(SettingsError, match=re.escape(f"--batch is {text!r}")):
+        counts("--batch", text)
+
+
+# --- what it costs ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def prices(tmp_path):
+    """A file of prices of both instance types."""
+    path = tmp_path / "prices.json"
+    hourly = {"ml.m4.xlarge": {"training": 0.5}, "ml.m5.large": {"hosting": 0.1}, "ml.c5.xlarge": {"hosting": 0.2}}
+    path.write_text(json.dumps({"source": "ours", "date": "2026-11-01", "prices": hourly}))
+    return str(path)
+
+
+ACCOUNT = SimpleNamespace(region="us-east-1", partition="aws")
+
+
+def test_the_cost_is_that_of_every_endpoint_all_the_time_with_each_prices_source_and_date(prices):
+    told = matrix._cost(ACCOUNT, plan(prices=prices), TYPES, 900.0)
+    assert told.startswith("about USD 0.20, every endpoint being there all the time; at most USD 1.60")
+    assert f"ml.c5.xlarge for hosting USD 0.2 an hour (ours, in {prices}, 2026-11-01)" in told
+
+
+def test_an_instance_type_without_a_price_is_refused(prices):
+    with pytest.raises(
+        SettingsError, match=r"No price is known of ml\.p5\.large for hosting; there may be no such"
+    ) as caught:
+        matrix._cost(ACCOUNT, plan(["ml.p5.large"], prices=prices), ["ml.p5.large"], 900.0)
+    assert caught.value.checked == prices
+
+
+# --- what is on disk --------------------------------------------------------------------------------------------------
+
+
+RESULT = {
+    "version": "5.0.0", "datetime": "2026-11-01T00:00:00+00:00", "machine_info": {}, "commit_info": {},
+    "benchmarks": [{"fullname": "test_x.py::test_x", "stats": {"data": [1.0], "rounds": 1}}],
+}  # fmt: skip
+WHOLE = json.dumps(RESULT)
+
+
+def measure(store, cell, number, text=WHOLE):
+    """Write what a session would."""
+    path = store.path(cell, number)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.fixture
+def output(tmp_path):
+    """A directory in which the first round of all but the last cell was measured."""
+    store = Store(tmp_path / "out", plan())
+    store.write()
+    for cell in plan().cells[:3]:
+        measure(store, cell, 1)
+        store.note(cell, 1, 10.0)
+    store.close()
+    return tmp_path / "out"
+
+
+def missing(output, **others):
+    store = Store(output, plan(**others))
+    store.close()
+    return [(number, cell.name) for number, cell in store.missing()]
+
+
+def test_a_plan_goes_on_with_what_is_missing_and_more_rounds_may_be_asked_for(output):
+    assert missing(output, rounds=1) == [(1, "ml.c5.xlarge_local-2-4")]
+    assert len(missing(output)) == 9
+    assert len(missing(output, rounds=5)) == 17
+    assert Store(output, plan()).seconds == [10.0] * 3
+
+
+@pytest.mark.parametrize("text", ["", WHOLE[:-30], '{"benchmarks": []}'])
+def test_a_result_that_is_not_whole_is_measured_again(output, text):
+    store = Store(output, plan())
+    measure(store, plan().cells[0], 1, text)
+    assert (1, plan().cells[0]) in store.missing()
+
+
+def test_results_of_another_plan_are_not_added_to(output):
+    with pytest.raises(
+        SettingsError, match=r"results of another plan: spark masters local\[1\], local\[2,4\], now local"
+    ):
+        Store(output, plan(masters=["local[8]"]))
+    (output / "matrix.json").write_text("{")
+    with pytest.raises(SettingsError, match="says of what plan they are"):
+        Store(output, plan())
+
+
+def test_a_plan_that_measured_nothing_makes_room_for_another_and_leaves_nothing(tmp_path):
+    store = Store(tmp_path / "out", plan())
+    store.close()
+    assert not (tmp_path / "out").exists()
+    store = Store(tmp_path / "out", plan())
+    store.write()
+    store.close()
+    assert len(missing(tmp_path / "out", masters=["local[8]"])) == 6
+
+
+def test_nobody_else_measures_into_a_directory_meanwhile(output):
+    store = Store(output, plan())
+    with pytest.raises(SettingsError, match="Another 'harness bench' is measuring"):
+        Store(output, plan())
+    store.close()
+    assert missing(output)
+
+
+def test_a_directory_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match="where results cannot be written"):
+        Store(tmp_path / "file" / "out", plan())
+
+
+def test_the_plan_is_no_result(output):
+    assert read(output).problems == []
+    assert len(read(output).results) == 3
+
+
+# --- sessions, which are real -----------------------------------------------------------------------------------------
+
+BENCHMARK = """
+import os, pathlib, time
+
+def test_it(benchmark, harness_settings):
+    {body}
+    benchmark.extra_info["master"] = harness_settings.spark_master
+    benchmark.extra_info["rows"] = 100
+    benchmark.pedantic(time.sleep, args=(0.001,), rounds=2)
+"""
+PYTEST = ["--pytest", "-p", "pytest_benchmark.plugin", "benchmarks"]
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Write the one benchmark, with a line of its own, into a directory that is the working directory."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTHONPATH", ROOT)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "benchmarks").mkdir()
+
+    def write(body="pass"):
+        (tmp_path / "benchmarks" / "test_it.py").write_text(BENCHMARK.format(body=body))
+
+    write()
+    return write
+
+
+def bench(*arguments, masters="local[1];local[2]", rounds=2):
+    return cli.main(["bench", f"--spark-master={masters}", f"--rounds={rounds}", *arguments, *PYTEST])
+
+
+def masters_of(directory):
+    runs = read(Path("bench-results", directory)).results
+    return [run.benchmarks["benchmarks/test_it.py::test_it"].extra_info["master"] for run in runs]
+
+
+def test_every_cell_is_run_once_a_round_and_the_rounds_alternate(write, capsys):
+    assert bench() == 0
+    assert masters_of("local-1") == ["local[1]"] * 2
+    one, two = (read(Path("bench-results", cell)).results for cell in ("local-1", "local-2"))
+    assert len(alternating(one, two)) == 2
+    told = capsys.readouterr()
+    assert "2 cells × 2 rounds = 4 sessions" in told.err
+    assert "about 6 minutes, at 90 s a session, which is a guess" in told.err
+    assert "with fewer than 8 rounds" in told.err
+    assert re.search(r"round 1 of 2  local-[12]  \d+ s  about \d+ s left", told.err)
+    assert "harness compare bench-results/local-1 bench-results/local-2" in told.out
+    assert max(map(len, told.out.splitlines())) <= 80
+
+
+def test_more_rounds_go_on_where_it_ended_with_the_time_that_sessions_took(write, capsys):
+    bench(rounds=1)
+    before = Path("bench-results/local-1/001.json").read_bytes()
+    assert bench() == 0
+    assert Path("bench-results/local-1/001.json").read_bytes() == before
+    assert "of which 2 are measured" in (told := capsys.readouterr()).err
+    assert "as those before took" in told.err
+    assert bench() == 0  # nothing is left to do, and the table is there again
+    assert re.search(r"local-2 .* 2\n", capsys.readouterr().out)
+
+
+def test_a_cell_that_fails_is_told_and_the_others_go_on(write, capsys):
+    write("assert harness_settings.spark_master == 'local[1]', 'no such master'")
+    assert bench(rounds=3) == 4
+    told = capsys.readouterr()
+    assert "AssertionError: no such master" in told.err
+    assert "local-2 is left out from here on: it failed 2 times in a row" in told.err
+    assert "3 sessions of 6 have no results: 3 of local-2" in told.err
+    assert masters_of("local-1") == ["local[1]"] * 3
+    write()
+    assert bench(rounds=3) == 0
+    assert masters_of("local-2") == ["local[2]"] * 3
+
+
+def test_what_a_session_measured_before_it_failed_is_kept_aside(write):
+    Path("benchmarks/test_other.py").write_text("def test_other(): assert False")
+    assert bench(rounds=1) == 4
+    for cell in ("local-1", "local-2"):
+        assert [path.name for path in Path("bench-results", cell).iterdir()] == ["001.failed"]
+    assert len(json.loads(Path("bench-results/local-1/001.failed").read_text())["benchmarks"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--rounds=0"], "--rounds is 0"),
+        (["--spark-master=;"], "--spark-master is empty"),
+        (["--endpoint-instance-type=ml5"], "--endpoint-instance-type is 'ml5', which is no instance type"),
+        (["--endpoint-instance-type=ml.m5.large,ml.c5.large"], "the local AWS is none of them"),
+        (["--batch=0"], "--batch is '0'"),
+        (["--partitions=1,x"], "--partitions is '1,x'"),
+        (["--role=mine"], "--role is 'mine'"),
+        (["--output=benchmarks/test_it.py"], "where results cannot be written"),
+        (["--pytest", "nothing"], "file or directory not found: nothing"),
+        (["--pytest", "-p", "pytest_benchmark.plugin", "--batch=1", "benchmarks"], "unrecognized arguments: --batch=1"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_and_leaves_nothing(write, capsys, options, told):
+    assert cli.main(["bench", *options]) == 2
+    err = capsys.readouterr().err
+    assert told in err
+    assert "to fix:" in err
+    assert not Path("bench-results").exists()
+
+
+def test_without_benchmarks_here_it_says_where_it_looked(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["bench"]) == 2
+    assert str(tmp_path / "benchmarks") in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+SLOW = """pathlib.Path(harness_settings.spark_master).touch()
+    try: time.sleep(60 if pathlib.Path('slow').exists() else 0)
+    finally: pathlib.Path('ended').touch()"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_ends_its_session_in_order_and_says_how_to_go_on(write, number):
+    write(SLOW)
+    bench(rounds=1)
+    Path("slow").touch()
+    for path in Path().glob("local*"):
+        path.unlink()
+    command = [sys.executable, "-m", "harness.cli", "bench", "--spark-master=local[1];local[2]", *PYTEST]
+    heeding = f"import os, signal; signal.signal(2, signal.default_int_handler); os.execv({command[0]!r}, {command!r})"
+    process = subprocess.Popen([sys.executable, "-c", heeding], stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: list(Path().glob("local*")), "a session to begin", timeout=20)
+    Path("ended").unlink()
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "2 sessions measured so far, in bench-results; the same command goes on" in stderr
+    assert Path("ended").exists()
+    assert len(list(Path("bench-results").rglob("*.partial"))) == 0
+
+
+def test_no_session_is_begun_that_would_not_end_in_time(write, monkeypatch, capsys):
+    here = plan(TYPES[:1], mode="mock", pytest=PYTEST[1:], rounds=9)
+    store = Store(Path("out"), here)
+    sessions = matrix._Sessions(deadline=matrix.time.monotonic() + 4)
+    store.note(here.cells[0], 1, 2.0)
+    matrix._measure(here, store, store.missing(), sessions, Console(stderr=True))
+    assert 1 <= len(store.seconds) - 1 < 9
+    assert "no session would end within --max-hours 2; the same command goes on" in capsys.readouterr().err
+    with pytest.raises(ResultsError, match="of 18 have no results"):
+        matrix._refuse_gaps(store)
+
+
+def test_a_session_that_takes_too_long_is_ended(write):
+    write("time.sleep(60)")
+    here = plan(TYPES[:1], mode="mock", pytest=PYTEST[1:])
+    arguments = here.arguments(here.cells[0])
+    with pytest.raises(ResultsError, match="took longer than 2 s"):
+        matrix.run_session(sys.executable, Path(), arguments, Path("out.json"), environment=os.environ, seconds=2)
+    assert not list(Path().glob("out*"))
