@@ -81,6 +81,13 @@ def test_names_are_on_disk_before_they_are_used_and_new_each_time(ledger):
     assert first.data == f"s3://{ACCOUNT}-sagemaker-us-east-1/hsh-{ledger.run}-1/"
 
 
+def test_what_was_trained_before_is_hosted_again_without_names_for_another_training(ledger):
+    first, again = ledger.names(), ledger.names(training=False)
+    kinds = [resource.kind for resource in ledger.resources if resource in again.resources]
+    assert kinds == ["model", "endpoint config", "endpoint"]
+    assert first.endpoint != again.endpoint
+
+
 def test_a_line_that_was_cut_short_is_left_out_and_the_others_are_read(ledger):
     names = ledger.names()
     text = ledger.path.read_text()

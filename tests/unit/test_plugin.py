@@ -95,9 +95,13 @@ def test_sigterm_ends_a_session_in_real_mode_in_order(pytester):
     result.stdout.fnmatch_lines(["the finalizer ran", "*KeyboardInterrupt*"])
 
 
-def test_a_role_typed_for_mock_mode_is_refused_and_one_kept_in_the_ini_file_is_not(run, pytester):
-    assert run("--harness-role=mine").ret == pytest.ExitCode.USAGE_ERROR
-    pytester.makeini("[pytest]\nharness_role = mine")
+@pytest.mark.parametrize("setting", ["role", "endpoint"])
+def test_what_real_mode_only_uses_is_refused_typed_for_mock_mode_and_kept_in_the_ini_file_is_not(
+    run, pytester, setting
+):
+    assert run(f"--harness-{setting}=mine").ret == pytest.ExitCode.USAGE_ERROR
+    assert run(f"--harness-{setting}=mine", "--harness-mode=real").ret == pytest.ExitCode.OK
+    pytester.makeini(f"[pytest]\nharness_{setting} = mine")
     run().assert_outcomes(passed=1)
 
 

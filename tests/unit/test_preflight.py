@@ -161,6 +161,16 @@ def test_the_worst_cost_is_held_to_the_limit_and_a_price_that_is_not_known_is_re
     assert told in check.found
 
 
+def test_every_endpoint_of_several_types_costs_and_its_price_is_kept(aws, tmp_path):
+    path = tmp_path / "prices.json"
+    path.write_text(json.dumps({**PRICES, "prices": PRICES["prices"] | {"ml.c5.large": {"hosting": 0.125}}}))
+    settings = Settings(mode="real", prices=str(path), endpoint_instance_count=2)
+    check = module._cost(aws, settings, ["ml.m4.xlarge", "ml.c5.large"])
+    assert check.found.startswith("at most USD 3.00 in 2 hours")
+    assert aws.hourly_prices["endpoint"] == {"ml.m4.xlarge": 0.5, "ml.c5.large": 0.125}
+    assert "ml.r5.large for hosting" in module._cost(aws, settings, ["ml.m4.xlarge", "ml.r5.large"]).found
+
+
 def test_the_prices_that_were_found_are_kept_for_what_may_be_left_over(aws, tmp_path):
     path = tmp_path / "prices.json"
     path.write_text(json.dumps(PRICES))
