@@ -6,6 +6,7 @@ from harness.benchmarking.environment import environment, work
 from harness.benchmarking.hosting import hosting
 
 DEFAULTS = {"batch": "1,10,100,815", "partitions": "1,2", "rows": "10000,60000"}
+UNITS = {"batch": "rows", "partitions": "partitions", "rows": "rows"}
 HELP = {
     "batch": "rows of a request, in the benchmark of the endpoint alone",
     "partitions": "partitions of the frame that is transformed",
@@ -34,7 +35,9 @@ def pytest_configure(config):
 def pytest_generate_tests(metafunc):
     for name in DEFAULTS:
         if name in metafunc.fixturenames:
-            metafunc.parametrize(name, chosen(metafunc.config, name), ids=lambda number, name=name: f"{name}={number}")
+            metafunc.parametrize(
+                name, chosen(metafunc.config, name), ids=lambda number, unit=UNITS[name]: f"{number}-{unit}"
+            )
 
 
 def chosen(config, name):

@@ -59,11 +59,19 @@ def has_peak_memory(spark):
 
 
 def peak_memory(spark, action):
-    """Return the most memory, in bytes, that Spark's JVM held while ``action`` ran, from a full collection on."""
+    """Return the memory in bytes that Spark's JVM held after a full collection, and the most while ``action`` ran.
+
+    It is resident memory, and includes garbage that was not collected yet: with 4 GB of heap, Java is in no hurry.
+    """
     process = Path("/proc", str(SparkContext._gateway.proc.pid))
     spark.sparkContext._jvm.System.gc()
     (process / "clear_refs").write_text("5")  # the peak starts anew from what is held now; see proc(5)
+    before = _peak(process)
     action()
+    return before, _peak(process)
+
+
+def _peak(process):
     lines = (process / "status").read_text().splitlines()
     return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))
 

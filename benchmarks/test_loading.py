@@ -41,9 +41,9 @@ def test_loading(benchmark, tell, note_work, spark, aws, local_files, source, fo
         given = mnist.FEATURES if features == "numFeatures" else None
         counts.append(consume(load(spark, paths, form, given)))
 
-    peak = peak_memory(spark, read) if has_peak_memory(spark) else None  # a round apart, which also warms up
+    memory = peak_memory(spark, read) if has_peak_memory(spark) else ()  # a round apart, which also warms up
     benchmark.pedantic(read, rounds=ROUNDS)
     assert set(counts) == {rows}
     note_work(rows=rows, size=sum((local_files / split).stat().st_size for split in splits(rows)), dataset=mnist_hash())
-    if peak:
-        tell("peak memory of Spark's JVM, MB", round(peak / 1e6))
+    for name, size in zip(("held before", "peak"), memory, strict=False):
+        tell(f"memory of Spark's JVM, {name}, MB", round(size / 1e6))
