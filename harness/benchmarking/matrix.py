@@ -206,7 +206,7 @@ def _hosted(
         _say(console, _cost(aws, plan, types, seconds))
         sessions.deadline = time.monotonic() + plan.base.max_hours * 3600
         with told_ledger(aws, plan.base) as ledger:
-            with explained():
+            with explained(), _shown(console, "training and hosting", 0, None):
                 sessions.endpoints = host_on_each(aws, ledger, plan.base, types, lambda text: _say(console, text))
             try:
                 yield
@@ -268,7 +268,7 @@ def _has_time(store: Store, sessions: _Sessions) -> bool:
 
 
 @contextmanager
-def _shown(console: Console, label: str, done: int, total: int) -> Iterator[None]:
+def _shown(console: Console, label: str, done: int, total: int | None) -> Iterator[None]:
     """Show on a terminal what is under way, and for how long; refreshed once a second, since a core is measured."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(20), TimeElapsedColumn())
     with Progress(

@@ -31,7 +31,7 @@ def test_help_is_instant_because_it_imports_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-@pytest.mark.parametrize("command", ["mnist", "exec", "serve", "doctor", "policy", "compare"])
+@pytest.mark.parametrize("command", ["mnist", "exec", "serve", "doctor", "policy", "compare", "bench"])
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main([command, "--help"])
@@ -55,7 +55,7 @@ def test_the_version_is_that_of_the_package(capsys):
     assert capsys.readouterr().out == f"harness {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["nothing"], ["mnist", "--no-such-option"]])
+@pytest.mark.parametrize("arguments", [[], ["nothing"], ["mnist", "--no-such-option"], ["bench", "--rounds=2", "endpoint"]])
 def test_what_is_not_understood_is_a_usage_error(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main(arguments)
