@@ -55,7 +55,9 @@ def test_the_version_is_that_of_the_package(capsys):
     assert capsys.readouterr().out == f"harness {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["nothing"], ["mnist", "--no-such-option"], ["bench", "--rounds=2", "endpoint"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["nothing"], ["mnist", "--no-such-option"], ["bench", "--rounds=2", "endpoint"]]
+)
 def test_what_is_not_understood_is_a_usage_error(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main(arguments)
