@@ -40,7 +40,12 @@ def test_the_harness_is_called_as_its_command_line_allows(workflow, job):
 
 @pytest.mark.parametrize(("workflow", "job"), JOBS)
 def test_files_that_are_named_exist(workflow, job):
-    named = [word.partition("::")[0] for words in commands(job) for word in words if word.startswith("tests/")]
+    named = [
+        word.partition("::")[0]
+        for words in commands(job)
+        for word in words
+        if word.startswith(("tests/", "benchmarks/"))
+    ]
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 

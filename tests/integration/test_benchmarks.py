@@ -1,0 +1,115 @@
+"""The benchmarks, run once with few rows, as pytest of its own: what they note in their results."""
+
+import subprocess
+import sys
+
+import pytest
+
+from harness.benchmarking.environment import COMPARED
+from harness.benchmarking.results import read_file
+from tests.integration.conftest import OUTSIDE, ROOT
+
+QUICK = (
+    "benchmarks/test_endpoint.py",
+    "benchmarks/test_transform.py",
+    "benchmarks/test_fit.py",
+    "benchmarks/test_loading.py::test_loading[10000-rows-s3a-dense-numFeatures]",
+    "benchmarks/test_start.py::test_import_harness",
+)
+FEW = ("--harness-train-rows=500", "--harness-test-rows=200", "--batch=1", "--partitions=2", "--rows=10000")
+
+
+def run_benchmarks(directory, *arguments):
+    """Run pytest in the repository, outside of this session; its scratch files go to ``directory``."""
+    command = [sys.executable, "-m", "pytest", "-p", "harness.plugin", "-p", "no:cacheprovider", *arguments]
+    environment = OUTSIDE | {"PYTHONPATH": ROOT, "TMPDIR": str(directory)}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory, harness_settings):
+    """The file that the quick benchmarks wrote."""
+    if harness_settings.mode == "real":
+        pytest.skip("these run in the local AWS")
+    path = tmp_path_factory.mktemp("benchmarks") / "results.json"
+    done = run_benchmarks(path.parent, *QUICK, *FEW, "--benchmark-json", str(path), "--benchmark-save-data")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return path
+
+
+@pytest.fixture(scope="module")
+def noted(saved):
+    """What each benchmark noted, by the name of its function and parameters."""
+    result, problems = read_file(saved)
+    assert not problems
+    return {name.partition("::")[2]: benchmark.extra_info for name, benchmark in result.benchmarks.items()}
+
+
+def test_each_says_what_it_was_measured_on_and_with(noted):
+    assert len(noted) == 7
+    unknown = {"dataset", "rows", "bytes"}  # to what is started
+    for name, found in noted.items():
+        assert found.keys() >= set(COMPARED) - (unknown if name == "test_import_harness" else set()), name
+        assert found["mode"] == "mock"
+        assert found["commit"]
+
+
+def test_transform_is_split_into_parts_that_make_up_the_whole(noted):
+    found = noted["test_transform[2-partitions-dense]"]
+    parts = found["of these, seconds"]
+    assert [*parts] == ["serialise", "model", "deserialise", "network and the rest"]
+    assert sum(parts.values()) == pytest.approx(found["seconds of the tasks, summed over partitions"], abs=0.003)
+    assert parts["model"] > 0.001 < parts["serialise"]
+    assert found["calls to the endpoint"] == 2  # one a partition
+    assert found["bytes"] == pytest.approx(200 * found["bytes a row"], rel=0.001)
+    assert found["bytes a row"] > 4 * noted["test_transform[2-partitions-sparse]"]["bytes a row"]
+
+
+def test_transform_is_told_beside_an_endpoint_that_reads_nothing(noted):
+    found = noted["test_transform_beside_an_endpoint_that_reads_nothing"]
+    assert found["rows"] == 200
+    assert 0.1 < found["share of the null endpoint's rows/s"] < 2
+    assert found["rows/s of the null endpoint"] > 0
+
+
+def test_the_endpoints_latency_is_told_with_its_percentiles(noted):
+    found = noted["test_the_endpoint_alone[1-rows]"]["latency"]
+    assert found["requests"] == 700
+    assert 0.0005 < found["p50"] <= found["p90"] <= found["p99"] < 1
+
+
+def test_fit_is_told_by_stage(noted):
+    found = noted["test_fit"]
+    assert [*found["parts, seconds"]] == ["upload", "train", "host"]
+    assert all(seconds > 0 for seconds in found["parts, seconds"].values())
+    assert found["rows"] == 500
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of another process's memory is Linux's to tell")
+def test_loading_tells_its_speed_and_memory(noted):
+    found = noted["test_loading[10000-rows-s3a-dense-numFeatures]"]
+    assert found["rows"] == 10_000
+    assert found["rows/s"] > 100 < found["memory of Spark's JVM, held before, MB"]
+    assert found["memory of Spark's JVM, peak, MB"] >= found["memory of Spark's JVM, held before, MB"]
+
+
+def test_pytest_benchmark_reads_the_results_too(saved):
+    command = [sys.executable, "-m", "pytest_benchmark", "compare", str(saved)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=saved.parent, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "test_the_endpoint_alone[1-rows]" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--batch=ten", "--batch is 'ten'"),
+        ("--partitions=0", "--partitions is '0'"),
+        ("--rows=500", "multiples of 10,000"),
+    ],
+)
+def test_an_option_that_cannot_be_used_stops_them_before_they_start(tmp_path, option, said):
+    done = run_benchmarks(tmp_path, "benchmarks/test_endpoint.py", option)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert said in done.stderr
+    assert "to fix:" in done.stderr

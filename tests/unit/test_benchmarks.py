@@ -1,0 +1,66 @@
+"""What the benchmarks compute themselves: their options, the SDK's text and requests, and percentiles."""
+
+import numpy as np
+import pytest
+from latencies import latency
+from sdk_text import dense_text, requests, row_sizes
+
+from benchmarks.conftest import shown, whole_numbers
+from harness import libsvm, mnist
+
+IMAGES = mnist.load("test", 30).images
+
+
+def test_an_option_takes_whole_numbers_each_once():
+    assert whole_numbers("1, 815,10,1", "--batch") == [1, 815, 10]
+
+
+@pytest.mark.parametrize("text", ["", "0", "1,", "-3", "1.5", "ten", "²", "1;2"])
+def test_an_option_that_is_no_list_of_whole_numbers_is_refused_with_one_that_is(text):
+    with pytest.raises(pytest.UsageError, match=r"--batch is .*\n  to fix:  .*: --batch 1,2"):
+        whole_numbers(text, "--batch")
+
+
+def test_dense_text_is_every_pixel_in_order():
+    rows = libsvm.parse(dense_text(IMAGES), features=mnist.FEATURES)
+    assert np.array_equal(rows.features, IMAGES)
+    assert not rows.labels.any()
+
+
+def test_row_sizes_are_those_of_the_text():
+    lines = dense_text(IMAGES).splitlines(keepends=True)
+    assert row_sizes(IMAGES, "dense").tolist() == [len(line) for line in lines]
+    without_zeros = [sum(len(part) + 1 for part in line.split() if not part.endswith(b":0.0")) for line in lines]
+    assert row_sizes(IMAGES, "sparse").tolist() == without_zeros
+
+
+@pytest.mark.parametrize(
+    ("sizes", "count"), [([], 0), ([4], 1), ([4, 6], 1), ([4, 6, 1], 2), ([6, 6, 6], 3), ([10, 10], 2), ([1] * 21, 3)]
+)
+def test_requests_are_filled_one_after_the_other(sizes, count):
+    assert requests(sizes, largest=10) == count
+
+
+def test_mnists_rows_make_requests_of_about_815():
+    sizes = row_sizes(mnist.load("test", 4000).images, "dense")
+    assert requests(sizes) == 5
+
+
+@pytest.mark.parametrize(
+    ("count", "claimed"),
+    [(1, []), (63, ["p50"]), (64, ["p50", "p90"]), (661, ["p50", "p90"]), (662, ["p50", "p90", "p99"])],
+)
+def test_a_percentile_is_told_where_there_are_requests_enough_to_claim_it(count, claimed):
+    found = latency(range(count))
+    assert [*found] == [*claimed, "requests"]
+    assert found["requests"] == count
+
+
+def test_a_percentile_is_the_latency_that_so_many_do_not_exceed():
+    found = latency(range(1000, 0, -1))
+    assert [found["p50"], found["p90"], found["p99"]] == [500, 900, 990]
+
+
+def test_figures_are_shown_as_people_read_them():
+    assert shown({"p50": 4.2, "p90": 5.1}) == "p50 4.2, p90 5.1"
+    assert [shown(13019), shown(8.3)] == ["13,019", 8.3]
