@@ -29,7 +29,7 @@ def path(tmp_path_factory):
     medians[100:] *= 1.2
     medians[110:] *= 0.6
     runs = [result(1000 + n, {LONG: noisy(20, 1.9, 0.1, n), "b.py::test_b": noisy(9, 0.02, 0.1)}) for n in range(2)]
-    save(directory / "results", history(medians) + runs + on_instances())
+    save(directory / "results", history(medians) + runs + on_instances(runs=8))
     page, loads = directory / "report.html", [load_report(directory / "load")]
     run_report([directory / "results"], mnist_report(directory / "mnist"), page, None, loads)
     return page

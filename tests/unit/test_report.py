@@ -13,6 +13,8 @@ import matplotlib.image
 import pytest
 
 from harness.benchmarking import charts
+from harness.benchmarking.instances import comparisons
+from harness.benchmarking.recommendation import Goal, recommend
 from harness.benchmarking.report import run_report
 from harness.benchmarking.series import arrange
 from harness.benchmarking.wording import JOINED, duration
@@ -170,7 +172,21 @@ def test_the_cost_of_a_million_predictions_is_the_hours_price_by_the_rows_of_an_
     [chart] = charts.cost(arrange(on_instances()))
     costs = {point["name"]: point["y"] for point in chart.data["points"]}
     assert costs["ml.m5.large"] == pytest.approx(0.115 / 3600 / (1000 / 0.4) * 1e6)
-    assert all("AWS Price List API, 2026-03-01" in row for row in chart.table.rows)
+    assert all("made up, 2026-03-01" in row for row in chart.table.rows)
+
+
+def test_the_cost_chart_has_intervals_where_there_are_runs_enough():
+    [few], [enough] = (charts.cost(arrange(on_instances(runs))) for runs in (1, 8))
+    assert {(point["x_ends"], point["y_ends"]) for point in few.data["points"]} == {(None, None)}
+    assert all(point[f"{axis}_ends"][0] < point[axis] < point[f"{axis}_ends"][1] for point in enough.data["points"]
+               for axis in "xy")  # fmt: skip
+
+
+def test_the_cost_chart_recommends_as_the_command_does():
+    [chart] = charts.cost(arrange(on_instances(8)))
+    [compared] = comparisons(run for series in arrange(on_instances(8)) for run in series.runs)
+    assert chart.summary.startswith(recommend(compared, Goal()).sentence)
+    assert "2 of 4 lie on the Pareto front" in chart.summary
 
 
 def test_a_price_without_source_or_date_is_not_used():

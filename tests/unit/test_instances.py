@@ -1,0 +1,551 @@
+"""``harness instances``: what instances cost and which to take, claiming no more than the intervals show.
+
+All prices here are made up.
+"""
+
+import json
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from harness.benchmarking import hosting
+from harness.benchmarking.instances import (
+    LEAST_REQUESTS,
+    MEDIAN_ROUND,
+    P99,
+    Comparison,
+    Offer,
+    Standing,
+    comparisons,
+    noted_price,
+)
+from harness.benchmarking.recommendation import Goal, recommend
+from harness.benchmarking.series import arrange
+from harness.benchmarking.statistics import LEAST_RUNS, Estimate, estimate
+from harness.benchmarking.validity import queries_needed
+from harness.cli import main
+from harness.errors import ResultsError
+from harness.prices import Price, PriceFile
+from harness.settings import Settings
+from tests.samples import MACHINE, result, save
+
+ENDPOINT = "benchmarks/test_endpoint.py::test_the_endpoint_alone[batch=815]"
+TRANSFORM = "benchmarks/test_endpoint.py::test_transform[partitions=2]"
+DATE = "2026-03-01"
+MADE_UP = f"made up, {DATE}"
+SMALL, LARGE, OLD = "ml.m5.large", "ml.c5.xlarge", "ml.m4.xlarge"
+
+
+def measured(kind, medians, usd=None, p99=None, name=ENDPOINT, start=0, requests=100, **noted):
+    """Return a run in AWS for each median seconds of a round of 1,000 rows; ``p99`` is that of a median of 1 s."""
+    noted = {"mode": "real", "region": "us-east-1", "endpoint_instance_type": kind, "rows": 1000} | noted
+    if usd is not None:
+        noted["price"] = {"usd_per_hour": usd, "source": "made up", "date": DATE}
+    runs = []
+    for number, median in enumerate(medians):
+        latency = {"latency": {"p99": p99 * median, "requests": requests}} if p99 else {}
+        runs.append(result(start + 10 * number, {name: [median]}, commit=0, extra_info=noted | latency))
+    return runs
+
+
+def compared(*results, prices=None):
+    """Return the comparisons of some results."""
+    return comparisons((run for series in arrange(results) for run in series.runs), prices)
+
+
+def noisy(seconds, runs=10, noise=0.02, seed=0):
+    return seconds * np.exp(noise * np.random.default_rng(seed).normal(size=runs))
+
+
+def three(runs=10, noise=0.02, **noted):
+    """Return runs on a cheap slow type, a dear fast one, and one that the first beats by far."""
+    return [
+        *measured(SMALL, noisy(0.4, runs, noise, 1), 0.36, 1.1, start=0, **noted),
+        *measured(LARGE, noisy(0.1, runs, noise, 2), 3.6, 1.1, start=1, **noted),
+        *measured(OLD, noisy(0.8, runs, noise, 3), 0.72, 1.1, start=2, **noted),
+    ]
+
+
+def offer(name, cost, seconds, spread=0.0, requests=LEAST_REQUESTS):
+    """Return an offer with a cost for a million rows and a latency, each within a share of itself."""
+    rate = Estimate(*(1e6 / 3600 / cost / share for share in (1, 1 + spread, 1 - spread)))
+    latency = Estimate(*(seconds * share for share in (1, 1 - spread, 1 + spread)))
+    return Offer(name, 1, rate, latency, Price(name, "hosting", 1.0, "made up", DATE), (), requests)
+
+
+def standings(*offers):
+    comparison = Comparison("x", {}, P99, offers)
+    return [comparison.standing(each) for each in offers]
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_cost_is_the_hours_price_by_the_rows_of_an_hour():
+    [found] = compared(*measured(SMALL, [0.1], usd=0.36))
+    [only] = found.offers
+    assert only.rows_per_second.value == pytest.approx(10_000)  # 36 million an hour, for USD 0.36
+    assert only.usd_per_million.value == pytest.approx(0.01)
+
+
+def test_all_instances_of_an_endpoint_are_paid_for():
+    [found] = compared(*measured(SMALL, [0.1], usd=0.36, endpoint_instance_count=2))
+    [only] = found.offers
+    assert (only.name, only.usd_per_hour) == (f"2 × {SMALL}", pytest.approx(0.72))
+    assert only.usd_per_million.value == pytest.approx(0.02)
+
+
+def test_the_costs_ends_are_those_of_the_rate_exchanged():
+    [found] = compared(*measured(SMALL, noisy(0.1), usd=0.36))
+    rate, cost = found.offers[0].rows_per_second, found.offers[0].usd_per_million
+    assert rate.low < rate.value < rate.high
+    assert (cost.low * rate.high, cost.high * rate.low) == (pytest.approx(100), pytest.approx(100))
+
+
+def test_few_runs_have_no_interval_however_many_rounds():
+    [found] = compared(*measured(SMALL, [0.1] * (LEAST_RUNS - 1), usd=0.36))
+    assert not found.offers[0].usd_per_million.is_known
+    assert f"an interval needs {LEAST_RUNS} runs, and each has {LEAST_RUNS - 1}" in found.warnings
+
+
+@pytest.mark.parametrize("runs", [LEAST_RUNS, 20])
+def test_intervals_of_the_cost_cover_the_true_one_as_often_as_they_claim(runs):
+    random = np.random.default_rng(16)
+    price = Price(SMALL, "hosting", 0.36, "made up", DATE)
+    covered = 0
+    for _ in range(200):
+        rate = estimate(10_000 * np.exp(random.normal(0, 0.1, runs)))
+        cost = Offer(SMALL, 1, rate, rate, price, ()).usd_per_million
+        covered += cost.low <= 0.01 <= cost.high
+    assert binom.ppf(0.001, 200, 0.99) <= covered
+
+
+def test_more_runs_make_narrower_intervals():
+    few, many = (estimate(noisy(0.1, runs, 0.05)) for runs in (LEAST_RUNS, 40))
+    assert few.high / few.low > many.high / many.low > 1
+
+
+def test_p99_is_the_latency_only_where_all_noted_it():
+    noted = measured(SMALL, [0.1], p99=1.5) + measured(LARGE, [0.2], start=1)
+    assert (compared(*noted[:1])[0].measure, compared(*noted)[0].measure) == (P99, MEDIAN_ROUND)
+    assert f"{LARGE} noted no p99 latency" in " ".join(compared(*noted)[0].warnings)
+
+
+# --- prices -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def prices(tmp_path):
+    content = {"source": "our contract", "date": DATE, "prices": {SMALL: {"hosting": 0.18, "training": 9.0}}}
+    path = tmp_path / "prices.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_a_file_of_prices_goes_before_what_the_results_noted(prices):
+    [found] = compared(*three(), prices=PriceFile(prices))
+    by_name = {each.name: each.price for each in found.offers}
+    assert (by_name[SMALL].hourly, by_name[SMALL].source) == (0.18, f"our contract, in {prices}")
+    assert (by_name[LARGE].hourly, by_name[LARGE].source) == (3.6, "made up")
+
+
+@pytest.mark.parametrize(
+    "price",
+    [
+        None,
+        0.1,
+        {"usd_per_hour": 0.1, "date": DATE},
+        {"usd_per_hour": 0.1, "source": "made up", "date": ""},
+        {"usd_per_hour": -1, "source": "made up", "date": DATE},
+        {"usd_per_hour": math.nan, "source": "made up", "date": DATE},
+        {"usd_per_hour": "0.1", "source": "made up", "date": DATE},
+    ],
+)
+def test_a_price_without_source_or_date_or_sense_is_none(price):
+    assert noted_price({"price": price}) is None
+
+
+def test_the_newest_of_several_prices_is_taken_and_said_to_be():
+    [found] = compared(*measured(SMALL, [0.1], 0.3), *measured(SMALL, [0.1], 0.4, start=9))
+    assert found.offers[0].price.hourly == 0.4
+    assert f"the price of {SMALL} changed between its runs: the newest is taken" in found.warnings
+
+
+class Account:
+    """An account of AWS with an endpoint, that refuses to tell the rest."""
+
+    partition, region = "aws", "us-east-1"
+
+    def client(self, service):
+        assert service == "sagemaker"
+        variants = [{"InstanceType": LARGE}, {"InstanceType": LARGE}]
+        return SimpleNamespace(
+            describe_endpoint=lambda EndpointName: {  # noqa: N803 - boto3's name
+                "EndpointConfigName": f"{EndpointName}-config",
+                "ProductionVariants": [{"CurrentInstanceCount": 1}, {"CurrentInstanceCount": 2}],
+            },
+            describe_endpoint_config=lambda EndpointConfigName: {"ProductionVariants": variants},  # noqa: N803
+        )
+
+    @property
+    def session(self):
+        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "GetProducts")
+
+
+def test_a_benchmark_notes_the_price_of_its_instances(prices):
+    noted = hosting.hosting(Account(), Settings(mode="real", endpoint_instance_type=SMALL, prices=str(prices)))
+    assert noted_price(noted) == PriceFile(prices).find(SMALL, "hosting")
+
+
+def test_where_aws_does_not_tell_no_price_is_noted():
+    noted = hosting.hosting(Account(), Settings(mode="real", endpoint_instance_type=SMALL))
+    assert noted == {"endpoint_instance_type": SMALL, "endpoint_instance_count": 1}
+
+
+def test_of_an_endpoint_that_was_there_aws_is_asked_what_is_behind_it():
+    noted = hosting.hosting(Account(), Settings(mode="real", endpoint_instance_type=SMALL, endpoint="mine"))
+    assert noted == {"endpoint_instance_type": LARGE, "endpoint_instance_count": 3}
+
+
+# --- the front --------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6)), min_size=1, max_size=8))
+@settings(max_examples=200)
+def test_the_front_is_that_of_a_sweep_from_the_fastest_on(figures):
+    offers = [offer(f"ml.x{number}", cost, seconds) for number, (cost, seconds) in enumerate(figures)]
+    expected, least = set(), math.inf
+    for seconds in sorted({seconds for _, seconds in figures}):
+        cost = min(cost for cost, other in figures if other == seconds)
+        if cost < least:
+            least = cost
+            expected.add((cost, seconds))
+    found = Comparison("x", {}, P99, offers).front
+    assert [figures[int(each.name[4:])] in expected for each in offers] == [each in found for each in offers]
+
+
+def test_intervals_apart_leave_no_doubt_about_the_front():
+    found = standings(offer("a", 1, 4, 0.1), offer("b", 4, 1, 0.1), offer("c", 5, 5, 0.1))
+    assert found == [Standing.ON, Standing.ON, Standing.OFF]
+
+
+def test_overlapping_intervals_leave_the_front_open():
+    found = standings(offer("a", 1, 1, 0.1), offer("b", 1.1, 1.1, 0.1), offer("c", 2, 0.95, 0.1))
+    assert found == [Standing.MAYBE_ON, Standing.MAYBE_OFF, Standing.MAYBE_ON]
+
+
+def test_without_intervals_nothing_about_the_front_is_sure():
+    [found] = compared(*three(runs=3))
+    assert {found.standing(each) for each in found.offers} == {Standing.MAYBE_ON, Standing.MAYBE_OFF}
+
+
+# --- recommendations --------------------------------------------------------------------------------------------------
+
+
+def said(goal, results=None):
+    [found] = compared(*(results or three()))
+    recommendation = recommend(found, goal)
+    chosen = recommendation.chosen and recommendation.chosen.name
+    return chosen, recommendation.sentence.replace("\u00a0", " ")
+
+
+@pytest.mark.parametrize(
+    ("goal", "chosen", "told"),
+    [
+        (Goal(p99_under=1.0), SMALL, "is cheapest with p99 under 1.00 s"),
+        (Goal(p99_under=0.2), LARGE, "is cheapest with p99 under 200 ms"),
+        (Goal(p99_under=0.05), None, f"none is sure to keep p99 under 50.0 ms; {LARGE} comes nearest"),
+        (Goal(budget=4.0), LARGE, "is fastest for up to USD 4.00 an hour"),
+        (Goal(budget=0.5), SMALL, "is fastest for up to USD 0.500 an hour"),
+        (Goal(budget=0.1), None, f"none costs up to USD 0.100 an hour; {SMALL} comes nearest, at USD 0.360"),
+        (Goal(), None, f"{SMALL} is cheapest: USD 0.0"),
+    ],
+)
+def test_each_goal_has_its_answer_with_prices_source_and_date(goal, chosen, told):
+    found, sentence = said(goal)
+    assert found == chosen
+    assert told in sentence
+    assert "By test_the_endpoint_alone[batch=815], " in sentence
+    if "USD" in sentence.replace("up to USD", ""):
+        assert MADE_UP in sentence
+
+
+def test_without_a_goal_both_the_cheapest_and_the_fastest_are_told():
+    assert f"; {LARGE} is fastest: " in said(Goal())[1]
+
+
+def test_what_is_both_is_told_once():
+    chosen, sentence = said(Goal(), measured(SMALL, noisy(0.1), 0.1) + measured(OLD, noisy(0.2), 0.3, start=1))
+    assert chosen == SMALL
+    assert f"{SMALL} is cheapest and fastest: " in sentence
+
+
+def test_a_bound_is_not_kept_while_the_intervals_upper_end_is_above_it():
+    results = measured(SMALL, noisy(0.1, 8, 0.2), 0.36, 1.0) + measured(LARGE, noisy(0.05), 3.6, 1.0, start=1)
+    [found] = compared(*results)
+    p99 = next(each.seconds for each in found.offers if each.name == SMALL)
+    bound = (p99.value + p99.high) / 2
+    chosen, sentence = said(Goal(p99_under=bound), results)
+    assert chosen == LARGE
+    assert f"{SMALL} would be cheaper, and may keep it or not" in sentence
+
+
+def test_a_bound_is_not_kept_by_a_p99_of_few_requests():
+    chosen, sentence = said(Goal(p99_under=10.0), three(requests=50))
+    assert chosen is None
+    assert f"a p99 takes {LEAST_REQUESTS} requests to be claimed, and it is of 500" in sentence
+
+
+def test_a_p99_takes_as_many_requests_as_in_a_load_test():
+    assert queries_needed(0.99) == LEAST_REQUESTS
+
+
+def test_a_bound_is_not_kept_without_intervals():
+    chosen, sentence = said(Goal(p99_under=10.0), three(runs=3))
+    assert chosen is None
+    assert "an interval needs 8 runs, and it has 3" in sentence
+
+
+def test_what_cannot_be_told_apart_is_named():
+    results = measured(SMALL, noisy(0.1, noise=0.1), 0.36, 1.0) + measured(
+        OLD, noisy(0.1, noise=0.1), 0.37, 1.0, start=1
+    )
+    chosen, sentence = said(Goal(p99_under=1.0), results)
+    assert chosen == SMALL
+    assert f"by cost it cannot be told apart from {OLD}" in sentence
+
+
+def test_what_can_be_told_apart_is_not_named():
+    assert "told apart" not in said(Goal(p99_under=1.0))[1]
+
+
+def test_few_runs_give_an_order_that_is_said_not_to_be_known():
+    chosen, sentence = said(Goal(budget=9.0), three(runs=2))
+    assert chosen == LARGE
+    assert "an interval needs 8 runs, and without it the order is not known" in sentence
+
+
+def test_a_bound_asks_for_a_p99():
+    with pytest.raises(ResultsError, match="noted no p99 latency on all instances"):
+        said(Goal(p99_under=1.0), measured(SMALL, [0.1], 0.36))
+
+
+# --- what is compared with what ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["region", "spark_master", "dataset", "rows"])
+def test_what_was_measured_otherwise_is_not_in_the_same_table(key):
+    there, here = (
+        measured(SMALL, [0.1], 0.3, **{key: value}) + measured(LARGE, [0.1], 0.3, start=1 + value, **{key: value})
+        for value in (1000, 2000)
+    )
+    found = compared(*there, *here)
+    assert [len(each.offers) for each in found] == [2, 2]
+    assert {each.label for each in found} == {
+        f"test_the_endpoint_alone[batch=815] ({key.replace('_', ' ')} {value})" for value in (1000, 2000)
+    }
+
+
+def test_what_else_differs_is_told_as_in_a_comparison():
+    there = measured(SMALL, [0.1], 0.2, spark="3.3.0")
+    runs = measured(LARGE, [0.1], 0.3, start=1, spark="3.3.4")
+    here = [replace(run, machine=MACHINE | {"node": "there"}) for run in runs]
+    told = " ".join(compared(*there, *here)[0].warnings)
+    assert f"spark differs between {SMALL} and {LARGE}: 3.3.0 → 3.3.4" in told
+    assert f"machine differs between {SMALL} and {LARGE}: here → there" in told
+
+
+def test_runs_of_several_commits_are_told():
+    noted = [{"mode": "real", "endpoint_instance_type": kind, "rows": 1000} for kind in (SMALL, LARGE)]
+    runs = [result(n, {ENDPOINT: [0.1]}, commit=n, extra_info=each) for n, each in enumerate(noted)]
+    assert "the runs are of several commits: 000000000 and 000000001" in compared(*runs)[0].warnings
+
+
+def test_instances_that_were_not_measured_in_turns_are_said_to():
+    turns, [one, other] = three(), (noisy(0.1), noisy(0.2))
+    heaps = measured(SMALL, one, 0.3) + measured(LARGE, other, 0.3, start=1000)
+    told = "the instances were not measured in turns: a drift between them cannot be seen"
+    assert (told in compared(*heaps)[0].warnings, told in compared(*turns)[0].warnings) == (True, False)
+
+
+def test_benchmarks_without_predictions_are_not_compared():
+    [run] = measured(SMALL, [0.1])
+    reading = {name: replace(each, group="read MNIST") for name, each in run.benchmarks.items()}
+    assert compared(replace(run, benchmarks=reading)) == []
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def instances(tmp_path, capsys, monkeypatch):
+    """Save results, run the command on them, and return its exit code, output and error output."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def instances(results, *arguments):
+        save(tmp_path / "results", results)
+        code = main(["instances", "results", *arguments])
+        return code, *capsys.readouterr()
+
+    return instances
+
+
+def test_the_table_fits_80_columns_and_no_price_is_without_source_and_date(instances):
+    results = measured("ml.c5d.18xlarge", noisy(0.4), 4.356, 1.1, start=5, endpoint_instance_count=12)
+    code, out, err = instances(three() + results, "--p99-under", "1s")
+    assert (code, err) == (0, "")
+    assert max(map(len, out.splitlines())) <= 80
+    assert out.count(DATE) == 5  # four offers and the sentence
+    assert {"12 ×", "ml.c5d.18xlarge"} <= {line[:18].strip() for line in out.splitlines()}
+    assert f"{SMALL} is cheapest with p99 under 1.00 s" in " ".join(out.split())
+
+
+def test_without_a_goal_it_says_how_to_state_one(instances):
+    assert "State a goal: --p99-under 100ms" in " ".join(instances(three())[1].split())
+    assert "State a goal" not in instances(three(), "--budget", "4")[1]
+
+
+def test_json_has_all_figures(instances):
+    found = json.loads(instances(three(), "--json", "--budget", "0.5")[1])
+    assert found["goal"] == {"p99_under": None, "budget": 0.5}
+    assert found["recommendation"]["instances"] == SMALL
+    [benchmark] = found["benchmarks"]
+    assert [each["instance_type"] for each in benchmark["offers"]] == [SMALL, LARGE, OLD]
+    assert [(each["on_front"], each["front_is_sure"]) for each in benchmark["offers"]] == [
+        (True, True),
+        (True, True),
+        (False, True),
+    ]
+    cost = benchmark["offers"][0]["usd_per_million"]
+    assert cost["low"] < cost["value"] < cost["high"]
+    assert cost["value"] == pytest.approx(0.04, rel=0.05)
+    assert benchmark["offers"][0]["price"] == {"usd_per_hour": 0.36, "source": "made up", "date": DATE}
+
+
+def test_json_has_no_interval_where_there_is_none(instances):
+    out = instances(three(runs=2), "--json")[1]
+    found = json.loads(out, parse_constant=lambda constant: pytest.fail(f"{constant} is no JSON"))
+    assert found["benchmarks"][0]["offers"][0]["usd_per_million"]["low"] is None
+
+
+def test_markdown_has_a_row_for_each_offer(instances):
+    out = instances(three(), "--markdown")[1]
+    assert out.startswith("**By test_the_endpoint_alone[batch=815], ")
+    assert out.count(f" ({MADE_UP}) | ") == 3
+
+
+def test_the_recommendation_is_by_the_endpoint_alone_unless_another_is_named(instances):
+    transform = [measured(kind, [0.2], 0.3, name=TRANSFORM, start=5 + n)[0] for n, kind in enumerate((SMALL, LARGE))]
+    results = three() + transform
+    assert "By test_the_endpoint_alone" in instances(results)[1]
+    assert "By test_transform[partitions=2], " in instances(results, "--benchmark", "transform")[1]
+
+
+def test_an_unknown_benchmark_is_told_with_those_there_are(instances):
+    code, _, err = instances(three(), "--benchmark", "nothing")
+    assert code == 2
+    assert "give part of one of these: test_the_endpoint_alone[batch=815]" in err
+
+
+def test_the_local_aws_is_no_instance_type(instances):
+    code, out, err = instances(three(mode="mock"))
+    assert (code, out) == (4, "")
+    assert "Nothing here was measured on instances of AWS. Refused: 30 benchmarks not measured in AWS." in err
+    assert "is no instance type, though its results name" in err
+
+
+def test_results_of_the_local_aws_among_others_are_refused_and_the_others_compared(instances):
+    code, out, _ = instances(three() + measured("ml.p3.2xlarge", [0.1], start=5, mode="mock"))
+    assert code == 4
+    assert "Refused: 1 benchmark not measured in AWS" in " ".join(out.split())
+    assert SMALL in out
+    assert f"{LARGE} is fastest" in " ".join(out.split())
+
+
+def test_one_instance_type_is_nothing_to_compare(instances):
+    code, _, err = instances(measured(SMALL, noisy(0.1), 0.36))
+    assert code == 4
+    assert f"All results in AWS are of {SMALL}: there is nothing to compare it with." in err
+    assert "--endpoint-instance-type TYPE,TYPE" in err
+
+
+def test_types_that_were_measured_otherwise_are_not_compared(instances):
+    code, _, err = instances(
+        measured(SMALL, [0.1], 0.3, region="us-east-1") + measured(LARGE, [0.1], 0.3, start=1, region="eu-west-1")
+    )
+    assert code == 4
+    assert "(region us-east-1) on ml.m5.large; " in err
+
+
+def test_a_type_without_a_price_is_named_and_the_others_are_compared(instances):
+    code, out, _ = instances(three() + measured("ml.x9.unknown", noisy(0.1), start=5, p99=1.1), "--budget", "4")
+    told = " ".join(out.split())
+    assert code == 0
+    assert "! no price is known of ml.x9.unknown: give one with --prices FILE" in told
+    assert f"{LARGE} is fastest for up to USD 4.00 an hour" in told
+
+
+def test_without_any_price_the_times_are_shown_and_the_cost_is_refused(instances):
+    code, out, err = instances(measured(SMALL, [0.1]) + measured(LARGE, [0.2], start=1))
+    assert code == 4
+    assert "10,000" in out
+    assert "to fix:  give prices in a file with --prices FILE" in err
+
+
+def test_a_truncated_file_is_told_and_hides_nothing(instances, tmp_path):
+    save(tmp_path / "results", three())
+    (tmp_path / "results" / "cut.json").write_text((tmp_path / "results" / "0.json").read_text()[:99])
+    code, out, err = instances([])
+    assert code == 0
+    assert "cut.json is cut off after 99 characters" in err
+    assert f"{LARGE} is fastest" in " ".join(out.split())
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("{", "are not as expected: JSONDecodeError"),
+        ('{"source": "", "date": "2026-03-01", "prices": {}}', "source and date must not be empty"),
+        ('{"source": "x", "date": "2026-03-01", "prices": {"ml.m5.large": {"hosting": -1}}}', "-1 is no price"),
+        ('{"source": "x", "prices": {}}', "KeyError: 'date'"),
+    ],
+)
+def test_a_file_of_prices_that_cannot_be_used_is_refused(instances, tmp_path, content, told):
+    (tmp_path / "prices.json").write_text(content)
+    code, out, err = instances(three(), "--prices", "prices.json")
+    assert (code, out) == (2, "")
+    assert told in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--budget", "-1"], "--budget is -1."),
+        (["--budget", "nan"], "--budget is nan"),
+        (["--p99-under", "soon"], "soon"),
+    ],
+)
+def test_goals_that_make_no_sense_are_refused(instances, arguments, told):
+    code, _, err = instances(three(), *arguments)
+    assert code == 2
+    assert told in err
+
+
+def test_there_is_one_goal(instances):
+    with pytest.raises(SystemExit) as caught:
+        instances(three(), "--budget", "1", "--p99-under", "1s")
+    assert caught.value.code == 2
+
+
+def test_nothing_that_predicts_is_nothing_to_compare(instances):
+    code, _, err = instances([result(0, {"a": [1.0]}, extra_info={"mode": "real"})])
+    assert code == 4
+    assert "No benchmark here predicts with an endpoint" in err
