@@ -183,8 +183,10 @@ def test_a_bucket_of_the_name_in_another_region_is_seen(account):
 # --- runs -------------------------------------------------------------------------------------------------------------
 
 SMALL = ("--train-rows=300", "--test-rows=50", "--spark-master=local[1]", "--max-hours=1")
-UNPROVED = ("Delete", "Describe", "Stop", "ListBucketMultipartUploads", "AddTags", "AbortMultipartUpload")
+UNPROVED = ("Delete", "Describe", "ListBucketMultipartUploads", "AddTags")
 """What a run misses only when it cleans up, which then leaves something or cannot prove that it is gone."""
+AFTER_A_KILL = ("s3:AbortMultipartUpload", "sagemaker:StopTrainingJob")
+"""What a run that comes to its end never does; only preflight can tell that it is missing."""
 
 
 @pytest.fixture
@@ -236,7 +238,11 @@ def test_a_whole_run_needs_nothing_beyond_the_printed_policies(account, run_real
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("row", [row for row in TABLE if row.required], ids=lambda row: f"{row.who}-{row.action}")
+@pytest.mark.parametrize(
+    "row",
+    [row for row in TABLE if row.required and row.action not in AFTER_A_KILL],
+    ids=lambda row: f"{row.who}-{row.action}",
+)
 def test_a_run_that_could_not_be_checked_beforehand_names_the_permission_it_lacks(account, run_real, row):
     """Without leave to simulate, preflight lets everything pass: the refusal comes later, and leaves nothing."""
     rows = [each for each in rows_of("caller") if each is not row and each.action != "iam:SimulatePrincipalPolicy"]
