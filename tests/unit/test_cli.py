@@ -31,7 +31,7 @@ def test_help_is_instant_because_it_imports_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-@pytest.mark.parametrize("command", ["mnist", "exec", "serve", "doctor", "policy", "compare", "bench"])
+@pytest.mark.parametrize("command", ["mnist", "exec", "serve", "doctor", "policy", "compare", "bench", "instances"])
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main([command, "--help"])

@@ -83,12 +83,14 @@
   }
 
   function besidePoints(points, right, top, width, height) {
-    // Where each point's name goes: the first of eight places in which it covers no name, no other point and no edge.
+    // Where each point's name goes: the first place in which it covers no name, no other point and no edge. Those of
+    // the front go below it, where nothing is; the others above.
     const placed = points.map(({ x, y }) => ({ across: (x / right) * width, down: (1 - y / top) * height }));
     const taken = [];
-    return points.map(({ name }, index) => {
+    return points.map(({ name, front }, index) => {
       const { across, down } = placed[index], long = name.length * 7.5;
-      const places = [-14, 16, -30, 32].flatMap((dy) => [6, -6].map((dx) => ({ dx, dy, from: dx > 0 ? across + dx : across + dx - long, down: down + dy })));
+      const [ups, sides] = front ? [[16, 32, -14, -30, -46], [-6, 6]] : [[-14, -30, 16, 32, -46], [6, -6]];
+      const places = ups.flatMap((dy) => sides.map((dx) => ({ dx, dy, from: dx > 0 ? across + dx : across + dx - long, down: down + dy })));
       const others = placed.filter((_, other) => other !== index).map((dot) => ({ from: dot.across - 7, long: 14, down: dot.down }));
       const free = (place) =>
         place.from >= 0 && place.from + long <= width && place.down < height - 6 && place.down > -20 &&
