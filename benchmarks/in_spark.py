@@ -1,10 +1,9 @@
 """What benchmarks do inside Spark: load and consume frames, and ask the JVM and Spark what that took."""
 
-import sys
+import threading
 from contextlib import contextmanager
-from pathlib import Path
+from typing import NamedTuple
 
-from pyspark import SparkContext
 from pyspark.sql import Observation
 from pyspark.sql import functions as F  # noqa: N812 - its customary name
 from sdk_text import LARGEST_REQUEST
@@ -13,6 +12,7 @@ from harness.mnist import FEATURES
 
 SDK = "com.amazonaws.services.sagemaker.sparksdk.transformation"
 FORMS = ("dense", "sparse")
+_LOOK_SECONDS = 0.02
 
 
 def load(spark, paths, form, features=FEATURES):
@@ -42,38 +42,53 @@ def job_group(spark, name):
 
 
 def task_seconds(spark, group):
-    """Return the seconds that the tasks of a group's jobs ran, all tasks together."""
+    """Return the seconds that the tasks of a group's jobs ran, all tasks together.
+
+    Only the last stage of a job counts: Spark names those before it too where their results are there already.
+    """
     context = spark.sparkContext._jsc.sc()
     context.listenerBus().waitUntilEmpty()
     tracker = spark.sparkContext.statusTracker()
-    stages = {stage for job in tracker.getJobIdsForGroup(group) for stage in tracker.getJobInfo(job).stageIds}
+    stages = [max(tracker.getJobInfo(job).stageIds) for job in tracker.getJobIdsForGroup(group)]
     return sum(context.statusStore().lastStageAttempt(stage).executorRunTime() for stage in stages) / 1000
 
 
 # --- the JVM's memory -------------------------------------------------------------------------------------------------
 
 
-def has_peak_memory(spark):
-    """Return whether the peak can be asked for: the executor is the driver's JVM, and the system is Linux."""
-    return sys.platform == "linux" and spark.sparkContext.master.startswith("local")
+class HeapUse(NamedTuple):
+    """Bytes of the JVM's heap that are used, by what lives and by garbage that was not collected yet."""
+
+    before: int
+    """After a full collection: what lives."""
+    peak: int
 
 
-def peak_memory(spark, action):
-    """Return the memory in bytes that Spark's JVM held after a full collection, and the most while ``action`` ran.
+def heap_use(spark, action):
+    """Return how much of the heap of Spark's driver is used before an action, and at most while it runs.
 
-    It is resident memory, and includes garbage that was not collected yet: with 4 GB of heap, Java is in no hurry.
+    It is looked at every 20 ms, in which Java makes some ten MB of garbage here.
     """
-    process = Path("/proc", str(SparkContext._gateway.proc.pid))
-    spark.sparkContext._jvm.System.gc()
-    (process / "clear_refs").write_text("5")  # the peak starts anew from what is held now; see proc(5)
-    before = _peak(process)
-    action()
-    return before, _peak(process)
+    runtime = spark.sparkContext._jvm.java.lang.Runtime.getRuntime()
+    runtime.gc()
+    seen, over = [_used(runtime)], threading.Event()
+
+    def look():
+        while not over.wait(_LOOK_SECONDS):
+            seen.append(_used(runtime))
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        action()
+    finally:
+        over.set()
+        watcher.join()
+    return HeapUse(seen[0], max(seen))
 
 
-def _peak(process):
-    lines = (process / "status").read_text().splitlines()
-    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))
+def _used(runtime):
+    return runtime.totalMemory() - runtime.freeMemory()
 
 
 # --- the SDK's own parts ----------------------------------------------------------------------------------------------

@@ -38,11 +38,17 @@ def saved(tmp_path_factory, harness_settings):
 
 
 @pytest.fixture(scope="module")
-def noted(saved):
-    """What each benchmark noted, by the name of its function and parameters."""
+def benchmarks(saved):
+    """What was measured, by the name of the function and its parameters."""
     result, problems = read_file(saved)
     assert not problems
-    return {name.partition("::")[2]: benchmark.extra_info for name, benchmark in result.benchmarks.items()}
+    return {name.partition("::")[2]: benchmark for name, benchmark in result.benchmarks.items()}
+
+
+@pytest.fixture(scope="module")
+def noted(benchmarks):
+    """What each benchmark noted."""
+    return {name: benchmark.extra_info for name, benchmark in benchmarks.items()}
 
 
 def test_each_says_what_it_was_measured_on_and_with(noted):
@@ -52,6 +58,12 @@ def test_each_says_what_it_was_measured_on_and_with(noted):
         assert found.keys() >= set(COMPARED) - (unknown if name == "test_import_harness" else set()), name
         assert found["mode"] == "mock"
         assert found["commit"]
+
+
+def test_the_tasks_of_a_transform_take_no_longer_than_its_partitions_can(benchmarks):
+    for form in ("dense", "sparse"):
+        found = benchmarks[f"test_transform[2-partitions-{form}]"]
+        assert 0 < found.extra_info["seconds of the tasks, summed over partitions"] < 2 * max(found.times)
 
 
 def test_transform_is_split_into_parts_that_make_up_the_whole(noted):
@@ -85,12 +97,11 @@ def test_fit_is_told_by_stage(noted):
     assert found["rows"] == 500
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the peak of another process's memory is Linux's to tell")
 def test_loading_tells_its_speed_and_memory(noted):
     found = noted["test_loading[10000-rows-s3a-dense-numFeatures]"]
     assert found["rows"] == 10_000
-    assert found["rows/s"] > 100 < found["memory of Spark's JVM, held before, MB"]
-    assert found["memory of Spark's JVM, peak, MB"] >= found["memory of Spark's JVM, held before, MB"]
+    assert found["rows/s"] > 100
+    assert 10 < found["heap of Spark's driver before, MB"] < found["heap at its peak, with garbage, MB"] < 10_000
 
 
 def test_pytest_benchmark_reads_the_results_too(saved):
