@@ -85,17 +85,17 @@ def tell(request, benchmark, capsys):
         benchmark.extra_info[name] = value
         with capsys.disabled():
             if not told:
-                print(f"\n{request.node.name}", end="")
-            print(f"\n  {name}: {shown(value)}", end="")
+                print(f"\n{request.node.name}")
+            print(f"  {name}: {shown(value)}")
         told.append(name)
 
     return show
 
 
 def shown(value):
-    """Return a figure as people read it: ``p50 4.2, p90 5.1`` for several with their names."""
+    """Return a figure as people read it: ``p50 4.2 · p90 5.1`` for several with their names."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {each}" for name, each in value.items())
+        return " · ".join(f"{name} {each}" for name, each in value.items())
     return f"{value:,}" if isinstance(value, int) else value
 
 

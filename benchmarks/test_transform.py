@@ -64,7 +64,7 @@ def test_transform(benchmark, tell, note_work, spark, aws, trained_model, sagema
     if aws.mode == "mock":
         parts["model"] = median(model_seconds(aws, str(trained_model.endpointName), calls, int(sizes.sum())))
     parts["deserialise"] = alone(deserialise, spark, answers(sagemaker_runtime_client, trained_model, images))
-    rest = "network and the rest" if "model" in parts else "network, model and the rest"
+    rest = "network and the rest" if "model" in parts else "model and network and the rest"
     parts[rest] = whole - sum(parts.values())
     tell("seconds of the tasks, summed over partitions", round(whole, 3))
     tell("of these, seconds", {part: round(seconds, 3) for part, seconds in parts.items()})

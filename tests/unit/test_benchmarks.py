@@ -62,5 +62,5 @@ def test_a_percentile_is_the_latency_that_so_many_do_not_exceed():
 
 
 def test_figures_are_shown_as_people_read_them():
-    assert shown({"p50": 4.2, "p90": 5.1}) == "p50 4.2, p90 5.1"
+    assert shown({"p50": 4.2, "p90": 5.1}) == "p50 4.2 · p90 5.1"
     assert [shown(13019), shown(8.3)] == ["13,019", 8.3]
