@@ -323,8 +323,8 @@ def estimate(figures: npt.ArrayLike) -> Estimate:
     value = math.exp(sample.estimate)
     if sample.runs < LEAST_RUNS:
         return Estimate(value, 0.0, math.inf)
-    reach = _reach(sample)
-    return Estimate(value, value * math.exp(-reach), value * math.exp(reach))
+    factor = float(np.exp(min(_reach(sample), 700.0)))  # beyond which there is no such number
+    return Estimate(value, value / factor, value * factor)
 
 
 def pairs_needed(comparisons: int) -> int:

@@ -241,6 +241,10 @@ def test_overlapping_intervals_leave_the_front_open():
     assert found == [Standing.MAYBE_ON, Standing.MAYBE_OFF, Standing.MAYBE_ON]
 
 
+def test_what_is_surely_dearer_and_perhaps_slower_is_not_surely_off_the_front():
+    assert standings(offer("a", 1, 1, 0.1), offer("b", 9, 1.1, 0.1))[1] is Standing.MAYBE_OFF
+
+
 def test_without_intervals_nothing_about_the_front_is_sure():
     [found] = compared(*three(runs=3))
     assert {found.standing(each) for each in found.offers} == {Standing.MAYBE_ON, Standing.MAYBE_OFF}
@@ -275,6 +279,12 @@ def test_each_goal_has_its_answer_with_prices_source_and_date(goal, chosen, told
     assert "By test_the_endpoint_alone[batch=815], " in sentence
     if "USD" in sentence.replace("up to USD", ""):
         assert MADE_UP in sentence
+
+
+def test_a_budget_is_for_all_instances_of_an_endpoint():
+    pair = measured(LARGE, noisy(0.1), 0.4, start=1, endpoint_instance_count=2)
+    results = measured(SMALL, noisy(0.4), 0.36) + pair
+    assert [said(Goal(budget=budget), results)[0] for budget in (0.5, 0.8)] == [SMALL, f"2 × {LARGE}"]
 
 
 def test_without_a_goal_both_the_cheapest_and_the_fastest_are_told():

@@ -12,9 +12,11 @@ from harness.benchmarking.statistics import (
     LEAST_RUNS,
     MINIMUM_EFFECT,
     Effect,
+    Estimate,
     Pairs,
     Runs,
     Verdict,
+    estimate,
     judge,
     pairs_needed,
     trimmed_mean,
@@ -171,3 +173,14 @@ def test_a_verdict_follows_from_interval_and_test(low, high, p, expected):
 def test_slower_than_a_limit_asks_the_whole_interval():
     assert Effect(0.1, 0.06, 0.14, 0.001, 20).slower_than(0.05)
     assert not Effect(0.1, 0.04, 0.16, 0.001, 20).slower_than(0.05)
+
+
+def test_an_estimate_is_as_sure_as_its_runs_agree():
+    assert estimate([2.0] * LEAST_RUNS) == Estimate(pytest.approx(2), pytest.approx(2), pytest.approx(2))
+    assert not estimate([2.0] * (LEAST_RUNS - 1)).is_known
+
+
+def test_an_estimate_of_runs_that_have_nothing_in_common_is_no_error():
+    found = estimate([1, 1, 1, 1e-300, 1e300, 1, 5, 1e200])
+    assert found.low < 1
+    assert found.high > 1e100
