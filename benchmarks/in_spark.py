@@ -1,6 +1,7 @@
 """What benchmarks do inside Spark: load and consume frames, and ask the JVM and Spark what that took."""
 
 import threading
+import uuid
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -32,24 +33,22 @@ def consume(frame):
 
 
 @contextmanager
-def job_group(spark, name):
-    """Let the jobs of a block be found under a name."""
+def job_group(spark):
+    """Yield a name under which the jobs of a block can be found, and no others."""
+    name = uuid.uuid4().hex
     spark.sparkContext.setJobGroup(name, name)
     try:
-        yield
+        yield name
     finally:
         spark.sparkContext.setLocalProperty("spark.jobGroup.id", None)
 
 
 def task_seconds(spark, group):
-    """Return the seconds that the tasks of a group's jobs ran, all tasks together.
-
-    Only the last stage of a job counts: Spark names those before it too where their results are there already.
-    """
+    """Return the seconds that the tasks of a group's jobs ran, all tasks together."""
     context = spark.sparkContext._jsc.sc()
     context.listenerBus().waitUntilEmpty()
     tracker = spark.sparkContext.statusTracker()
-    stages = [max(tracker.getJobInfo(job).stageIds) for job in tracker.getJobIdsForGroup(group)]
+    stages = {stage for job in tracker.getJobIdsForGroup(group) for stage in tracker.getJobInfo(job).stageIds}
     return sum(context.statusStore().lastStageAttempt(stage).executorRunTime() for stage in stages) / 1000
 
 

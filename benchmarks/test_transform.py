@@ -8,9 +8,8 @@ for each call (AWS tells it later, in CloudWatch: in real mode it stays with the
 remains. Alone means that nothing else wanted the cores: with parts that get in each other's way, the rest is longer.
 """
 
-import itertools
 import time
-from statistics import median
+from statistics import mean, median
 
 import numpy as np
 import pytest
@@ -43,13 +42,12 @@ def frame(spark, aws, harness_settings, form, partitions):
 @pytest.mark.benchmark(group="transform")
 @pytest.mark.parametrize("form", FORMS)
 def test_transform(benchmark, tell, note_work, spark, aws, trained_model, sagemaker_runtime_client, frame, form):
-    groups, counts = (f"transform {number}" for number in itertools.count()), []
-    used = []
+    groups, counts = [], []
 
     def transform():
-        used.append(next(groups))
-        with job_group(spark, used[-1]):
+        with job_group(spark) as group:
             counts.append(consume(trained_model.transform(frame)))
+        groups.append(group)
 
     benchmark.pedantic(transform, rounds=ROUNDS, warmup_rounds=WARM_UP)
     images = mnist.load("test", frame.count()).images
@@ -59,10 +57,13 @@ def test_transform(benchmark, tell, note_work, spark, aws, trained_model, sagema
     note_work(rows=len(images), size=int(sizes.sum()), dataset=mnist_hash())
     tell("calls to the endpoint", calls)
     tell("bytes a row", round(sizes.mean()))
-    whole = median(task_seconds(spark, group) for group in used[-ROUNDS:])
+    measured = groups[-ROUNDS:]
+    whole = mean(task_seconds(spark, group) for group in measured)
     parts = {"serialise": alone(serialise, spark, frame._jdf.collectAsList())}
     if aws.mode == "mock":
-        parts["model"] = median(model_seconds(aws, str(trained_model.endpointName), calls, int(sizes.sum())))
+        invocations = latest_invocations(aws, trained_model, calls * len(measured))
+        assert sum(call["received"] for call in invocations) == len(measured) * sizes.sum()
+        parts["model"] = sum(call["model_seconds"] for call in invocations) / len(measured)
     parts["deserialise"] = alone(deserialise, spark, answers(sagemaker_runtime_client, trained_model, images))
     rest = "network and the rest" if "model" in parts else "model and network and the rest"
     parts[rest] = whole - sum(parts.values())
@@ -78,13 +79,10 @@ def expected_calls(frame, form):
     return sum(requests(sizes[partitions == partition]) for partition in np.unique(partitions))
 
 
-def model_seconds(aws, endpoint, calls, size):
-    """Return the seconds that the model took in each round, its calls together, by the local AWS's record."""
-    path = f"/endpoints/{endpoint}/invocations"
-    made = [call for call in aws.calls()["calls"] if call["path"] == path][-calls * ROUNDS :]
-    assert sum(call["received"] for call in made) == ROUNDS * size
-    seconds = [call["model_seconds"] for call in sorted(made, key=lambda call: call["time"])]
-    return [sum(seconds[start : start + calls]) for start in range(0, len(seconds), calls)]
+def latest_invocations(aws, model, count):
+    """Return the local AWS's record of the latest calls to a model's endpoint."""
+    path = f"/endpoints/{model.endpointName}/invocations"
+    return [call for call in aws.calls()["calls"] if call["path"] == path][-count:]
 
 
 def answers(client, model, images):
