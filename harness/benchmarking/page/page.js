@@ -89,7 +89,7 @@
     const taken = [];
     return points.map(({ name, front }, index) => {
       const { across, down } = placed[index], long = name.length * 7.5;
-      const [ups, sides] = front ? [[16, 32, -14, -30, -46], [-6, 6]] : [[-14, -30, 16, 32, -46], [6, -6]];
+      const [ups, sides] = front ? [[16, 32, 48, -14, -30], [-6, 6]] : [[-14, -30, -46, 16, 32], [6, -6]];
       const places = ups.flatMap((dy) => sides.map((dx) => ({ dx, dy, from: dx > 0 ? across + dx : across + dx - long, down: down + dy })));
       const others = placed.filter((_, other) => other !== index).map((dot) => ({ from: dot.across - 7, long: 14, down: dot.down }));
       const free = (place) =>
