@@ -8,8 +8,7 @@ import platform
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from rich.status import Status
 
 from harness import pictures
 from harness.aws import AWS, open_aws
-from harness.aws.ledger import Ledger
 from harness.aws.leftovers import leftovers_text, refuse_leftovers
 from harness.aws.reaper import open_ledger
 from harness.aws.resources import Resource
@@ -136,7 +134,7 @@ def _run(settings: Settings, data: Data, progress: ConsoleProgress, log: Path) -
         if settings.mode == "real":
             stack.enter_context(ended_in_order())
         aws = stack.enter_context(closing(open_aws(settings)))
-        with _telling_leftovers(aws, settings) as ledger:
+        with open_ledger(aws, settings) as ledger:
             timed("AWS", began)
             began = time.perf_counter()
             progress.begin("Spark")
@@ -152,21 +150,6 @@ def _run(settings: Settings, data: Data, progress: ConsoleProgress, log: Path) -
     outcome.leftovers = ledger.leftovers or []
     outcome.stages = {**stages, **outcome.stages}
     return outcome, aws
-
-
-@contextmanager
-def _telling_leftovers(aws: AWS, settings: Settings) -> Iterator[Ledger]:
-    """Yield the run's ledger; where the block fails, print what is left over after all."""
-    opened: list[Ledger] = []
-    try:
-        with open_ledger(aws, settings) as ledger:
-            opened.append(ledger)
-            yield ledger
-    except BaseException:
-        for ledger in opened:
-            if ledger.leftovers:
-                print(leftovers_text(ledger.leftovers), file=sys.stderr)
-        raise
 
 
 def versions() -> dict[str, str]:

@@ -30,6 +30,7 @@ class RealAWS:
     region: str
     account: str
     role: str
+    """ARN; empty where none is needed."""
     caller: str
     """ARN that STS gives the caller."""
     session: boto3.Session
@@ -41,9 +42,10 @@ class RealAWS:
     """USD an hour of an instance, by the kind of resource and the instance type, as far as preflight found them."""
 
     @classmethod
-    def start(cls, settings: Settings) -> RealAWS:
+    def start(cls, settings: Settings, *, needs_role: bool = True) -> RealAWS:
         """Return the account that the default credential chain leads to. Nothing is checked beyond that.
 
+        :param needs_role: whether SageMaker is to assume a role: not where nothing is created.
         :raises SettingsError: no role is given and none can be found.
         :raises SetupError: there are no credentials, AWS does not accept them, or this process is led elsewhere.
         :raises HarnessError: the role cannot be looked up.
@@ -51,7 +53,7 @@ class RealAWS:
         refuse_local_aws(os.environ)
         session, identity = session_and_caller(settings.region)
         account, caller = identity["Account"], identity["Arn"]
-        role, origin = _role(session, settings, caller)
+        role, origin = _role(session, settings, caller) if needs_role else ("", "")
         credentials = SharedCredentials(session, dict(os.environ))
         return cls(settings.region, account, role, caller, session, credentials, origin)
 

@@ -25,6 +25,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.aws import AWS
 from harness.aws.ledger import Ledger, state_directory
+from harness.aws.leftovers import leftovers_text
 from harness.errors import HarnessError, SetupError
 from harness.processes import RUN_VARIABLE, end_processes_of
 from harness.settings import Settings
@@ -97,7 +98,7 @@ def open_ledger(aws: AWS, settings: Settings, *, environment: Mapping[str, str] 
     """Yield the ledger of a new run; at the block's end all in it is deleted: see :attr:`Ledger.leftovers`.
 
     In real mode a reaper does so if this process is killed, or its clean-up interrupted, and processes started in the
-    block carry the run's mark.
+    block carry the run's mark. Where the block fails, what is left over is printed on standard error.
 
     :param environment: the variables that lead the reaper to AWS without the help of this process; its own otherwise.
     """
@@ -123,13 +124,18 @@ def open_ledger(aws: AWS, settings: Settings, *, environment: Mapping[str, str] 
 @contextmanager
 def _cleaned_up(ledger: Ledger, *, keep_unseen: bool = False) -> Iterator[Ledger]:
     try:
-        yield ledger
-    finally:
         try:
-            if ledger.leftovers != []:
-                ledger.clean_up()
+            yield ledger
         finally:
-            ledger.close(keep=keep_unseen and bool(ledger.unseen))
+            try:
+                if ledger.leftovers != []:
+                    ledger.clean_up()
+            finally:
+                ledger.close(keep=keep_unseen and bool(ledger.unseen))
+    except BaseException:
+        if ledger.leftovers:
+            print(leftovers_text(ledger.leftovers), file=sys.stderr)
+        raise
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import itertools
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -14,13 +14,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from harness.aws import AWS, open_aws
-from harness.aws.ledger import Ledger
 from harness.aws.leftovers import refuse_leftovers
 from harness.aws.preflight import find_prices
 from harness.aws.real import RealAWS
+from harness.aws.reaper import open_ledger
 from harness.aws.resources import Leftover
 from harness.benchmarking.connections import Connections, Route
-from harness.benchmarking.hosted import bodies, explained, host_model, host_nothing, require_endpoint, told_ledger
+from harness.benchmarking.hosted import bodies, explained, host_model, host_nothing, require_endpoint
 from harness.benchmarking.load import Measurement, Watch
 from harness.benchmarking.load_outcome import FILES, Ceilings, Outcome, describe, tell, write
 from harness.benchmarking.load_plan import Plan
@@ -194,26 +194,50 @@ def run_endpoint_load(settings: Settings, plan: Plan, output: Path) -> int:
     finally:
         if not any(output.iterdir()):
             output.rmdir()  # nothing came of the run
+    refuse_leftovers(left, after="the clean-up")
     if outcome.interrupted:
         return INTERRUPTED
-    refuse_leftovers(left, after="the clean-up")
     return INVALID if outcome.objections else 0
 
 
 def _run(settings: Settings, plan: Plan, sent: list[bytes], output: Path) -> tuple[Outcome, list[Leftover]]:
     progress = Progress(Console(stderr=True))
     progress.say(_expectation(settings, plan))
-    with ExitStack() as stack:
-        stack.enter_context(ended_in_order())
-        aws = stack.enter_context(closing(open_aws(settings)))
+    left: list[Leftover] = []
+    with ended_in_order(), explained(), _hosted(settings, plan, progress, left) as (aws, endpoint, null_endpoint):
+        progress.say("measuring the load generator, and an endpoint that answers constants")
+        ceilings = measure_ceilings(aws, null_endpoint, sent, plan.batch)
+        with connected(aws, endpoint, sent, plan.batch) as connections, stoppable() as stop:
+            outcome = measure(connections, plan, endpoint, ceilings, stop, progress)
+        write(output, describe(outcome, settings, aws, sent), outcome)
+        tell(outcome, output)
+    return outcome, left
+
+
+@contextmanager
+def _hosted(
+    settings: Settings, plan: Plan, progress: Progress, left: list[Leftover]
+) -> Iterator[tuple[AWS, str, str | None]]:
+    """Yield AWS, the endpoint to measure, and one that answers constants, where that can be.
+
+    The plan's endpoint stays; others are the harness's own, and deleted.
+
+    :param left: gets what could not be deleted.
+    """
+    if plan.endpoint:
+        with closing(RealAWS.start(settings, needs_role=False)) as aws:
+            progress.say(f"nothing is created: the endpoint {plan.endpoint} costs what it costs without this run")
+            require_endpoint(aws, plan.endpoint)
+            yield aws, plan.endpoint, None
+        return
+    with closing(open_aws(settings)) as opened:
         if settings.mode == "real":
-            progress.say(_cost(cast("RealAWS", aws), settings, plan))
-        with told_ledger(aws, settings) as ledger, explained():
-            outcome = _measure(aws, ledger, settings, plan, sent, progress)
-            write(output, describe(outcome, settings, aws, sent), outcome)
-            tell(outcome, output)
+            progress.say(_cost(cast("RealAWS", opened), settings, plan))
+        with open_ledger(opened, settings) as ledger:
+            endpoint = host_model(opened, ledger, settings, progress.say)
+            yield opened, endpoint, host_nothing(opened, ledger, settings)
             progress.say("cleaning up")
-        return outcome, ledger.leftovers or []
+    left += ledger.leftovers or []
 
 
 def _bodies(plan: Plan) -> list[bytes]:
@@ -252,8 +276,6 @@ def _expectation(settings: Settings, plan: Plan) -> str:
 
 def _cost(aws: RealAWS, settings: Settings, plan: Plan) -> str:
     """Return what the run will cost, by the prices of its instances; each with its source and date."""
-    if plan.endpoint:
-        return f"nothing is created: the endpoint {plan.endpoint} costs what it costs without this run"
     try:
         prices = find_prices(aws, settings)
     except (ClientError, BotoCoreError) as error:
@@ -267,20 +289,6 @@ def _cost(aws: RealAWS, settings: Settings, plan: Plan) -> str:
 
 def _minutes(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} minutes"
-
-
-def _measure(
-    aws: AWS, ledger: Ledger, settings: Settings, plan: Plan, sent: list[bytes], progress: Progress
-) -> Outcome:
-    if plan.endpoint:
-        require_endpoint(aws, plan.endpoint)
-        endpoint = plan.endpoint
-    else:
-        endpoint = host_model(aws, ledger, settings, progress.say)
-    progress.say("measuring the load generator, and an endpoint that answers constants")
-    ceilings = measure_ceilings(aws, host_nothing(aws, ledger, settings), sent, plan.batch)
-    with connected(aws, endpoint, sent, plan.batch) as connections, stoppable() as stop:
-        return measure(connections, plan, endpoint, ceilings, stop, progress)
 
 
 def measure(

@@ -7,7 +7,6 @@ which deletes them.
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,11 +18,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from harness import libsvm, mnist
 from harness.aws import AWS
 from harness.aws.ledger import Ledger, watch
-from harness.aws.leftovers import leftovers_text
 from harness.aws.mock import MockAWS
 from harness.aws.names import Names
 from harness.aws.permissions import explain_denied
-from harness.aws.reaper import open_ledger
 from harness.benchmarking.null_container import COMMAND
 from harness.errors import HarnessError, SettingsError
 from harness.localaws.images import xgboost_uri
@@ -66,19 +63,6 @@ def sparse(rows: int) -> bytes:
     """Return MNIST's first training rows as LibSVM text with zeros left out, as :func:`bodies` has them."""
     lines = (line for chunk in mnist.libsvm("train") for line in chunk.splitlines(keepends=True))
     return b"".join(islice(lines, rows))
-
-
-@contextmanager
-def told_ledger(aws: AWS, settings: Settings) -> Iterator[Ledger]:
-    """Yield the run's ledger; print what is left over, in any case."""
-    opened: list[Ledger] = []
-    try:
-        with open_ledger(aws, settings) as ledger:
-            opened.append(ledger)
-            yield ledger
-    finally:
-        if opened and opened[0].leftovers:
-            print(leftovers_text(opened[0].leftovers), file=sys.stderr)
 
 
 @contextmanager

@@ -23,8 +23,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from harness.aws.leftovers import refuse_leftovers
 from harness.aws.preflight import find_all_prices, open_checked
 from harness.aws.real import RealAWS
+from harness.aws.reaper import open_ledger
 from harness.aws.resources import Leftover
-from harness.benchmarking.hosted import explained, host_on_each, told_ledger
+from harness.benchmarking.hosted import explained, host_on_each
 from harness.benchmarking.matrix_plan import Cell, Plan, expected_seconds
 from harness.benchmarking.matrix_store import Store, by_lot
 from harness.benchmarking.matrix_table import tell
@@ -205,7 +206,7 @@ def _hosted(
         seconds = expected_seconds(len(missing), store.seconds, _SESSION_SECONDS) + _HOST_SECONDS
         _say(console, _cost(aws, plan, types, seconds))
         sessions.deadline = time.monotonic() + plan.base.max_hours * 3600
-        with told_ledger(aws, plan.base) as ledger:
+        with open_ledger(aws, plan.base) as ledger:
             with explained(), _shown(console, "training and hosting", 0, None):
                 sessions.endpoints = host_on_each(aws, ledger, plan.base, types, lambda text: _say(console, text))
             try:

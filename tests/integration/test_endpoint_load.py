@@ -99,8 +99,10 @@ def test_an_interrupted_run_tells_what_it_measured_and_cleans_up(start, tmp_path
 def test_an_endpoint_that_is_there_in_real_mode_is_measured_and_stays(run, independent_aws, tmp_path):
     independent_aws.register_container("mine:1", COMMAND)
     create_endpoint(independent_aws, "mine", "mine:1")
-    environment = independent_aws.user() | {"XDG_STATE_HOME": str(tmp_path / "state")}
-    chosen = ("--mode", "real", "--role", independent_aws.role(), "--endpoint", "mine")
+    needed = {"Effect": "Allow", "Action": ["sagemaker:DescribeEndpoint", "sagemaker:InvokeEndpoint"], "Resource": "*"}
+    user = independent_aws.user({"Version": "2012-10-17", "Statement": [needed]})
+    environment = user | {"XDG_STATE_HOME": str(tmp_path / "state")}
+    chosen = ("--mode", "real", "--endpoint", "mine")
     done = run("bench", "endpoint", *chosen, "--duration", "2s", "--output", "out", **environment)
     assert done.returncode == 4, done.stderr
     assert "nothing is created" in " ".join(done.stderr.split())
@@ -138,7 +140,7 @@ def test_an_endpoint_that_may_not_be_invoked_is_told_with_the_permission(run, in
     independent_aws.register_container("mine:1", COMMAND)
     create_endpoint(independent_aws, "denied", "mine:1")
     user = independent_aws.user({**EVERYTHING, "Statement": [*EVERYTHING["Statement"], denied]})
-    chosen = ("--mode", "real", "--role", independent_aws.role(), "--endpoint", "denied")
+    chosen = ("--mode", "real", "--endpoint", "denied")
     done = run("bench", "endpoint", *chosen, "--duration", "1s", **user, XDG_STATE_HOME=str(tmp_path / "state"))
     assert done.returncode != 0
     assert "sagemaker:InvokeEndpoint" in done.stdout + done.stderr

@@ -132,12 +132,13 @@ def test_what_costs_too_much_or_has_no_quota_is_refused_before_anything_is_creat
 OWNER = """
 import sys
 from harness.aws import open_aws
-from harness.benchmarking.hosted import host_on_each, told_ledger
+from harness.aws.reaper import open_ledger
+from harness.benchmarking.hosted import host_on_each
 from harness.settings import Settings
 
 settings = Settings(mode="real", role=sys.argv[1], train_rows=600)
 aws = open_aws(settings)
-with told_ledger(aws, settings) as ledger:
+with open_ledger(aws, settings) as ledger:
     print(*host_on_each(aws, ledger, settings, ["ml.m4.xlarge"], lambda _: None).values(), flush=True)
     sys.stdin.read()
 """
