@@ -153,7 +153,9 @@ def _throughput(group: str, members: Sequence[Series]) -> Iterator[Chart]:
         best = max(rows, key=lambda row: row["value"])
         summary = f"{best['name']} does most: {best['text']}, in the median round."
         table = _throughput_table(group, able)
-        yield Chart("bars", group, summary, table, {"rows": rows, "axis": f"{unit}, more is better"})
+        yield Chart(
+            "bars", group, summary, table, {"rows": rows, "axis": f"{unit} of the median round, more is better"}
+        )
         return
 
 
@@ -166,7 +168,7 @@ def _throughput_table(group: str, members: Sequence[Series]) -> Table:
             cells += [digits(work / per / one.spread.median) if work else "–"]
         rows.append([*cells, digits(one.work("rows") or math.nan), digits((one.work("bytes") or math.nan) / 1e6)])
     header = ["Benchmark", "rows/s", "MB/s", "Rows a round", "MB a round"]
-    return Table(f"Throughput: {group}", header, rows)
+    return Table(f"Throughput of the median round: {group}", header, rows)
 
 
 # --- load on an endpoint ----------------------------------------------------------------------------------------------
@@ -371,7 +373,7 @@ def _cost_table(comparison: Comparison) -> Table:
         "Instances",
         "USD a million",
         comparison.measure.capitalize(),
-        "rows/s",
+        "rows/s of all rounds",
         "USD an hour",
         "Price from",
         "Pareto front",

@@ -32,7 +32,7 @@ def hosting(aws: RealAWS, settings: Settings) -> dict[str, Any]:
 
 
 def as_noted(price: Price) -> dict[str, Any]:
-    """Return a price as it is kept in ``extra_info``, and as :mod:`harness.benchmarking.instances` reads it."""
+    """Return a price as it is kept in ``extra_info``, and as :mod:`harness.benchmarking.noted` reads it."""
     return {"price": {"usd_per_hour": price.hourly, "source": price.source, "date": price.date}}
 
 

@@ -8,14 +8,14 @@ measured is never an offer: it runs on this machine and only takes the names of 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
 
 from harness.benchmarking.comparison import Side, environment_differences, in_turns
+from harness.benchmarking.noted import instances_of, is_of_aws, noted_price, p99, predicts, requests, rows_per_second
 from harness.benchmarking.results import Result
 from harness.benchmarking.series import Run, Setting, tell_apart
 from harness.benchmarking.statistics import LEAST_RUNS, Estimate, estimate
@@ -26,7 +26,6 @@ MEDIAN_ROUND = "time a round"
 LEAST_REQUESTS = 662
 """Requests that a p99 takes to be claimed at 99 % confidence (:func:`harness.benchmarking.validity.queries_needed`)."""
 
-_GROUPS = ("transform", "endpoint")
 _APART = ("region", "spark_master", "dataset", "rows")
 """Keys of ``extra_info`` in which results must agree to stand in one table."""
 _COMPARED_HERE = ("endpoint_instance_type", "endpoint_instance_count")
@@ -60,6 +59,7 @@ class Offer:
     count: int
     """Of the endpoint."""
     rows_per_second: Estimate
+    """By the mean of a run's rounds: what is slow is paid for too."""
     seconds: Estimate
     """Latency: which one, the comparison says."""
     price: Price | None
@@ -174,7 +174,7 @@ class Comparison:
             yield "the instances were not measured in turns: a drift between them cannot be seen"
 
     def _of_latency(self) -> Iterator[str]:
-        silent = [offer.name for offer in self.offers if not all(map(_p99, offer.runs))]
+        silent = [offer.name for offer in self.offers if not all(map(p99, offer.runs))]
         if silent and len(silent) < len(self.offers):
             yield f"{_and(silent)} noted no p99 latency: the median round stands for the latency of all"
         few = {offer.name: offer.requests for offer in self.offers if offer.requests < LEAST_REQUESTS}
@@ -218,22 +218,22 @@ def _comparison(name: str, setting: Setting, runs: Sequence[Run], prices: Prices
     by_instances: dict[tuple[str, int], list[Run]] = {}
     for run in runs:
         by_instances.setdefault(instances_of(run), []).append(run)
-    measure = P99 if all(map(_p99, runs)) else MEDIAN_ROUND
+    measure = P99 if all(map(p99, runs)) else MEDIAN_ROUND
     offers = (_offer(kind, count, members, measure, prices) for (kind, count), members in by_instances.items())
     return Comparison(name, setting, measure, offers)
 
 
 def _offer(kind: str, count: int, runs: Sequence[Run], measure: str, prices: Prices | None) -> Offer:
     ordered = tuple(sorted(runs, key=lambda run: run.result.date))
-    seconds = [(_p99(run) if measure == P99 else None) or run.benchmark.median for run in ordered]
+    seconds = [(p99(run) if measure == P99 else None) or run.benchmark.median for run in ordered]
     return Offer(
         kind,
         count,
-        estimate([run.benchmark.rate("rows") or math.nan for run in ordered]),
+        estimate([rows_per_second(run) or math.nan for run in ordered]),
         estimate(seconds),
         _price(kind, ordered, prices),
         ordered,
-        sum(map(_requests, ordered)) if measure == P99 else 0,
+        sum(map(requests, ordered)) if measure == P99 else 0,
     )
 
 
@@ -242,58 +242,6 @@ def _price(kind: str, runs: Sequence[Run], prices: Prices | None) -> Price | Non
     found = prices.find(kind, "hosting") if prices else None
     noted = (noted_price(run.benchmark.extra_info) for run in reversed(runs))
     return found or next(filter(None, noted), None)
-
-
-# --- what a run noted -------------------------------------------------------------------------------------------------
-
-
-def predicts(run: Run) -> bool:
-    """Return whether a benchmark's rows are predictions of an endpoint: by its group, or the price it noted."""
-    noted, rows = run.benchmark.extra_info, run.benchmark.rate("rows")
-    known = run.benchmark.group in _GROUPS or "price" in noted or "latency" in noted
-    return known and rows is not None and math.isfinite(rows) and rows > 0
-
-
-def is_of_aws(run: Run) -> bool:
-    """Return whether a run was measured on instances of AWS, and says on which."""
-    noted = run.benchmark.extra_info
-    return noted.get("mode") == "real" and bool(noted.get("endpoint_instance_type"))
-
-
-def instances_of(run: Run) -> tuple[str, int]:
-    """Return the type and number of the instances that a run in AWS says it was measured on."""
-    noted = run.benchmark.extra_info
-    count = noted.get("endpoint_instance_count")
-    return str(noted["endpoint_instance_type"]), count if isinstance(count, int) and count > 0 else 1
-
-
-def noted_price(noted: Mapping[str, Any]) -> Price | None:
-    """Return the price that a run noted of one instance; None where there is none with its source and date."""
-    price = noted.get("price")
-    if not isinstance(price, Mapping) or not price.get("source") or not price.get("date"):
-        return None
-    usd = _positive(price.get("usd_per_hour"))
-    kind = str(noted.get("endpoint_instance_type"))
-    return Price(kind, "hosting", usd, str(price["source"]), str(price["date"])) if usd else None
-
-
-def _p99(run: Run) -> float | None:
-    """Return the p99 latency that a run noted, in seconds."""
-    return _positive(_latency(run).get("p99"))
-
-
-def _requests(run: Run) -> int:
-    """Return of how many requests a run's latencies are."""
-    return int(_positive(_latency(run).get("requests")) or 0)
-
-
-def _latency(run: Run) -> Mapping[str, Any]:
-    found = run.benchmark.extra_info.get("latency")
-    return found if isinstance(found, Mapping) else {}
-
-
-def _positive(figure: Any) -> float | None:
-    return float(figure) if isinstance(figure, (int, float)) and 0 < figure < math.inf else None
 
 
 def _results(offer: Offer) -> list[Result]:

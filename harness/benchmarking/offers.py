@@ -19,9 +19,8 @@ from harness.benchmarking.instances import (
     Offer,
     Standing,
     comparisons,
-    is_of_aws,
-    predicts,
 )
+from harness.benchmarking.noted import is_of_aws, predicts
 from harness.benchmarking.recommendation import HOW_TO_STATE_A_GOAL, Goal, Recommendation, recommend
 from harness.benchmarking.results import read_all
 from harness.benchmarking.series import Run, arrange

@@ -24,8 +24,8 @@ from harness.benchmarking.instances import (
     Offer,
     Standing,
     comparisons,
-    noted_price,
 )
+from harness.benchmarking.noted import noted_price
 from harness.benchmarking.recommendation import Goal, recommend
 from harness.benchmarking.series import arrange
 from harness.benchmarking.statistics import LEAST_RUNS, Estimate, estimate
@@ -93,6 +93,13 @@ def test_the_cost_is_the_hours_price_by_the_rows_of_an_hour():
     [only] = found.offers
     assert only.rows_per_second.value == pytest.approx(10_000)  # 36 million an hour, for USD 0.36
     assert only.usd_per_million.value == pytest.approx(0.01)
+
+
+def test_slow_rounds_are_paid_for_though_the_median_hides_them():
+    [run] = measured(SMALL, [0.1], usd=0.36)
+    slow = replace(run.benchmarks[ENDPOINT], median=0.01, mean=0.046)  # 60 % of 10 ms, 40 % of 100 ms
+    [found] = compared(replace(run, benchmarks={ENDPOINT: slow}))
+    assert found.offers[0].usd_per_million.value == pytest.approx(0.36 / 3600 / (1000 / 0.046) * 1e6)
 
 
 def test_all_instances_of_an_endpoint_are_paid_for():

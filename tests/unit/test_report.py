@@ -137,6 +137,8 @@ def test_rates_are_the_work_of_a_round_by_its_median():
     [chart] = charts.throughput(arrange([result(0, {"a": [0.4, 0.5, 0.6]})]))
     assert chart.data["rows"][0]["value"] == pytest.approx(2000)
     assert chart.table.rows == [["a", "2,000", "4.00", "1,000", "2.00"]]
+    assert "of the median round" in chart.table.caption
+    assert chart.data["axis"] == "rows/s of the median round, more is better"
 
 
 def test_a_benchmark_that_notes_no_work_has_no_throughput():
