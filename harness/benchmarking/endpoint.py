@@ -7,28 +7,30 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from harness.aws import AWS, open_aws
 from harness.aws.leftovers import refuse_leftovers
-from harness.aws.preflight import find_prices
 from harness.aws.real import RealAWS
 from harness.aws.reaper import open_ledger
 from harness.aws.resources import Leftover
 from harness.benchmarking.connections import Connections, Route
+from harness.benchmarking.costs import hourly, known_prices
 from harness.benchmarking.hosted import bodies, explained, host_model, host_nothing, require_endpoint
 from harness.benchmarking.load import Measurement, Watch
 from harness.benchmarking.load_outcome import FILES, Ceilings, Outcome, describe, tell, write
 from harness.benchmarking.load_plan import Plan
 from harness.benchmarking.null_server import null_server
+from harness.benchmarking.output import require_writable
 from harness.benchmarking.scenarios import SCENARIOS, Load
 from harness.benchmarking.search import Found, Tried, find_rate
 from harness.benchmarking.signing import SignedRequests
 from harness.benchmarking.validity import objections
+from harness.benchmarking.wording import rough_time
 from harness.errors import SettingsError
 from harness.processes import ended_in_order
 from harness.settings import Settings
@@ -188,7 +190,7 @@ def run_endpoint_load(settings: Settings, plan: Plan, output: Path) -> int:
             fix="leave it out, or choose --mode real",
         )
     sent = _bodies(plan)
-    _prepare(output)
+    require_writable(output, FILES)
     try:
         outcome, left = _run(settings, plan, sent, output)
     finally:
@@ -203,6 +205,7 @@ def run_endpoint_load(settings: Settings, plan: Plan, output: Path) -> int:
 def _run(settings: Settings, plan: Plan, sent: list[bytes], output: Path) -> tuple[Outcome, list[Leftover]]:
     progress = Progress(Console(stderr=True))
     progress.say(_expectation(settings, plan))
+    settings = replace(settings, training_instance_count=1)  # as it is trained
     left: list[Leftover] = []
     with ended_in_order(), explained(), _hosted(settings, plan, progress, left) as (aws, endpoint, null_endpoint):
         progress.say("measuring the load generator, and an endpoint that answers constants")
@@ -250,19 +253,6 @@ def _bodies(plan: Plan) -> list[bytes]:
     return made
 
 
-def _prepare(output: Path) -> None:
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        for name in FILES:
-            (output / name).touch()
-            (output / name).unlink()  # so that no earlier run's is taken for this one's
-    except OSError as error:
-        raise SettingsError(
-            f"--output is {output}, where the result cannot be written: {error.strerror}.",
-            fix="name a directory that you may write to, or one to be made",
-        ) from error
-
-
 def _expectation(settings: Settings, plan: Plan) -> str:
     """Return how long it will take, and what is to come."""
     start = 0.0 if plan.endpoint else _START_SECONDS[settings.mode]
@@ -270,25 +260,18 @@ def _expectation(settings: Settings, plan: Plan) -> str:
     what = f"{plan.scenario}, {plan.batch:,} row{'s' if plan.batch > 1 else ''} a request, for {plan.seconds:g} s"
     if plan.find_rate:
         seconds += _SEARCH_SECONDS
-        return f"{what}, after a search of two to four minutes: about {_minutes(seconds)} in all"
-    return f"{what}: about {_minutes(seconds)} in all"
+        return f"{what}, after a search of two to four minutes: about {rough_time(seconds)} in all"
+    return f"{what}: about {rough_time(seconds)} in all"
 
 
 def _cost(aws: RealAWS, settings: Settings, plan: Plan) -> str:
     """Return what the run will cost, by the prices of its instances; each with its source and date."""
     try:
-        prices = find_prices(aws, settings)
-    except (ClientError, BotoCoreError) as error:
-        return f"what it costs is not known: {error}"
-    if (training := prices["training"]) is None or (hosting := prices["hosting"]) is None:
-        return "what it costs is not known: AWS's price list does not say, and --prices was not given"
+        prices = known_prices(aws, settings)
+    except SettingsError as error:
+        return f"what it costs is not known: {error.what}"
     hours = (_START_SECONDS["real"] + plan.seconds + (_SEARCH_SECONDS if plan.find_rate else 0)) / 3600
-    usd = hours * (training.hourly + hosting.hourly * settings.endpoint_instance_count)
-    return f"about USD {usd:.2f} ({training}; {hosting})"
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} minutes"
+    return f"about USD {hours * hourly(prices, settings):.2f} ({'; '.join(map(str, prices.values()))})"
 
 
 def measure(

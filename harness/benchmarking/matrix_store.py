@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.benchmarking.matrix_plan import Cell, Plan, differences
+from harness.benchmarking.output import require_writable
 from harness.benchmarking.results import MATRIX, read_file
 from harness.errors import ResultsError, SettingsError
 
@@ -29,7 +30,7 @@ class Store:
         """
         self.directory = directory
         self.plan = plan
-        _require_writable(directory)
+        require_writable(directory)
         self._lock = _lock(directory)
         self._sessions: list[dict[str, Any]] = []
         try:
@@ -127,17 +128,3 @@ def _lock(directory: Path) -> int:
     except OSError:
         pass  # a file system without locks
     return descriptor
-
-
-def _require_writable(directory: Path) -> None:
-    probe = directory / f"{MATRIX}.partial"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        probe.write_text("")
-        probe.unlink()
-    except OSError as error:
-        raise SettingsError(
-            f"--output is {directory}, where results cannot be written: {error.strerror}.",
-            checked=str(probe),
-            fix="name a directory that you may write to, or one to be made",
-        ) from error

@@ -32,6 +32,13 @@ def duration(seconds: float) -> str:
     return f"{digits(seconds / unit)}{JOINED}{name}"
 
 
+def rough_time(seconds: float) -> str:
+    """Return a time as it is said of what is to come: ``90 s``, ``12 minutes``, ``2.5 hours``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"
+
+
 def percent(ratio: float) -> str:
     """Return how much more or less a ratio is than 1: ``+12 %``; twice and more as ``2.4 times``."""
     return f"{digits(ratio)} times" if ratio >= 2 else f"{(ratio - 1) * 100:+.3g}{JOINED}%".replace("-", "−")
