@@ -510,7 +510,7 @@ def _bench(options: argparse.Namespace) -> int:
         for each in types
         for master in masters
     ]
-    from harness.benchmarking.environment import commit  # noqa: PLC0415
+    from harness.benchmarking.environment import measured_code  # noqa: PLC0415
     from harness.benchmarking.matrix import run_matrix  # noqa: PLC0415 - imports boto3
 
     plan = Plan(
@@ -521,7 +521,7 @@ def _bench(options: argparse.Namespace) -> int:
         batches=[] if options.batch is None else counts("--batch", options.batch),
         partitions=[] if options.partitions is None else counts("--partitions", options.partitions),
         pytest=list(PYTEST) if options.pytest is None else options.pytest,
-        commit=commit(),
+        commit=measured_code(),
     )
     run_matrix(plan, options.output)
     return 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import subprocess
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -104,3 +105,28 @@ def commit() -> str:
     """Return the id of the commit in the working directory, with ``+`` where there are changes beyond it."""
     found = get_commit_info()  # type: ignore[no-untyped-call]
     return (found["id"] or "") + ("+" if found["dirty"] else "")
+
+
+def measured_code() -> str:
+    """Return the commit, followed by ``+`` and a hash of the changes beyond it where there are any.
+
+    They are git's diff, and the names and contents of Python files that git does not know of: results are none.
+    """
+    diff = _git("diff", "HEAD", "--no-ext-diff")
+    names = [name for name in _git("ls-files", "--others", "--exclude-standard", "-z", ":/*.py").split(b"\0") if name]
+    if not diff and not names:
+        return commit()
+    contents = [part for name in names for part in (name, _content(Path(os.fsdecode(name))))]
+    return f"{commit().rstrip('+')}+{data_hash(diff, *contents)}"
+
+
+def _git(*arguments: str) -> bytes:
+    """Return what git says; nothing where there is no git, or no repository here."""
+    try:
+        return subprocess.run(["git", *arguments], capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return b""
+
+
+def _content(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() else b""
