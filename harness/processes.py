@@ -17,6 +17,7 @@ RUN_VARIABLE = "HARNESS_RUN"
 """Names the run that a process was started for, in its environment."""
 
 _END_SECONDS = 3
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 def end_processes_of(run: str) -> None:
@@ -51,18 +52,19 @@ def _has(process: psutil.Process, variable: str, start: str) -> bool:
 
 @contextmanager
 def ended_in_order() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does, so that what is open is closed; it ends the process at once otherwise.
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, so that what is open is closed; they kill otherwise.
 
     A handler that somebody set is left in place, and so is a process whose main thread is elsewhere.
     """
-    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    if ours:
-        signal.signal(signal.SIGTERM, _interrupt)
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    ours = [number for number in _ENDING if in_main_thread and signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, _interrupt)
     try:
         yield
     finally:
-        if ours:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _interrupt(*_: object) -> None:
