@@ -56,33 +56,44 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m harness.benchmarking.calibration", description=__doc__)
     parser.add_argument("recording", type=Path, metavar="FILE")
     parser.add_argument("--pairs", type=int, help="pairs of a comparison (default: what the recording was made for)")
+    parser.add_argument("--rounds", type=int, default=1, help="rounds of a run, which counts by its median (default: 1)")
     options = parser.parse_args(arguments)
     try:
-        print("\n".join(table(*read_recording(options.recording, options.pairs))))
+        print("\n".join(table(*read_recording(options.recording, options.pairs, options.rounds))))
     except ResultsError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     return 0
 
 
-def read_recording(path: Path, pairs: int | None = None) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def read_recording(
+    path: Path, pairs: int | None = None, rounds: int = 1
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return what a recording is of, and its blocks.
 
     :param pairs: how many make a comparison; as the recording says by default.
+    :param rounds: how many blocks in a row are taken for one, each side by its median, as ``harness compare`` does
+        with the rounds of a run.
     :raises ResultsError: it is no recording, or is shorter than one comparison.
     """
     try:
         with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
             about, *blocks = map(json.loads, lines)
-        about["pairs"] = pairs or about["pairs"]
-        enough = len(blocks) >= about["pairs"] > 0 and all({"A", "B", "S"} <= block.keys() for block in blocks)
+        about |= {"pairs": pairs or about["pairs"], "rounds": rounds}
+        whole = all({"A", "B", "S"} <= block.keys() for block in blocks)
+        enough = whole and len(blocks) >= about["pairs"] * rounds > 0
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResultsError(
             f"{path} is no recording: {error}.", fix="make one with benchmarks/aa/recording.py"
         ) from error
     if not enough:
         raise ResultsError(f"{path} has no whole comparison.", fix="let the recording go on for longer")
-    return about, blocks
+    return about, [_run(blocks[start : start + rounds]) for start in range(0, len(blocks) - rounds + 1, rounds)]
+
+
+def _run(blocks: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return some blocks as one: of each side the median, of the rest what the first has."""
+    return blocks[0] | {side: float(np.median([block[side] for block in blocks])) for side in "ABS"}
 
 
 def cut(blocks: Sequence[dict[str, Any]], pairs: int) -> Iterator[Comparison]:
@@ -142,7 +153,8 @@ def table(about: dict[str, Any], blocks: Sequence[dict[str, Any]]) -> Iterator[s
     load = np.percentile([block["load"] for block in blocks], [50, 5, 95])
     yield f"{about['work']} of {about['rows']} rows, {about['cores']} cores, commit {about['commit'][:10]}"
     yield f"{blocks[0]['at']} to {blocks[-1]['at']}, load {load[0]:.1f} ({load[1]:.1f} to {load[2]:.1f})"
-    yield f"{len(comparisons)} comparisons of {about['pairs']} pairs; median round {_median(comparisons) * 1e3:.0f} ms"
+    pair = f"pairs of medians of {about['rounds']} rounds" if about["rounds"] > 1 else "pairs"
+    yield f"{len(comparisons)} comparisons of {about['pairs']} {pair}; median round {_median(comparisons) * 1e3:.0f} ms"
     yield f"log ratio of A and B in a pair: interquartile range {spread:.1%}, standard deviation {noise.std():.1%}\n"
     yield f"| way to compare | false alarms | {about['slowdown']:.0%} slowdown found |"
     yield "| --- | ---: | ---: |"

@@ -67,6 +67,16 @@ def test_the_same_rounds_make_more_comparisons_of_fewer_pairs(record, capsys):
     assert "10 comparisons of 10 pairs" in capsys.readouterr().out
 
 
+def test_a_run_of_several_rounds_counts_by_their_median(record, capsys):
+    path = record(100, noise=0.005)
+    _, blocks = calibration.read_recording(path)
+    _, runs = calibration.read_recording(path, pairs=10, rounds=5)
+    assert len(runs) == 20
+    assert runs[1]["S"] == np.median([block["S"] for block in blocks[5:10]])
+    assert calibration.main([str(path), "--pairs=10", "--rounds=5"]) == 0
+    assert "2 comparisons of 10 pairs of medians of 5 rounds" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("text", "told"), [("", "no recording"), ("{}\n", "no recording"), ("x", "no recording")])
 def test_what_is_no_recording_is_told(tmp_path, capsys, text, told):
     path = tmp_path / "aa.jsonl"
