@@ -56,7 +56,9 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m harness.benchmarking.calibration", description=__doc__)
     parser.add_argument("recording", type=Path, metavar="FILE")
     parser.add_argument("--pairs", type=int, help="pairs of a comparison (default: what the recording was made for)")
-    parser.add_argument("--rounds", type=int, default=1, help="rounds of a run, which counts by its median (default: 1)")
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="rounds of a run, which counts by its median (default: 1)"
+    )
     options = parser.parse_args(arguments)
     try:
         print("\n".join(table(*read_recording(options.recording, options.pairs, options.rounds))))
