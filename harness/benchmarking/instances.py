@@ -102,10 +102,6 @@ class Offer:
             other.usd_per_million.is_surely_below(self.usd_per_million) or other.seconds.is_surely_below(self.seconds)
         )
 
-    def keeps(self, bound: float) -> bool:
-        """Return whether p99 is under a bound, in seconds, by its interval's upper end and from enough requests."""
-        return self.seconds.high <= bound and self.requests >= LEAST_REQUESTS
-
     @property
     def _figures(self) -> tuple[float, float]:
         return self.usd_per_million.value, self.seconds.value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.benchmarking.series import Run
@@ -59,6 +59,11 @@ def p99(run: Run) -> float | None:
 def requests(run: Run) -> int:
     """Return of how many requests a run's latencies are; 0 where it is not known."""
     return int(_positive(_latency(run).get("requests")) or 0)
+
+
+def latencies(run: Run) -> Sequence[float]:
+    """Return the seconds of each request of a run; none where its rounds were not saved, or are not single requests."""
+    return run.benchmark.times if len(run.benchmark.times) == requests(run) else ()
 
 
 def _latency(run: Run) -> Mapping[str, Any]:

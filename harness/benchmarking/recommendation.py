@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from harness.benchmarking.instances import LEAST_REQUESTS, P99, Comparison, Offer
+from harness.benchmarking.bounds import hold, what_is_missing
+from harness.benchmarking.instances import P99, Comparison, Offer
 from harness.benchmarking.statistics import LEAST_RUNS, Estimate
 from harness.benchmarking.wording import between, digits, duration
 from harness.errors import ResultsError
@@ -64,28 +65,23 @@ def _cheapest_under(comparison: Comparison, bound: float) -> Recommendation:
             fix="choose the benchmark of the endpoint alone with --benchmark NAME, or run it",
         )
     wanted = f"p99 under {duration(bound)}"
-    able = [offer for offer in comparison.priced if offer.keeps(bound)]
+    held = {offer.name: hold(offer, bound) for offer in comparison.priced}
+    able = [offer for offer in comparison.priced if held[offer.name].kept]
     if not able:
         nearest = min(comparison.priced, key=lambda offer: (offer.seconds.high, offer.seconds.value))
-        why = "" if nearest.seconds.high > bound and nearest.seconds.is_known else f"; {_what_is_missing(nearest)}"
+        missing = what_is_missing(nearest, bound)
         return Recommendation(
             f"By {comparison.label}, none is sure to keep {wanted}; {nearest.name} comes nearest, with "
-            f"{_latency(comparison, nearest)}{why}.",
+            f"{_latency(comparison, nearest)}{f'; {missing}' if missing else ''}.",
             None,
             [],
         )
-    found = _best(comparison, able, f"is cheapest with {wanted}", _cost_of)
+    found = _best(comparison, able, f"is cheapest with {wanted} ({held[able[0].name].told})", _cost_of)
     cheaper = comparison.priced[: comparison.priced.index(able[0])]
-    if open_ := [offer.name for offer in cheaper if offer.seconds.low <= bound]:
+    if open_ := [offer.name for offer in cheaper if not held[offer.name].broken]:
         told = f"{found.sentence.removesuffix('.')}; {' or '.join(open_)} would be cheaper, and may keep it or not."
         return found._replace(sentence=told)
     return found
-
-
-def _what_is_missing(offer: Offer) -> str:
-    if not offer.seconds.is_known:
-        return f"an interval needs {LEAST_RUNS} runs, and it has {len(offer.runs)}"
-    return f"a p99 takes {LEAST_REQUESTS} requests to be claimed, and it is of {offer.requests:,}"
 
 
 def _fastest_within(comparison: Comparison, budget: float) -> Recommendation:

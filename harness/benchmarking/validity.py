@@ -13,7 +13,7 @@ https://github.com/mlcommons/inference_policies/blob/master/inference_rules.adoc
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from scipy.stats import binom, norm
@@ -54,6 +54,16 @@ def fixed_queries(quantile: float) -> int:
 def keeps(queries: int, over: int, quantile: float) -> bool:
     """Return whether the bound that ``over`` of the queries exceed holds for the quantile, at 99 % confidence."""
     return bool(binom.cdf(over, queries, 1 - quantile) <= 1 - CONFIDENCE)
+
+
+def keeps_in_each(queries: Iterable[int], quantile: float) -> bool:
+    """Return whether a bound holds for the quantile, at 99 % confidence, that each of some measurements was within.
+
+    Of their queries, no more is known than that so many or fewer exceed it as leave the measurement's own quantile.
+    """
+    over = 1 - quantile
+    chances = [float(binom.cdf(count - math.ceil(round(quantile * count, 6)), count, over)) for count in queries]
+    return math.prod(chances) <= 1 - CONFIDENCE
 
 
 def least_to_break(queries: int, quantile: float) -> int:

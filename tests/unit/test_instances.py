@@ -43,7 +43,7 @@ MADE_UP = f"made up, {DATE}"
 SMALL, LARGE, OLD = "ml.m5.large", "ml.c5.xlarge", "ml.m4.xlarge"
 
 
-def measured(kind, medians, usd=None, p99=None, name=ENDPOINT, start=0, requests=100, **noted):
+def measured(kind, medians, usd=None, p99=None, name=ENDPOINT, start=0, requests=700, **noted):
     """Return a run in AWS for each median seconds of a round of 1,000 rows; ``p99`` is that of a median of 1 s."""
     noted = {"mode": "real", "region": "us-east-1", "endpoint_instance_type": kind, "rows": 1000} | noted
     if usd is not None:
@@ -53,6 +53,25 @@ def measured(kind, medians, usd=None, p99=None, name=ENDPOINT, start=0, requests
         latency = {"latency": {"p99": p99 * median, "requests": requests}} if p99 else {}
         runs.append(result(start + 10 * number, {name: [median]}, commit=0, extra_info=noted | latency))
     return runs
+
+
+def asked(kind, runs, usd, start=0):
+    """Return a run in AWS for the seconds of each run's requests, each a round of 10 rows; no run is like another."""
+    found = []
+    for number, (run, share) in enumerate(zip(runs, noisy(1.0, len(runs)), strict=True)):
+        seconds = [share * each for each in run]
+        p99 = sorted(seconds)[math.ceil(0.99 * len(seconds)) - 1]
+        [made] = measured(kind, [1.0], usd, p99, requests=len(seconds), rows=10)
+        found.append(result(start + 10 * number, {ENDPOINT: seconds}, 0, made.benchmarks[ENDPOINT].extra_info))
+    return found
+
+
+def without_rounds(results):
+    """Return the runs as ``--benchmark-autosave`` leaves them: of the rounds it keeps figures only."""
+    return [
+        replace(run, benchmarks={name: replace(each, times=()) for name, each in run.benchmarks.items()})
+        for run in results
+    ]
 
 
 def compared(*results, prices=None):
@@ -318,6 +337,42 @@ def test_a_bound_is_not_kept_by_a_p99_of_few_requests():
     chosen, sentence = said(Goal(p99_under=10.0), three(requests=50))
     assert chosen is None
     assert f"a p99 takes {LEAST_REQUESTS} requests to be claimed, and it is of 500" in sentence
+
+
+QUICK, SOME_SLOW = [0.05] * 700, [0.05] * 630 + [1.0] * 70
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_runs_that_broke_a_bound_count_though_most_runs_kept_it(saved):
+    results = [*asked(SMALL, [*[QUICK] * 8, *[SOME_SLOW] * 4, *[QUICK] * 8], 0.36), *asked(LARGE, [QUICK] * 20, 9, 1)]
+    chosen, sentence = said(Goal(p99_under=0.1), results if saved else without_rounds(results))
+    assert chosen == LARGE
+    assert ("0 of its 14,000 requests took longer" if saved else "so was that of each of its 20 runs") in sentence
+    assert (f"{SMALL} would be cheaper, and may keep it" in sentence) != saved  # 280 of 14,000 are too many for sure
+
+
+@pytest.mark.parametrize(
+    ("saved", "told"),
+    [(True, "280 of its 14,000 requests took longer"), (False, "that of 4 of its 20 runs was over it")],
+)
+def test_where_none_keeps_a_bound_it_says_what_broke_it(saved, told):
+    results = asked(SMALL, [*[QUICK] * 8, *[SOME_SLOW] * 4, *[QUICK] * 8], 0.36)
+    chosen, sentence = said(Goal(p99_under=0.1), results if saved else without_rounds(results))
+    assert chosen is None
+    assert f"{SMALL} comes nearest, with p99 latency " in sentence
+    assert sentence.endswith(f"; {told}.")
+
+
+def test_one_slow_run_among_many_is_no_broken_bound_if_its_requests_are_few():
+    few = asked(SMALL, [*[QUICK] * 19, [0.05] * 692 + [1.0] * 8], 0.36)
+    assert said(Goal(p99_under=0.1), few)[0] == SMALL
+    assert said(Goal(p99_under=0.1), without_rounds(few))[0] is None
+
+
+def test_a_bound_that_so_few_runs_may_have_kept_by_chance_is_not_claimed():
+    chosen, sentence = said(Goal(p99_under=1.0), three(runs=8))
+    assert chosen is None
+    assert "that of each of its 8 runs was under it, which may be chance" in sentence
 
 
 def test_a_p99_takes_as_many_requests_as_in_a_load_test():

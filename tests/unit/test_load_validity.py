@@ -8,6 +8,7 @@ from harness.benchmarking.load import Measurement
 from harness.benchmarking.validity import (
     fixed_queries,
     keeps,
+    keeps_in_each,
     least_to_break,
     objections,
     percentile,
@@ -43,6 +44,17 @@ def test_without_early_stopping_as_many_are_needed_as_in_mlperfs_table(quantile,
 def test_a_bound_is_kept_where_the_binomial_test_says_so(queries, over):
     p = binomtest(over, queries, 0.01, alternative="less").pvalue
     assert keeps(queries, over, 0.99) == (p <= 0.01)
+
+
+@pytest.mark.parametrize(("measurements", "kept"), [(8, False), (9, True)])
+def test_a_bound_within_which_each_measurement_was_is_kept_where_that_is_no_chance(measurements, kept):
+    within = binomtest(7, 700, 0.01, alternative="less").pvalue  # of 700, the p99 is the 693rd
+    assert keeps_in_each([700] * measurements, 0.99) == kept == (within**measurements <= 0.01)
+
+
+def test_no_queries_keep_no_bound():
+    assert not keeps_in_each([], 0.99)
+    assert not keeps_in_each([0, 0], 0.99)
 
 
 @pytest.mark.parametrize("queries", [50, 662, 10_000])
