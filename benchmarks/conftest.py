@@ -71,9 +71,9 @@ def noted_environment(request, harness_settings):
 
 
 @pytest.fixture(scope="session")
-def noted_hosting(aws, harness_settings):
-    """What stands behind the endpoint in AWS, and what it costs."""
-    return hosting(aws, harness_settings)
+def noted_hosting(aws, harness_settings, trained_model):
+    """Which endpoint in AWS it is, what stands behind it, and what that costs."""
+    return hosting(aws, harness_settings, str(trained_model.endpointName))
 
 
 @pytest.fixture

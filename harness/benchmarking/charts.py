@@ -25,7 +25,7 @@ MOST_POSITIONS = 400
 """Positions along a history that are drawn; more commits than that share some."""
 _LOG_FROM = 20.0
 """Ratio of the longest to the shortest from which an axis is logarithmic."""
-_NOT_FIGURES = {*COMPARED, "commit", "price", "latency", "MB/s", "rows/s"}
+_NOT_FIGURES = {*COMPARED, "commit", "endpoint", "price", "latency", "MB/s", "rows/s"}
 
 
 class Table(NamedTuple):

@@ -14,19 +14,21 @@ from harness.prices import Price
 from harness.settings import Settings
 
 
-def hosting(aws: RealAWS, settings: Settings) -> dict[str, Any]:
-    """Return ``endpoint_instance_type``, ``endpoint_instance_count``, and the ``price`` of one for an hour.
+def hosting(aws: RealAWS, settings: Settings, endpoint: str) -> dict[str, Any]:
+    """Return ``endpoint``, ``endpoint_instance_type`` and ``_count``, and the ``price`` of one instance for an hour.
 
+    The endpoint's name tells whether runs were of the same machines: those of one instance type differ.
     Of an endpoint that was there already, AWS is asked what is behind it. What AWS does not tell is left empty, and a
     price that it does not tell is left out: nothing is guessed.
 
+    :param endpoint: the name of the endpoint that is measured.
     :raises SettingsError: the settings name a file of prices that cannot be used.
     """
     if settings.endpoint:
         kind, count = _behind(aws, settings.endpoint)
     else:
         kind, count = settings.endpoint_instance_type, settings.endpoint_instance_count
-    noted = {"endpoint_instance_type": kind, "endpoint_instance_count": count}
+    noted = {"endpoint": endpoint, "endpoint_instance_type": kind, "endpoint_instance_count": count}
     price = _price(aws, replace(settings, endpoint_instance_type=kind)) if kind else None
     return noted | (as_noted(price) if price else {})
 

@@ -1,8 +1,10 @@
 """What instances of AWS did and for how much: their cost for a million predictions against their latency.
 
 Pure: no file is read and nothing is printed here. The unit of figures and intervals is the run
-(:func:`harness.benchmarking.statistics.estimate`); where intervals overlap, no order is claimed. What the local AWS
-measured is never an offer: it runs on this machine and only takes the names of instance types.
+(:func:`harness.benchmarking.statistics.estimate`); where intervals overlap, no order is claimed. Runs on one endpoint
+tell of its machines, and not how those of its type differ: the unit is the endpoint where there are as many of a type
+as an interval takes. What the local AWS measured is never an offer: it runs on this machine and only takes the names of
+instance types.
 """
 
 from __future__ import annotations
@@ -13,9 +15,19 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from itertools import pairwise
+from statistics import geometric_mean
 
 from harness.benchmarking.comparison import Side, environment_differences, in_turns
-from harness.benchmarking.noted import instances_of, is_of_aws, noted_price, p99, predicts, requests, rows_per_second
+from harness.benchmarking.noted import (
+    endpoint_of,
+    instances_of,
+    is_of_aws,
+    noted_price,
+    p99,
+    predicts,
+    requests,
+    rows_per_second,
+)
 from harness.benchmarking.results import Result
 from harness.benchmarking.series import Run, Setting, tell_apart
 from harness.benchmarking.statistics import LEAST_RUNS, Estimate, estimate
@@ -72,6 +84,17 @@ class Offer:
     def name(self) -> str:
         """The type, with the number of instances where it is not one."""
         return self.kind if self.count == 1 else f"{self.count} × {self.kind}"
+
+    @cached_property
+    def endpoints(self) -> int | None:
+        """How many endpoints its runs were measured on; None where not all noted it."""
+        names = {endpoint_of(run) for run in self.runs}
+        return len(names) if names and "" not in names else None
+
+    @property
+    def is_of_its_type(self) -> bool:
+        """Whether the intervals are over endpoints, so of instances of its type; else they are over runs."""
+        return self.endpoints is not None and self.endpoints >= LEAST_RUNS
 
     @property
     def usd_per_hour(self) -> float:
@@ -149,7 +172,7 @@ class Comparison:
     @cached_property
     def warnings(self) -> list[str]:
         """What must be known to judge the figures."""
-        return [*self._of_prices(), *self._of_runs(), *self._of_latency(), *self._of_settings()]
+        return [*self._of_prices(), *self._of_runs(), *self._of_endpoints(), *self._of_latency(), *self._of_settings()]
 
     def _of_prices(self) -> Iterator[str]:
         if unknown := [offer.name for offer in self.offers if offer.price is None]:
@@ -168,6 +191,15 @@ class Comparison:
         enough = [offer for offer in self.offers if len(offer.runs) >= LEAST_RUNS]
         if not all(in_turns(_results(one), _results(other)) for one, other in pairwise(enough)):
             yield "the instances were not measured in turns: a drift between them cannot be seen"
+
+    def _of_endpoints(self) -> Iterator[str]:
+        counts = {offer.name: offer.endpoints for offer in self.offers if not offer.is_of_its_type}
+        unseen = "how endpoints of a type differ is not in the intervals"
+        if counts and set(counts.values()) == {1} and len(counts) == len(self.offers):
+            yield f"the runs are of one endpoint of each type: {unseen}"
+        elif counts:
+            told = [f"{name} of {count or 'how many is not noted'}" for name, count in counts.items()]
+            yield f"the runs are of few endpoints, {_and(told)}, and it takes {LEAST_RUNS} of a type: else {unseen}"
 
     def _of_latency(self) -> Iterator[str]:
         silent = [offer.name for offer in self.offers if not all(map(p99, offer.runs))]
@@ -225,12 +257,25 @@ def _offer(kind: str, count: int, runs: Sequence[Run], measure: str, prices: Pri
     return Offer(
         kind,
         count,
-        estimate([rows_per_second(run) or math.nan for run in ordered]),
-        estimate(seconds),
+        _over_units(ordered, [rows_per_second(run) or math.nan for run in ordered]),
+        _over_units(ordered, seconds),
         _price(kind, ordered, prices),
         ordered,
         sum(map(requests, ordered)) if measure == P99 else 0,
     )
+
+
+def _over_units(runs: Sequence[Run], figures: Sequence[float]) -> Estimate:
+    """Return a figure with its interval over endpoints, each one's the geometric mean of its runs; or over runs.
+
+    :param figures: one for each run.
+    """
+    of_each: dict[str, list[float]] = {}
+    for run, figure in zip(runs, figures, strict=True):
+        of_each.setdefault(endpoint_of(run), []).append(figure)
+    if "" in of_each or len(of_each) < LEAST_RUNS:
+        return estimate(figures)
+    return estimate([geometric_mean(of_one) for of_one in of_each.values()])
 
 
 def _price(kind: str, runs: Sequence[Run], prices: Prices | None) -> Price | None:

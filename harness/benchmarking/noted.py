@@ -41,6 +41,11 @@ def instances_of(run: Run) -> tuple[str, int]:
     return str(noted["endpoint_instance_type"]), count if isinstance(count, int) and count > 0 else 1
 
 
+def endpoint_of(run: Run) -> str:
+    """Return the name of the endpoint that a run was measured on; '' where it is not known."""
+    return str(run.benchmark.extra_info.get("endpoint") or "")
+
+
 def noted_price(noted: Mapping[str, Any]) -> Price | None:
     """Return the price that a run noted of one instance; None where there is none with its source and date."""
     price = noted.get("price")

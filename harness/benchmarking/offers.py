@@ -30,8 +30,9 @@ from harness.errors import ResultsError, SettingsError
 from harness.prices import PriceFile
 
 _METHOD = (
-    f"Intervals: {CONFIDENCE:.0%}, studentised bootstrap over runs of the 20% trimmed mean of logarithms; {LEAST_RUNS} "
-    "runs or more. Pareto front: no other is both cheaper and faster; with a question mark, intervals leave it open. "
+    f"Intervals: {CONFIDENCE:.0%}, studentised bootstrap of the 20% trimmed mean of logarithms, over endpoints where "
+    f"there are {LEAST_RUNS} of a type; else over {LEAST_RUNS} runs or more, of one endpoint of each type unless told "
+    "otherwise. Pareto front: no other is both cheaper and faster; with a question mark, intervals leave it open. "
     "Cost: of the instances while as busy as when measured, without storage, requests and data transfer."
 ).replace("%", f"{JOINED}%")
 _MOST_NAMES = 4
@@ -283,6 +284,8 @@ def _offer_as_json(comparison: Comparison, offer: Offer) -> dict[str, Any]:
         "instance_type": offer.kind,
         "instances": offer.count,
         "runs": len(offer.runs),
+        "endpoints": offer.endpoints,
+        "intervals_over": "endpoints" if offer.is_of_its_type else "runs",
         "requests": offer.requests or None,
         "rows_per_second": _figure_as_json(offer.rows_per_second),
         "latency_seconds": _figure_as_json(offer.seconds),

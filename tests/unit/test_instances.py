@@ -164,6 +164,49 @@ def test_p99_is_the_latency_only_where_all_noted_it():
     assert f"{LARGE} noted no p99 latency" in " ".join(compared(*noted)[0].warnings)
 
 
+# --- endpoints --------------------------------------------------------------------------------------------------------
+
+
+def on_endpoints(kind, endpoints, runs, usd=0.36, start=0, spread=0.1, seed=3):
+    """Return ``runs`` on each of some endpoints, which differ from each other far more than their runs do."""
+    names = [f"{kind}-{number}" for number in range(endpoints) for _ in range(runs)]
+    medians = noisy(0.1, len(names), 0.001, seed) * np.repeat(noisy(1.0, endpoints, spread, seed), runs)
+    made = [measured(kind, [each], usd, 1.1, start=start + 10 * n)[0] for n, each in enumerate(medians)]
+    for run, name in zip(made, names, strict=True):
+        run.benchmarks[ENDPOINT].extra_info["endpoint"] = name
+    return made
+
+
+def test_intervals_of_one_endpoint_are_said_to_be():
+    [found] = compared(*on_endpoints(SMALL, 1, 10), *on_endpoints(LARGE, 1, 10, start=1))
+    told = "the runs are of one endpoint of each type: how endpoints of a type differ is not in the intervals"
+    assert told in found.warnings
+    assert not any(each.is_of_its_type for each in found.offers)
+
+
+def test_endpoints_too_few_to_be_the_unit_are_counted():
+    unnamed = measured(OLD, noisy(0.1, 8), 9.0, 1.1, start=2)
+    [found] = compared(*on_endpoints(SMALL, 1, 8), *on_endpoints(LARGE, 2, 4, 3.6, start=1), *unnamed)
+    told = f"the runs are of few endpoints, {SMALL} of 1, {LARGE} of 2 and {OLD} of how many is not noted"
+    assert any(warning.startswith(f"{told}, and it takes {LEAST_RUNS} of a type") for warning in found.warnings)
+
+
+def test_the_unit_is_the_endpoint_where_there_are_enough():
+    [of_runs], [of_endpoints] = (compared(*on_endpoints(SMALL, count, 40 // count)) for count in (1, LEAST_RUNS))
+    narrow, wide = (found.offers[0].usd_per_million for found in (of_runs, of_endpoints))
+    assert of_endpoints.offers[0].is_of_its_type
+    assert not any("endpoint" in warning for warning in of_endpoints.warnings)
+    assert narrow.high / narrow.low < 1.01
+    assert wide.high / wide.low > 1.2
+
+
+def test_an_endpoint_counts_once_however_many_runs_it_has():
+    once, again = on_endpoints(SMALL, LEAST_RUNS, 2), on_endpoints(SMALL, LEAST_RUNS, 2, start=1000)[:2]  # of the first
+    [without], [more] = compared(*once), compared(*once, *again)
+    assert more.offers[0].endpoints == without.offers[0].endpoints == LEAST_RUNS
+    assert more.offers[0].seconds == without.offers[0].seconds
+
+
 # --- prices -----------------------------------------------------------------------------------------------------------
 
 
@@ -226,18 +269,18 @@ class Account:
 
 
 def test_a_benchmark_notes_the_price_of_its_instances(prices):
-    noted = hosting.hosting(Account(), Settings(mode="real", endpoint_instance_type=SMALL, prices=str(prices)))
+    noted = hosting.hosting(Account(), Settings(mode="real", endpoint_instance_type=SMALL, prices=str(prices)), "x")
     assert noted_price(noted) == PriceFile(prices).find(SMALL, "hosting")
 
 
 def test_where_aws_does_not_tell_no_price_is_noted():
-    noted = hosting.hosting(Account(), Settings(mode="real", endpoint_instance_type=SMALL))
-    assert noted == {"endpoint_instance_type": SMALL, "endpoint_instance_count": 1}
+    noted = hosting.hosting(Account(), Settings(mode="real", endpoint_instance_type=SMALL), "theirs")
+    assert noted == {"endpoint": "theirs", "endpoint_instance_type": SMALL, "endpoint_instance_count": 1}
 
 
 def test_of_an_endpoint_that_was_there_aws_is_asked_what_is_behind_it():
-    noted = hosting.hosting(Account(), Settings(mode="real", endpoint_instance_type=SMALL, endpoint="mine"))
-    assert noted == {"endpoint_instance_type": LARGE, "endpoint_instance_count": 3}
+    noted = hosting.hosting(Account(), Settings(mode="real", endpoint_instance_type=SMALL, endpoint="mine"), "mine")
+    assert noted == {"endpoint": "mine", "endpoint_instance_type": LARGE, "endpoint_instance_count": 3}
 
 
 # --- the front --------------------------------------------------------------------------------------------------------
