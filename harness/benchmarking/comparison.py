@@ -32,7 +32,7 @@ from harness.errors import ResultsError
 _MACHINE = {"machine": ("node",), "processor": ("cpu", "brand_raw"), "python": ("python_version",)}
 """What of ``machine_info`` is compared, and where it is there."""
 
-_ALTERNATED = 0.8
+ALTERNATED = 0.8
 """The share of runs that must be in pairs for the two sides to count as alternated."""
 
 
@@ -186,7 +186,7 @@ def alternating(base: Sequence[Result], other: Sequence[Result]) -> list[tuple[R
 def in_turns(base: Sequence[Result], other: Sequence[Result]) -> list[tuple[Result, Result]]:
     """Return the (base, other) pairs of runs that alternated; none where too many runs did not."""
     pairs = alternating(base, other)
-    return pairs if len(pairs) >= max(2, _ALTERNATED * min(len(base), len(other))) else []
+    return pairs if len(pairs) >= max(2, ALTERNATED * min(len(base), len(other))) else []
 
 
 def _has(name: str, *runs: Result) -> bool:

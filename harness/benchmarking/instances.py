@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from itertools import pairwise
+from itertools import combinations
 from statistics import geometric_mean
 
-from harness.benchmarking.comparison import Side, environment_differences, in_turns
+from harness.benchmarking.comparison import ALTERNATED, Side, alternating, environment_differences
 from harness.benchmarking.noted import (
     endpoint_of,
     instances_of,
@@ -41,6 +41,7 @@ LEAST_REQUESTS = 662
 _APART = ("region", "spark_master", "dataset", "rows")
 """Keys of ``extra_info`` in which results must agree to stand in one table."""
 _COMPARED_HERE = ("endpoint_instance_type", "endpoint_instance_count")
+_MOST_PAIRS = 3
 _HOUR = 3600.0
 _MILLION = 1e6
 
@@ -48,7 +49,8 @@ _MILLION = 1e6
 class Standing(str, Enum):
     """Whether an offer lies on the Pareto front, where no other is both cheaper and faster.
 
-    With a question mark, that is so by the estimates, and their intervals leave the other open.
+    With a question mark, that is so by the estimates, and their intervals leave the other open, or they were not
+    measured in turns.
     """
 
     ON = "yes"
@@ -160,14 +162,28 @@ class Comparison:
         found = [offer for offer in self.priced if not any(other.beats(offer) for other in self.priced)]
         return sorted(found, key=lambda offer: offer.seconds.value)
 
+    @cached_property
+    def apart(self) -> list[tuple[Offer, Offer]]:
+        """The pairs of offers that were not measured in turns, of those with runs enough for an order to be claimed."""
+        return [(one, other) for one, other in combinations(self.offers, 2) if _are_apart(one.runs, other.runs)]
+
+    def are_apart(self, one: Offer, other: Offer) -> bool:
+        """Return whether two offers were not measured in turns."""
+        return (one, other) in self.apart or (other, one) in self.apart
+
     def standing(self, offer: Offer) -> Standing | None:
-        """Return whether an offer is on the front; None where its price is not known."""
+        """Return whether an offer is on the front; None where its price is not known.
+
+        Nothing is sure by offers that were not measured in turns with it.
+        """
         if offer.price is None:
             return None
         others = [other for other in self.priced if other is not offer]
         if offer in self.front:
-            return Standing.MAYBE_ON if any(other.may_beat(offer) for other in others) else Standing.ON
-        return Standing.OFF if any(other.surely_beats(offer) for other in others) else Standing.MAYBE_OFF
+            doubted = any(other.may_beat(offer) or self.are_apart(other, offer) for other in others)
+            return Standing.MAYBE_ON if doubted else Standing.ON
+        beaten = any(other.surely_beats(offer) and not self.are_apart(other, offer) for other in others)
+        return Standing.OFF if beaten else Standing.MAYBE_OFF
 
     @cached_property
     def warnings(self) -> list[str]:
@@ -188,9 +204,11 @@ class Comparison:
             yield f"an interval needs {LEAST_RUNS} runs, and each has {few.popitem()[1]}"
         elif few:
             yield f"an interval needs {LEAST_RUNS} runs: {_and([f'{name} has {runs}' for name, runs in few.items()])}"
-        enough = [offer for offer in self.offers if len(offer.runs) >= LEAST_RUNS]
-        if not all(in_turns(_results(one), _results(other)) for one, other in pairwise(enough)):
-            yield "the instances were not measured in turns: a drift between them cannot be seen"
+        if self.apart:
+            pairs = [f"{one.name} with {other.name}" for one, other in self.apart]
+            more = [f"{len(pairs) - _MOST_PAIRS} more"] if len(pairs) > _MOST_PAIRS else []
+            told = f"not measured in turns: {_and([*pairs[:_MOST_PAIRS], *more])}"
+            yield f"{told}; their intervals are wider, and a drift between them cannot be seen"
 
     def _of_endpoints(self) -> Iterator[str]:
         counts = {offer.name: offer.endpoints for offer in self.offers if not offer.is_of_its_type}
@@ -247,35 +265,51 @@ def _comparison(name: str, setting: Setting, runs: Sequence[Run], prices: Prices
     for run in runs:
         by_instances.setdefault(instances_of(run), []).append(run)
     measure = P99 if all(map(p99, runs)) else MEDIAN_ROUND
-    offers = (_offer(kind, count, members, measure, prices) for (kind, count), members in by_instances.items())
+    offers = []
+    for instances, members in by_instances.items():
+        drifting = any(_are_apart(members, others) for others in by_instances.values())
+        offers.append(_offer(instances, members, measure, prices, drifting))
     return Comparison(name, setting, measure, offers)
 
 
-def _offer(kind: str, count: int, runs: Sequence[Run], measure: str, prices: Prices | None) -> Offer:
+def _are_apart(one: Sequence[Run], other: Sequence[Run]) -> bool:
+    """Return whether two offers' runs were not in turns, of all that each has: the larger side's count too."""
+    least, most = sorted((len(one), len(other)))
+    if one is other or least < LEAST_RUNS:
+        return False
+    pairs = alternating([run.result for run in one], [run.result for run in other])
+    return len(pairs) < ALTERNATED * most
+
+
+def _offer(
+    instances: tuple[str, int], runs: Sequence[Run], measure: str, prices: Prices | None, drifting: bool
+) -> Offer:
+    kind, count = instances
     ordered = tuple(sorted(runs, key=lambda run: run.result.date))
     seconds = [(p99(run) if measure == P99 else None) or run.benchmark.median for run in ordered]
     return Offer(
         kind,
         count,
-        _over_units(ordered, [rows_per_second(run) or math.nan for run in ordered]),
-        _over_units(ordered, seconds),
+        _over_units(ordered, [rows_per_second(run) or math.nan for run in ordered], drifting),
+        _over_units(ordered, seconds, drifting),
         _price(kind, ordered, prices),
         ordered,
         sum(map(requests, ordered)) if measure == P99 else 0,
     )
 
 
-def _over_units(runs: Sequence[Run], figures: Sequence[float]) -> Estimate:
+def _over_units(runs: Sequence[Run], figures: Sequence[float], drifting: bool) -> Estimate:
     """Return a figure with its interval over endpoints, each one's the geometric mean of its runs; or over runs.
 
     :param figures: one for each run.
+    :param drifting: whether there are offers that were not measured in turns with this one.
     """
     of_each: dict[str, list[float]] = {}
     for run, figure in zip(runs, figures, strict=True):
         of_each.setdefault(endpoint_of(run), []).append(figure)
     if "" in of_each or len(of_each) < LEAST_RUNS:
-        return estimate(figures)
-    return estimate([geometric_mean(of_one) for of_one in of_each.values()])
+        return estimate(figures, drifting=drifting)
+    return estimate([geometric_mean(of_one) for of_one in of_each.values()], drifting=drifting)
 
 
 def _price(kind: str, runs: Sequence[Run], prices: Prices | None) -> Price | None:

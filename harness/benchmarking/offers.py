@@ -32,7 +32,7 @@ from harness.prices import PriceFile
 _METHOD = (
     f"Intervals: {CONFIDENCE:.0%}, studentised bootstrap of the 20% trimmed mean of logarithms, over endpoints where "
     f"there are {LEAST_RUNS} of a type; else over {LEAST_RUNS} runs or more, of one endpoint of each type unless told "
-    "otherwise. Pareto front: no other is both cheaper and faster; with a question mark, intervals leave it open. "
+    "otherwise. Pareto front: no other is both cheaper and faster; with a question mark, it is not sure. "
     "Cost: of the instances while as busy as when measured, without storage, requests and data transfer."
 ).replace("%", f"{JOINED}%")
 _MOST_NAMES = 4
@@ -274,6 +274,7 @@ def _as_json(comparison: Comparison) -> dict[str, Any]:
         "setting": comparison.setting,
         "latency": comparison.measure,
         "offers": [_offer_as_json(comparison, offer) for offer in comparison.offers],
+        "not_in_turns": [[one.name, other.name] for one, other in comparison.apart],
         "warnings": comparison.warnings,
     }
 

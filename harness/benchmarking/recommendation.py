@@ -140,6 +140,8 @@ def _best(comparison: Comparison, able: Sequence[Offer], what: str, *figures: _F
     elif alike:
         by = " and ".join(_NAMES[figure] for figure in figures)
         told += f"; by {by} it cannot be told apart from {' or '.join(offer.name for offer in alike)}"
+    if apart := [offer.name for offer in others if comparison.are_apart(chosen, offer)]:
+        told += f"; it was not measured in turns with {' or '.join(apart)}, so the order is not sure"
     return Recommendation(f"{told}.", chosen, alike)
 
 

@@ -314,16 +314,19 @@ def _reach(sample: Comparable) -> float:
     return float(np.quantile(around, CONFIDENCE, method="higher")) * sample.error + sample.drift
 
 
-def estimate(figures: npt.ArrayLike) -> Estimate:
+def estimate(figures: npt.ArrayLike, *, drifting: bool = False) -> Estimate:
     """Return a figure from what each run found of it: the 20 % trimmed mean of the logarithms, with its interval.
 
-    :param figures: one or more positive numbers, one a run.
+    :param figures: one or more positive numbers, one a run, in the order they were run.
+    :param drifting: whether others, not measured in turns with these, are compared with it: the interval then is wider
+        by what :attr:`Runs.drift` has for each side.
     """
     sample = Pairs(np.log(figures))  # each run beside the unit of the figure
     value = math.exp(sample.estimate)
     if sample.runs < LEAST_RUNS:
         return Estimate(value, 0.0, math.inf)
-    factor = float(np.exp(min(_reach(sample), 700.0)))  # beyond which there is no such number
+    reach = _reach(sample) + (_quarters_apart(sample.differences) if drifting else 0.0)
+    factor = float(np.exp(min(reach, 700.0)))  # beyond which there is no such number
     return Estimate(value, value / factor, value * factor)
 
 

@@ -3,6 +3,7 @@
 All prices here are made up.
 """
 
+import itertools
 import json
 import math
 from dataclasses import replace
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
+from benchmarks.conftest import noted_hosting
 from harness.benchmarking import hosting
 from harness.benchmarking.instances import (
     LEAST_REQUESTS,
@@ -56,11 +58,10 @@ def measured(kind, medians, usd=None, p99=None, name=ENDPOINT, start=0, requests
 
 
 def asked(kind, runs, usd, start=0):
-    """Return a run in AWS for the seconds of each run's requests, each a round of 10 rows; no run is like another."""
+    """Return a run in AWS for the seconds of each run's requests, each of which was a round of 10 rows."""
     found = []
-    for number, (run, share) in enumerate(zip(runs, noisy(1.0, len(runs)), strict=True)):
-        seconds = [share * each for each in run]
-        p99 = sorted(seconds)[math.ceil(0.99 * len(seconds)) - 1]
+    for number, seconds in enumerate(runs):
+        p99 = float(np.sort(seconds)[math.ceil(0.99 * len(seconds)) - 1])
         [made] = measured(kind, [1.0], usd, p99, requests=len(seconds), rows=10)
         found.append(result(start + 10 * number, {ENDPOINT: seconds}, 0, made.benchmarks[ENDPOINT].extra_info))
     return found
@@ -141,16 +142,31 @@ def test_few_runs_have_no_interval_however_many_rounds():
     assert f"an interval needs {LEAST_RUNS} runs, and each has {LEAST_RUNS - 1}" in found.warnings
 
 
+def cost_of(results):
+    """Return the cost of a million predictions on the only instances."""
+    [found] = compared(*results)
+    return found.offers[0].usd_per_million
+
+
 @pytest.mark.parametrize("runs", [LEAST_RUNS, 20])
 def test_intervals_of_the_cost_cover_the_true_one_as_often_as_they_claim(runs):
     random = np.random.default_rng(16)
-    price = Price(SMALL, "hosting", 0.36, "made up", DATE)
     covered = 0
     for _ in range(200):
-        rate = estimate(10_000 * np.exp(random.normal(0, 0.1, runs)))
-        cost = Offer(SMALL, 1, rate, rate, price, ()).usd_per_million
-        covered += cost.low <= 0.01 <= cost.high
+        slow = random.random((runs, 100)) < 0.4  # of requests of 10 ms: they take 100 ms, so the mean is 46 ms
+        seconds = np.where(slow, 0.1, 0.01) * np.exp(random.normal(0, 0.1, (runs, 1)))
+        cost = cost_of(asked(SMALL, seconds, 0.36))
+        covered += cost.low <= 0.36 / 3600 * 0.046 / 10 * 1e6 <= cost.high
     assert binom.ppf(0.001, 200, 0.99) <= covered
+
+
+def test_intervals_over_endpoints_cover_the_cost_of_their_type_and_those_of_one_endpoint_do_not():
+    true = 0.36 / 3600 / (1000 / 0.1) * 1e6
+    covered = {1: 0, LEAST_RUNS: 0}
+    for endpoints, seed in itertools.product(covered, range(200)):
+        cost = cost_of(on_endpoints(SMALL, endpoints, 16 // endpoints, seed=seed))
+        covered[endpoints] += cost.low <= true <= cost.high
+    assert covered[LEAST_RUNS] >= binom.ppf(0.001, 200, 0.99) > 10 * covered[1]
 
 
 def test_more_runs_make_narrower_intervals():
@@ -283,6 +299,12 @@ def test_of_an_endpoint_that_was_there_aws_is_asked_what_is_behind_it():
     assert noted == {"endpoint": "mine", "endpoint_instance_type": LARGE, "endpoint_instance_count": 3}
 
 
+def test_the_benchmarks_note_the_endpoint_that_their_model_is_behind():
+    model = SimpleNamespace(endpointName="its-endpoint")
+    noted = noted_hosting.__wrapped__(Account(), Settings(mode="real", endpoint_instance_type=SMALL), model)
+    assert (noted["endpoint"], noted["endpoint_instance_type"]) == ("its-endpoint", SMALL)
+
+
 # --- the front --------------------------------------------------------------------------------------------------------
 
 
@@ -382,12 +404,18 @@ def test_a_bound_is_not_kept_by_a_p99_of_few_requests():
     assert f"a p99 takes {LEAST_REQUESTS} requests to be claimed, and it is of 500" in sentence
 
 
-QUICK, SOME_SLOW = [0.05] * 700, [0.05] * 630 + [1.0] * 70
+def answered(*slow):
+    """Return the seconds of 700 requests of each run, of which so many took 1 s and the others 50 ms, or almost."""
+    requests = np.where(np.arange(700) < np.array(slow)[:, None], 1.0, 0.05)
+    return requests * noisy(1.0, len(slow))[:, None]
+
+
+FOUR_OF_TWENTY = [*[0] * 8, *[70] * 4, *[0] * 8]
 
 
 @pytest.mark.parametrize("saved", [True, False])
 def test_runs_that_broke_a_bound_count_though_most_runs_kept_it(saved):
-    results = [*asked(SMALL, [*[QUICK] * 8, *[SOME_SLOW] * 4, *[QUICK] * 8], 0.36), *asked(LARGE, [QUICK] * 20, 9, 1)]
+    results = [*asked(SMALL, answered(*FOUR_OF_TWENTY), 0.36), *asked(LARGE, answered(*[0] * 20), 9, 1)]
     chosen, sentence = said(Goal(p99_under=0.1), results if saved else without_rounds(results))
     assert chosen == LARGE
     assert ("0 of its 14,000 requests took longer" if saved else "so was that of each of its 20 runs") in sentence
@@ -399,7 +427,7 @@ def test_runs_that_broke_a_bound_count_though_most_runs_kept_it(saved):
     [(True, "280 of its 14,000 requests took longer"), (False, "that of 4 of its 20 runs was over it")],
 )
 def test_where_none_keeps_a_bound_it_says_what_broke_it(saved, told):
-    results = asked(SMALL, [*[QUICK] * 8, *[SOME_SLOW] * 4, *[QUICK] * 8], 0.36)
+    results = asked(SMALL, answered(*FOUR_OF_TWENTY), 0.36)
     chosen, sentence = said(Goal(p99_under=0.1), results if saved else without_rounds(results))
     assert chosen is None
     assert f"{SMALL} comes nearest, with p99 latency " in sentence
@@ -407,7 +435,7 @@ def test_where_none_keeps_a_bound_it_says_what_broke_it(saved, told):
 
 
 def test_one_slow_run_among_many_is_no_broken_bound_if_its_requests_are_few():
-    few = asked(SMALL, [*[QUICK] * 19, [0.05] * 692 + [1.0] * 8], 0.36)
+    few = asked(SMALL, answered(*[0] * 19, 8), 0.36)
     assert said(Goal(p99_under=0.1), few)[0] == SMALL
     assert said(Goal(p99_under=0.1), without_rounds(few))[0] is None
 
@@ -483,11 +511,57 @@ def test_runs_of_several_commits_are_told():
     assert "the runs are of several commits: 000000000 and 000000001" in compared(*runs)[0].warnings
 
 
+def told_apart(*results):
+    """Return the pairs of instances that a warning names as not measured in turns."""
+    [found] = compared(*results)
+    start = "not measured in turns: "
+    told = [warning.removeprefix(start) for warning in found.warnings if warning.startswith(start)]
+    return told[0].partition("; their intervals are wider, and a drift between them cannot be seen")[0] if told else ""
+
+
 def test_instances_that_were_not_measured_in_turns_are_said_to():
-    turns, [one, other] = three(), (noisy(0.1), noisy(0.2))
-    heaps = measured(SMALL, one, 0.3) + measured(LARGE, other, 0.3, start=1000)
-    told = "the instances were not measured in turns: a drift between them cannot be seen"
-    assert (told in compared(*heaps)[0].warnings, told in compared(*turns)[0].warnings) == (True, False)
+    heaps = measured(SMALL, noisy(0.1), 0.3) + measured(LARGE, noisy(0.2), 0.3, start=1000)
+    assert (told_apart(*heaps), told_apart(*three())) == (f"{SMALL} with {LARGE}", "")
+    chosen, sentence = said(Goal(budget=1.0), heaps)
+    assert chosen == SMALL
+    assert sentence.endswith(f"; it was not measured in turns with {LARGE}, so the order is not sure.")
+
+
+def test_nothing_about_the_front_is_sure_without_turns_however_far_apart_intervals_are():
+    standings = []
+    for start in (1, 1000):
+        heaps = measured(SMALL, noisy(0.1), 0.3) + measured(LARGE, noisy(9.0), 0.3, start=start)
+        [found] = compared(*heaps)
+        standings.append([found.standing(each) for each in found.offers])
+    assert standings == [[Standing.ON, Standing.OFF], [Standing.MAYBE_ON, Standing.MAYBE_OFF]]
+
+
+def test_turns_with_others_on_different_days_are_no_turns():
+    monday = measured(SMALL, noisy(0.1), 0.3) + measured(LARGE, noisy(0.2), 0.3, start=1)
+    tuesday = measured(LARGE, noisy(0.2), 0.3, start=2000) + measured(OLD, noisy(0.4), 0.3, start=2001)
+    assert told_apart(*monday, *tuesday) == f"{SMALL} with {LARGE}, {SMALL} with {OLD} and {LARGE} with {OLD}"
+
+
+def test_all_pairs_must_be_in_turns_and_not_only_neighbours_by_cost():
+    by_cost = {SMALL: (0.1, 0), LARGE: (0.2, 1), OLD: (0.3, 1000), "ml.m5.xlarge": (0.4, 1001)}
+    results = [run for kind, (s, start) in by_cost.items() for run in measured(kind, noisy(s), 0.3, start=start)]
+    assert told_apart(*results) == f"{SMALL} with {OLD}, {SMALL} with ml.m5.xlarge, {LARGE} with {OLD} and 1 more"
+
+
+def test_instances_with_many_more_runs_than_those_in_turns_are_not_in_turns():
+    results = measured(SMALL, noisy(0.1, 8), 0.3) + measured(LARGE, noisy(0.2, 20), 0.3, start=1)
+    assert told_apart(*results) == f"{SMALL} with {LARGE}"
+
+
+def test_intervals_are_wider_by_their_drift_where_instances_were_not_in_turns():
+    slower = 0.1 * np.exp(np.linspace(0, 0.2, 12)) * noisy(1.0, 12, 0.001)
+    turns, heaps = (measured(SMALL, slower, 0.3) + measured(LARGE, slower * 1.3, 0.3, start=at) for at in (1, 1000))
+    [[there], [here]] = (compared(*results) for results in (turns, heaps))
+    for before, after in zip(there.offers, here.offers, strict=True):
+        wider = math.log(after.seconds.high / before.seconds.high)
+        assert wider == pytest.approx(0.2 * 9 / 11, rel=0.05)  # of 12 runs, the first three and the last are 9 apart
+    assert "cannot be told apart" not in said(Goal(budget=1.0), turns)[1]
+    assert f"by latency it cannot be told apart from {LARGE}" in said(Goal(budget=1.0), heaps)[1]
 
 
 def test_benchmarks_without_predictions_are_not_compared():
