@@ -106,5 +106,5 @@ def beside(benchmark, tell, work, other, name):
     benchmark.pedantic(work, setup=other_first, rounds=2 * ROUNDS)
     if benchmark.stats:
         ratios = [ours / theirs for ours, theirs in zip(benchmark.stats.stats.data, seconds, strict=True)]
-        tell(f"times as long as {name}", round(median(ratios), 2))
-        tell(f"{name}, seconds", round(median(seconds), 3))
+        tell(f"times as long as {name} (median of the rounds' ratios)", round(median(ratios), 2))
+        tell(f"{name}, seconds (median)", round(median(seconds), 3))

@@ -29,7 +29,7 @@ from harness.benchmarking.output import require_writable
 from harness.benchmarking.scenarios import SCENARIOS, Load
 from harness.benchmarking.search import Found, Tried, find_rate
 from harness.benchmarking.signing import SignedRequests
-from harness.benchmarking.validity import objections
+from harness.benchmarking.validity import LEAST_SECONDS, objections
 from harness.benchmarking.wording import rough_time
 from harness.errors import SettingsError
 from harness.processes import ended_in_order
@@ -260,8 +260,9 @@ def _expectation(settings: Settings, plan: Plan) -> str:
     what = f"{plan.scenario}, {plan.batch:,} row{'s' if plan.batch > 1 else ''} a request, for {plan.seconds:g} s"
     if plan.find_rate:
         seconds += _SEARCH_SECONDS
-        return f"{what}, after a search of two to four minutes: about {rough_time(seconds)} in all"
-    return f"{what}: about {rough_time(seconds)} in all"
+        what += ", after a search of two to four minutes"
+    short = f"; too short to be VALID, which takes {LEAST_SECONDS:g} s" if plan.seconds < LEAST_SECONDS else ""
+    return f"{what}: about {rough_time(seconds)} in all{short}"
 
 
 def _cost(aws: RealAWS, settings: Settings, plan: Plan) -> str:

@@ -152,8 +152,8 @@ def _sender(measurement: Measurement, open_loop: bool) -> Iterator[str]:
         lag, latency = measurement.lags.percentile(99), measurement.latencies.percentile(99)
         if lag > max(_LEAST_LAG_SECONDS, _MOST_LAG_SHARE * latency):
             yield (
-                f"the load generator was the bottleneck: its p99 of lateness is {lag * 1000:.1f} ms, "
-                f"over a tenth of the latency's {latency * 1000:.1f} ms"
+                f"queries went out late, p99 {lag * 1000:.1f} ms, over a tenth of the latency's "
+                f"{latency * 1000:.1f} ms: this machine is too busy, or the rate too high for it"
             )
 
 
