@@ -1,4 +1,4 @@
-"""MNIST as text in the SDK's form, and how the SDK makes requests of it. Pure."""
+"""How large MNIST is as text in the SDK's form, and how the SDK makes requests of it. Pure."""
 
 import numpy as np
 
@@ -9,17 +9,6 @@ LARGEST_REQUEST = 5_242_880
 
 _INDEX_SIZES = np.array([len(f" {index}:") for index in range(1, FEATURES + 1)])
 _VALUE_SIZES = np.array([len(str(float(value))) for value in range(256)])
-
-
-def dense_text(images):
-    """Return images as ``transform`` sends them, every zero written; 815 of MNIST's are a request, 5.2 MB.
-
-    The SDK writes 0.0 for a label of whatever value.
-    """
-    return "".join(
-        "0.0" + "".join(f" {number}:{value}" for number, value in enumerate(row, 1)) + "\n"
-        for row in images.astype(float).tolist()
-    ).encode()
 
 
 def row_sizes(images, form):

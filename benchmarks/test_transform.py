@@ -18,11 +18,11 @@ from pyspark.sql import functions as F  # noqa: N812 - its customary name
 from sagemaker_pyspark import SageMakerModel
 from sagemaker_pyspark.transformation.deserializers import XGBoostCSVRowDeserializer
 from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSerializer
-from sdk_text import dense_text, requests, row_sizes
+from sdk_text import requests, row_sizes
 
 from harness import mnist
 from harness.benchmarking.environment import mnist_hash
-from harness.benchmarking.hosted import host_nothing
+from harness.benchmarking.hosted import dense_text, host_nothing
 
 ROUNDS, WARM_UP, NULL_ROUNDS, ALONE_ROUNDS = 5, 2, 10, 3
 REQUEST_ROWS = 815

@@ -13,34 +13,36 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from harness.aws.leftovers import refuse_leftovers
-from harness.aws.preflight import find_all_prices, open_checked
-from harness.aws.real import RealAWS
+from harness.aws.preflight import open_checked
 from harness.aws.reaper import open_ledger
 from harness.aws.resources import Leftover
+from harness.benchmarking.costs import known_prices
 from harness.benchmarking.hosted import explained, host_on_each
+from harness.benchmarking.matrix_limits import (
+    CLEAN_UP_SECONDS,
+    HOST_SECONDS,
+    SESSION_SECONDS,
+    cost,
+    left_for_sessions,
+    require_time,
+)
 from harness.benchmarking.matrix_plan import Cell, Plan, expected_seconds
 from harness.benchmarking.matrix_store import Store, by_lot
 from harness.benchmarking.matrix_table import tell
 from harness.benchmarking.offers import run_instances
-from harness.benchmarking.sessions import check_collection, run_session
+from harness.benchmarking.sessions import SessionTooLongError, check_collection, run_session
 from harness.benchmarking.statistics import LEAST_RUNS
-from harness.benchmarking.wording import plural
-from harness.errors import ResultsError, SettingsError
-from harness.prices import Price
+from harness.benchmarking.wording import plural, rough_time
+from harness.errors import HarnessError, ResultsError
 from harness.processes import ended_in_order
 
-_SESSION_SECONDS = 90.0
-"""A guess at how long a session takes, until one was measured."""
-_HOST_SECONDS = 900.0
-"""A guess at how long training and hosting take in AWS."""
 _FAILURES = 2
 """How often in a row a cell fails before it is left out: the others go on, and its time is theirs."""
 _HERE = Path()
@@ -53,7 +55,9 @@ class _Sessions:
     endpoints: Mapping[str, str] = field(default_factory=dict)
     """In real mode, by instance type."""
     deadline: float | None = None
-    """When the run must have ended, on the monotonic clock."""
+    """When measuring must have ended, as :func:`time.time` has it: other clocks stand still while a laptop sleeps."""
+    max_cost: float | None = None
+    """What of the plan's limit is left for what a session itself creates, in USD."""
     failures: Counter[str] = field(default_factory=Counter)
     """By cell, how often in a row it failed up to now."""
     leftovers: list[Leftover] = field(default_factory=list)
@@ -61,7 +65,11 @@ class _Sessions:
     @property
     def seconds_left(self) -> float | None:
         """Until the deadline; None without one."""
-        return None if self.deadline is None else self.deadline - time.monotonic()
+        return None if self.deadline is None else self.deadline - time.time()
+
+    def have_time(self, seconds: float) -> bool:
+        """Return whether one that takes so long would end in time."""
+        return self.seconds_left is None or self.seconds_left > seconds
 
     def is_left_out(self, cell: Cell) -> bool:
         """Return whether a cell has failed too often."""
@@ -74,7 +82,7 @@ def run_matrix(plan: Plan, output: Path) -> None:
     :param output: gets the results, ``<cell>/<round>.json``, and the plan, ``matrix.json``.
     :raises HarnessError: nothing could be started, or something is missing in the end; what was measured stays.
     """
-    with closing(Store(output, plan)) as store:
+    with closing(Store(output, plan)) as store, ended_in_order():
         console = Console(stderr=True, highlight=False)
         missing = store.missing()
         _say(console, "\n".join(_expectation(plan, store, len(missing))))
@@ -82,10 +90,12 @@ def run_matrix(plan: Plan, output: Path) -> None:
         if missing:
             check_collection(sys.executable, _HERE, plan.arguments(plan.cells[0]), os.environ)
             _run(plan, store, missing, sessions, console)
-        tell(Console(highlight=False), output, [cell.name for cell in plan.cells])
-        if len(plan.endpoint_instance_types) > 1:
-            _compare_instances(plan, output, console)
-        refuse_leftovers(sessions.leftovers, after="the clean-up")
+        try:
+            tell(Console(highlight=False), output, [cell.name for cell in plan.cells])
+            if len(plan.endpoint_instance_types) > 1:
+                _compare_instances(plan, output, console)
+        finally:  # whoever reads our output may have gone
+            refuse_leftovers(sessions.leftovers, after="the clean-up")
         _refuse_gaps(store)
 
 
@@ -95,7 +105,7 @@ def _say(console: Console, text: str) -> None:
 
 def _run(plan: Plan, store: Store, missing: Sequence[tuple[int, Cell]], sessions: _Sessions, console: Console) -> None:
     try:
-        with ended_in_order(), _hosted(plan, missing, store, sessions, console):
+        with _hosted(plan, missing, store, sessions, console):
             store.write()
             _measure(plan, store, missing, sessions, console)
     except KeyboardInterrupt:
@@ -141,52 +151,11 @@ def _expectation(plan: Plan, store: Store, missing: int) -> Iterator[str]:
     if plan.rounds < LEAST_RUNS:
         yield f"with fewer than {LEAST_RUNS} rounds, 'harness compare' finds everything inconclusive"
     if missing:
-        seconds = expected_seconds(missing, store.seconds, _SESSION_SECONDS)
-        known = "as those before took" if store.seconds else f"at {_SESSION_SECONDS:g} s a session, which is a guess"
-        yield f"about {_time(seconds)}, {known}" + (
-            f", and {_time(_HOST_SECONDS)} to train and host" if plan.base.mode == "real" else ""
+        guess = SESSION_SECONDS[plan.base.mode]
+        known = "as those before took" if store.seconds else f"at {guess:g} s a session, which is a guess"
+        yield f"about {rough_time(expected_seconds(missing, store.seconds, guess))}, {known}" + (
+            f", and {rough_time(HOST_SECONDS)} to train and host" if plan.base.mode == "real" else ""
         )
-
-
-def _time(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"
-
-
-def _cost(aws: RealAWS, plan: Plan, types: Sequence[str], seconds: float) -> str:
-    """Return what the run will cost, and at worst.
-
-    :raises SettingsError: a price is not known.
-    """
-    try:
-        prices = find_all_prices(aws, plan.base, types)
-    except (ClientError, BotoCoreError) as error:
-        raise SettingsError(
-            f"What it costs is not known, and nothing is created before: {error}",
-            checked="the AWS Price List",
-            fix="let the caller pricing:GetProducts, or give the prices in a file with --prices",
-        ) from error
-    known = {key: price for key, price in prices.items() if price}
-    if len(known) < len(prices):
-        unknown = ", ".join(f"{kind} for {usage}" for usage, kind in prices if (usage, kind) not in known)
-        raise SettingsError(
-            f"No price is known of {unknown}; there may be no such instance type in {aws.region}.",
-            checked=plan.base.prices or "the AWS Price List",
-            fix="name another instance type, or give the price in a file with --prices",
-        )
-    count = plan.base.endpoint_instance_count
-    hourly = [_hourly(usage, price, count) for (usage, _), price in known.items()]
-    hours = seconds / 3600
-    return (
-        f"about USD {hours * sum(hourly):.2f}, every endpoint being there all the time; at most USD "
-        f"{plan.base.max_hours * sum(hourly):.2f}, since it ends after --max-hours {plan.base.max_hours:g}\n"
-        + "\n".join(f"  {price}" for price in known.values())
-    )
-
-
-def _hourly(usage: str, price: Price, count: int) -> float:
-    return price.hourly * (count if usage == "hosting" else 1)
 
 
 # --- what is hosted ---------------------------------------------------------------------------------------------------
@@ -202,18 +171,34 @@ def _hosted(
         return
     wanted = {cell.settings.endpoint_instance_type for _, cell in missing}
     types = [instance_type for instance_type in plan.endpoint_instance_types if instance_type in wanted]
-    with closing(open_checked(plan.base, types)) as aws:
-        seconds = expected_seconds(len(missing), store.seconds, _SESSION_SECONDS) + _HOST_SECONDS
-        _say(console, _cost(aws, plan, types, seconds))
-        sessions.deadline = time.monotonic() + plan.base.max_hours * 3600
-        with open_ledger(aws, plan.base) as ledger:
+    session = expected_seconds(1, store.seconds, SESSION_SECONDS["real"])
+    require_time(plan, session)
+    settings = replace(plan.base, training_instance_count=1)  # as it is trained
+    with closing(open_checked(settings, types)) as aws:
+        prices = known_prices(aws, settings, types)
+        _say(console, cost(settings, prices, len(missing) * session + HOST_SECONDS))
+        sessions.max_cost = left_for_sessions(plan, settings, prices)
+        sessions.deadline = time.time() + plan.base.max_hours * 3600 - CLEAN_UP_SECONDS
+        with open_ledger(aws, settings) as ledger:
             with explained(), _shown(console, "training and hosting", 0, None):
-                sessions.endpoints = host_on_each(aws, ledger, plan.base, types, lambda text: _say(console, text))
+                sessions.endpoints, failed = host_on_each(
+                    aws, ledger, settings, types, lambda text: _say(console, text), sessions.deadline - session
+                )
+            _leave_out(plan, failed, sessions, console)
             try:
                 yield
             finally:
                 _say(console, "deleting the endpoints")
         sessions.leftovers = ledger.leftovers or []
+
+
+def _leave_out(plan: Plan, failed: Mapping[str, HarnessError], sessions: _Sessions, console: Console) -> None:
+    """Leave out the cells of instance types that nothing could be hosted on."""
+    for instance_type, error in failed.items():
+        _say(console, f"{instance_type} is left out: {error}")
+    for cell in plan.cells:
+        if cell.settings.endpoint_instance_type in failed:
+            sessions.failures[cell.name] = _FAILURES
 
 
 # --- measuring --------------------------------------------------------------------------------------------------------
@@ -224,10 +209,11 @@ def _measure(
 ) -> None:
     """Run the sessions that are missing; those of cells that fail again and again are left out."""
     todo = list(by_lot(missing))
+    guess = SESSION_SECONDS[plan.base.mode]
     for position, (number, cell) in enumerate(todo):
         if sessions.is_left_out(cell):
             continue
-        if not _has_time(store, sessions):
+        if not sessions.have_time(expected_seconds(1, store.seconds, guess)):
             _say(console, f"no session would end within --max-hours {plan.base.max_hours:g}; the same command goes on")
             return
         label = f"round {number} of {plan.rounds}  {cell.name}"
@@ -239,12 +225,14 @@ def _measure(
             store.note(cell, number, time.monotonic() - began)
             sessions.failures[cell.name] = 0
             told = ""
+        except SessionTooLongError:
+            _say(console, f"{label}  ended for --max-hours {plan.base.max_hours:g}; the same command goes on")
+            return
         except ResultsError as error:
             sessions.failures[cell.name] += 1
             _say(console, str(error))
         left = [each for _, each in todo[position + 1 :] if not sessions.is_left_out(each)]
-        rest = expected_seconds(len(left), store.seconds, _SESSION_SECONDS)
-        ending = f"about {_time(rest)} left" if left else "done"
+        ending = f"about {rough_time(expected_seconds(len(left), store.seconds, guess))} left" if left else "done"
         _say(console, f"{label}  {told or f'{time.monotonic() - began:.0f} s'}  {ending}")
         if sessions.is_left_out(cell):
             _say(console, f"{cell.name} is left out from here on: it failed {_FAILURES} times in a row")
@@ -255,17 +243,12 @@ def _session(plan: Plan, cell: Cell, result: Path, sessions: _Sessions) -> None:
     run_session(
         sys.executable,
         _HERE,
-        plan.arguments(cell, endpoint),
+        plan.arguments(cell, endpoint, sessions.max_cost),
         result,
         environment=os.environ,
         seconds=sessions.seconds_left,
+        repeatable=plan.arguments(cell),  # the endpoint is gone by then
     )
-
-
-def _has_time(store: Store, sessions: _Sessions) -> bool:
-    """Return whether one more session can be expected to end in time."""
-    left = sessions.seconds_left
-    return left is None or left > expected_seconds(1, store.seconds, 0)
 
 
 @contextmanager

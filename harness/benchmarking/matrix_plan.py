@@ -54,7 +54,7 @@ class Plan:
     pytest: Sequence[str] = PYTEST
     """Arguments of pytest, which name what is run."""
     commit: str = ""
-    """Of the code that is measured, with ``+`` where there are changes beyond it."""
+    """Of the code that is measured, with ``+`` and a hash where there are changes beyond it."""
 
     def __post_init__(self) -> None:
         if self.rounds < 1:
@@ -97,12 +97,14 @@ class Plan:
         axes = {"--batch": self.batches, "--partitions": self.partitions}
         return [*self.pytest, *(f"{option}={','.join(map(str, axes[option]))}" for option in axes if axes[option])]
 
-    def arguments(self, cell: Cell, endpoint: str | None = None) -> list[str]:
+    def arguments(self, cell: Cell, endpoint: str | None = None, max_cost: float | None = None) -> list[str]:
         """Return the arguments of pytest for one session.
 
         :param endpoint: the name of the endpoint that it is to use; it makes its own otherwise.
+        :param max_cost: what of the plan's limit is left for what the benchmarks themselves create; all otherwise.
         """
-        settings = dataclasses.replace(cell.settings, endpoint=endpoint)
+        limit = cell.settings.max_cost if max_cost is None else max_cost
+        settings = dataclasses.replace(cell.settings, endpoint=endpoint, max_cost=limit)
         return ["-p", "harness.plugin", *_options(settings), *self.own_arguments]
 
     def described(self) -> dict[str, Any]:

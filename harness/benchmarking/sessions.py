@@ -129,7 +129,7 @@ def _run(
     A terminal's Ctrl-C does not reach it by itself: it gets one, from here, however often that is pressed.
     """
     theirs, ours = os.pipe()
-    with os.fdopen(ours):
+    with os.fdopen(ours, "wb"):
         try:
             process = _start(
                 [str(python), "-c", _PYTEST, str(theirs), *_OPTIONS, *arguments], theirs, directory, environment

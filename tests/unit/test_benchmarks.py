@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from latencies import latency
-from sdk_text import dense_text, requests, row_sizes
+from sdk_text import requests, row_sizes
 
 from benchmarks.conftest import shown, whole_numbers
 from harness import libsvm, mnist
+from harness.benchmarking.hosted import dense, dense_text
 
 IMAGES = mnist.load("test", 30).images
 
@@ -25,6 +26,14 @@ def test_dense_text_is_every_pixel_in_order():
     rows = libsvm.parse(dense_text(IMAGES), features=mnist.FEATURES)
     assert np.array_equal(rows.features, IMAGES)
     assert not rows.labels.any()
+
+
+def test_what_is_trained_on_is_the_same_text_with_its_labels():
+    digits = mnist.load("train", 5)
+    without = dense_text(digits.images).splitlines()
+    assert dense(5).splitlines() == [
+        b"%d.0" % label + line.removeprefix(b"0.0") for label, line in zip(digits.labels, without, strict=True)
+    ]
 
 
 def test_row_sizes_are_those_of_the_text():

@@ -7,20 +7,33 @@ import re
 import signal
 import subprocess
 import sys
+import time
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from rich.console import Console
 
 import harness
 from harness import cli
+from harness.aws.resources import Leftover, Resource
 from harness.benchmarking import matrix
 from harness.benchmarking.comparison import alternating
+from harness.benchmarking.costs import hourly, known_prices
+from harness.benchmarking.environment import commit, measured_code
+from harness.benchmarking.matrix_limits import (
+    CLEAN_UP_SECONDS,
+    SESSION_SECONDS,
+    cost,
+    left_for_sessions,
+    require_time,
+)
 from harness.benchmarking.matrix_plan import Plan, axis, counts, differences, expected_seconds
 from harness.benchmarking.matrix_store import Store, by_lot
 from harness.benchmarking.results import read
-from harness.errors import ResultsError, SettingsError
+from harness.errors import HarnessError, LeftoverError, ResultsError, SettingsError
 from harness.settings import Settings
 from harness.waiting import wait_until
 
@@ -29,11 +42,9 @@ MASTERS = ["local[1]", "local[2,4]"]
 ROOT = str(Path(harness.__file__).parents[1])
 
 
-def plan(types=TYPES, masters=MASTERS, rounds=3, mode="real", **others):
+def plan(types=TYPES, masters=MASTERS, rounds=3, mode="real", settings=None, **others):
     """A plan of cells: by default of two instance types and two masters."""
-    base = Settings(
-        mode=mode, endpoint_instance_type=types[0], spark_master=masters[0], prices=others.pop("prices", None)
-    )
+    base = Settings(mode=mode, endpoint_instance_type=types[0], spark_master=masters[0], **(settings or {}))
     return Plan(base, types, masters, rounds, **others)
 
 
@@ -140,18 +151,118 @@ def prices(tmp_path):
 ACCOUNT = SimpleNamespace(region="us-east-1", partition="aws")
 
 
+def priced(prices, types=TYPES, account=ACCOUNT, **settings):
+    """Settings, and the prices of an endpoint on each type."""
+    chosen = Settings(mode="real", prices=prices, **settings)
+    return chosen, known_prices(account, chosen, types)
+
+
 def test_the_cost_is_that_of_every_endpoint_all_the_time_with_each_prices_source_and_date(prices):
-    told = matrix._cost(ACCOUNT, plan(prices=prices), TYPES, 900.0)
+    told = cost(*priced(prices), 900.0)
     assert told.startswith("about USD 0.20, every endpoint being there all the time; at most USD 1.60")
+    assert "besides what the benchmarks themselves create" in told
     assert f"ml.c5.xlarge for hosting USD 0.2 an hour (ours, in {prices}, 2026-11-01)" in told
+    assert "in one go" not in told
+
+
+def test_what_takes_longer_than_the_run_may_live_is_said_not_to_be_measured_in_one_go(prices):
+    told = cost(*priced(prices), 3 * 3600.0)
+    assert told.startswith("about USD 1.60, every endpoint being there all the time; at most USD 1.60")
+    assert told.endswith("too short for all of it to be measured in one go; the same command then goes on")
+
+
+def test_every_instance_of_an_endpoint_costs(prices):
+    assert hourly(*reversed(priced(prices, endpoint_instance_count=3))) == pytest.approx(0.5 + 3 * 0.3)
 
 
 def test_an_instance_type_without_a_price_is_refused(prices):
     with pytest.raises(
         SettingsError, match=r"No price is known of ml\.p5\.large for hosting; there may be no such"
     ) as caught:
-        matrix._cost(ACCOUNT, plan(["ml.p5.large"], prices=prices), ["ml.p5.large"], 900.0)
+        priced(prices, ["ml.p5.large"])
     assert caught.value.checked == prices
+
+
+def test_a_price_list_that_is_not_there_is_not_said_to_have_been_asked():
+    account = SimpleNamespace(region="us-gov-west-1", partition="aws-us-gov")
+    with pytest.raises(SettingsError, match="AWS has no price list in us-gov-west-1") as caught:
+        priced(None, account=account)
+    assert caught.value.checked == ""
+
+
+def test_benchmarks_get_what_the_endpoints_leave_of_the_limit(prices):
+    limited = plan(settings={"max_cost": 3.5})
+    left = left_for_sessions(limited, *priced(prices))
+    assert left == pytest.approx(3.5 - 1.60)
+    arguments = limited.arguments(limited.cells[0], "theirs", left)
+    assert [each for each in arguments if "max-cost" in each] == [f"--harness-max-cost={left}"]
+    assert left_for_sessions(plan(), *priced(prices)) is None
+
+
+def test_a_limit_within_which_no_session_would_start_is_refused(prices):
+    with pytest.raises(SettingsError, match=r"cost USD 1\.60, .* create themselves USD 1\.40 more") as caught:
+        left_for_sessions(plan(settings={"max_cost": 2.9}), *priced(prices))
+    assert "give USD 3.00 or more" in caught.value.fix
+
+
+def test_a_life_too_short_for_one_session_is_refused():
+    require_time(plan(settings={"max_hours": 0.6}), 120.0)
+    with pytest.raises(SettingsError, match=r"--max-hours is 0\.6, in which nothing would") as caught:
+        require_time(plan(settings={"max_hours": 0.6}), 1200.0)
+    assert caught.value.fix == "give 0.9 or more"
+
+
+@pytest.fixture
+def hosting(monkeypatch, prices):
+    """What ``host_on_each`` is given and, in ``answer``, what it answers; nothing else happens."""
+    seen = SimpleNamespace(answer=({"ml.m5.large": "a", "ml.c5.xlarge": "b"}, {}))
+
+    @contextmanager
+    def ledger(aws, settings):
+        yield SimpleNamespace(leftovers=[])
+
+    def host(aws, ledger, settings, types, tell, deadline):
+        seen.settings, seen.types, seen.deadline = settings, types, deadline
+        return seen.answer
+
+    account = SimpleNamespace(close=lambda: None, **vars(ACCOUNT))
+    monkeypatch.setattr(matrix, "open_checked", lambda settings, types: account)
+    monkeypatch.setattr(matrix, "open_ledger", ledger)
+    monkeypatch.setattr(matrix, "host_on_each", host)
+    seen.plan = plan(settings={"prices": prices, "max_hours": 1.0, "training_instance_count": 3})
+    return seen
+
+
+def hosted(chosen, directory):
+    """Host what a plan needs, and return what its sessions are to know."""
+    sessions = matrix._Sessions()
+    store = Store(directory / "out", chosen)
+    with closing(store), matrix._hosted(chosen, store.missing(), store, sessions, Console(stderr=True)):
+        return sessions
+
+
+def test_hosting_and_measuring_leave_time_to_clean_up_before_the_ledger_expires(hosting, tmp_path):
+    began = time.time()
+    sessions = hosted(hosting.plan, tmp_path)
+    assert sessions.deadline - began == pytest.approx(3600 - CLEAN_UP_SECONDS, abs=5)
+    assert sessions.deadline - hosting.deadline == SESSION_SECONDS["real"]
+    assert hosting.settings.training_instance_count == 1
+
+
+def test_an_instance_type_that_could_not_be_hosted_on_is_left_out_with_all_its_cells(hosting, tmp_path, capsys):
+    hosting.answer = ({"ml.m5.large": "a"}, {"ml.c5.xlarge": HarnessError("no capacity")})
+    sessions = hosted(hosting.plan, tmp_path)
+    assert [sessions.is_left_out(cell) for cell in hosting.plan.cells] == [False, False, True, True]
+    assert "ml.c5.xlarge is left out: no capacity" in capsys.readouterr().err
+
+
+def test_what_could_not_be_deleted_is_told_though_nobody_reads_the_table(monkeypatch, tmp_path):
+    left = Leftover(Resource("endpoint", "theirs"), "Failed", 0.2, "aws sagemaker delete-endpoint")
+    monkeypatch.setattr(matrix, "check_collection", lambda *_: None)
+    monkeypatch.setattr(matrix, "_run", lambda plan, store, missing, sessions, console: sessions.leftovers.append(left))
+    monkeypatch.setattr(matrix, "tell", Mock(side_effect=BrokenPipeError))
+    with pytest.raises(LeftoverError, match="endpoint theirs"):
+        matrix.run_matrix(plan(), tmp_path / "out")
 
 
 # --- what is on disk --------------------------------------------------------------------------------------------------
@@ -231,6 +342,15 @@ def test_nobody_else_measures_into_a_directory_meanwhile(output):
     assert missing(output)
 
 
+def test_who_comes_second_leaves_alone_what_the_first_is_writing(output):
+    store = Store(output, plan())
+    (output / "matrix.json.partial").write_text("half of it")
+    with pytest.raises(SettingsError, match="Another 'harness bench' is measuring"):
+        Store(output, plan())
+    assert (output / "matrix.json.partial").read_text() == "half of it"
+    store.close()
+
+
 def test_a_directory_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match="where results cannot be written"):
@@ -288,7 +408,7 @@ def test_every_cell_is_run_once_a_round_and_the_rounds_alternate(write, capsys):
     assert len(alternating(one, two)) == 2
     told = capsys.readouterr()
     assert "2 cells × 2 rounds = 4 sessions" in told.err
-    assert "about 6 minutes, at 90 s a session, which is a guess" in told.err
+    assert "about 14 minutes, at 210 s a session, which is a guess" in told.err
     assert "with fewer than 8 rounds" in told.err
     assert re.search(r"round 1 of 2  local-[12]  \d+ s  about \d+ s left", told.err)
     assert "harness compare bench-results/local-1 bench-results/local-2" in told.out
@@ -362,42 +482,142 @@ SLOW = """pathlib.Path(harness_settings.spark_master).touch()
     finally: pathlib.Path('ended').touch()"""
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_ends_its_session_in_order_and_says_how_to_go_on(write, number):
-    write(SLOW)
-    bench(rounds=1)
+def under_way():
+    """Start a run whose first session takes a minute, and return its process once that has begun."""
     Path("slow").touch()
-    for path in Path().glob("local*"):
-        path.unlink()
     command = [sys.executable, "-m", "harness.cli", "bench", "--spark-master=local[1];local[2]", *PYTEST]
     heeding = f"import os, signal; signal.signal(2, signal.default_int_handler); os.execv({command[0]!r}, {command!r})"
     process = subprocess.Popen([sys.executable, "-c", heeding], stderr=subprocess.PIPE, text=True)
     wait_until(lambda: list(Path().glob("local*")), "a session to begin", timeout=20)
-    Path("ended").unlink()
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_run_ends_its_session_in_order_and_says_how_to_go_on(write, number):
+    write(SLOW)
+    process = under_way()
     process.send_signal(number)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "2 sessions measured so far, in bench-results; the same command goes on" in stderr
+    assert "0 sessions measured so far, in bench-results; the same command goes on" in stderr
     assert Path("ended").exists()
     assert len(list(Path("bench-results").rglob("*.partial"))) == 0
 
 
-def test_no_session_is_begun_that_would_not_end_in_time(write, monkeypatch, capsys):
-    here = plan(TYPES[:1], mode="mock", pytest=PYTEST[1:], rounds=9)
-    store = Store(Path("out"), here)
-    sessions = matrix._Sessions(deadline=matrix.time.monotonic() + 4)
-    store.note(here.cells[0], 1, 2.0)
-    matrix._measure(here, store, store.missing(), sessions, Console(stderr=True))
+def test_a_session_ends_in_order_where_the_run_is_killed(write):
+    write(SLOW)
+    with under_way() as process:
+        process.kill()
+        wait_until(Path("ended").exists, "the session to end", timeout=10)
+
+
+@pytest.fixture
+def timed(write):
+    """A function that measures a plan of nine rounds in so many seconds, and returns its store."""
+
+    def measure(seconds, *known, types=TYPES[:1]):
+        here = plan(types, MASTERS[:1], mode="mock", pytest=PYTEST[1:], rounds=9)
+        store = Store(Path("out"), here)
+        for each in known:
+            store.note(here.cells[0], 1, each)
+        sessions = matrix._Sessions(deadline=matrix.time.time() + seconds)
+        matrix._measure(here, store, store.missing(), sessions, Console(stderr=True))
+        assert not any(sessions.is_left_out(cell) for cell in here.cells)
+        return store
+
+    return measure
+
+
+def test_no_session_is_begun_that_would_not_end_in_time(timed, capsys):
+    store = timed(4, 2.0)
     assert 1 <= len(store.seconds) - 1 < 9
     assert "no session would end within --max-hours 2; the same command goes on" in capsys.readouterr().err
-    with pytest.raises(ResultsError, match="of 18 have no results"):
+    with pytest.raises(ResultsError, match="of 9 have no results"):
         matrix._refuse_gaps(store)
+
+
+def test_none_is_begun_in_less_time_than_one_is_guessed_to_take(timed):
+    assert timed(SESSION_SECONDS["mock"] - 1).seconds == []
+
+
+def test_a_session_that_the_end_of_the_run_cuts_off_has_not_failed(write, timed, capsys):
+    write("time.sleep(60)")
+    assert timed(2, 0.1).seconds == [0.1]
+    told = capsys.readouterr().err
+    assert "round 1 of 9  local-1  ended for --max-hours 2; the same command goes on" in told
+    assert "failed" not in told
+
+
+def session(*more, **others):
+    """Run one session of a plan."""
+    here = plan(TYPES[:1], mode="mock", pytest=PYTEST[1:])
+    arguments = [*here.arguments(here.cells[0]), *more]
+    matrix.run_session(sys.executable, Path(), arguments, Path("out.json"), environment=os.environ, **others)
 
 
 def test_a_session_that_takes_too_long_is_ended(write):
     write("time.sleep(60)")
-    here = plan(TYPES[:1], mode="mock", pytest=PYTEST[1:])
-    arguments = here.arguments(here.cells[0])
     with pytest.raises(ResultsError, match="took longer than 2 s"):
-        matrix.run_session(sys.executable, Path(), arguments, Path("out.json"), environment=os.environ, seconds=2)
+        session(seconds=2)
     assert not list(Path().glob("out*"))
+
+
+def test_a_session_that_measured_nothing_has_no_result(write):
+    write("return")
+    with pytest.raises(ResultsError, match="pytest measured nothing"):
+        session()
+    assert not list(Path().glob("out*"))
+
+
+def test_what_a_failure_left_aside_goes_with_the_next_session(write):
+    Path("out.failed").write_text(WHOLE)
+    session()
+    assert [path.name for path in Path().glob("out*")] == ["out.json"]
+
+
+def test_a_failed_session_is_told_with_a_command_that_can_be_run_later(write):
+    write("assert False")
+    with pytest.raises(ResultsError) as caught:
+        session("--harness-region=eu-west-1", repeatable=["benchmarks"])
+    assert caught.value.fix.endswith("-m pytest -p no:cacheprovider benchmarks")
+
+
+# --- the code that is measured ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A function that returns what is noted of the code of the working directory, where all is committed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    Path("test_it.py").write_text("1")
+    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "first"]):
+        subprocess.run(["git", *command], check=True)
+
+    def noted():
+        commit.cache_clear()
+        return measured_code()
+
+    yield noted
+    commit.cache_clear()
+
+
+def test_code_that_is_committed_is_its_commit_whatever_results_lie_about(repository):
+    before = repository()
+    Path("results.json").write_text("{}")
+    assert re.fullmatch("[0-9a-f]{40}", before)
+    assert repository() == before
+
+
+def test_changes_beyond_the_commit_are_told_apart_by_what_they_are(repository):
+    before = repository()
+    Path("test_it.py").write_text("2")
+    changed = repository()
+    Path("test_it.py").write_text("3")
+    again = repository()
+    Path("test_other.py").write_text("4")
+    untracked = repository()
+    assert len({before, changed, again, untracked}) == 4
+    assert all(each.startswith(f"{before}+") for each in (changed, again, untracked))
+    assert repository() == untracked
