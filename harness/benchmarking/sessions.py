@@ -74,7 +74,7 @@ def run_session(
         path.unlink(missing_ok=True)
     try:
         code, output = _run(python, [f"--benchmark-json={partial}", *arguments], directory, environment, seconds)
-        measured = partial.exists() and partial.stat().st_size > 0  # pytest-benchmark opens it before it runs anything
+        measured = partial.exists() and partial.stat().st_size > 0  # an empty one is no result
         if measured:
             os.replace(partial, result if code == 0 else kept)
     finally:

@@ -562,8 +562,9 @@ def test_a_session_that_takes_too_long_is_ended(write):
     assert not list(Path().glob("out*"))
 
 
-def test_a_session_that_measured_nothing_has_no_result(write):
-    write("return")
+@pytest.mark.parametrize("opened", ["pass", "pathlib.Path('out.partial').touch()"])  # as some pytest-benchmarks do
+def test_a_session_that_measured_nothing_has_no_result(write, opened):
+    write(f"{opened}; return")
     with pytest.raises(ResultsError, match="pytest measured nothing"):
         session()
     assert not list(Path().glob("out*"))
