@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -84,6 +85,20 @@ def test_a_run_that_fails_leaves_no_empty_directory(monkeypatch, tmp_path):
     with pytest.raises(SettingsError):
         endpoint.run_endpoint_load(Settings(), Plan(), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_what_it_trains_on_is_one_instance_and_counted_as_one(monkeypatch, tmp_path):
+    opened = Mock(side_effect=SettingsError("no"))
+    monkeypatch.setattr(endpoint, "open_aws", opened)
+    with pytest.raises(SettingsError):
+        endpoint.run_endpoint_load(Settings(training_instance_count=3), Plan(), tmp_path / "out")
+    assert opened.call_args.args[0].training_instance_count == 1
+
+
+def test_a_price_that_is_not_known_is_said_to_be_so_and_why():
+    account = SimpleNamespace(region="us-gov-west-1", partition="aws-us-gov")
+    told = endpoint._cost(account, Settings(mode="real"), Plan())
+    assert told.startswith("what it costs is not known: No price is known of ml.m4.xlarge for training, ml.m4.xlarge")
 
 
 def test_an_earlier_result_is_not_taken_for_this_one(monkeypatch, tmp_path):

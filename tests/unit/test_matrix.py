@@ -548,6 +548,16 @@ def test_a_session_that_the_end_of_the_run_cuts_off_has_not_failed(write, timed,
     assert "failed" not in told
 
 
+def test_what_is_told_to_repeat_names_no_endpoint_that_is_gone_by_then(monkeypatch):
+    seen = Mock()
+    monkeypatch.setattr(matrix, "run_session", seen)
+    cell = plan().cells[0]
+    matrix._session(plan(), cell, Path("out.json"), matrix._Sessions({"ml.m5.large": "theirs"}, max_cost=1.5))
+    given, told = seen.call_args.args[2], seen.call_args.kwargs["repeatable"]
+    assert {"--harness-endpoint=theirs", "--harness-max-cost=1.5"} <= set(given)
+    assert not any(each.startswith(("--harness-endpoint=", "--harness-max-cost")) for each in told)
+
+
 def session(*more, **others):
     """Run one session of a plan."""
     here = plan(TYPES[:1], mode="mock", pytest=PYTEST[1:])
