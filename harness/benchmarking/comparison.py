@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from harness.benchmarking.environment import COMPARED, INSTANCE_TYPES
-from harness.benchmarking.results import Benchmark, Result, read
+from harness.benchmarking.results import Benchmark, Result, is_of_matrix, read
 from harness.benchmarking.statistics import (
     LEAST_RUNS,
     Comparable,
@@ -45,6 +45,9 @@ class Side:
     runs: list[Result]
     """By date."""
     problems: list[ResultsError]
+    """What of it was left out, as it cannot be read."""
+    of_matrix: bool = False
+    """Whether ``harness bench`` wrote it, and can add runs."""
 
     def benchmark(self, name: str) -> list[Benchmark]:
         """Return a benchmark's results in the runs that have it."""
@@ -86,6 +89,11 @@ class Versus:
     """By what differs in the environment (``cores``): how (``2 → 4``)."""
     warnings: list[str]
 
+    @property
+    def left_out(self) -> list[ResultsError]:
+        """What of either side cannot be read."""
+        return [*self.base.problems, *self.other.problems]
+
 
 def compare(paths: Sequence[Path]) -> list[Versus]:
     """Return each result against the first.
@@ -103,7 +111,7 @@ def _side(path: Path) -> Side:
     results, problems = read(path)
     if not any(result.benchmarks for result in results):
         raise problems[0]
-    return Side(str(path), results, problems)
+    return Side(str(path), results, problems, is_of_matrix(path))
 
 
 class _Draft:
@@ -143,7 +151,7 @@ class _Draft:
             bool(self._pairs),
             [self._row(name, found.get(name)) for name in self._names],
             environment_differences(base, other, self._names),
-            [*self._warnings(needed), *(problem.what for side in (base, other) for problem in side.problems)],
+            list(self._warnings(needed)),
         )
 
     def _row(self, name: str, effect: Effect | None) -> Row:
@@ -153,10 +161,8 @@ class _Draft:
 
     def _warnings(self, needed: int) -> Iterable[str]:
         fewest = min([sample.runs for sample in self.samples], default=needed)
-        if fewest < LEAST_RUNS:
-            yield f"a verdict needs {LEAST_RUNS} runs of each, and there are {fewest}: rounds of one run are not enough"
-        elif fewest < needed:
-            yield f"so many comparisons need {needed} runs of each to tell one from chance, and there are {fewest}"
+        if fewest < needed:
+            yield self._too_few(fewest, needed)
         if fewest >= LEAST_RUNS and not self._pairs:
             yield "runs did not alternate: intervals are wider, and a drift between the two cannot be seen"
         first = {a.date < b.date for a, b in self._pairs}
@@ -167,6 +173,18 @@ class _Draft:
             missing = [name for name in one.names() if not two.benchmark(name)]
             if missing:
                 yield f"only in {one.label}: {_some(missing)}"
+
+    def _too_few(self, fewest: int, needed: int) -> str:
+        """Return how many runs there should be, and what adds them."""
+        there = f"there {'is' if fewest == 1 else 'are'} {fewest}"
+        if fewest >= LEAST_RUNS:
+            told = f"so many comparisons need {needed} runs of each to tell one from chance, {there}"
+        else:
+            many = f" ({needed} to tell so many comparisons from chance)" if needed > LEAST_RUNS else ""
+            told = f"{LEAST_RUNS} runs of each are needed for a verdict{many}, {there}"
+        if self._base.of_matrix and self._other.of_matrix:
+            return f"{told}: 'harness bench … --rounds {needed}' adds them"
+        return f"{told}, whose rounds do not stand for runs" if fewest == 1 else told
 
 
 def alternating(base: Sequence[Result], other: Sequence[Result]) -> list[tuple[Result, Result]]:

@@ -25,6 +25,7 @@ _KNOWN_VERSIONS = range(3, 6)
 """Major versions of pytest-benchmark that write the format read here (checked: 3.1 to 5.3)."""
 _NO_COMMIT = "unversioned"  # what pytest-benchmark writes outside of a repository
 _WRITE_AGAIN = "run the benchmarks again with 'pytest benchmarks --benchmark-json FILE'"
+_MEASURE_AGAIN = "run the same 'harness bench' command again: it measures what is missing or damaged"
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def read(path: Path) -> Reading:
     """
     files = sorted(file for file in path.rglob("*.json") if file.name != MATRIX) if path.is_dir() else [path]
     if not files:
-        raise ResultsError(f"{path} holds no results.", checked=f"{path}/**/*.json", fix=_WRITE_AGAIN)
+        raise ResultsError(f"{path} holds no results.", checked=f"{path}/**/*.json", fix=_write_again(path))
     if not path.exists():
         raise ResultsError(f"{path} does not exist.", fix="name a file of results, or a directory of such files")
     found = Reading([], [])
@@ -122,6 +123,17 @@ def read_all(paths: Iterable[Path]) -> Reading:
     return found
 
 
+def is_of_matrix(path: Path) -> bool:
+    """Return whether a file or directory of results is one that ``harness bench`` wrote, by the plan beside it."""
+    directory = path.absolute() if path.is_dir() else path.absolute().parent
+    return any((place / MATRIX).is_file() for place in (directory, directory.parent))
+
+
+def _write_again(path: Path) -> str:
+    """Return how to come by results instead of those that cannot be read."""
+    return _MEASURE_AGAIN if is_of_matrix(path) else _WRITE_AGAIN
+
+
 def read_file(path: Path) -> tuple[Result, list[ResultsError]]:
     """Return the result that a file holds, and what is wrong with those of its benchmarks that are left out.
 
@@ -139,7 +151,7 @@ def read_file(path: Path) -> tuple[Result, list[ResultsError]]:
             continue
         benchmarks[benchmark.name] = benchmark
     if not benchmarks and not problems:
-        raise ResultsError(f"{path} holds no benchmark.", checked="its list 'benchmarks'", fix=_WRITE_AGAIN)
+        raise ResultsError(f"{path} holds no benchmark.", checked="its list 'benchmarks'", fix=_write_again(path))
     machine, commit = content.get("machine_info") or {}, content.get("commit_info") or {}
     date = _date(path, content["datetime"])
     return Result(path, date, content["version"], machine, commit, benchmarks), problems
@@ -153,18 +165,18 @@ def _content(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ResultsError(f"{path} cannot be read: {error.strerror}.", fix="name a readable file") from error
     except UnicodeDecodeError as error:
-        raise ResultsError(f"{path} is no JSON: it is not even text.", fix=_WRITE_AGAIN) from error
+        raise ResultsError(f"{path} is no JSON: it is not even text.", fix=_write_again(path)) from error
     except json.JSONDecodeError as error:
         cut = not text[error.pos :].strip() or "Unterminated" in error.msg
         what = f"is cut off after {len(text):,} characters" if cut else f"is no JSON: {error}"
-        raise ResultsError(f"{path} {what}.", fix=_WRITE_AGAIN) from error
+        raise ResultsError(f"{path} {what}.", fix=_write_again(path)) from error
     if not isinstance(content, dict) or not isinstance(content.get("benchmarks"), list):
         raise ResultsError(
-            f"{path} is JSON, and not pytest-benchmark's: it has no list 'benchmarks'.", fix=_WRITE_AGAIN
+            f"{path} is JSON, and not pytest-benchmark's: it has no list 'benchmarks'.", fix=_write_again(path)
         )
     missing = [key for key in ("version", "datetime") if not isinstance(content.get(key), str)]
     if missing:
-        raise ResultsError(f"{path} does not say its {' and '.join(missing)}.", fix=_WRITE_AGAIN)
+        raise ResultsError(f"{path} does not say its {' and '.join(missing)}.", fix=_write_again(path))
     return content
 
 
@@ -182,7 +194,7 @@ def _date(path: Path, text: str) -> datetime:
     try:
         date = datetime.fromisoformat(text)
     except ValueError:
-        raise ResultsError(f"{path} says {text!r} where its date should be.", fix=_WRITE_AGAIN) from None
+        raise ResultsError(f"{path} says {text!r} where its date should be.", fix=_write_again(path)) from None
     return date if date.tzinfo else date.replace(tzinfo=timezone.utc)  # versions before 4 wrote UTC without saying so
 
 
@@ -211,4 +223,4 @@ def _benchmark(entry: Any) -> Benchmark:
 def _problem(path: Path, number: int, entry: Any, error: Exception) -> ResultsError:
     name = entry.get("fullname") if isinstance(entry, dict) else None
     what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
-    return ResultsError(f"{path}: benchmark {name or number + 1} is left out: {what}.", fix=_WRITE_AGAIN)
+    return ResultsError(f"{path}: benchmark {name or number + 1} is left out: {what}.", fix=_write_again(path))

@@ -1,4 +1,4 @@
-"""How a comparison is shown (terminal of 80 columns, Markdown for a pull request, JSON), and its exit code."""
+"""How a comparison is shown (terminal, Markdown for a pull request, JSON), and its exit code."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ def run_compare(paths: Sequence[Path], form: str, fail_on: str | None) -> int:
     """
     threshold = None if fail_on is None else percentage(fail_on)
     versuses = compare(paths)
+    for problem in dict.fromkeys(problem for versus in versuses for problem in versus.left_out):
+        print("harness: left out:", problem, file=sys.stderr)
     _FORMS[form](versuses)
     rows = [row for versus in versuses for row in versus.rows]
     if threshold is not None:
@@ -113,7 +115,10 @@ def _method(versuses: Sequence[Versus]) -> str:
 
 def _runs(versus: Versus) -> str:
     base, other = len(versus.base.runs), len(versus.other.runs)
-    return f"{base} and {other} runs, {'' if versus.alternated else 'not '}alternating"
+    if versus.alternated:
+        return f"{base} and {other} runs, alternating"
+    why = " (the files left out may be why)" if versus.left_out else ""
+    return f"{base} and {other} runs, not alternating{why}"
 
 
 def _notes(versus: Versus) -> list[str]:
@@ -132,6 +137,7 @@ def _summary(versuses: Sequence[Versus]) -> str:
 
 def _to_terminal(versuses: Sequence[Versus]) -> None:
     console = Console(highlight=False)
+    console.soft_wrap = not console.is_terminal  # in a file or a pipe a name is one word, however long
     for versus in versuses:
         console.print(f"{versus.other.label} against {versus.base.label}: {_runs(versus)}", style="bold", markup=False)
         console.print(f"  {'verdict':<13} {'change':>9}  {'interval':<20} median run", style="dim")
@@ -163,6 +169,7 @@ def _markdown(versuses: Sequence[Versus]) -> Iterable[str]:
             )
             yield f"| `{name}` | {verdict} | {_change(row)} | {_interval(row)} | {_times(row)} |"
         yield ""
+        yield from (f"- left out: {problem.what}" for problem in versus.left_out)
         yield from (f"- {note}" for note in _notes(versus))
     yield f"\n<sub>{_method(versuses)}</sub>"
 
@@ -183,6 +190,7 @@ def _as_json(versus: Versus) -> dict[str, Any]:
         "other": versus.other.label,
         "alternated": versus.alternated,
         "differences": versus.differences,
+        "left_out": [problem.what for problem in versus.left_out],
         "warnings": versus.warnings,
         "benchmarks": [_row_as_json(row) for row in versus.rows],
     }

@@ -1,6 +1,7 @@
 """``harness compare``: what it says of results, how it says it, and how it exits."""
 
 import json
+import re
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
@@ -100,7 +101,23 @@ def test_one_file_of_each_is_inconclusive_and_says_how_many_are_needed(record, c
     code, out, _ = compare(capsys, "A/0000.json", "B/0001.json")
     assert code == 0
     assert "inconclusive   +100.0 %" in out
-    assert "a verdict needs 8 runs of each, and there are 1" in " ".join(out.split())
+    assert "8 runs of each are needed for a verdict, there is 1, whose rounds do not stand for runs" in out
+
+
+@pytest.mark.parametrize(("names", "runs", "needed"), [(1, 2, 8), (30, 2, 13), (30, 9, 13)])
+def test_a_matrix_says_which_rounds_it_lacks(record, tmp_path, capsys, names, runs, needed):
+    for minute in range(2 * runs):
+        record("AB"[minute % 2], minute, {f"t::{name}": [0.1] for name in range(names)})
+    told = re.search(
+        r"! (.*), there are (\d): 'harness bench … --rounds (\d+)' adds them", compare(capsys, "A", "B")[1]
+    )
+    assert told is None
+    (tmp_path / "matrix.json").touch()
+    told = re.search(
+        r"! (.*), there are (\d): 'harness bench … --rounds (\d+)' adds them", compare(capsys, "A", "B")[1]
+    )
+    assert told[1].startswith("8 runs of each are needed" if runs < 8 else "so many comparisons need 13 runs")
+    assert (int(told[2]), int(told[3])) == (runs, needed)
 
 
 def test_runs_that_did_not_alternate_are_said_to(record, random, capsys):
@@ -189,10 +206,24 @@ def test_a_truncated_run_is_told_and_the_other_runs_are_compared(alternate, tmp_
     alternate({"t::x": 1.2}, pairs=14)
     cut = sorted((tmp_path / "A").iterdir())[3]
     cut.write_text(cut.read_text()[:200])
-    _, out, _ = compare(capsys, "A", "B")
+    _, out, err = compare(capsys, "A", "B")
     assert "slower" in out
-    assert "is cut off" in " ".join(out.split())
+    assert err.startswith(f"harness: left out: {cut.relative_to(tmp_path)} is cut off after 200 characters.")
+    assert "pytest benchmarks --benchmark-json FILE" in err
+    assert "left out" not in out
     assert "13 and 14 runs, alternating" in out
+
+
+def test_a_file_cut_off_may_be_why_runs_do_not_alternate_and_a_matrix_measures_it_again(alternate, tmp_path, capsys):
+    alternate({"t::x": 1.2}, pairs=2)
+    cut = sorted((tmp_path / "B").iterdir())[0]
+    cut.write_text(cut.read_text()[:200])
+    (tmp_path / "matrix.json").touch()
+    _, out, err = compare(capsys, "A", "B")
+    assert "2 and 1 runs, not alternating (the files left out may be why)" in out
+    assert "to fix:  run the same 'harness bench' command again" in err
+    _, markdown, _ = compare(capsys, "A", "B", "--markdown")
+    assert f"- left out: B/{cut.name} is cut off after 200 characters." in markdown
 
 
 def test_a_run_that_lacks_a_benchmark_costs_its_pair_only(alternate, tmp_path, capsys):
@@ -217,10 +248,20 @@ def test_a_third_result_is_compared_with_the_first_too(alternate, tmp_path, caps
     assert "all 2 together" in content["method"]
 
 
-def test_the_terminal_is_filled_to_80_columns_at_most(alternate, capsys):
-    alternate({"benchmarks/test_a_long_file.py::test_a_name_that_is_" + "long_" * 20 + "[x]": 1.1, "t::x": 1.0})
-    out = compare(capsys, "A", "B")[1]
+LONG = "benchmarks/test_a_long_file.py::test_a_name_that_is_" + "long_" * 60 + "[x]"
+
+
+def test_the_terminal_is_filled_to_80_columns_at_most(alternate, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # which makes it a terminal
+    alternate({LONG: 1.1, "t::x": 1.0})
+    out = re.sub(r"\x1b\[[\d;]*m", "", compare(capsys, "A", "B")[1])
+    assert LONG not in out
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_in_a_file_no_name_is_parted(alternate, capsys):
+    alternate({LONG: 1.1, "t::x": 1.0})
+    assert LONG in compare(capsys, "A", "B")[1].splitlines()
 
 
 def test_markdown_is_a_table_that_names_cannot_break(alternate, capsys):

@@ -5,7 +5,7 @@ from datetime import timezone
 
 import pytest
 
-from harness.benchmarking.results import read, read_file
+from harness.benchmarking.results import MATRIX, read, read_file
 from harness.errors import ResultsError
 
 pytest_plugins = ["pytester"]
@@ -115,6 +115,16 @@ def test_a_file_that_cannot_be_read_says_why_and_what_to_do(tmp_path, text, told
     assert told in caught.value.what
     assert str(path) in caught.value.what
     assert caught.value.fix
+
+
+def test_what_harness_bench_wrote_is_measured_again_by_it(tmp_path):
+    cell = tmp_path / "local-2"
+    cell.mkdir()
+    (tmp_path / MATRIX).touch()
+    (cell / "001.json").write_text("")
+    for unreadable in (cell, tmp_path):
+        [problem] = read(unreadable).problems
+        assert problem.fix.startswith("run the same 'harness bench' command again")
 
 
 def test_binary_is_told_from_text(tmp_path):
