@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from harness.benchmarking.charts import Chart
@@ -21,6 +21,11 @@ _ACCENT, _BAND, _MUTED = "#0b62a8", "#a9cdec", "#50585f"
 _COLOURS = {"slower": "#b03a00", "faster": "#00693f"}
 _NUMBERS = StrMethodFormatter("{x:,g}")
 _MOST_TICKS = 7
+_DPI = 150
+_WIDTH = 9.6  # inches, of a picture
+_MARGIN = 0.1  # inches, left and right of its text
+_WIDEST_LABEL = 3.0  # inches
+_LINE = 1.35 / 72  # inches, of a line of text of one point
 _LONGEST_NAME = 60
 
 
@@ -59,23 +64,68 @@ def _paths(directory: Path, chart: Chart, taken: Sequence[Path]) -> list[Path]:
 
 
 def _figure(chart: Chart) -> Figure:
-    rows = len(chart.data.get("rows", ()))
-    figure = Figure(figsize=(9.6, 1.9 + 0.6 * rows if rows else 5.0), dpi=150, layout="constrained")
+    """Return a chart below its title and what it says, which take as many lines as they need."""
+    title, summary = (
+        _wrapped(chart.title, 12, _WIDTH - 2 * _MARGIN, "bold"),
+        _wrapped(chart.summary, 9, _WIDTH - 2 * _MARGIN),
+    )
+    title_height, summary_height = _LINE * 12 * len(title), _LINE * 9 * len(summary)
+    plot_height = _plot_height(chart)
+    height = _MARGIN + title_height + summary_height + plot_height
+    figure = Figure(figsize=(_WIDTH, height), dpi=_DPI)
+    figure.set_layout_engine("constrained", rect=(0, 0, 1, plot_height / height))
     FigureCanvasAgg(figure)
+    text: dict[str, Any] = {"x": _MARGIN / _WIDTH, "va": "top", "parse_math": False, "linespacing": 1.2}
+    figure.text(y=1 - _MARGIN / height, s="\n".join(title), fontsize=12, fontweight="bold", **text)
+    y = 1 - (_MARGIN + title_height) / height
+    figure.text(y=y, s="\n".join(summary), fontsize=9, color=_MUTED, **text)
     axes = figure.add_subplot()
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.set_axisbelow(True)
     axes.grid(color="#d5dade", axis="both" if chart.kind == "front" else "y" if chart.kind == "history" else "x")
-    summary = "\n".join(textwrap.wrap(chart.summary, 105))
-    axes.set_title(summary, fontsize=9, color=_MUTED, loc="left", parse_math=False)
-    figure.suptitle(chart.title, x=0.01, ha="left", fontweight="bold", fontsize=12, parse_math=False)
     _DRAWERS[chart.kind](axes, chart.data)
     return figure
 
 
+def _plot_height(chart: Chart) -> float:
+    """Return the inches that a chart needs without its title."""
+    labels = [_label(row) for row in chart.data.get("rows", ())]
+    return 1.0 + len(labels) * (0.2 + _LINE * 9 * max(map(len, labels))) if labels else 4.4
+
+
+def _label(row: Mapping[str, Any]) -> list[str]:
+    """Return the lines that stand beside a row: its name, whole, and its figure."""
+    return [*_wrapped(row["name"], 9, _WIDEST_LABEL), row["text"]]
+
+
+def _wrapped(text: str, size: float, width: float, weight: str = "normal") -> list[str]:
+    """Return text as lines of some inches at most.
+
+    Lines end at blanks; inside a word that is too long for one, after what joins its parts; where need be, anywhere.
+    """
+    font = FontProperties(size=size, weight=weight)
+    ruler: Any = RendererAgg(1, 1, _DPI)  # type: ignore[no-untyped-call]
+
+    def fits(part: str) -> bool:
+        inches: float = ruler.get_text_width_height_descent(part.rstrip(), font, ismath=False)[0] / _DPI
+        return inches <= width
+
+    def pieces(word: str) -> Iterator[str]:
+        for piece in re.split(r"(?<=[-_/,:.])|(?=\[)", word):
+            yield from [piece] if fits(piece) else piece
+
+    lines = [""]
+    for word in re.split("(?<= )", text):
+        for piece in [word] if fits(word) else pieces(word):
+            if lines[-1] and not fits(lines[-1] + piece):
+                lines.append("")
+            lines[-1] += piece
+    return [line.rstrip() for line in lines]
+
+
 def _rows(axes: Axes, data: dict[str, Any], log: bool) -> None:
     """Name the rows, from the top down, and the axis along which they are drawn."""
-    names = [f"{row['name']}\n{row['text']}" for row in data["rows"]]
+    names = ["\n".join(_label(row)) for row in data["rows"]]
     axes.set_yticks(range(len(names)), names, parse_math=False, fontsize=9)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
