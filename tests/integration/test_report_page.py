@@ -156,6 +156,14 @@ def test_no_label_is_cut_off_or_covers_another(visit, width):
     assert covered == []
 
 
+@pytest.mark.parametrize("width", [360, 400])
+def test_names_are_whole_on_a_telephone(visit, width):
+    shown = ["".join(text["text"] for text in chart) for chart in visit(width).evaluate(TEXTS)]
+    name = LONG.rpartition("::")[2]
+    assert sum(name in chart for chart in shown) == 2  # latency and throughput
+    assert not any("…" in chart for chart in shown)
+
+
 def test_the_keyboard_reaches_the_figures_and_opens_a_table(visit):
     page = visit()
     page.keyboard.press("Tab")

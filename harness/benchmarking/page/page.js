@@ -5,24 +5,45 @@
   const charts = read("charts");
   const number = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 }).format;
   const common = { style: { fontSize: "13px", background: "none", color: "var(--text)" }, marginLeft: 8, marginRight: 20 };
-  const ROW = 50;
+  const ROW = 33, LINE = 17; // pixels: of a row without its name, and of each line of that
 
-  // Names stand above what they name, so that long ones leave the marks their room on a telephone.
+  const pen = document.createElement("canvas").getContext("2d");
+  function measure(text, weight = "normal") {
+    pen.font = `${weight} 13px ${getComputedStyle(document.body).fontFamily}`;
+    return pen.measureText(text).width;
+  }
+
+  // Breaks at blanks; inside a word that is too long for a line, after what joins its parts; where need be, anywhere.
+  function wrapped(text, room) {
+    const fits = (part) => measure(part.trimEnd()) <= room;
+    const pieces = (word) => word.split(/(?<=[-_\/,:.])|(?=\[)/).flatMap((piece) => (fits(piece) ? [piece] : [...piece]));
+    const lines = [""];
+    for (const word of text.split(/(?<= )/))
+      for (const piece of fits(word) ? [word] : pieces(word)) {
+        if (lines.at(-1) && !fits(lines.at(-1) + piece)) lines.push("");
+        lines[lines.length - 1] += piece;
+      }
+    return lines.map((line) => line.trimEnd());
+  }
+
+  // Names stand above what they name, whole, so that long ones leave the marks their room on a telephone.
   function rowChart(chart, width, x, marks) {
     const rows = chart.data.rows;
-    const widest = Math.max(...rows.map((row) => row.text.length));
-    const size = Math.max(6, (width - 40 - 8 * widest) / 13); // what the bold text on the right leaves, in ems
+    const widest = Math.max(...rows.map((row) => measure(row.text, "bold")));
+    const names = rows.map((row) => wrapped(row.name, width - common.marginLeft - common.marginRight - widest - 16));
+    const above = LINE * Math.max(...names.map((lines) => lines.length)); // the names' part of each row
     const at = (row, index) => index;
+    const label = { y: at, dy: (above - ROW) / 2 - 1, lineAnchor: "bottom", lineHeight: LINE / 13, ...halo };
     return Plot.plot({
-      ...common, width, height: rows.length * ROW + 56, marginTop: 8, marginBottom: 44,
+      ...common, width, height: rows.length * (ROW + above) + 56, marginTop: 8, marginBottom: 44,
       x: { label: chart.data.axis, labelAnchor: "left", labelArrow: "none", labelOffset: 40, nice: x.type !== "log", ...x },
       y: { axis: null, type: "band", domain: rows.map(at), padding: 0 },
       marks: [
         Plot.gridX({ ticks: x.ticks, stroke: "var(--line)", strokeOpacity: 1 }),
         Plot.axisX({ ticks: x.ticks, tickFormat: number, label: chart.data.axis, labelAnchor: "left", labelArrow: "none", labelOffset: 40 }),
-        ...marks(rows, at),
-        Plot.text(rows, { y: at, text: "name", frameAnchor: "left", dy: -14, textOverflow: "ellipsis-middle", lineWidth: size, ...halo }),
-        Plot.text(rows, { y: at, text: "text", frameAnchor: "right", dy: -14, fontWeight: "bold", ...halo }),
+        ...marks(rows, at, above / 2),
+        Plot.text(names, { ...label, text: (lines) => lines.join("\n"), frameAnchor: "left" }),
+        Plot.text(rows, { ...label, text: "text", frameAnchor: "right", fontWeight: "bold" }),
       ],
     });
   }
@@ -32,19 +53,19 @@
   function ranges(chart, width) {
     const low = Math.min(...chart.data.rows.map((row) => row.low)), high = Math.max(...chart.data.rows.map((row) => row.high));
     const x = chart.data.log ? { type: "log", ticks: width < 500 ? 3 : 6 } : { zero: true, ticks: width < 500 ? 4 : 8 };
-    return rowChart(chart, width, { ...x, domain: [chart.data.log ? low * 0.9 : 0, chart.data.log ? high * 1.1 : high] }, (rows, y) => [
-      Plot.ruleY(rows, { y, x1: "low", x2: "high", stroke: "var(--accent)", dy: 8 }),
-      Plot.ruleY(rows, { y, x1: "q1", x2: "q3", stroke: "var(--band)", strokeWidth: 9, strokeLinecap: "round", dy: 8 }),
-      Plot.dot(rows, { y, x: "mid", r: 5, fill: "var(--accent)", dy: 8 }),
+    return rowChart(chart, width, { ...x, domain: [chart.data.log ? low * 0.9 : 0, chart.data.log ? high * 1.1 : high] }, (rows, y, dy) => [
+      Plot.ruleY(rows, { y, x1: "low", x2: "high", stroke: "var(--accent)", dy }),
+      Plot.ruleY(rows, { y, x1: "q1", x2: "q3", stroke: "var(--band)", strokeWidth: 9, strokeLinecap: "round", dy }),
+      Plot.dot(rows, { y, x: "mid", r: 5, fill: "var(--accent)", dy }),
     ]);
   }
 
   function bars(chart, width) {
     const high = Math.max(...chart.data.rows.map((row) => row.high));
-    return rowChart(chart, width, { domain: [0, high], ticks: width < 500 ? 4 : 8 }, (rows, y) => [
-      Plot.rect(rows, { y, x1: 0, x2: "value", insetTop: 26, insetBottom: 8, fill: "var(--band)" }),
-      Plot.ruleY(rows, { y, x1: "low", x2: "high", stroke: "var(--accent)", strokeWidth: 2, dy: 9 }),
-      Plot.tickX(rows, { y, x: "value", stroke: "var(--accent)", strokeWidth: 3, insetTop: 26, insetBottom: 8 }),
+    return rowChart(chart, width, { domain: [0, high], ticks: width < 500 ? 4 : 8 }, (rows, y, dy) => [
+      Plot.rect(rows, { y, x1: 0, x2: "value", insetTop: 2 * dy + 9, insetBottom: 8, fill: "var(--band)" }),
+      Plot.ruleY(rows, { y, x1: "low", x2: "high", stroke: "var(--accent)", strokeWidth: 2, dy: dy + 0.5 }),
+      Plot.tickX(rows, { y, x: "value", stroke: "var(--accent)", strokeWidth: 3, insetTop: 2 * dy + 9, insetBottom: 8 }),
     ]);
   }
 
