@@ -6,6 +6,7 @@ Pure: no file is read and nothing is drawn here. All text is plain text; whoever
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -17,8 +18,8 @@ from harness.benchmarking.environment import COMPARED
 from harness.benchmarking.history import Stretch, stretches
 from harness.benchmarking.instances import Comparison, comparisons
 from harness.benchmarking.recommendation import Goal, recommend
-from harness.benchmarking.series import Run, Series
-from harness.benchmarking.statistics import Estimate
+from harness.benchmarking.series import Run, Series, Spread
+from harness.benchmarking.statistics import LEAST_RUNS, Estimate
 from harness.benchmarking.wording import JOINED, between, digits, duration, percent, plural, unit_of
 
 MOST_POSITIONS = 400
@@ -86,27 +87,37 @@ def _latency(group: str, members: Sequence[Series]) -> Chart:
         for row_name, spread in zip(_row_names(members), spreads, strict=True)
     ]
     wide = _is_wide(min(spread.low for spread in spreads), max(spread.high for spread in spreads))
-    header = ["Benchmark", "Median", "Middle half of rounds", "All rounds", "Rounds", "Commit", "Also noted"]
+    header = ["Benchmark", "Median", "Middle half", "All", "Of", "Commit", "Also noted"]
     table = Table(f"Time a round: {group}", header, [_latency_row(one) for one in members])
     data = {"rows": rows, "axis": f"time a round, {name}" + " (log scale)" * wide, "log": wide}
     return Chart("ranges", group, _extremes(members), table, data)
 
 
 def _row_names(members: Sequence[Series]) -> list[str]:
-    """Return the members' labels, of parameters only where all are one test's."""
+    """Return the members' labels, without the test's name where all are one test's with parameters."""
     labels = [one.label for one in members]
-    tests = {label.partition("[")[0] for label in labels}
-    if len(tests) > 1 or len(labels) == 1 or not all(label.endswith("]") for label in labels):
+    found = [re.fullmatch(r"([^\[]*)\[(.*)\]( \(.*\))?", label) for label in labels]
+    tests = {match and match[1] for match in found}
+    if len(labels) == 1 or len(tests) > 1 or None in tests:
         return labels
-    return [label.partition("[")[2].removesuffix("]") for label in labels]
+    return [match[2] + (match[3] or "") for match in found if match]
 
 
 def _latency_row(one: Series) -> list[str]:
     spread = one.spread
     half, whole = ((spread.quarter, spread.three_quarters), (spread.low, spread.high))
-    between = [f"{duration(low)} to {duration(high)}" if spread.saved else "not saved" for low, high in (half, whole)]
-    rounds = f"{spread.count:,}" if spread.saved else f"medians of {plural(spread.count, 'run')}"
-    return [one.label, duration(spread.median), *between, rounds, one.newest[-1].commit, _also_noted(one)]
+    between = [
+        f"{duration(low)} to {duration(high)}" if spread.is_known else "not saved" for low, high in (half, whole)
+    ]
+    commit = one.newest[-1].commit if one.newest[-1].result.commit_id else "not known"
+    return [one.label, duration(spread.median), *between, _sample(spread), commit, _also_noted(one)]
+
+
+def _sample(spread: Spread) -> str:
+    """Return what a spread is of: each of several runs counts by its median."""
+    if spread.rounds:
+        return f"{plural(spread.rounds, 'round')} of 1 run"
+    return plural(spread.runs, "run") if spread.is_known else "1 run, rounds not saved"
 
 
 def _also_noted(one: Series) -> str:
@@ -120,16 +131,31 @@ def _also_noted(one: Series) -> str:
 
 
 def _extremes(members: Sequence[Series]) -> str:
-    """Return a sentence on the fastest and the slowest of a group."""
-    medians = [one.spread.median for one in members]
-    ordered = sorted(zip(medians, _row_names(members), strict=True))
-    (least, fastest), (most, slowest) = ordered[0], ordered[-1]
+    """Return what there is to say of the shortest and the longest median of a group."""
+    ordered = sorted(zip(members, _row_names(members), strict=True), key=lambda member: member[0].spread.median)
+    (least, lowest), (most, highest) = ordered[0], ordered[-1]
+    shortest, longest = least.spread.median, most.spread.median
     if len(ordered) == 1:
-        return f"{fastest} takes {duration(least)} a round, in the median."
+        return f"{lowest} takes {duration(shortest)} a round, the median of {_sample(least.spread)}."
+    why = _why_unsure(members)
     return (
-        f"{fastest} is fastest: {duration(least)} a round, in the median. {slowest} takes {digits(most / least)} times "
-        f"as long: {duration(most)}."
+        f"{lowest} is {'lowest' if why else 'fastest'}: {duration(shortest)} a round{why}. The highest is {highest}: "
+        f"{duration(longest)}, {digits(longest / shortest)} times that."
     )
+
+
+def _why_unsure(members: Sequence[Series], amount: str = "") -> str:
+    """Return why it is not known that the one with the shortest median is the fastest; '' where it is.
+
+    :param amount: by whose second they are compared, as they note it (``rows``); by the round otherwise.
+    """
+    fewest = min(one.spread.runs for one in members)
+    if fewest < LEAST_RUNS:
+        return f"; with {plural(fewest, 'run')} nothing is certain"
+    work = [(one.work(amount) or 1.0, one.spread) for one in members]
+    fastest, *others = sorted((spread.median / part, spread.low / part, spread.high / part) for part, spread in work)
+    overlapping = any(low <= fastest[-1] for _, low, _ in others)
+    return "; ranges overlap, so it is not certain to be the fastest" if overlapping else ""
 
 
 _RATES = (("rows", 1.0, "rows/s"), ("bytes", 1e6, "MB/s"))
@@ -151,11 +177,11 @@ def _throughput(group: str, members: Sequence[Series]) -> Iterator[Chart]:
             value, low, high = work / spread.median, work / spread.three_quarters, work / spread.quarter
             rows.append({"name": name, "text": f"{digits(value)} {unit}", "value": value, "low": low, "high": high})
         best = max(rows, key=lambda row: row["value"])
-        summary = f"{best['name']} does most: {best['text']}, in the median round."
+        why = _why_unsure(able, amount)
+        told = f"{best['text']}, the median of {_sample(able[0].spread)}" if len(able) == 1 else f"{best['text']}{why}"
+        summary = f"{best['name']} {'is highest' if why and len(able) > 1 else 'does most'}: {told}."
         table = _throughput_table(group, able)
-        yield Chart(
-            "bars", group, summary, table, {"rows": rows, "axis": f"{unit} of the median round, more is better"}
-        )
+        yield Chart("bars", group, summary, table, {"rows": rows, "axis": f"{unit} by the median, more is better"})
         return
 
 
@@ -168,7 +194,7 @@ def _throughput_table(group: str, members: Sequence[Series]) -> Table:
             cells += [digits(work / per / one.spread.median) if work else "–"]
         rows.append([*cells, digits(one.work("rows") or math.nan), digits((one.work("bytes") or math.nan) / 1e6)])
     header = ["Benchmark", "rows/s", "MB/s", "Rows a round", "MB a round"]
-    return Table(f"Throughput of the median round: {group}", header, rows)
+    return Table(f"Throughput by the median: {group}", header, rows)
 
 
 # --- load on an endpoint ----------------------------------------------------------------------------------------------

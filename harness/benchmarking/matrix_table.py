@@ -1,4 +1,4 @@
-"""What a matrix of benchmarks came to, for a terminal of 80 columns: each benchmark's time in each cell."""
+"""What a matrix of benchmarks came to, for a terminal: each benchmark's time in each cell."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from harness.benchmarking.wording import digits, duration
 from harness.errors import ResultsError
 from harness.printing import print_figures
 
+_WIDTH_OF_A_FILE = 240  # columns; names are not to be parted there
+
 Runs = Mapping[str, Sequence[Mapping[str, Benchmark]]]
 """By cell, the benchmarks of each of its rounds."""
 
@@ -26,6 +28,8 @@ def tell(console: Console, output: Path, cells: Sequence[str]) -> None:
     found = {cell: runs for cell in cells if (runs := _runs(output / cell))}
     if not found:
         return
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_A_FILE
     for name in dict.fromkeys(chain.from_iterable(run for runs in found.values() for run in runs)):
         console.print(Text(name, style="bold", overflow="fold"))
         console.print(table(found, name))
@@ -56,8 +60,9 @@ def table(found: Runs, name: str) -> Table:
 
 def _figures(rounds: Sequence[Benchmark]) -> tuple[str, str, str]:
     low, median, high = np.percentile([each.median for each in rounds], [25, 50, 75]).tolist()
-    rates = [rate for each in rounds if (rate := each.rate("rows")) is not None]
-    return duration(median), f"{duration(low)} – {duration(high)}", digits(float(np.median(rates))) if rates else ""
+    rows = rounds[-1].extra_info.get("rows")
+    rate = digits(rows / median) if isinstance(rows, (int, float)) else ""
+    return duration(median), f"{duration(low)} – {duration(high)}", rate
 
 
 def _commands(output: Path, cells: Sequence[str]) -> list[str]:

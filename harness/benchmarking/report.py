@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 import math
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -29,7 +30,7 @@ from harness.benchmarking.charts import Chart, History, Table
 from harness.benchmarking.environment import COMPARED, INSTANCE_TYPES
 from harness.benchmarking.history import LEAST_CHANGE, LEAST_RUNS, SIGNIFICANCE
 from harness.benchmarking.results import Reading, Result, read_all
-from harness.benchmarking.series import Series, arrange, processor
+from harness.benchmarking.series import Series, arrange, in_order, processor
 from harness.benchmarking.wording import JOINED, duration, percent, plural
 from harness.errors import ResultsError, SettingsError
 
@@ -78,13 +79,14 @@ def run_report(
     """
     if not paths and not loads and mnist is None:
         raise SettingsError("harness report was given nothing to report on.", fix="name results, or --mnist-report DIR")
+    _require_directory(output)
     reading = read_all(paths)
     digits = None if mnist is None else read_mnist(mnist)
-    series = arrange(reading.results)
+    series = in_order(arrange(reading.results))
     content = contents(series, [read_load(directory) for directory in loads])
     page = render(reading, series, content, digits, datetime.now(timezone.utc))
     _write(output, page)
-    told = [f"{output}: {plural(len(series), 'benchmark')} in {plural(len(reading.results), 'file')} of results"]
+    told = [f"{output}: {_counted(series)} in {plural(len(reading.results), 'file')} of results"]
     if figures is not None:
         from harness.benchmarking.figures import draw  # noqa: PLC0415 - imports matplotlib, which few ask for
 
@@ -107,9 +109,17 @@ def contents(series: Sequence[Series], loads: Sequence[Chart] = ()) -> Content:
     )
 
 
+def _require_directory(output: Path) -> None:
+    """Raise :class:`SettingsError` where there is no directory for the page: a slip of the pen would make one."""
+    if not output.parent.is_dir():
+        raise SettingsError(
+            f"--output is {output}, and there is no directory {output.parent}.",
+            fix=f"make it with 'mkdir -p {shlex.quote(str(output.parent))}', or name a file in one that is there",
+        )
+
+
 def _write(path: Path, text: str) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise SettingsError(
@@ -196,9 +206,12 @@ def _origin(results: Sequence[Result], series: Sequence[Series]) -> str:
     when = " to ".join(day for day, _ in days)
     known = newest.result.commit_id
     of = f"{plural(len(commits), 'commit')} ({newest.commit} is the newest)" if known else "no commit that is known"
-    return (
-        f"{plural(len(results), 'file')} of results with {plural(len(series), 'benchmark')} and {of}, measured {when}"
-    )
+    return f"{plural(len(results), 'file')} of results with {_counted(series)} and {of}, measured {when}"
+
+
+def _counted(series: Sequence[Series]) -> str:
+    """Return how many benchmarks there are, in however many settings each was measured."""
+    return plural(len({one.name for one in series}), "benchmark")
 
 
 def _changes(histories: Iterable[History]) -> Table:

@@ -6,7 +6,8 @@ Pure: no file is read and nothing is drawn here.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -31,6 +32,7 @@ _SETTING = (
 )
 """Keys of ``extra_info`` that part a benchmark into several: versions do not, as what they change is its history."""
 _SHORT = 9  # digits of a commit's id
+_SIZES = ("medium", "large", "xlarge")  # of instance types, in ascending order; 2xlarge and more follow
 
 Setting = Mapping[str, str]
 
@@ -83,14 +85,17 @@ class Series:
 
     @cached_property
     def newest(self) -> list[Run]:
-        """The runs of the newest commit."""
+        """The runs of the newest commit; where it is not known, all runs of which none is."""
+        if not self.runs[-1].result.commit_id:
+            return [run for run in self.runs if not run.result.commit_id]
         return [run for run in self.runs if run.commit == self.commits[-1]]
 
     @cached_property
     def spread(self) -> Spread:
-        """Seconds of the newest commit's rounds."""
-        rounds = [seconds for run in self.newest for seconds in run.benchmark.times]
-        return Spread.of(rounds or [run.benchmark.median for run in self.newest], saved=bool(rounds))
+        """Seconds a round with the newest commit: of the medians of its runs, or of the rounds where it has one run."""
+        medians = [run.benchmark.median for run in self.newest]
+        rounds = self.newest[0].benchmark.times if len(medians) == 1 else ()
+        return Spread.of(rounds or medians, len(medians), len(rounds))
 
     @property
     def noted(self) -> Mapping[str, Any]:
@@ -112,15 +117,21 @@ class Spread:
     median: float
     three_quarters: float
     high: float
-    count: int
-    saved: bool = True
-    """Whether these are single rounds; else they are runs' medians, the rounds not having been saved."""
+    runs: int
+    """Where there are several, the sample is their medians."""
+    rounds: int
+    """Of a single run, whose sample they are; 0 where there are several runs, or the rounds were not saved."""
 
     @classmethod
-    def of(cls, seconds: Sequence[float], saved: bool = True) -> Spread:
+    def of(cls, seconds: Sequence[float], runs: int, rounds: int) -> Spread:
         """Return the five numbers of a sample that is not empty."""
         low, quarter, median, three_quarters, high = np.percentile(seconds, [0, 25, 50, 75, 100]).tolist()
-        return cls(low, quarter, median, three_quarters, high, len(seconds), saved)
+        return cls(low, quarter, median, three_quarters, high, runs, rounds)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is more than one figure to be spread."""
+        return self.runs > 1 or self.rounds > 0
 
 
 def arrange(results: Iterable[Result]) -> list[Series]:
@@ -137,6 +148,22 @@ def arrange(results: Iterable[Result]) -> list[Series]:
     series = [Series(name, dict(parts), runs.values()) for (name, parts), runs in found.items()]
     tell_apart(series)
     return series
+
+
+def in_order(series: Sequence[Series]) -> list[Series]:
+    """Return the series with the settings of each benchmark next to each other, in the order of their values.
+
+    Numbers in values count as such (``local[2]`` comes before ``local[10]``), and sizes of instance types as sizes.
+    """
+    place = {name: number for number, name in enumerate(dict.fromkeys(one.name for one in series))}
+    return sorted(series, key=lambda one: (place[one.name], *_to_sort(one.setting)))
+
+
+def _to_sort(parts: Setting) -> Iterator[list[str | int]]:
+    """Yield a setting's values as text and numbers in turns."""
+    for name in ("processor", *_SETTING):
+        size = re.sub(rf"\.({'|'.join(_SIZES)})$", lambda found: f".{_SIZES.index(found[1])}", parts.get(name, ""))
+        yield [int(part) if number % 2 else part for number, part in enumerate(re.split("([0-9]+)", size))]
 
 
 def setting(result: Result, benchmark: Benchmark) -> Setting:

@@ -6,17 +6,18 @@ import hashlib
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
 
 import matplotlib.image
 import pytest
 
-from harness.benchmarking import charts
+from harness.benchmarking import charts, figures
 from harness.benchmarking.instances import comparisons
 from harness.benchmarking.recommendation import Goal, recommend
 from harness.benchmarking.report import run_report
-from harness.benchmarking.series import arrange
+from harness.benchmarking.series import arrange, in_order
 from harness.benchmarking.wording import JOINED, duration
 from harness.cli import main
 from harness.errors import ResultsError, SettingsError
@@ -92,9 +93,39 @@ def test_runs_go_by_their_commits_age_not_by_when_they_were_run():
     assert [run.benchmark.median for run in series.newest] == [1.0]
 
 
-def test_rounds_of_a_commits_runs_are_taken_together():
-    spread = one([result(0, {"a": [1.0, 2.0]}, commit=1), result(1, {"a": [3.0]}, commit=1)]).spread
-    assert (spread.low, spread.median, spread.high, spread.count) == (1.0, 2.0, 3.0, 3)
+def test_a_run_counts_by_its_median_as_where_runs_are_compared():
+    spread = one([result(0, {"a": [1.0, 2.0, 9.0]}, commit=1), result(1, {"a": [4.0]}, commit=1)]).spread
+    assert (spread.low, spread.median, spread.high, spread.runs, spread.rounds) == (2.0, 3.0, 4.0, 2, 0)
+
+
+def test_a_single_run_is_spread_as_its_rounds_are():
+    spread = one([result(0, {"a": [1.0, 2.0, 9.0]})]).spread
+    assert (spread.low, spread.median, spread.high, spread.runs, spread.rounds) == (1.0, 2.0, 9.0, 1, 3)
+
+
+def test_runs_of_no_known_commit_are_taken_together():
+    runs = [replace(result(number, {"a": [seconds]}), commit={}) for number, seconds in enumerate([1.0, 3.0])]
+    assert one(runs).spread.median == 2.0
+    assert charts.latency(arrange(runs))[0].table.rows[0][5] == "not known"
+
+
+def test_the_settings_of_a_benchmark_stand_together_in_the_order_of_their_numbers():
+    masters = [f"local[{cores}]" for cores in (10, 2, 1)]
+    runs = [
+        result(number, {"a": [1.0], "b": [1.0]}, extra_info=MOCK | {"spark_master": master})
+        for number, master in enumerate(masters)
+    ]
+    assert [series.label for series in in_order(arrange(runs))] == [
+        f"{name} (spark master local[{cores}])" for name in "ab" for cores in (1, 2, 10)
+    ]
+
+
+def test_instance_types_go_by_their_size():
+    sizes = ["10xlarge", "large", "2xlarge", "xlarge", "medium"]
+    runs = [result(n, {"a": [1.0]}, extra_info={"mode": "real", "endpoint_instance_type": f"ml.c5.{size}"})
+            for n, size in enumerate(sizes)]  # fmt: skip
+    ordered = [series.setting["endpoint_instance_type"].rpartition(".")[2] for series in in_order(arrange(runs))]
+    assert ordered == ["medium", "large", "xlarge", "2xlarge", "10xlarge"]
 
 
 def test_a_benchmark_on_another_machine_is_another_series():
@@ -130,15 +161,39 @@ def test_the_latency_chart_has_the_spread_in_its_axis_unit():
     assert [row[name] for name in ("low", "q1", "mid", "q3", "high")] == pytest.approx([100, 200, 300, 400, 500])
     assert chart.data["axis"] == "time a round, ms"
     told = [cell.replace(JOINED, " ") for cell in chart.table.rows[0]]
-    assert told[:4] == ["a", "300 ms", "200 ms to 400 ms", "100 ms to 500 ms"]
+    assert told[:5] == ["a", "300 ms", "200 ms to 400 ms", "100 ms to 500 ms", "5 rounds of 1 run"]
+
+
+def in_runs(count, **seconds):
+    """Return a chart of benchmarks, each with the given times, in some runs of one commit."""
+    times = {name: [each] for name, each in seconds.items()}
+    runs = [result(n, {name: [s * (1 + 0.01 * n) for s in of] for name, of in times.items()}, 1) for n in range(count)]
+    return charts.latency(arrange(runs))[0], charts.throughput(arrange(runs))[0]
+
+
+def test_with_few_runs_nothing_is_called_the_fastest():
+    latency, throughput = in_runs(2, a=0.1, b=0.4)
+    assert latency.summary.replace(JOINED, " ") == (
+        "a is lowest: 100 ms a round; with 2 runs nothing is certain. The highest is b: 402 ms, 4.00 times that."
+    )
+    assert throughput.summary == "a is highest: 9,950 rows/s; with 2 runs nothing is certain."
+    assert latency.table.rows[0][4] == "2 runs"
+
+
+def test_what_overlaps_is_not_called_the_fastest_and_what_does_not_is():
+    [overlapping, least], [apart, most] = in_runs(8, a=0.1, b=0.105), in_runs(8, a=0.1, b=0.2)
+    for chart in (overlapping, least):
+        assert "ranges overlap, so it is not certain to be the fastest" in chart.summary
+    assert apart.summary.startswith("a is fastest: ")
+    assert most.summary.startswith("a does most: ")
 
 
 def test_rates_are_the_work_of_a_round_by_its_median():
     [chart] = charts.throughput(arrange([result(0, {"a": [0.4, 0.5, 0.6]})]))
     assert chart.data["rows"][0]["value"] == pytest.approx(2000)
     assert chart.table.rows == [["a", "2,000", "4.00", "1,000", "2.00"]]
-    assert "of the median round" in chart.table.caption
-    assert chart.data["axis"] == "rows/s of the median round, more is better"
+    assert "by the median" in chart.table.caption
+    assert chart.data["axis"] == "rows/s by the median, more is better"
 
 
 def test_a_benchmark_that_notes_no_work_has_no_throughput():
@@ -250,6 +305,15 @@ def test_the_environment_tells_what_varied(report):
     assert "Made-up 3000, 2 cores" in page.cells
 
 
+def test_a_benchmark_counts_once_in_however_many_settings_it_was_measured(tmp_path, capsys):
+    masters = {number: {"spark_master": f"local[{number + 1}]"} for number in range(2)}
+    runs = [result(number, {"a": [1.0], "b": [1.0]}, 0, MOCK | master) for number, master in masters.items()]
+    run_report([save(tmp_path / "results", runs)], None, tmp_path / "report.html", None)
+    assert "report.html: 2 benchmarks in 2 files of results" in capsys.readouterr().out
+    text = "".join(Page((tmp_path / "report.html").read_text(encoding="utf-8")).text)
+    assert "2 files of results with 2 benchmarks" in text
+
+
 # --- bad input --------------------------------------------------------------------------------------------------------
 
 
@@ -270,6 +334,7 @@ def test_a_truncated_file_is_told_and_hides_nothing(report, tmp_path, capsys):
         (["empty"], 4, "empty holds no results"),
         (["--mnist-report", "empty"], 4, "empty is no report of harness mnist: empty/report.json: No such file"),
         (["good", "--output", "good"], 2, "--output is good, which cannot be written"),
+        (["good", "--output", "gone/x.html"], 2, "--output is gone/x.html, and there is no directory gone."),
         (["good", "--figures", "good/0.json"], 2, "--figures is good/0.json, where pictures cannot be written"),
     ],
 )
@@ -344,6 +409,22 @@ def test_each_chart_is_a_png_and_an_svg_of_its_own(tmp_path, capsys):
     picture = matplotlib.image.imread(tmp_path / "figures" / "cost-test-transform.png")
     assert picture.std() > 0.05  # something is drawn
     assert str(tmp_path / "figures" / "latency-transform.png") in capsys.readouterr().out
+
+
+def test_a_picture_holds_all_of_its_text_and_leaves_the_marks_their_room():
+    names = [f"test_transform[{'a-long-name-' * 12}{end}] (spark master local[2])" for end in ("dense", "sparse")]
+    [chart] = charts.latency(arrange([result(0, {f"x.py::{name}": [1.0] for name in (*names, "test_other")})]))
+    figure = figures._figure(chart)
+    figure.canvas.draw()
+    [axes] = figure.axes
+    texts = [*figure.texts, *axes.get_yticklabels(), axes.xaxis.label]
+    for text in texts:
+        box = text.get_window_extent()
+        assert figure.bbox.containsx(box.x0) and figure.bbox.containsx(box.x1), text  # noqa: PT018
+        assert figure.bbox.containsy(box.y0) and figure.bbox.containsy(box.y1), text  # noqa: PT018
+    assert axes.bbox.width > figure.bbox.width * 0.6
+    drawn = "".join(text.get_text() for text in texts).translate({ord(blank): None for blank in " \n"})
+    assert all(whole.replace(" ", "") in drawn for whole in (*names, chart.summary))
 
 
 def test_names_that_look_like_formulas_are_drawn_as_they_are(tmp_path):
