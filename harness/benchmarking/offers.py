@@ -36,6 +36,7 @@ _METHOD = (
     "Cost: of the instances while as busy as when measured, without storage, requests and data transfer."
 ).replace("%", f"{JOINED}%")
 _MOST_NAMES = 4
+_WIDTH_OF_A_FILE = 240  # columns; names are not to be parted there
 _STYLES = {Standing.ON: "bold green", Standing.MAYBE_ON: "green", Standing.MAYBE_OFF: "dim", Standing.OFF: "dim"}
 
 
@@ -165,6 +166,8 @@ def _choose(several: Sequence[Comparison], part: str | None) -> Comparison:
 
 def _to_terminal(found: Found) -> None:
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_A_FILE
     for comparison in found.shown:
         console.print(Text(comparison.label, style="bold", overflow="fold"))
         console.print(_table(comparison))

@@ -6,6 +6,7 @@ All prices here are made up.
 import itertools
 import json
 import math
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -602,14 +603,21 @@ def instances(tmp_path, capsys, monkeypatch):
     return instances
 
 
-def test_the_table_fits_80_columns_and_no_price_is_without_source_and_date(instances):
+def test_the_table_fits_80_columns_and_no_price_is_without_source_and_date(instances, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # which makes it a terminal
     results = measured("ml.c5d.18xlarge", noisy(0.4), 4.356, 1.1, start=5, endpoint_instance_count=12)
     code, out, err = instances(three() + results, "--p99-under", "1s")
+    out = re.sub(r"\x1b\[[\d;]*m", "", out)
     assert (code, err) == (0, "")
     assert max(map(len, out.splitlines())) <= 80
     assert out.count(DATE) == 5  # four offers and the sentence
     assert {"12 ×", "ml.c5d.18xlarge"} <= {line[:18].strip() for line in out.splitlines()}
     assert f"{SMALL} is cheapest with p99 under 1.00 s" in " ".join(out.split())
+
+
+def test_in_a_file_no_type_is_parted(instances):
+    results = measured("ml.c5d.18xlarge", noisy(0.4), 4.356, 1.1, start=5, endpoint_instance_count=12)
+    assert "\n12 × ml.c5d.18xlarge " in instances(three() + results)[1]
 
 
 def test_without_a_goal_it_says_how_to_state_one(instances):
