@@ -478,9 +478,9 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
         "them. 'harness bench endpoint' puts load on an endpoint instead."
     )
     parser.add_argument("--endpoint-instance-type", metavar="TYPE,…", help="instance types of endpoints, with commas "
-        "between; several need --mode real")  # fmt: skip
+        f"between; several need --mode real (default: {Settings.endpoint_instance_type})")  # fmt: skip
     parser.add_argument("--spark-master", metavar="MASTER;…", help="Spark masters, with semicolons between, since "
-        "masters have commas: 'local[1];local[2,4]'")  # fmt: skip
+        f"masters have commas: 'local[1];local[2,4]' (default: {Settings.spark_master})")  # fmt: skip
     for name, what in (("batch", "rows of a request to the endpoint alone"), ("partitions", "partitions of a frame")):
         parser.add_argument(f"--{name}", metavar="N,…", help=f"{what}; given to pytest, whose benchmarks vary in it")
     parser.add_argument("--rounds", type=int, default=8, metavar="N", help="runs of each cell (default: 8, the least "

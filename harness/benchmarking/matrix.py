@@ -143,11 +143,15 @@ def _expectation(plan: Plan, store: Store, missing: int) -> Iterator[str]:
     cells = plan.cells
     every = len(cells) * plan.rounds
     yield (
-        f"{plural(len(cells), 'cell')} × {plural(plan.rounds, 'round')} = {plural(every, 'session')} "
-        f"of pytest {shlex.join(plan.own_arguments)}"
-        + (f", of which {every - missing} are measured" if missing < every else "")
+        f"{plural(len(cells), 'cell')} × {plural(plan.rounds, 'round')} = {plural(every, 'session')}"
+        + (f"; measured already: {every - missing}" if missing < every else "")
     )
+    yield f"each runs pytest {shlex.join(plan.own_arguments)}"
     yield from (f"  {cell.name}" for cell in cells)
+    for path in store.damaged():
+        yield f"{path} is damaged, and measured again"
+    if plan.base.mode == "mock":
+        yield "mock mode: everything runs on this machine, whatever instance types are named"
     if plan.rounds < LEAST_RUNS:
         yield f"with fewer than {LEAST_RUNS} rounds, 'harness compare' finds everything inconclusive"
     if missing:
@@ -209,6 +213,7 @@ def _measure(
 ) -> None:
     """Run the sessions that are missing; those of cells that fail again and again are left out."""
     todo = list(by_lot(missing))
+    every = plan.rounds * len(plan.cells)
     guess = SESSION_SECONDS[plan.base.mode]
     for position, (number, cell) in enumerate(todo):
         if sessions.is_left_out(cell):
@@ -220,7 +225,7 @@ def _measure(
         began = time.monotonic()
         told = "failed"
         try:
-            with _shown(console, label, position, len(todo)):
+            with _shown(console, label, every - len(todo) + position, every):
                 _session(plan, cell, store.path(cell, number), sessions)
             store.note(cell, number, time.monotonic() - began)
             sessions.failures[cell.name] = 0
@@ -253,7 +258,12 @@ def _session(plan: Plan, cell: Cell, result: Path, sessions: _Sessions) -> None:
 
 @contextmanager
 def _shown(console: Console, label: str, done: int, total: int | None) -> Iterator[None]:
-    """Show on a terminal what is under way, and for how long; refreshed once a second, since a core is measured."""
+    """Show on a terminal what is under way, and for how long; refreshed once a second, since a core is measured.
+
+    Elsewhere, say that it begins.
+    """
+    if not console.is_terminal:
+        _say(console, f"{label}  begins")
     columns = (TextColumn("{task.description}", markup=False), BarColumn(20), TimeElapsedColumn())
     with Progress(
         *columns, console=console, transient=True, refresh_per_second=1, disable=not console.is_terminal

@@ -14,6 +14,7 @@ from pathlib import Path
 from harness.errors import ResultsError, SettingsError
 
 _LAST_LINES = 20
+_NOTHING_COLLECTED = 5  # pytest.ExitCode.NO_TESTS_COLLECTED
 _TO_THE_END = ((signal.SIGINT, 60.0), (signal.SIGTERM, 10.0), (signal.SIGKILL, 10.0))
 """What a session is ended with, and the seconds it then has: pytest takes down its fixtures on the first only."""
 END_SECONDS = sum(patience for _, patience in _TO_THE_END)
@@ -106,8 +107,9 @@ def check_collection(
     """
     code, output = _run(python, ["--collect-only", "-q", *arguments], directory, environment, None)
     if code:
+        what = "finds nothing to run" if code == _NOTHING_COLLECTED else "cannot run what it is given"
         raise SettingsError(
-            f"pytest cannot run what it is given: it ended with {code}.",
+            f"pytest {what}: it ended with {code}.",
             checked="its last lines, on --collect-only:\n" + _last_lines(output),
             fix="give it what it can run, with --pytest, last on the command line",
         )

@@ -410,6 +410,8 @@ def test_every_cell_is_run_once_a_round_and_the_rounds_alternate(write, capsys):
     assert "2 cells × 2 rounds = 4 sessions" in told.err
     assert "about 14 minutes, at 210 s a session, which is a guess" in told.err
     assert "with fewer than 8 rounds" in told.err
+    assert "everything runs on this machine, whatever instance types are named" in told.err
+    assert re.search(r"round 1 of 2  local-[12]  begins", told.err)
     assert re.search(r"round 1 of 2  local-[12]  \d+ s  about \d+ s left", told.err)
     assert "harness compare bench-results/local-1 bench-results/local-2" in told.out
     assert max(map(len, told.out.splitlines())) <= 80
@@ -420,10 +422,21 @@ def test_more_rounds_go_on_where_it_ended_with_the_time_that_sessions_took(write
     before = Path("bench-results/local-1/001.json").read_bytes()
     assert bench() == 0
     assert Path("bench-results/local-1/001.json").read_bytes() == before
-    assert "of which 2 are measured" in (told := capsys.readouterr()).err
+    assert "measured already: 2" in (told := capsys.readouterr()).err
     assert "as those before took" in told.err
     assert bench() == 0  # nothing is left to do, and the table is there again
     assert re.search(r"local-2 .* 2\n", capsys.readouterr().out)
+
+
+def test_a_damaged_result_is_named_and_measured_again(write, capsys):
+    bench(rounds=1)
+    damaged = Path("bench-results/local-1/001.json")
+    damaged.write_bytes(damaged.read_bytes()[:500])
+    assert bench(rounds=1) == 0
+    told = capsys.readouterr().err
+    assert "measured already: 1" in told
+    assert f"{damaged} is damaged, and measured again" in told
+    assert masters_of("local-1") == ["local[1]"]
 
 
 def test_a_cell_that_fails_is_told_and_the_others_go_on(write, capsys):
@@ -459,6 +472,7 @@ def test_what_a_session_measured_before_it_failed_is_kept_aside(write):
         (["--role=mine"], "--role is 'mine'"),
         (["--output=benchmarks/test_it.py"], "where results cannot be written"),
         (["--pytest", "nothing"], "file or directory not found: nothing"),
+        (["--pytest", "-p", "pytest_benchmark.plugin", "benchmarks", "-k", "nothing"], "pytest finds nothing to run"),
         (["--pytest", "-p", "pytest_benchmark.plugin", "--batch=1", "benchmarks"], "unrecognized arguments: --batch=1"),
     ],
 )
