@@ -44,10 +44,8 @@ def _runs(directory: Path) -> list[Mapping[str, Benchmark]]:
 
 
 def table(found: Runs, name: str) -> Table:
-    """Return a benchmark's times in each cell: over its rounds, each of which counts by its median."""
-    made = Table(
-        "", "median", "middle half of rounds", "rows/s", "rounds", box=None, pad_edge=False, header_style="dim"
-    )
+    """Return a benchmark's times in each cell: over its runs, one a round, each of which counts by its median."""
+    made = Table("", "median", "middle half of runs", "rows/s", "runs", box=None, pad_edge=False, header_style="dim")
     made.columns[0].overflow = "fold"
     for column in made.columns[1:]:
         column.justify, column.no_wrap = "right", True
