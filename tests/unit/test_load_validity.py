@@ -105,7 +105,7 @@ def test_a_good_run_is_valid():
         (measured(GOOD[:600]), "p99 at 99% confidence needs 662 queries, and it had 600"),
         (measured(GOOD, failed=500), "33.3% of the queries failed"),
         (measured(GOOD, cpu=58.0), "it took 97% of a core"),
-        (measured(GOOD, lag=0.002), "queries went out late, p99 2.0 ms, over a tenth of the latency's 10.0 ms"),
+        (measured(GOOD, lag=0.004), "queries went out late, p99 4.0 ms, over a quarter of the latency's 10.0 ms"),
         (measured(GOOD, drain=5.0), "its last answer came 5.0 s after the last request was due"),
         (measured(GOOD, bound=0.009), "p99 under 9 ms cannot be claimed at 99% confidence: 1,000 of 1,000 queries"),
         (measured([]), "no query was sent"),
