@@ -112,7 +112,11 @@ def _several(found: Sequence[Comparison], predicting: Sequence[Run], local: Sequ
         )
     if not measured:
         said = " ".join(_notes(predicting, local))
-        raise ResultsError(f"Nothing here was measured on instances of AWS. {said}", checked="extra_info", fix=fix)
+        raise ResultsError(
+            f"Nothing here was measured on instances of AWS. {said}",
+            checked="'mode' and 'endpoint_instance_type' in what the results note",
+            fix="measure in AWS, in turns: harness bench --mode real --endpoint-instance-type TYPE,TYPE",
+        )
     if len(measured) == 1:
         raise ResultsError(f"All results in AWS are of {measured[0]}: there is nothing to compare it with.", fix=fix)
     raise ResultsError(
@@ -131,12 +135,17 @@ def _notes(predicting: Sequence[Run], local: Sequence[Run]) -> Iterator[str]:
     if local:
         names = sorted({str(run.benchmark.extra_info.get("endpoint_instance_type") or "none") for run in local})
         yield (
-            f"Refused: {plural(len(local), 'benchmark')} not measured in AWS. The local AWS runs on this machine and "
-            f"is no instance type, though its results name {', '.join(names)}."
+            f"Refused: {_counted(local)} in mock mode. The local AWS runs on this machine and is no instance type, "
+            f"though its results name {', '.join(names)}."
         )
     unknown = [run for run in predicting if run not in local and not is_of_aws(run)]
     if unknown:
-        yield f"Left out: {plural(len(unknown), 'benchmark')} in AWS that did not note the type of the instances."
+        yield f"Left out: {_counted(unknown)} in AWS that did not note the type of the instances."
+
+
+def _counted(runs: Sequence[Run]) -> str:
+    """Return ``3 runs of 2 benchmarks``."""
+    return f"{plural(len(runs), 'run')} of {plural(len({run.benchmark.name for run in runs}), 'benchmark')}"
 
 
 def _alone(found: Sequence[Comparison]) -> Iterator[str]:
