@@ -42,3 +42,11 @@ def test_the_fixtures_tests_pass_in_real_mode_and_leave_nothing_but_logs(run_tes
 def test_the_integration_tests_pass_in_real_mode_and_leave_nothing_but_logs(run_tests, independent_aws):
     assert " passed" in run_tests("tests/integration")
     assert independent_aws.everything().keys() <= {"log group"}
+
+
+def test_the_benchmarks_run_in_real_mode_and_leave_nothing_but_logs(run_tests, independent_aws):
+    files = [f"benchmarks/test_{name}.py" for name in ("endpoint", "transform", "fit")]
+    few = ["--harness-train-rows=500", "--harness-test-rows=200", "--batch=1", "--partitions=1"]
+    assert " passed" in (told := run_tests(*files, *few))
+    assert "1-partitions-dense" in told
+    assert independent_aws.everything().keys() <= {"log group"}
