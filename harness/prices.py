@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -132,6 +132,18 @@ class PriceList:
 def price_list_region(partition: str) -> str | None:
     """Return the region where the Price List API of a partition is, or None if it has none."""
     return _API_REGIONS.get(partition)
+
+
+def price_source(file: str | None, partition: str, region: str, pricing: Callable[[str], Any]) -> Prices | None:
+    """Return who knows a region's prices: a file, if one is named, or the AWS Price List; None if there is none.
+
+    :param pricing: returns boto3's ``pricing`` of a region.
+    :raises SettingsError: the file cannot be used.
+    """
+    if file is not None:
+        return PriceFile(Path(file))
+    place = price_list_region(partition)
+    return PriceList(pricing(place), region) if place else None
 
 
 def _is_for(product: dict[str, Any], usage: Usage) -> bool:

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -31,7 +30,7 @@ from harness.aws.permissions import (
 )
 from harness.aws.real import RealAWS, principal
 from harness.errors import HarnessError, PreflightError
-from harness.prices import Price, PriceFile, PriceList, Prices, Usage, price_list_region
+from harness.prices import Price, Prices, Usage, price_source
 from harness.settings import Settings, option_name
 
 OK, WARNING, MISSING, UNKNOWN = "ok", "warning", "missing", "unknown"
@@ -371,16 +370,7 @@ def _values(aws: RealAWS, names: set[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def find_prices(aws: RealAWS, settings: Settings) -> dict[Usage, Price | None]:
-    """Return the hourly price of a training instance and of an endpoint's, None where none is known.
-
-    :raises SettingsError: the file of prices cannot be used.
-    :raises ClientError: AWS refuses to tell.
-    """
-    return {usage: price for (usage, _), price in find_all_prices(aws, settings).items()}
-
-
-def find_all_prices(
+def find_prices(
     aws: RealAWS, settings: Settings, endpoint_types: Sequence[str] = ()
 ) -> dict[tuple[Usage, str], Price | None]:
     """Return the hourly prices of a run's instances by what they are for and their type, None where none is known.
@@ -389,22 +379,27 @@ def find_all_prices(
     :raises SettingsError: the file of prices cannot be used.
     :raises ClientError: AWS refuses to tell.
     """
-    prices = _prices(aws, settings)
+    prices = prices_of(aws, settings)
     wanted = _wanted(settings, endpoint_types)
     return {(usage, kind): prices.find(kind, usage) if prices else None for usage, kind, _ in wanted}
 
 
-def _prices(aws: RealAWS, settings: Settings) -> Prices | None:
-    if settings.prices is not None:
-        return PriceFile(Path(settings.prices))
-    region = price_list_region(aws.partition)
-    return PriceList(aws.session.client("pricing", region_name=region), aws.region) if region else None
+def prices_of(aws: RealAWS, settings: Settings) -> Prices | None:
+    """Return who knows prices: the settings' file, or AWS; None where the partition has no price list.
+
+    :raises SettingsError: the file cannot be used.
+    """
+
+    def pricing(place: str) -> Any:
+        return aws.session.client("pricing", region_name=place)
+
+    return price_source(settings.prices, aws.partition, aws.region, pricing)
 
 
 def _cost(aws: RealAWS, settings: Settings, endpoint_types: Sequence[str] = ()) -> Check:
     """Hold the cost of a run that lives as long as it may to the limit; without a limit, tell it."""
     try:
-        prices = find_all_prices(aws, settings, endpoint_types)
+        prices = find_prices(aws, settings, endpoint_types)
     except _ERRORS as error:
         return _without_price(_unknown("cost", "prices", error, "pricing:GetProducts"), settings)
     wanted = _wanted(settings, endpoint_types)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from harness.aws.preflight import find_all_prices
+from harness.aws.preflight import find_prices
 from harness.aws.real import RealAWS
 from harness.errors import SettingsError
 from harness.prices import Price, Usage, price_list_region
@@ -23,7 +23,7 @@ def known_prices(aws: RealAWS, settings: Settings, endpoint_types: Sequence[str]
     :raises SettingsError: one is not known.
     """
     try:
-        found = find_all_prices(aws, settings, endpoint_types)
+        found = find_prices(aws, settings, endpoint_types)
     except (ClientError, BotoCoreError) as error:
         raise SettingsError(
             f"AWS does not say what it costs: {error}",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from harness.aws.preflight import find_prices
+from harness.aws.preflight import prices_of
 from harness.aws.real import RealAWS
 from harness.prices import Price
 from harness.settings import Settings
@@ -29,7 +28,7 @@ def hosting(aws: RealAWS, settings: Settings, endpoint: str) -> dict[str, Any]:
     else:
         kind, count = settings.endpoint_instance_type, settings.endpoint_instance_count
     noted = {"endpoint": endpoint, "endpoint_instance_type": kind, "endpoint_instance_count": count}
-    price = _price(aws, replace(settings, endpoint_instance_type=kind)) if kind else None
+    price = _price(aws, settings, kind) if kind else None
     return noted | (as_noted(price) if price else {})
 
 
@@ -53,8 +52,9 @@ def _behind(aws: RealAWS, endpoint: str) -> tuple[str, int]:
     return kinds.pop(), sum(int(variant.get("CurrentInstanceCount", 0)) for variant in variants)
 
 
-def _price(aws: RealAWS, settings: Settings) -> Price | None:
+def _price(aws: RealAWS, settings: Settings, kind: str) -> Price | None:
     try:
-        return find_prices(aws, settings)["hosting"]
+        prices = prices_of(aws, settings)
+        return prices.find(kind, "hosting") if prices else None
     except (ClientError, BotoCoreError):
         return None
