@@ -1,4 +1,4 @@
-"""Figures with their names, as commands print them."""
+"""Figures with their names, and tables, as commands print them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+_WIDTH_OF_A_FILE = 240  # columns
+
+
+def widened(console: Console) -> Console:
+    """Return a console for tables, which is wide where it is no terminal: in a file or pipe no name is to be parted."""
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_A_FILE
+    return console
 
 
 def print_figures(console: Console, figures: Iterable[tuple[str, str]]) -> None:

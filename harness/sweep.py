@@ -34,7 +34,8 @@ from harness.aws.reaper import SETTLE_SECONDS
 from harness.aws.remains import Look, Remain, look, moment
 from harness.aws.resources import Clients, Leftover
 from harness.errors import HarnessError
-from harness.prices import PriceFile, PriceList, Prices, Usage, price_list_region
+from harness.prices import Prices, Usage, price_source
+from harness.printing import widened
 from harness.processes import end_processes_of
 from harness.settings import Settings
 
@@ -94,7 +95,7 @@ def sweep(settings: Settings, wishes: Wishes, *, as_json: bool = False) -> int:
     doomed = [remain for remain in found.remains if wishes.fate(remain, now) == "delete"]
     shown = [_row(remain, wishes.fate(remain, now), costs) for remain in found.remains]
     if not as_json:
-        _show(console, shown, now)
+        _show(shown, now)
     left = _delete(found.ledgers, doomed, account, costs, wishes) if wishes.delete else []
     if as_json:
         print(json.dumps({"found": shown, "left": [_described(each) for each in left], "notes": found.notes}, indent=2))
@@ -213,9 +214,11 @@ def _hourly_prices(remains: Iterable[Remain], account: _Account, settings: Setti
     """Return what one instance costs an hour, of those that something runs on, as far as that is known."""
     costs: Costs = {}
     for region, kind, machine in {(each.region, each.resource.kind, each.instance_type) for each in remains}:
-        prices = _prices(account, settings, region) if machine and kind in _USAGES else None
+        if not machine or kind not in _USAGES:
+            continue
+        prices = _prices(account, settings, region)
         with suppress(ClientError, BotoCoreError):  # the price is unknown then
-            price = prices.find(machine, _USAGES[kind]) if prices and machine else None
+            price = prices.find(machine, _USAGES[kind]) if prices else None
             if price:
                 costs.setdefault(region, {}).setdefault(kind, {})[price.instance_type] = price.hourly
     return costs
@@ -230,10 +233,8 @@ def _cost(remain: Remain, costs: Costs) -> float | None:
 
 
 def _prices(account: _Account, settings: Settings, region: str) -> Prices | None:
-    if settings.prices is not None:
-        return PriceFile(Path(settings.prices))
-    place = price_list_region(account.session.get_partition_for_region(region))
-    return PriceList(account.clients(place)("pricing"), region) if place else None
+    partition = account.session.get_partition_for_region(region)
+    return price_source(settings.prices, partition, region, lambda place: account.clients(place)("pricing"))
 
 
 # --- showing ----------------------------------------------------------------------------------------------------------
@@ -258,7 +259,7 @@ def _described(left: Leftover) -> dict[str, Any]:
     return {"kind": kind, "name": name, "state": left.state, "hourly_cost": left.hourly_cost, "command": left.command}
 
 
-def _show(console: Console, rows: list[dict[str, Any]], now: datetime) -> None:
+def _show(rows: list[dict[str, Any]], now: datetime) -> None:
     if not rows:
         return
     table = Table("kind", "name", "region", "state", "found by", "run", "past its time", "USD an hour", "with --yes")
@@ -267,7 +268,7 @@ def _show(console: Console, rows: list[dict[str, Any]], now: datetime) -> None:
         age = _duration(now - datetime.fromisoformat(row["over"]))
         words = {"delete": "deleted", "untagged": "stays: found by name only", "early": "stays for now"}[row["fate"]]
         table.add_row(*(row[key] for key in ("kind", "name", "region", "state", "found_by", "run")), age, cost, words)
-    Console(highlight=False, width=None if console.is_terminal else 240).print(table)
+    widened(Console(highlight=False)).print(table)
 
 
 def _duration(length: timedelta) -> str:

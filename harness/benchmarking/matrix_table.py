@@ -15,9 +15,7 @@ from rich.text import Text
 from harness.benchmarking.results import Benchmark, read_all
 from harness.benchmarking.wording import digits, duration
 from harness.errors import ResultsError
-from harness.printing import print_figures
-
-_WIDTH_OF_A_FILE = 240  # columns; names are not to be parted there
+from harness.printing import print_figures, widened
 
 Runs = Mapping[str, Sequence[Mapping[str, Benchmark]]]
 """By cell, the benchmarks of each of its rounds."""
@@ -28,8 +26,7 @@ def tell(console: Console, output: Path, cells: Sequence[str]) -> None:
     found = {cell: runs for cell in cells if (runs := _runs(output / cell))}
     if not found:
         return
-    if not console.is_terminal:
-        console.width = _WIDTH_OF_A_FILE
+    widened(console)
     for name in dict.fromkeys(chain.from_iterable(run for runs in found.values() for run in runs)):
         console.print(Text(name, style="bold", overflow="fold"))
         console.print(table(found, name))

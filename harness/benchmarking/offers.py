@@ -28,6 +28,7 @@ from harness.benchmarking.statistics import CONFIDENCE, LEAST_RUNS, Estimate
 from harness.benchmarking.wording import JOINED, between, digits, duration, plural, unit_of
 from harness.errors import ResultsError, SettingsError
 from harness.prices import PriceFile
+from harness.printing import widened
 
 _METHOD = (
     f"Intervals: {CONFIDENCE:.0%}, studentised bootstrap of the 20% trimmed mean of logarithms, over endpoints where "
@@ -36,7 +37,6 @@ _METHOD = (
     "Cost: of the instances while as busy as when measured, without storage, requests and data transfer."
 ).replace("%", f"{JOINED}%")
 _MOST_NAMES = 4
-_WIDTH_OF_A_FILE = 240  # columns; names are not to be parted there
 _STYLES = {Standing.ON: "bold green", Standing.MAYBE_ON: "green", Standing.MAYBE_OFF: "dim", Standing.OFF: "dim"}
 
 
@@ -174,9 +174,7 @@ def _choose(several: Sequence[Comparison], part: str | None) -> Comparison:
 
 
 def _to_terminal(found: Found) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _WIDTH_OF_A_FILE
+    console = widened(Console(highlight=False))
     for comparison in found.shown:
         console.print(Text(comparison.label, style="bold", overflow="fold"))
         console.print(_table(comparison))
