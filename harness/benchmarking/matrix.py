@@ -85,7 +85,7 @@ def run_matrix(plan: Plan, output: Path) -> None:
     with closing(Store(output, plan)) as store, ended_in_order():
         console = Console(stderr=True, highlight=False)
         missing = store.missing()
-        _say(console, "\n".join(_expectation(plan, store, len(missing))))
+        _say(console, "\n".join(_expectation(plan, store, missing)))
         sessions = _Sessions()
         if missing:
             check_collection(sys.executable, _HERE, plan.arguments(plan.cells[0]), os.environ)
@@ -138,18 +138,19 @@ def _refuse_gaps(store: Store) -> None:
 # --- what is told first -----------------------------------------------------------------------------------------------
 
 
-def _expectation(plan: Plan, store: Store, missing: int) -> Iterator[str]:
+def _expectation(plan: Plan, store: Store, missing: Sequence[tuple[int, Cell]]) -> Iterator[str]:
     """Yield what is to be done, and how long it will take."""
     cells = plan.cells
     every = len(cells) * plan.rounds
     yield (
         f"{plural(len(cells), 'cell')} × {plural(plan.rounds, 'round')} = {plural(every, 'session')}"
-        + (f"; measured already: {every - missing}" if missing < every else "")
+        + (f"; measured already: {every - len(missing)}" if len(missing) < every else "")
     )
     yield f"each runs pytest {shlex.join(plan.own_arguments)}"
     yield from (f"  {cell.name}" for cell in cells)
-    for path in store.damaged():
-        yield f"{path} is damaged, and measured again"
+    for path in (store.path(cell, number) for number, cell in missing):
+        if path.exists():
+            yield f"{path} is damaged, and measured again"
     if plan.base.mode == "mock":
         yield "mock mode: everything runs on this machine, whatever instance types are named"
     if plan.rounds < LEAST_RUNS:
@@ -157,7 +158,7 @@ def _expectation(plan: Plan, store: Store, missing: int) -> Iterator[str]:
     if missing:
         guess = SESSION_SECONDS[plan.base.mode]
         known = "as those before took" if store.seconds else f"at {guess:g} s a session, which is a guess"
-        yield f"about {rough_time(expected_seconds(missing, store.seconds, guess))}, {known}" + (
+        yield f"about {rough_time(expected_seconds(len(missing), store.seconds, guess))}, {known}" + (
             f", and {rough_time(HOST_SECONDS)} to train and host" if plan.base.mode == "real" else ""
         )
 

@@ -59,10 +59,6 @@ class Store:
         every = product(range(1, self.plan.rounds + 1), self.plan.cells)
         return [(number, cell) for number, cell in every if not _is_whole(self.path(cell, number))]
 
-    def damaged(self) -> list[Path]:
-        """Return the results that are there and cannot be read."""
-        return [path for number, cell in self.missing() if (path := self.path(cell, number)).exists()]
-
     def note(self, cell: Cell, number: int, seconds: float) -> None:
         """Write down how long a session took."""
         self._sessions.append({"cell": cell.name, "round": number, "seconds": round(seconds, 1)})
