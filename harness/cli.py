@@ -158,6 +158,13 @@ def _settings(options: argparse.Namespace) -> Settings:
     return settings
 
 
+def _add_form(parser: argparse.ArgumentParser) -> None:
+    form = parser.add_mutually_exclusive_group()
+    for name, text in (("markdown", "a table for a pull request"), ("json", "JSON")):
+        form.add_argument(f"--{name}", dest="form", action="store_const", const=name, help=f"print {text}")
+    parser.set_defaults(form="terminal")
+
+
 # --- mnist ------------------------------------------------------------------------------------------------------------
 
 
@@ -330,10 +337,8 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="exit with 1 if a benchmark is slower by more than this, as 5%%, with confidence",
     )
-    form = parser.add_mutually_exclusive_group()
-    for name, text in (("markdown", "a table for a pull request"), ("json", "JSON")):
-        form.add_argument(f"--{name}", dest="form", action="store_const", const=name, help=f"print {text}")
-    parser.set_defaults(run=_compare, form="terminal")
+    _add_form(parser)
+    parser.set_defaults(run=_compare)
 
 
 def _compare(options: argparse.Namespace) -> int:
@@ -362,10 +367,8 @@ def _add_instances(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--prices", type=Path, metavar="FILE", help="take prices from this file first")
     parser.add_argument("--benchmark", metavar="NAME", help="recommend by the benchmark with this in its name")
-    form = parser.add_mutually_exclusive_group()
-    for name, text in (("markdown", "a table for a pull request"), ("json", "JSON")):
-        form.add_argument(f"--{name}", dest="form", action="store_const", const=name, help=f"print {text}")
-    parser.set_defaults(run=_instances, form="terminal")
+    _add_form(parser)
+    parser.set_defaults(run=_instances)
 
 
 def _instances(options: argparse.Namespace) -> int:
