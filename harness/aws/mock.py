@@ -104,7 +104,7 @@ class MockAWS:
             aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
             aws_session_token=credentials.get("AWS_SESSION_TOKEN"),
             verify=self.connection.pem,
-            config=Config(proxies={"https": self.connection.proxy}, ignore_configured_endpoint_urls=True),
+            config=Config(proxies={"https": self.connection.client_proxy}, ignore_configured_endpoint_urls=True),
         )
 
     def last_output(self) -> str:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harness.errors import LocalAWSError
+from harness.java import OPTIONS_FILE
 from harness.localaws.certificates import TRUST_STORE_PASSWORD
 from harness.localaws.control import TOKEN_HEADER
 
+PROXY_USER = "harness"
+"""The user name of the proxy's password."""
 MARK = "HARNESS_LOCAL_AWS"
 """The variable that tells that AWS clients are led to a local AWS: real mode refuses to start where it is set."""
 _CONTROL_SECONDS = 60
+_JVM_OPTIONS = "jvm.options"
 _OTHER_SOURCES = (
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
@@ -34,6 +40,9 @@ class Connection:
 
     port: int
     token: str
+    """Opens the control API."""
+    proxy_password: str
+    """Opens the proxy: a client that has it was started by this run's owner."""
     run_id: str
     region: str
     account: str
@@ -57,13 +66,22 @@ class Connection:
 
     @property
     def proxy(self) -> str:
-        """The gateway's address."""
+        """The gateway's address, without its password: for people, and for comparison."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def client_proxy(self) -> str:
+        """The gateway's address with its password, as clients need it."""
+        return f"http://{PROXY_USER}:{self.proxy_password}@127.0.0.1:{self.port}"
+
     def prepare(self) -> None:
-        """Write the blank configuration files that :meth:`environment` names."""
-        for name in ("config", "credentials"):
-            (Path(self.directory) / name).write_text("[default]\n" if name == "config" else "")
+        """Write the files that :meth:`environment` names: blank AWS configuration, and the options of JVMs."""
+        directory = Path(self.directory)
+        (directory / "config").write_text("[default]\n")
+        (directory / "credentials").write_text("")
+        private = os.open(directory / _JVM_OPTIONS, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(private, "w", encoding="utf-8") as file:
+            file.write(shlex.join(self._system_properties()))
 
     def environment(self) -> dict[str, str]:
         """Return the variables that lead every AWS client here, and no client to a user's own account."""
@@ -85,7 +103,7 @@ class Connection:
 
         :param credentials: ``AWS_ACCESS_KEY_ID`` and what goes with it.
         """
-        proxies = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), self.proxy)
+        proxies = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), self.client_proxy)
         direct = dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,::1")
         trust = dict.fromkeys(("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"), self.pem)
         return {
@@ -102,16 +120,25 @@ class Connection:
             "AWS_SHARED_CREDENTIALS_FILE": str(Path(self.directory) / "credentials"),
             "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
             "AWS_EC2_METADATA_DISABLED": "true",
-            "JAVA_TOOL_OPTIONS": " ".join(self.jvm_options()),
+            "JAVA_TOOL_OPTIONS": shlex.join(self.jvm_options()),
         }
 
     def jvm_options(self) -> list[str]:
-        """Return the options that lead the AWS clients of a JVM here."""
+        """Return the options that redirect the AWS clients of a JVM.
+
+        They are in a file that only its owner can read: every user of a machine can see a process's command line, and
+        Java prints ``JAVA_TOOL_OPTIONS``. Java 8 cannot read such a file: see :func:`harness.java.options_for`.
+        """
+        return [f"{OPTIONS_FILE}{Path(self.directory) / _JVM_OPTIONS}"]
+
+    def _system_properties(self) -> list[str]:
         return [
             "-Dhttps.proxyHost=127.0.0.1",
             f"-Dhttps.proxyPort={self.port}",
             "-Dhttp.proxyHost=127.0.0.1",
             f"-Dhttp.proxyPort={self.port}",
+            *(f"-D{scheme}.proxyUser={PROXY_USER}" for scheme in ("https", "http")),
+            *(f"-D{scheme}.proxyPassword={self.proxy_password}" for scheme in ("https", "http")),
             "-Dhttp.nonProxyHosts=localhost|127.*|[::1]",
             f"-Djavax.net.ssl.trustStore={self.trust_store}",
             "-Djavax.net.ssl.trustStoreType=PKCS12",

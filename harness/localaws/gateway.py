@@ -3,11 +3,16 @@
 It accepts ``CONNECT host:443``, ends TLS with a certificate for that host, and hands the HTTP/1.1 requests inside to an
 ASGI application; the connection is kept alive as AWS keeps it. Requests in absolute form (plain-http endpoints) are
 served too. Any host that is not emulated is refused and reported: that is the proof that nothing leaves the machine.
+
+Every client proves with the proxy's password that it belongs to the run (RFC 7235, "Basic"): other users of the machine
+can reach the port, and so can pages in a browser. The control API, which is no proxy's, has a token of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import hmac
 import logging
 from collections.abc import Callable
 from typing import Any, cast
@@ -18,12 +23,23 @@ from uvicorn.server import ServerState
 
 from harness.localaws import hosts
 from harness.localaws.certificates import CertificateAuthority
+from harness.localaws.clients import PROXY_USER
 
 ASGIApp = Callable[..., Any]
 
-_LARGEST_HEAD = 16 * 1024
+LARGEST_HEAD = 32 * 1024
+"""Bytes of a request line with its headers. S3 takes 8 KB of headers, and a presigned URL and its token come on top:
+https://docs.aws.amazon.com/AmazonS3/latest/API/RESTCommonRequestHeaders.html"""
+HEAD_SECONDS = 20.0
+"""How long a client may take for a request's head, and for the TLS handshake. AWS publishes no number."""
+BODY_SECONDS = 60.0
+"""How long nothing may come of a body that is being read: S3 answers RequestTimeout then, after a time of its own."""
+_CHECK_SECONDS = 1.0
 _KEEP_ALIVE_SECONDS = 300
 _LOOPBACK = ("127.0.0.1", "localhost")
+_TOO_LARGE = f"The request's head is larger than {LARGEST_HEAD:,} bytes."
+_NO_PASSWORD = b"""This local AWS serves the run that started it only. Its clients find the password in HTTPS_PROXY.
+"""
 log = logging.getLogger(__name__)
 
 
@@ -31,9 +47,18 @@ class Gateway:
     """A proxy listening on loopback."""
 
     def __init__(
-        self, app: ASGIApp, control: ASGIApp, authority: CertificateAuthority, refused: Callable[[str], None]
+        self,
+        app: ASGIApp,
+        control: ASGIApp,
+        authority: CertificateAuthority,
+        password: str,
+        refused: Callable[[str], None],
     ) -> None:
-        """Serve ``app`` to every emulated host and ``control`` to loopback; call ``refused`` with any other host."""
+        """Serve ``app`` to every emulated host and ``control`` to loopback; call ``refused`` with any other host.
+
+        :param password: proves that a client belongs to the run.
+        """
+        self._credentials = b"Basic " + base64.b64encode(f"{PROXY_USER}:{password}".encode())
         self._config = _http_config(app)
         self._control_config = _http_config(control)
         self._state = ServerState()
@@ -42,6 +67,7 @@ class Gateway:
         self._authority = authority
         self._refused = refused
         self._server: asyncio.AbstractServer | None = None
+        self._checking: asyncio.Task[None] | None = None
 
     async def start(self, port: int = 0) -> int:
         """Listen on 127.0.0.1 and return the port.
@@ -50,12 +76,15 @@ class Gateway:
         """
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", port)
+        self._checking = loop.create_task(self._end_stalled())
         return cast("int", self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
         """Stop listening and close what is open."""
         if self._server:
             self._server.close()
+        if self._checking:
+            self._checking.cancel()
         for connection in [*self._state.connections, *self._control_state.connections]:
             connection.shutdown()
 
@@ -65,14 +94,28 @@ class Gateway:
         for connection in list(self._state.connections) if cut else ():
             connection.transport.abort()
 
-    def http(self, host: str) -> HttpToolsProtocol | None:
+    async def _end_stalled(self) -> None:
+        """End connections whose client has stopped in the middle of a request."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_CHECK_SECONDS)
+            for connection in [*self._state.connections, *self._control_state.connections]:
+                if isinstance(connection, _HTTP) and connection.stalled(loop.time()):
+                    connection.transport.abort()
+
+    def admits(self, host: str, head: bytes) -> bool:
+        """Return whether a request may reach ``host``: it holds the password, or asks for the control API."""
+        given = _header(head, b"proxy-authorization")
+        return host in _LOOPBACK or hmac.compare_digest(given, self._credentials)
+
+    def http(self, host: str) -> _HTTP | None:
         """Return a protocol that reads HTTP/1.1 and calls the application for ``host``; None if there is none."""
         if host in _LOOPBACK:
-            return HttpToolsProtocol(self._control_config, self._control_state, {})
+            return _HTTP(self._control_config, self._control_state, {})
         if not hosts.parse(host):
             return None
         given: dict[str, Any] = {}  # the application finds it in a request's scope
-        protocol = HttpToolsProtocol(self._config, self._state, given)
+        protocol = _HTTP(self._config, self._state, given)
         given["cut"] = lambda: protocol.transport.abort()  # noqa: PLW0108 - it has no transport yet
         return protocol
 
@@ -80,14 +123,16 @@ class Gateway:
         """Return whether a new connection to ``host`` is dropped, since the network is cut."""
         return self._cut and host not in _LOOPBACK
 
-    async def tunnel(self, transport: asyncio.Transport, host: str, protocol: HttpToolsProtocol) -> None:
+    async def tunnel(self, transport: asyncio.Transport, host: str, protocol: _HTTP) -> None:
         """Answer the CONNECT for ``host`` and speak TLS, then HTTP, on the connection."""
         transport.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         loop = asyncio.get_running_loop()
         context = await loop.run_in_executor(None, self._authority.context, host)
         early = _EarlyData()
         try:
-            secure = await loop.start_tls(transport, early, context, server_side=True)
+            secure = await loop.start_tls(
+                transport, early, context, server_side=True, ssl_handshake_timeout=HEAD_SECONDS
+            )
         except (OSError, asyncio.CancelledError) as error:  # ssl.SSLError is an OSError
             log.info("TLS with a client asking for %s failed: %s", host, error)
             transport.close()
@@ -123,6 +168,46 @@ class _EarlyData(asyncio.Protocol):
         self.lost = True
 
 
+class _HTTP(HttpToolsProtocol):
+    """HTTP/1.1 with bounds on a request's head, and on how long a client may keep a request waiting for the rest."""
+
+    def __init__(self, config: Config, state: ServerState, given: dict[str, Any]) -> None:
+        super().__init__(config, state, given)
+        self._in_head = False
+        self._head_began = 0.0
+        self._head_size = 0
+        self._last_data = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        self._last_data = self.loop.time()
+        began_before = self._in_head
+        super().data_received(data)
+        if began_before and self._in_head:
+            self._head_size += len(data)
+            if self._head_size > LARGEST_HEAD and not self.transport.is_closing():
+                self.send_400_response(_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._head_began, self._head_size = True, self.loop.time(), 0
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > LARGEST_HEAD:
+            raise ValueError(_TOO_LARGE)  # the parser answers 400
+        super().on_headers_complete()
+
+    def stalled(self, now: float) -> bool:
+        """Return whether the client has stopped inside a head, or inside a body that is being read."""
+        if self._in_head:
+            return now - self._head_began > HEAD_SECONDS
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or not cycle.more_body:
+            return False
+        waits = self.flow.read_paused or cycle.waiting_for_100_continue  # then it is the client who waits
+        return not waits and now - self._last_data > BODY_SECONDS
+
+
 class _Connection(asyncio.Protocol):
     """A new connection, until its first head tells whether it is a tunnel or a plain request."""
 
@@ -131,55 +216,76 @@ class _Connection(asyncio.Protocol):
         self._head = b""
         self._transport: asyncio.Transport
         self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's name
+        if self._timer:
+            self._timer.cancel()
+
+    def _expect_head(self) -> None:
+        self._head = b""
+        self._timer = asyncio.get_running_loop().call_later(HEAD_SECONDS, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
         self._head += data
         if b"\r\n\r\n" in self._head:
+            if self._timer:
+                self._timer.cancel()
             self._route(self._head)
-        elif len(self._head) > _LARGEST_HEAD:
+        elif len(self._head) > LARGEST_HEAD:
             self._transport.close()
 
     def _route(self, head: bytes) -> None:
         method, _, rest = head.partition(b" ")
         target = rest.partition(b" ")[0].decode("latin-1")
-        if method == b"CONNECT":
-            self._connect(target.rpartition(":")[0])
+        tunnels = method == b"CONNECT"
+        host = target.rpartition(":")[0] if tunnels else _host(target, head)
+        if self._gateway.drops(host):
+            self._transport.abort()
+            return
+        if not self._gateway.admits(host, head):
+            self._ask_for_password(keeps=tunnels)
+            return
+        protocol = self._gateway.http(host)
+        if protocol is None:
+            self._gateway.refuse(self._transport, host)
+        elif tunnels:
+            self._transport.pause_reading()  # until TLS takes over
+            self._task = asyncio.ensure_future(self._gateway.tunnel(self._transport, host, protocol))
         else:
-            self._plain(target, head)
+            self._transport.set_protocol(protocol)
+            protocol.connection_made(self._transport)
+            protocol.data_received(head)
 
-    def _connect(self, host: str) -> None:
-        if self._gateway.drops(host):
-            self._transport.abort()
-            return
-        protocol = self._gateway.http(host)
-        if protocol is None:
-            self._gateway.refuse(self._transport, host)
-            return
-        self._transport.pause_reading()  # until TLS takes over
-        self._task = asyncio.ensure_future(self._gateway.tunnel(self._transport, host, protocol))
-
-    def _plain(self, target: str, head: bytes) -> None:
-        named = target.removeprefix("http://").partition("/")[0] if target.startswith("http://") else _host_header(head)
-        host = named.rpartition(":")[0] or named
-        if self._gateway.drops(host):
-            self._transport.abort()
-            return
-        protocol = self._gateway.http(host)
-        if protocol is None:
-            self._gateway.refuse(self._transport, host)
-            return
-        self._transport.set_protocol(protocol)
-        protocol.connection_made(self._transport)
-        protocol.data_received(head)
+    def _ask_for_password(self, *, keeps: bool) -> None:
+        """Answer 407. Java's clients send the password only then, on the same connection if it stays open."""
+        connection = "keep-alive" if keeps else "close"  # a plain request may have a body that nobody reads
+        head = (
+            'HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="local AWS"\r\n'
+            f"Content-Length: {len(_NO_PASSWORD)}\r\nConnection: {connection}\r\n\r\n"
+        )
+        self._transport.write(head.encode() + _NO_PASSWORD)
+        if keeps:
+            self._expect_head()
+        else:
+            self._transport.close()
 
 
-def _host_header(head: bytes) -> str:
-    lines = head.decode("latin-1").split("\r\n")
-    values = [value.strip() for name, _, value in (line.partition(":") for line in lines) if name.lower() == "host"]
-    return values[0] if values else ""
+def _host(target: str, head: bytes) -> str:
+    """Return the host that a plain request is for, from its target in absolute form or from its Host header."""
+    absolute = target.removeprefix("http://").partition("/")[0] if target.startswith("http://") else ""
+    named = absolute or _header(head, b"host").decode("latin-1")
+    return named.rpartition(":")[0] or named
+
+
+def _header(head: bytes, wanted: bytes) -> bytes:
+    """Return the first value of a header in a head; empty if there is none."""
+    fields = (line.partition(b":") for line in head.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:])
+    return next((value.strip() for name, _, value in fields if name.strip().lower() == wanted), b"")
 
 
 def _http_config(app: ASGIApp) -> Config:

@@ -59,6 +59,7 @@ class LocalAWS:
         self.directory = directory
         self.run_id = secrets.token_hex(8)
         self.token = secrets.token_urlsafe(24)
+        self.proxy_password = secrets.token_urlsafe(24)
         self.faults = Faults()
         self.calls = CallLog()
         self.images = Images()
@@ -76,7 +77,8 @@ class LocalAWS:
         self.services.share_tags(self.plane.tagged)
         self.credentials = self.services.assume_role(region, role_arn(region), "harness")
         self.stopping = asyncio.Event()
-        self.gateway = Gateway(self._app(), ControlApp(self.token, self._handlers()), self.authority, self.calls.refuse)
+        control = ControlApp(self.token, self._handlers())
+        self.gateway = Gateway(self._app(), control, self.authority, self.proxy_password, self.calls.refuse)
         self.port = 0
 
     def _enforced(self) -> Authorization:
@@ -96,6 +98,7 @@ class LocalAWS:
         return Connection(
             port=self.port,
             token=self.token,
+            proxy_password=self.proxy_password,
             run_id=self.run_id,
             region=self.region,
             account=ACCOUNT,

@@ -1,6 +1,5 @@
 """The gateway: what reaches the local AWS, what is refused, and how connections live."""
 
-import http.client
 import json
 import os
 import signal
@@ -18,6 +17,7 @@ from harness.localaws.certificates import TRUST_STORE_PASSWORD
 from harness.localaws.control import TOKEN_HEADER
 from harness.settings import Settings
 from harness.waiting import wait_until
+from tests.proxied import ask, password, plain, tunnel
 
 STS = "/?Action=GetCallerIdentity&Version=2011-06-15"
 
@@ -29,24 +29,6 @@ def apart():
         yield apart
 
 
-def tunnel(local, host):
-    """Return an HTTP connection to ``host`` through the gateway."""
-    context = ssl.create_default_context(cafile=local.connection.pem)
-    connection = http.client.HTTPSConnection("127.0.0.1", local.connection.port, context=context, timeout=20)
-    connection.set_tunnel(host, 443)
-    return connection
-
-
-def plain(local):
-    return http.client.HTTPConnection("127.0.0.1", local.connection.port, timeout=20)
-
-
-def ask(connection, method, path, headers=None):
-    connection.request(method, path, headers=headers or {})
-    response = connection.getresponse()
-    return response.status, response.read().decode()
-
-
 @pytest.mark.parametrize("host", ["example.com", "dynamodb.us-east-1.amazonaws.com", "s3.amazonaws.com.evil.org"])
 def test_a_host_that_is_not_emulated_is_refused_and_reported(apart, host):
     with pytest.raises(OSError, match="403"):
@@ -55,14 +37,14 @@ def test_a_host_that_is_not_emulated_is_refused_and_reported(apart, host):
 
 
 def test_a_plain_request_to_a_host_that_is_not_emulated_is_refused_and_reported(apart):
-    status, text = ask(plain(apart), "GET", "http://plain.example.com/latest")
+    status, text = ask(plain(apart), "GET", "http://plain.example.com/latest", password(apart))
     assert (status, "does not emulate plain.example.com" in text) == (403, True)
     assert "plain.example.com" in apart.calls()["refused"]
 
 
 def test_a_kept_connection_is_no_way_around_the_refusal(apart):
     connection = plain(apart)
-    assert ask(connection, "GET", f"http://sts.amazonaws.com{STS}")[0] == 200
+    assert ask(connection, "GET", f"http://sts.amazonaws.com{STS}", password(apart))[0] == 200
     status, text = ask(connection, "GET", "http://second.example.com/", {"Host": "second.example.com"})
     assert (status, "does not emulate second.example.com" in text) == (403, True)
     assert "second.example.com" in apart.calls()["refused"]
@@ -70,7 +52,7 @@ def test_a_kept_connection_is_no_way_around_the_refusal(apart):
 
 def test_a_reset_forgets_all_but_who_is_who_and_what_was_refused(apart):
     apart.reset()
-    ask(plain(apart), "GET", "http://example.org/")
+    ask(plain(apart), "GET", "http://example.org/", password(apart))
     apart.client("s3").create_bucket(Bucket="forgotten")
     apart.faults.add("GetCallerIdentity")
     assert apart.calls()["counts"] == {"CreateBucket": 1}
@@ -111,8 +93,7 @@ def test_the_certificate_is_for_the_host_asked_for_and_no_other(local):
 
 def test_a_client_that_does_not_trust_the_runs_authority_gets_no_answer(local):
     anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which trusts nobody so far
-    connection = http.client.HTTPSConnection("127.0.0.1", local.connection.port, context=anyone, timeout=20)
-    connection.set_tunnel("sts.amazonaws.com", 443)
+    connection = tunnel(local, "sts.amazonaws.com", context=anyone)
     with pytest.raises(ssl.SSLCertVerificationError):
         connection.connect()
 

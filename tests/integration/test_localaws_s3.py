@@ -1,10 +1,8 @@
 """S3, STS and IAM of the local AWS, asked as boto3 asks them."""
 
 import hashlib
-import http.client
 import os
 import socket
-import ssl
 import threading
 import time
 import uuid
@@ -17,6 +15,7 @@ from botocore.exceptions import ClientError
 from harness import mnist
 from harness.aws.mock import MockAWS
 from harness.settings import Settings
+from tests.proxied import tunnel
 
 MB = 1 << 20
 LARGE = os.urandom(3 * MB + 17)
@@ -233,6 +232,7 @@ def test_an_upload_that_breaks_off_leaves_what_was_there(local, s3, bucket, key)
     url = s3.generate_presigned_url("put_object", {"Bucket": bucket, "Key": key})
     host = url.removeprefix("https://").partition("/")[0]
     connection = tunnel(local, host)
+    connection.connect()
     connection.putrequest("PUT", url.removeprefix(f"https://{host}"))
     connection.putheader("Content-Length", str(len(LARGE)))
     connection.endheaders(LARGE[: 2 * MB])
@@ -336,15 +336,6 @@ def test_the_role_is_found_by_its_name_as_the_sagemaker_sdk_asks(local):
     chinese = boto3.client("iam", region_name="cn-north-1").get_role(RoleName=name)["Role"]["Arn"]
     assert chinese == local.role.replace("arn:aws:", "arn:aws-cn:")
     assert status_of(boto3.client("iam").get_role, RoleName="nobody") == (404, "NoSuchEntity")
-
-
-def tunnel(local, host):
-    """Return an HTTP connection to ``host`` through the gateway."""
-    context = ssl.create_default_context(cafile=local.connection.pem)
-    connection = http.client.HTTPSConnection("127.0.0.1", local.connection.port, context=context, timeout=20)
-    connection.set_tunnel(host, 443)
-    connection.connect()
-    return connection
 
 
 def wait_for(condition, seconds=10):

@@ -133,7 +133,7 @@ def test_a_role_of_a_container_is_left_to_java_but_a_role_assumed_from_there_is_
 def test_a_mock_session_never_sees_a_credential():
     """Every variable that botocore or the Java SDK reads credentials from leads nowhere else."""
     role = {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "S", "AWS_SESSION_TOKEN": "T"}
-    connection = Connection(1, "t", "r", "us-east-1", "1", "role", role, "/nowhere", "pem", "store", 1)
+    connection = Connection(1, "t", "p", "r", "us-east-1", "1", "role", role, "/nowhere", "pem", "store", 1)
     environment = connection.environment()
     own = {"A", "S", "T", "", "default", "/nowhere/config", "/nowhere/credentials"}
     chain = """

@@ -23,6 +23,9 @@ class Local:
     def environment(self):
         return {"AWS_REGION": "us-east-1", "HARNESS_RUN": "id"}
 
+    def jvm_options(self):
+        return ["-Dredirected=true"]
+
     def calls(self):
         raise LocalAWSError("It has died.")
 
@@ -42,8 +45,12 @@ def test_java_home_is_replaced_only_where_spark_would_not_find_a_java(monkeypatc
 @pytest.mark.parametrize("administrator", [{}, {"AWS_ACCESS_KEY_ID": "ADMIN", "AWS_SECRET_ACCESS_KEY": "of-admin"}])
 def test_no_credentials_of_a_users_stay_in_a_shell_that_uses_a_served_aws(administrator, tmp_path):
     keys = {"AWS_ACCESS_KEY_ID": "ROLE", "AWS_SECRET_ACCESS_KEY": "of-role", "AWS_SESSION_TOKEN": "of-role"}
-    connection = Connection(1, "t", "id", "us-east-1", "1", "arn:role", keys, str(tmp_path), "p", "s", 1, administrator)
-    local = SimpleNamespace(connection=connection, environment=connection.environment, role="arn:role")
+    connection = Connection(
+        1, "t", "p", "id", "us-east-1", "1", "role", keys, str(tmp_path), "p", "s", 1, administrator
+    )
+    local = SimpleNamespace(
+        connection=connection, environment=connection.environment, jvm_options=connection.jvm_options, role="arn:role"
+    )
     chain = [name for name in connection.environment() if name.startswith("AWS_")]
     mine = {**dict.fromkeys(chain, "users"), "HARNESS_RUN": "users"}
     shell = execution._shell_commands(local) + f"\nexec {shlex.quote(sys.executable)} -c {shlex.quote(SHOW)}"

