@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote, urlparse
 
 from harness.localaws import hosts
 
@@ -72,6 +72,7 @@ _ON_OBJECTS = {
     "AbortMultipartUpload": "AbortMultipartUpload",
     "ListParts": "ListMultipartUploadParts",
     "DeleteObject": "DeleteObject",
+    "SelectObjectContent": "GetObject",
 }
 _ON_BUCKETS = {
     "ListObjects": "ListBucket",
@@ -79,16 +80,43 @@ _ON_BUCKETS = {
     "HeadBucket": "ListBucket",
     "ListObjectVersions": "ListBucketVersions",
     "ListMultipartUploads": "ListBucketMultipartUploads",
+    "GetBucketAccelerateConfiguration": "GetAccelerateConfiguration",
+    "PutBucketAccelerateConfiguration": "PutAccelerateConfiguration",
+    "DeleteBucketCors": "PutBucketCORS",
     "GetBucketEncryption": "GetEncryptionConfiguration",
     "PutBucketEncryption": "PutEncryptionConfiguration",
     "DeleteBucketEncryption": "PutEncryptionConfiguration",
+    "GetBucketInventoryConfiguration": "GetInventoryConfiguration",
+    "PutBucketInventoryConfiguration": "PutInventoryConfiguration",
     "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
     "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
-    "DeleteBucketLifecycleConfiguration": "PutLifecycleConfiguration",
-    "GetBucketPublicAccessBlock": "GetBucketPublicAccessBlock",
+    "DeleteBucketLifecycle": "PutLifecycleConfiguration",
+    "GetBucketNotificationConfiguration": "GetBucketNotification",
+    "PutBucketNotificationConfiguration": "PutBucketNotification",
+    "GetObjectLockConfiguration": "GetBucketObjectLockConfiguration",
+    "PutObjectLockConfiguration": "PutBucketObjectLockConfiguration",
+    "DeleteBucketOwnershipControls": "PutBucketOwnershipControls",
+    "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
+    "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
+    "DeletePublicAccessBlock": "PutBucketPublicAccessBlock",
+    "GetBucketReplication": "GetReplicationConfiguration",
+    "PutBucketReplication": "PutReplicationConfiguration",
+    "DeleteBucketReplication": "PutReplicationConfiguration",
+    "DeleteBucketTagging": "PutBucketTagging",
+    "PostObject": "PutObject",
 }
 _LISTING_KEYS = {"prefix": "s3:prefix", "delimiter": "s3:delimiter", "max-keys": "s3:max-keys"}
-_EXTRA_HEADERS = {"x-amz-tagging": "s3:PutObjectTagging", "x-amz-acl": "s3:PutObjectAcl"}
+_EXTRA_HEADERS = {
+    "x-amz-tagging": "s3:PutObjectTagging",
+    **dict.fromkeys(
+        ("x-amz-acl", "x-amz-grant-full-control", "x-amz-grant-read", "x-amz-grant-read-acp", "x-amz-grant-write-acp"),
+        "s3:PutObjectAcl",
+    ),
+    **dict.fromkeys(("x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date"), "s3:PutObjectRetention"),
+    "x-amz-object-lock-legal-hold": "s3:PutObjectLegalHold",
+    "x-amz-bypass-governance-retention": "s3:BypassGovernanceRetention",
+}
+"""Headers of requests about objects that need a permission of their own."""
 
 
 def bucket_arn(region: str, bucket: str) -> str:
@@ -115,9 +143,10 @@ def _s3(asked: Asked) -> Iterator[Need]:
             action.replace("Object", f"Object{version}", 1) if action in ("GetObject", "DeleteObject") else action
         )
         yield Need(f"s3:{versioned}", f"{bucket}/{asked.key}")
-        yield from (
-            Need(extra, f"{bucket}/{asked.key}") for name, extra in _EXTRA_HEADERS.items() if name in asked.headers
-        )
+        extras = {
+            extra for name, extra in _EXTRA_HEADERS.items() if name in asked.headers and extra != f"s3:{versioned}"
+        }
+        yield from (Need(extra, f"{bucket}/{asked.key}") for extra in sorted(extras))
         if "x-amz-copy-source" in asked.headers:
             yield from _copied(asked)
         if asked.lacks_object and asked.operation in _READS:
@@ -128,8 +157,9 @@ def _s3(asked: Asked) -> Iterator[Need]:
 
 
 def _copied(asked: Asked) -> Iterator[Need]:
-    source = unquote(asked.headers["x-amz-copy-source"]).lstrip("/").partition("?")[0]
-    yield Need("s3:GetObject", f"arn:{hosts.partition(asked.region)}:s3:::{source}")
+    named = urlparse(asked.headers["x-amz-copy-source"])  # as moto, which copies, reads it
+    action = "s3:GetObjectVersion" if "versionId" in parse_qs(named.query) else "s3:GetObject"
+    yield Need(action, f"arn:{hosts.partition(asked.region)}:s3:::{unquote(named.path).lstrip('/')}")
 
 
 # --- SageMaker --------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 from xml.sax.saxutils import escape
 
 from a2wsgi import WSGIMiddleware
@@ -24,13 +24,13 @@ from a2wsgi import WSGIMiddleware
 from harness.localaws import hosts, objects
 from harness.localaws.authorization import Authorization
 from harness.localaws.calls import CallLog, CallRecord
-from harness.localaws.exceptions import AWSError, SerializationException, ValidationError
+from harness.localaws.exceptions import AWSError, SerializationException, UnknownOperation, ValidationError
 from harness.localaws.faults import Fault, Faults
 from harness.localaws.hosting import Host as Hosting
-from harness.localaws.requests import ClientGone, Message, Receive, Request, Scope, Send
+from harness.localaws.requests import QUERY_SERVICES, ClientGone, Message, Receive, Request, Scope, Send
 from harness.localaws.s3_on_disk import Body, beside_request
 from harness.localaws.sagemaker import ControlPlane
-from harness.localaws.services import OpenObject, Services
+from harness.localaws.services import MOTO_SERVICES, OpenObject, Services
 
 LARGEST_INVOCATION = 6_291_456
 """Bytes; see "Payload size" in https://docs.aws.amazon.com/general/latest/gr/sagemaker.html"""
@@ -39,7 +39,6 @@ Operation = Callable[[str, dict[str, Any], str], dict[str, Any] | str]
 _THREADS = 32
 _WAITING_THREADS = 128  # for what waits rather than works: invocations, and Describe calls that are held
 _LARGEST_BODY = 64 << 20  # of what is not streamed: lists of keys to delete, completions of uploads
-_FORM_SERVICES = ("sts", "iam")
 _PLAIN_UPLOAD = {"uploadId", "partNumber", "x-id"}
 _BODY_HEADERS = (
     "content-md5",
@@ -63,11 +62,14 @@ class LocalAWSApp:
         plane: ControlPlane,
         hosting: Hosting,
         authorization: Authorization,
-        own: Mapping[str, Operation],
+        own: Mapping[tuple[str, str], Operation],
         faults: Faults,
         calls: CallLog,
     ) -> None:
-        """Answer with these parts; ``own`` has the operations that are neither moto's nor the control plane's."""
+        """Answer with these parts.
+
+        :param own: the operations, by service and name, that are neither moto's nor the control plane's.
+        """
         self._services = services
         self._plane = plane
         self._hosting = hosting
@@ -135,6 +137,9 @@ class LocalAWSApp:
             # The first request of a connection is judged by the gateway; others on a plain one end up here.
             self._calls.refuse(request.host_name)
             raise _refusal(request.host_name)
+        request.check_unambiguous()
+        if "origin" in request.headers:
+            await self._in_thread(self._check_origin, request)
         parameters = await self._parameters(request)
         await self._authorization.check(request, parameters)
         request.fault = self._faults.take(request.operation, request.access_key)
@@ -142,16 +147,18 @@ class LocalAWSApp:
             await self._suffer(request, request.fault)
         if request.host.service == "sagemaker-runtime":
             await self._invoke(request, send)
-        elif request.operation in self._own:
-            await self._answer_ourselves(request, parameters, send)
+        elif own := self._own.get((request.host.service, request.operation)):
+            await self._answer_ourselves(own, request, parameters, send)
         elif request.host.service == "sagemaker":
             await self._control(request, parameters, send)
+        elif request.host.service != "s3":
+            await self._ask_moto(request, send, **_canonical(request, parameters))
         else:
-            if request.host.service == "s3" and self._services.lacks_sample_data(bucket := request.bucket_and_key()[0]):
+            if self._services.lacks_sample_data(bucket := request.bucket_and_key()[0]):
                 await self._in_thread(self._services.provide_sample_data, bucket)
-            if request.host.service == "s3" and self._is_large_upload(request):
+            if self._is_large_upload(request):
                 await self._upload(request, send)
-            elif request.host.service == "s3" and self._is_large_download(request):
+            elif self._is_large_download(request):
                 await self._download(request, send)
             else:
                 body = await request.body(_LARGEST_BODY)
@@ -165,10 +172,10 @@ class LocalAWSApp:
         body = await request.body(LARGEST_INVOCATION if request.endpoint_name else _LARGEST_BODY)
         if request.host.service == "sagemaker-runtime":
             return {}
-        if request.host.service in _FORM_SERVICES:
-            fields = parse_qs(body.decode("latin-1"), keep_blank_values=True)
+        if request.host.service in QUERY_SERVICES:
+            fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
             form = {name: values[0] for name, values in {**request.query, **fields}.items()}
-            request.action = request.action or form.get("Action", "")
+            request.action = form.get("Action", "")
             return form
         if "cbor" in request.headers.get("content-type", ""):
             return {}
@@ -178,9 +185,11 @@ class LocalAWSApp:
             raise SerializationException(f"The body is no JSON: {error}") from None
         return parameters if isinstance(parameters, dict) else {}
 
-    async def _answer_ourselves(self, request: Request, parameters: dict[str, Any], send: Send) -> None:
+    async def _answer_ourselves(
+        self, answers: Operation, request: Request, parameters: dict[str, Any], send: Send
+    ) -> None:
         """Answer an operation that is neither moto's nor one of SageMaker's resources."""
-        answer = await self._in_thread(self._own[request.operation], request.operation, parameters, request.region)
+        answer = await self._in_thread(answers, request.operation, parameters, request.region)
         if isinstance(answer, str):
             await _send(send, 200, "text/xml", answer.encode())
         else:
@@ -194,13 +203,23 @@ class LocalAWSApp:
         body: bytes = b"",
         method: str = "",
         headers: Mapping[str, str] | None = None,
+        **changes: Any,
     ) -> None:
-        """Let moto answer the request, or the same with another method, headers or body."""
+        """Let moto answer the request, or the same with another method, headers or body.
+
+        :param changes: further members of the request's scope to replace.
+        """
+        service = request.host.service
+        if service not in MOTO_SERVICES:
+            raise UnknownOperation(f"The local AWS does not emulate {request.operation} of {service}.")
         fields = dict(request.headers if headers is None else headers)
         fields.pop("transfer-encoding", None)
         fields["content-length"] = str(len(body))
+        if service in ("s3", *QUERY_SERVICES):
+            fields.pop("x-amz-target", None)  # moto would take its word for what is asked
         encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()]
-        scope = {**request.scope, "method": method or request.scope["method"], "headers": encoded}
+        method = method or request.scope["method"]
+        scope = {**request.scope, **changes, "service": service, "method": method, "headers": encoded}
         answer = _Answer()  # in one piece, so that its end is known before it is sent
         await self._moto(scope, _replay(body), answer.send)
         await answer.forward(send)
@@ -219,6 +238,25 @@ class LocalAWSApp:
             await self._ask_moto(request, answer.send, body=objects.without_keys(body, refused), headers=headers)
             answer.rewrite(lambda told: objects.with_refused(told, refused) if answer.status == 200 else told)
             await answer.forward(send)
+
+    def _check_origin(self, request: Request) -> None:
+        """Raise :class:`AWSError` for what a page in a browser asks, unless the bucket's CORS rules allow its origin.
+
+        S3 answers a simple request of any origin, and the browser keeps the answer from the page; here, where the
+        user's browser runs on the same machine, nothing is done for a page that no rule names.
+        """
+        method: str = request.scope["method"]
+        asked = request.headers.get("access-control-request-method", method)
+        headers = re.findall(r"[^\s,]+", request.headers.get("access-control-request-headers", ""))
+        bucket = request.bucket_and_key()[0] if request.host.service == "s3" else ""
+        if not self._services.allows_origin(bucket, request.headers["origin"], asked, headers):
+            error = AWSError(
+                "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, "
+                "request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted "
+                "by the resource's CORS spec."
+            )
+            error.status, error.code = 403, "AccessForbidden"
+            raise error
 
     # --- S3 bodies ------------------------------------------------------------------------------------------------
 
@@ -319,7 +357,7 @@ class LocalAWSApp:
     async def _control(self, request: Request, parameters: dict[str, Any], send: Send) -> None:
         operation = request.operation
         if not self._plane.handles(operation, parameters):
-            await self._ask_moto(request, send, body=await request.body(_LARGEST_BODY))
+            await self._ask_moto(request, send, **_canonical(request, parameters))
             return
         account = self._services.account_of(request.access_key)
         agent = request.headers.get("user-agent", "")
@@ -385,6 +423,23 @@ def _refusal(host: str) -> AWSError:
     error = AWSError(f"The local AWS does not emulate {host}; it emulates {', '.join(hosts.SERVICES)}.")
     error.status, error.code = 403, "AccessDenied"
     return error
+
+
+def _canonical(request: Request, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return what moto is to be asked in place of a request, so that it cannot read another operation from it.
+
+    moto looks for the operation in a form, the query, the body and the headers, in this order.
+    """
+    headers = {name: value for name, value in request.headers.items() if name != "content-encoding"}
+    if request.host.service in QUERY_SERVICES:
+        headers["content-type"] = "application/x-www-form-urlencoded; charset=utf-8"
+        body = urlencode(parameters).encode()
+        return {"method": "POST", "headers": headers, "body": body, "query_string": b"", "path": "/", "raw_path": b"/"}
+    whole = {"headers": headers, "body": request.body_read, "query_string": b""}
+    if "/operation/" in request.path:  # and no target, which would be another word for what is asked
+        return {**whole, "headers": {name: value for name, value in headers.items() if name != "x-amz-target"}}
+    headers["content-type"] = "application/x-amz-json-1.1"
+    return {**whole, "method": "POST", "path": "/", "raw_path": b"/"}
 
 
 def _replay(body: bytes) -> Receive:

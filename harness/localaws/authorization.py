@@ -7,8 +7,10 @@ Where nothing is enforced (:class:`Unrestricted`) everybody may do everything.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 from harness.localaws import actions, identities, policies, signatures
@@ -16,9 +18,9 @@ from harness.localaws.actions import Asked, Need
 from harness.localaws.exceptions import AWSError
 from harness.localaws.identities import Identity
 from harness.localaws.policies import Decision
-from harness.localaws.requests import Request
+from harness.localaws.requests import QUERY_SERVICES, Request
+from harness.localaws.signatures import Digest, MalformedSignature, Signature, SignedChunks
 
-_QUERY_SERVICES = ("iam", "sts")
 _UNSIGNED = ("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML")
 
 
@@ -166,54 +168,144 @@ def _surroundings(caller: Identity, region: str) -> dict[str, list[str]]:
 def _caller(request: Request) -> Identity | None:
     """Return who signed a request, or None where nobody needs to.
 
-    :raises AWSError: nobody signed it, or the credentials are unknown or have expired.
+    What of the body was signed is verified when the body is read: see :attr:`Request.verifier`.
+
+    :raises AWSError: nobody signed it, or not rightly, or the credentials are unknown or have expired.
     """
     service = request.host.service
-    if not request.access_key:
-        if service == "sts" and request.operation in _UNSIGNED:
+    signature = _signature(request)
+    if signature is None:
+        if request.operation == "OptionsObject":  # a browser asks without credentials what a page may ask
             return None
+        if service == "sts" and request.operation in _UNSIGNED:
+            raise _error(
+                service,
+                "denied",
+                f"The local AWS does not emulate {request.operation} where IAM is enforced: it does not have the keys "
+                "by which identity providers sign.",
+            )
         raise _error(service, "missing")
-    caller = identities.find_caller(request.access_key)
+    _check_scope(request, signature)
+    caller = identities.find_caller(signature.key)
     if caller is None:
         raise _error(service, "unknown")
     if caller.token != request.session_token:
         raise _error(service, "token")
     if caller.expired:
         raise _error(service, "expired")
-    if "authorization" in request.headers and not _is_signed(request, caller):
-        raise _error(service, "signature")
+    _check_time(service, signature)
+    if unsigned := signatures.unsigned_headers(signature, request.headers):
+        raise _error(service, "unsigned", _UNSIGNED_HEADERS.format(", ".join(unsigned)))
+    _check_signature(request, signature, caller.secret)
     return caller
 
 
-def _is_signed(request: Request, caller: Identity) -> bool:
-    method = request.scope["method"]
-    return signatures.is_signed_with(caller.secret, method, request.url, request.headers, request.body_read)
+def _signature(request: Request) -> Signature | None:
+    try:
+        return signatures.read(request.headers, request.query)
+    except MalformedSignature as error:
+        raise _error(request.host.service, "malformed", f"The request's signature cannot be read: {error}.") from None
 
 
+def _check_scope(request: Request, signature: Signature) -> None:
+    """Raise :class:`AWSError` unless a credential is scoped to the host's service and region."""
+    service = request.host.service
+    if signature.service != _SIGNING_NAMES.get(service, service):
+        expected = _SIGNING_NAMES.get(service, service)
+        raise _error(service, "scope", f"Credential should be scoped to correct service: '{expected}'.")
+    region = request.host.region or _GLOBAL_REGIONS.get(request.host_name, "us-east-1")
+    regional = request.host.region is not None or service != "s3"  # S3's global host takes buckets of all regions
+    if regional and signature.region != region:
+        raise _error(service, "scope", f"Credential should be scoped to a valid region, not '{signature.region}'.")
+
+
+def _check_time(service: str, signature: Signature) -> None:
+    now = datetime.now(timezone.utc)
+    if signature.expiry is not None and now > signature.moment + signature.expiry:
+        raise _error(service, "url expired")
+    skew = _LONGEST_SKEW["json" if _protocol(service) == "json" else "other"]
+    if signature.moment > now + skew or (signature.expiry is None and signature.moment < now - skew):
+        minutes = int(skew.total_seconds() // 60)
+        which = "Signature expired" if signature.moment < now else "Signature not yet current"
+        raise _error(service, "skewed", f"{which}: {signature.timestamp} is not within {minutes} min. of {now:{_TIME}}")
+
+
+def _check_signature(request: Request, signature: Signature, secret: str) -> None:
+    """Raise :class:`AWSError` unless the signature is right, with what it says of the body."""
+    service, digest = request.host.service, request.headers.get("x-amz-content-sha256", "")
+    if service != "s3":
+        found = hashlib.sha256(request.body_read).hexdigest()
+        if digest and digest != found:
+            raise _error(service, "signature")
+        digest = found
+    elif signature.expiry is not None:
+        digest = digest or "UNSIGNED-PAYLOAD"
+    elif digest in signatures.SIGNED_CHUNKS:
+        request.verifier = SignedChunks(signature, secret)
+    elif digest not in signatures.UNSIGNED_PAYLOADS:
+        if not _HEXADECIMAL.fullmatch(digest):
+            raise _error(
+                service, "digest", f"x-amz-content-sha256 must be UNSIGNED-PAYLOAD, or a digest, not {digest!r}"
+            )
+        request.verifier = Digest(digest)
+    if not signatures.is_right(signature, secret, request.scope["method"], request.url, request.headers, digest):
+        raise _error(service, "signature")
+
+
+_SIGNING_NAMES = {
+    "sagemaker-runtime": "sagemaker",
+    "service-quotas": "servicequotas",
+    "resourcegroupstaggingapi": "tagging",
+}
+"""What credentials are scoped to, where it is not the service's name."""
+_GLOBAL_REGIONS = {"iam.us-gov.amazonaws.com": "us-gov-west-1"}
+"""The region that hosts without one sign for, where it is not us-east-1."""
+_LONGEST_SKEW = {"json": timedelta(minutes=5), "other": timedelta(minutes=15)}
+"""How far a request's time may be from AWS's: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+(RequestTimeTooSkewed, 15 minutes), https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html (5 minutes)."""
+_TIME = "%Y%m%dT%H%M%SZ"
+_HEXADECIMAL = re.compile("[0-9a-f]{64}")
+_UNSIGNED_HEADERS = "There were headers present in the request which were not signed: {}"
 _MISMATCH = "The request signature we calculated does not match the signature you provided. Check your "
 _INVALID = "The security token included in the request is invalid."
 _ERRORS = {
     "s3": {
         "missing": (403, "AccessDenied", "Access Denied"),
+        "malformed": (400, "AuthorizationHeaderMalformed", ""),
+        "scope": (400, "AuthorizationHeaderMalformed", ""),
         "unknown": (403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."),
         "token": (400, "InvalidToken", "The provided token is malformed or otherwise invalid."),
         "expired": (400, "ExpiredToken", "The provided token has expired."),
+        "skewed": (403, "RequestTimeTooSkewed", ""),
+        "url expired": (403, "AccessDenied", "Request has expired"),
+        "unsigned": (403, "AccessDenied", ""),
+        "digest": (400, "InvalidArgument", ""),
         "signature": (403, "SignatureDoesNotMatch", _MISMATCH + "key and signing method."),
         "denied": (403, "AccessDenied", ""),
     },
     "query": {
         "missing": (403, "MissingAuthenticationToken", "Request is missing Authentication Token"),
+        "malformed": (400, "IncompleteSignature", ""),
+        "scope": (403, "SignatureDoesNotMatch", ""),
         "unknown": (403, "InvalidClientTokenId", _INVALID),
         "token": (403, "InvalidClientTokenId", _INVALID),
         "expired": (403, "ExpiredToken", "The security token included in the request is expired"),
+        "skewed": (403, "SignatureDoesNotMatch", ""),
+        "url expired": (400, "RequestExpired", "Request has expired"),
+        "unsigned": (403, "SignatureDoesNotMatch", ""),
         "signature": (403, "SignatureDoesNotMatch", _MISMATCH + "AWS Secret Access Key and signing method."),
         "denied": (403, "AccessDenied", ""),
     },
     "json": {
         "missing": (400, "MissingAuthenticationTokenException", "Request is missing Authentication Token"),
+        "malformed": (400, "IncompleteSignatureException", ""),
+        "scope": (400, "InvalidSignatureException", ""),
         "unknown": (400, "UnrecognizedClientException", _INVALID),
         "token": (400, "UnrecognizedClientException", _INVALID),
         "expired": (400, "ExpiredTokenException", "The security token included in the request is expired"),
+        "skewed": (400, "InvalidSignatureException", ""),
+        "url expired": (400, "InvalidSignatureException", "Request has expired"),
+        "unsigned": (400, "InvalidSignatureException", ""),
         "signature": (400, "InvalidSignatureException", _MISMATCH + "AWS Secret Access Key and signing method."),
         "denied": (400, "AccessDeniedException", ""),
     },
@@ -221,9 +313,12 @@ _ERRORS = {
 """HTTP status, code and message, by protocol."""
 
 
+def _protocol(service: str) -> str:
+    return "s3" if service == "s3" else "query" if service in QUERY_SERVICES else "json"
+
+
 def _error(service: str, kind: str, message: str = "") -> AWSError:
-    protocol = "s3" if service == "s3" else "query" if service in _QUERY_SERVICES else "json"
-    status, code, text = _ERRORS[protocol][kind]
+    status, code, text = _ERRORS[_protocol(service)][kind]
     error = AWSError(message or text)
     error.status, error.code = status, code
     return error

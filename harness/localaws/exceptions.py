@@ -31,6 +31,36 @@ class ValidationException(AWSError):
     code = "ValidationException"
 
 
+class InvalidArgument(AWSError):
+    """The request contradicts itself (S3, IAM, STS).
+
+    See https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+    """
+
+    code = "InvalidArgument"
+
+
+class NotImplementedByS3(AWSError):
+    """The operation is one of S3's that is not emulated. S3 has this code with the status 501, which SDKs try again."""
+
+    code = "NotImplemented"
+
+
+class ContentMismatch(AWSError):
+    """A body in S3 is not the one that was signed.
+
+    See https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+    """
+
+    code = "XAmzContentSHA256Mismatch"
+
+
+class UnknownOperation(AWSError):
+    """The host's service has no operation of that name, or it is not emulated."""
+
+    code = "UnknownOperationException"
+
+
 class ResourceInUse(AWSError):
     """A resource of that name exists."""
 

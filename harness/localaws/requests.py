@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any, NoReturn
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NoReturn, Protocol
 from urllib.parse import parse_qs, unquote
 
 from harness.localaws import hosts
-from harness.localaws.exceptions import RequestTooLarge
+from harness.localaws.exceptions import (
+    ContentMismatch,
+    InvalidArgument,
+    NotImplementedByS3,
+    RequestTooLarge,
+    UnknownOperation,
+)
 from harness.localaws.faults import Fault
+from harness.localaws.s3_operations import CHOOSING, s3_operation
+from harness.localaws.validation import service_model
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -19,25 +27,20 @@ Send = Callable[[Message], Awaitable[None]]
 _ACCESS_KEY = re.compile(r"Credential=([^/]+)/")
 _SCOPE_REGION = re.compile(r"Credential=[^/]+/\d+/([^/]+)/")
 _INVOCATIONS = re.compile(r"/endpoints/(?P<name>[^/]+)/invocations")
-_RPC_PATH = re.compile(r"/service/[^/]+/operation/(\w+)")
-_S3_PARTS = {
-    "acl": "Acl",
-    "cors": "Cors",
-    "encryption": "Encryption",
-    "lifecycle": "LifecycleConfiguration",
-    "location": "Location",
-    "logging": "Logging",
-    "notification": "NotificationConfiguration",
-    "ownershipControls": "OwnershipControls",
-    "policy": "Policy",
-    "publicAccessBlock": "PublicAccessBlock",
-    "replication": "Replication",
-    "requestPayment": "RequestPayment",
-    "tagging": "Tagging",
-    "versioning": "Versioning",
-    "website": "Website",
-}
-"""What an S3 request may be about: its query parameter, and the end of the operation's name."""
+_RPC_PATH = re.compile(r"/service/(?P<service>[^/]+)/operation/(?P<operation>\w+)")
+QUERY_SERVICES = ("sts", "iam")
+"""Services of the query protocol: the operation is ``Action``, in the query or in a form."""
+
+
+class Verifier(Protocol):
+    """Verifies a body as it comes."""
+
+    def feed(self, block: bytes) -> None:
+        """Take the next bytes of the body."""
+
+    @property
+    def matches(self) -> bool:
+        """Whether all that came is the body that was signed."""
 
 
 class ClientGone(Exception):
@@ -65,6 +68,8 @@ class Request:
         """How long a container took to answer, if one was asked."""
         self.fault: Fault | None = None
         """What this call is to suffer."""
+        self.verifier: Verifier | None = None
+        """Verifies the body, as it is read, where the request says how it is signed."""
         self._asked = False
         self._body: bytes | None = None
 
@@ -108,15 +113,46 @@ class Request:
         method: str = self.scope["method"]
         if self.host.service == "sagemaker-runtime":
             return "InvokeEndpoint"
-        if "x-amz-target" in self.headers:
-            return self.headers["x-amz-target"].rpartition(".")[2]
         if self.host.service == "s3":
-            copies = "x-amz-copy-source" in self.headers
             bucket, key = self.bucket_and_key()
-            return s3_operation(method, key, self.query, copies=copies) if bucket else "ListBuckets"
+            if not bucket:
+                return "ListBuckets"
+            return s3_operation(method, key, self.query, copies="x-amz-copy-source" in self.headers) or method
+        if self.host.service in QUERY_SERVICES:
+            return self.action or method
         if match := _RPC_PATH.fullmatch(self.path):
-            return match.group(1)
-        return self.action or method
+            return match["operation"]
+        return self.headers.get("x-amz-target", "").rpartition(".")[2] or method
+
+    def check_unambiguous(self) -> None:
+        """Raise :class:`AWSError` if a request asks for no operation of its service, or could be taken for two.
+
+        Permissions are decided for one operation, which another part of the local AWS carries out.
+        """
+        if self.host.service == "s3":
+            self._check_s3()
+        elif self.host.service in QUERY_SERVICES:
+            if repeated := [name for name, values in self.query.items() if len(values) > 1]:
+                raise InvalidArgument(f"Query string parameters given twice: {', '.join(repeated)}")
+        elif self.host.service != "sagemaker-runtime" and not self._names_service():
+            raise UnknownOperation(f"{self.host_name} has no operation {self.headers.get('x-amz-target', self.path)}.")
+
+    def _check_s3(self) -> None:
+        bucket, key = self.bucket_and_key()
+        choosing = sorted(CHOOSING & self.query.keys())
+        if len(choosing) > 1:
+            raise InvalidArgument(f"Conflicting query string parameters: {', '.join(choosing)}")
+        if not bucket and (self.path != "/" or self.scope["method"] != "GET" or choosing):
+            raise InvalidArgument(f"{self.scope['method']} {self.path} names no bucket.")
+        if bucket and self.operation == self.scope["method"]:
+            what = f"{'an object' if key else 'a bucket'}{''.join('?' + name for name in choosing)}"
+            raise NotImplementedByS3(f"The local AWS does not emulate {self.scope['method']} of {what} of S3.")
+
+    def _names_service(self) -> bool:
+        """Return whether a JSON request's target, or the path of an RPC request, is one of the host's service."""
+        match = _RPC_PATH.fullmatch(self.path)
+        named = match["service"] if match else self.headers.get("x-amz-target", "").rpartition(".")[0]
+        return bool(named) and named == service_model(self.host.service).metadata["targetPrefix"]
 
     @property
     def endpoint_name(self) -> str:
@@ -141,12 +177,20 @@ class Request:
         return message
 
     async def blocks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes."""
+        """Yield the body as it comes.
+
+        :raises AWSError: at its end, if it is not the body that was signed.
+        """
         more = True
         while more:
             message = await self.receive()
-            yield message.get("body", b"")
+            block = message.get("body", b"")
+            if self.verifier:
+                self.verifier.feed(block)
+            yield block
             more = message.get("more_body", False)
+        if self.verifier and not self.verifier.matches:
+            raise ContentMismatch("The provided 'x-amz-content-sha256' header does not match what was computed.")
 
     async def body(self, most: int) -> bytes:
         """Return the whole body.
@@ -169,26 +213,3 @@ class Request:
         """
         self.scope["state"]["cut"]()
         raise ClientGone
-
-
-def s3_operation(method: str, key: str, query: Mapping[str, Any], *, copies: bool = False) -> str:
-    """Return the name of an S3 operation from how it is asked for over HTTP.
-
-    :param copies: whether the request names an object to copy from.
-    """
-    if "uploadId" in query:
-        upload = "UploadPartCopy" if copies else "UploadPart"
-        return {"PUT": upload, "POST": "CompleteMultipartUpload", "DELETE": "AbortMultipartUpload"}.get(
-            method, "ListParts"
-        )
-    if "uploads" in query:
-        return "CreateMultipartUpload" if method == "POST" else "ListMultipartUploads"
-    if "delete" in query:
-        return "DeleteObjects"
-    about = "".join(name for parameter, name in _S3_PARTS.items() if parameter in query)
-    if key:
-        return "CopyObject" if copies else f"{method.capitalize()}Object{about}"
-    if about:
-        return f"{method.capitalize()}Bucket{about}"
-    lists = "ListObjectVersions" if "versions" in query else "ListObjectsV2" if "list-type" in query else "ListObjects"
-    return {"GET": lists, "PUT": "CreateBucket"}.get(method, f"{method.capitalize()}Bucket")

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from harness.localaws import hosts, validation
 from harness.localaws.authorization import Authorization
+from harness.localaws.container_variables import check_variables
 from harness.localaws.exceptions import ResourceInUse, ValidationException
 from harness.localaws.hosting import Endpoint, Host
 from harness.localaws.images import Images
@@ -161,6 +162,7 @@ class _Call:
         request, plane = self.request, self.plane
         name = request["TrainingJobName"]
         image = plane._images.find(self._training_image())
+        check_variables(request.get("Environment") or {})
         self.check_role(request["RoleArn"])
         self._check_channels()
         self.check_bucket(request["OutputDataConfig"]["S3OutputPath"], "Output path")
@@ -238,6 +240,7 @@ class _Call:
         if "Image" not in containers[0]:
             raise ValidationException("The local AWS serves containers by Image: give PrimaryContainer.Image.")
         plane._images.find(containers[0]["Image"])
+        check_variables(containers[0].get("Environment") or {})
         if "ExecutionRoleArn" not in request:
             raise ValidationException(
                 "1 validation error detected: Value null at 'executionRoleArn' failed to satisfy constraint: "

@@ -86,10 +86,10 @@ class LocalAWS:
         return Enforced(ACCOUNT, tags_of, self.services.has_object)
 
     def _app(self) -> LocalAWSApp:
-        own: dict[str, Operation] = {
-            **dict.fromkeys(quotas.OPERATIONS, self.quotas.call),
-            **dict.fromkeys(pricelist.OPERATIONS, self.price_list.call),
-            **dict.fromkeys(simulation.OPERATIONS, simulation.simulate),
+        own: dict[tuple[str, str], Operation] = {
+            **{("service-quotas", name): self.quotas.call for name in quotas.OPERATIONS},
+            **{("pricing", name): self.price_list.call for name in pricelist.OPERATIONS},
+            **{("iam", name): simulation.simulate for name in simulation.OPERATIONS},
         }
         return LocalAWSApp(self.services, self.plane, self.host, self.authorization, own, self.faults, self.calls)
 

@@ -23,7 +23,8 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.resource_tagging import TaggedResource
 from moto.iam.models import get_account_id_from, iam_backends
 from moto.logs.models import logs_backends
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.moto_server import werkzeug_app
+from moto.moto_server.werkzeug_app import create_backend_app
 from moto.s3.exceptions import MissingBucket
 from moto.s3.models import FakeKey, s3_backends
 from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
@@ -45,6 +46,8 @@ _TRUST_POLICY = {
         {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"},
     ],
 }
+MOTO_SERVICES = ("s3", "sts", "iam", "logs", "sagemaker", "service-quotas", "resourcegroupstaggingapi")
+"""The services that moto answers for, at least in part."""
 _PARTITIONS = ("aws", "aws-cn", "aws-us-gov")
 _SAMPLE_BUCKET = re.compile(r"sagemaker-sample-data-(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)")
 
@@ -64,6 +67,7 @@ class Services:
     def __init__(self, directory: Path) -> None:
         """Keep objects' bodies in ``directory``."""
         s3_on_disk.install()
+        werkzeug_app.DISABLE_GLOBAL_CORS = True  # it would allow every origin everything
         tempfile.tempdir = str(directory)  # moto spools objects to temporary files
         self.directory = directory
         self._lock = threading.Lock()
@@ -72,8 +76,24 @@ class Services:
         self._put_role()
 
     def wsgi(self) -> WSGIApp:
-        """Return moto's services as one WSGI application, told apart by host and signature."""
-        return _with_raw_path(DomainDispatcherApplication(create_backend_app))
+        """Return moto's services as one WSGI application.
+
+        A request's ASGI scope says in ``service`` which of :data:`MOTO_SERVICES` is to answer. moto's own server would
+        choose by path, target and signature, among all that moto knows.
+        """
+        applications: dict[str, WSGIApp] = {}
+
+        def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+            scope = environ["asgi.scope"]
+            # As it was sent: moto decodes the path itself, and would decode a decoded one (``%25``) again.
+            environ["RAW_URI"] = scope["raw_path"].decode("latin-1")
+            service = scope["service"]
+            with self._lock:
+                if service not in applications:
+                    applications[service] = create_backend_app(service)
+            return applications[service](environ, start_response)
+
+        return answer
 
     def reset(self) -> None:
         """Forget every bucket, object and log; keep the role and the credentials."""
@@ -168,6 +188,22 @@ class Services:
         body.size = body.file.tell()
         s3_backends[ACCOUNT]["aws"].put_object(bucket, name, body)
 
+    def allows_origin(self, bucket: str, origin: str, method: str, headers: Iterable[str]) -> bool:
+        """Return whether a bucket's CORS rules allow a page of ``origin`` a method with these headers.
+
+        See https://docs.aws.amazon.com/AmazonS3/latest/userguide/ManageCorsUsing.html
+        """
+        try:
+            rules = self._bucket(bucket).cors
+        except KeyError:
+            return False
+        return any(
+            _matches(rule.allowed_origins, origin)
+            and method in (rule.allowed_methods or ())
+            and all(_matches(map(str.lower, rule.allowed_headers or ()), header.lower()) for header in headers)
+            for rule in rules
+        )
+
     def object_size(self, bucket: str, name: str) -> int | None:
         """Return an object's size in bytes, or None if there is no such object."""
         try:
@@ -250,6 +286,18 @@ class Services:
         return write
 
 
+def _matches(patterns: Iterable[str] | None, text: str) -> bool:
+    """Return whether one of a CORS rule's patterns, each with at most one ``*``, matches a text."""
+    return any(_like(pattern, text) for pattern in patterns or ())
+
+
+def _like(pattern: str, text: str) -> bool:
+    before, star, after = pattern.partition("*")
+    if not star:
+        return pattern == text
+    return len(text) >= len(before) + len(after) and text.startswith(before) and text.endswith(after)
+
+
 def split_uri(uri: str) -> tuple[str, str]:
     """Return the bucket and the key of an ``s3://`` URI."""
     bucket, _, key = re.sub(r"^s3[an]?://", "", uri).partition("/")
@@ -274,17 +322,6 @@ class OpenObject:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._file)
-
-
-def _with_raw_path(application: WSGIApp) -> WSGIApp:
-    """Tell moto the path as it was sent: it decodes that itself, and would decode a decoded one (``%25``) again."""
-
-    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        scope = environ["asgi.scope"]
-        environ["RAW_URI"] = scope["raw_path"].decode("latin-1")
-        return application(environ, start_response)
-
-    return answer
 
 
 def partition_of(arn: str) -> str:

@@ -7,11 +7,14 @@ import sys
 
 import psutil
 import pytest
+from botocore.exceptions import ClientError
 
 from harness.aws.mock import MockAWS
 from harness.localaws.control import LARGEST_BODY, TOKEN_HEADER
 from harness.localaws.gateway import LARGEST_HEAD
+from harness.localaws.services import ROLE_NAME
 from harness.settings import Settings
+from harness.waiting import wait_until
 from tests.proxied import ask, password, plain, tunnel
 
 STS = "/?Action=GetCallerIdentity&Version=2011-06-15"
@@ -23,6 +26,15 @@ connection.request("PUT", "http://s3.amazonaws.com/stolen", headers={"Authorizat
 print(connection.getresponse().status)
 """
 """Run by root, becomes another user and asks without the proxy's password. A stranger can write a key id."""
+
+JOB = {
+    "TrainingJobName": "job",
+    "RoleArn": f"arn:aws:iam::123456789012:role/{ROLE_NAME}",
+    "AlgorithmSpecification": {"TrainingImage": "image", "TrainingInputMode": "File"},
+    "OutputDataConfig": {"S3OutputPath": "s3://for-jobs/out"},
+    "ResourceConfig": {"InstanceType": "ml.m4.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 5},
+    "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+}
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +126,104 @@ def test_the_control_api_takes_no_body_without_bound(attacked):
 
 
 # --- only what is emulated ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/moto-api/data.json", "/moto-api/reset", "/latest/meta-data/", "/us-east-1_x/"])
+def test_the_insides_of_moto_are_no_service(attacked, path):
+    status, text = ask(tunnel(attacked, "s3.amazonaws.com"), "GET", path)
+    assert status >= 400
+    assert "Code>NoSuchBucket<" in text or "Code>NoSuchKey<" in text
+
+
+def test_a_signature_for_another_service_reaches_no_other_service(attacked):
+    scope = {"Authorization": "AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/sns/aws4_request, SignedHeaders=host"}
+    form = "Action=CreateTopic&Name=topic&Version=2010-03-31"
+    headers = scope | {"Content-Type": "application/x-www-form-urlencoded"}
+    for host in ("sts.amazonaws.com", "iam.amazonaws.com", "s3.amazonaws.com"):
+        status, text = ask(tunnel(attacked, host), "POST", "/", headers, form)
+        assert status >= 400, host
+        assert "TopicArn" not in text
+
+
+@pytest.mark.parametrize("target", ["AmazonSNS.Publish", "DynamoDB_20120810.ListTables", "SageMaker.ListModels", ""])
+def test_a_target_of_another_service_is_no_operation_of_this_one(attacked, target):
+    headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}
+    status, text = ask(tunnel(attacked, "logs.us-east-1.amazonaws.com"), "POST", "/", headers, "{}")
+    assert (status, "UnknownOperationException" in text) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [
+        ("DELETE", "/precious?uploads", "NotImplemented"),
+        ("PUT", "/precious/key?renameObject", "NotImplemented"),
+        ("GET", "/precious/key?torrent", "NotImplemented"),
+        ("GET", "/precious?acl&policy", "InvalidArgument"),
+        ("PUT", "//precious/key", "InvalidArgument"),
+    ],
+)
+def test_a_request_that_could_be_taken_for_two_is_carried_out_as_none(attacked, method, path, code):
+    s3 = attacked.client("s3")
+    s3.create_bucket(Bucket="precious")
+    status, text = ask(tunnel(attacked, "s3.amazonaws.com"), method, path, body=b"x" if method == "PUT" else None)
+    assert (status, f"<Code>{code}</Code>" in text) == (400, True)
+    assert s3.list_objects_v2(Bucket="precious")["KeyCount"] == 0
+
+
+# --- pages in a browser -------------------------------------------------------------------------------------------
+
+
+def test_what_a_page_asks_is_not_done_unless_the_bucket_s_rules_name_its_origin(attacked):
+    s3 = attacked.client("s3")
+    s3.create_bucket(Bucket="pages")
+    s3.put_object(Bucket="pages", Key="key", Body=b"text")
+    page, url = (
+        {"Origin": "https://page.example"},
+        s3.generate_presigned_url("get_object", {"Bucket": "pages", "Key": "key"}),
+    )
+    host, _, signed = url.removeprefix("https://").partition("/")
+    for asked, path in ((host, f"/{signed}"), ("sts.amazonaws.com", STS)):
+        assert ask(tunnel(attacked, asked), "GET", path, page)[0] == 403
+    rule = {"AllowedMethods": ["GET"], "AllowedOrigins": ["https://*.example"], "AllowedHeaders": ["x-mine"]}
+    s3.put_bucket_cors(Bucket="pages", CORSConfiguration={"CORSRules": [rule]})
+    assert ask(tunnel(attacked, host), "GET", f"/{signed}", page) == (200, "text")
+    assert ask(tunnel(attacked, host), "GET", f"/{signed}", {"Origin": "https://other.test"})[0] == 403
+    assert ask(tunnel(attacked, host), "PUT", f"/{signed}", page, b"x")[0] == 403
+
+
+def test_a_browser_is_told_beforehand_what_a_page_may_ask(attacked):
+    s3, host = attacked.client("s3"), "asked-before.s3.amazonaws.com"
+    s3.create_bucket(Bucket="asked-before")
+    rule = {"AllowedMethods": ["GET"], "AllowedOrigins": ["https://page.example"], "AllowedHeaders": ["x-mine"]}
+    s3.put_bucket_cors(Bucket="asked-before", CORSConfiguration={"CORSRules": [rule]})
+    preflight = {"Origin": "https://page.example", "Access-Control-Request-Method": "GET"}
+    for headers, status in (("X-Mine", 200), ("x-mine, x-other", 403)):
+        asked = preflight | {"Access-Control-Request-Headers": headers}
+        assert ask(tunnel(attacked, host), "OPTIONS", "/key", asked)[0] == status
+
+
+# --- containers ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["PYTHONPATH", "LD_PRELOAD", "BASH_ENV", "JAVA_TOOL_OPTIONS", "https_proxy", "HARNESS_RUN"]
+)
+def test_a_variable_that_chooses_what_code_runs_is_refused_by_name(attacked, name):
+    attacked.register_container("image", [sys.executable, "-c", ""])
+    attacked.client("s3").create_bucket(Bucket="for-jobs")
+    sagemaker = attacked.client("sagemaker")
+    with pytest.raises(ClientError, match=f"does not pass {name} to a container"):
+        sagemaker.create_training_job(**JOB, Environment={name: "/tmp/evil", "MINE": "1"})
+    container = {"Image": "image", "Environment": {name: "/tmp/evil"}}
+    with pytest.raises(ClientError, match=f"does not pass {name} to a container"):
+        sagemaker.create_model(ModelName="m", PrimaryContainer=container, ExecutionRoleArn=attacked.role)
+
+
+def test_harmless_variables_reach_the_container(attacked):
+    show = "import os, sys; sys.exit(0 if os.environ['MINE'] == '1' and os.environ['PYTHONHASHSEED'] == '7' else 1)"
+    attacked.register_container("image", [sys.executable, "-c", show])
+    attacked.client("s3").create_bucket(Bucket="for-jobs")
+    sagemaker, name = attacked.client("sagemaker"), "harmless"
+    sagemaker.create_training_job(**JOB | {"TrainingJobName": name}, Environment={"MINE": "1", "PYTHONHASHSEED": "7"})
+    status = lambda: sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"]  # noqa: E731
+    assert wait_until(status, "the job's end", done=lambda found: found != "InProgress") == "Completed"

@@ -12,7 +12,7 @@ from harness.localaws.exceptions import AWSError
 from harness.localaws.identities import Identity
 from harness.localaws.policies import Decision, arn_like, evaluate, keys_missing, trusts
 from harness.localaws.requests import Request
-from harness.localaws.signatures import is_signed_with
+from harness.localaws.signatures import is_right, read
 
 ALLOWED, IMPLICIT, EXPLICIT = Decision.ALLOWED, Decision.IMPLICIT_DENY, Decision.EXPLICIT_DENY
 KEY = "arn:aws:s3:::bucket/mine/1"
@@ -248,7 +248,7 @@ def test_a_copy_needs_its_source_and_its_target():
     headers = {"x-amz-copy-source": "/from/a%20b?versionId=1"}
     assert needed("s3", "CopyObject", bucket="b", key="k", headers=headers) == [
         ("s3:PutObject", "arn:aws:s3:::b/k"),
-        ("s3:GetObject", "arn:aws:s3:::from/a b"),
+        ("s3:GetObjectVersion", "arn:aws:s3:::from/a b"),
     ]
 
 
@@ -339,10 +339,16 @@ def test_who_calls_is_told_to_everybody():
 # --- who calls ----------------------------------------------------------------------------------------------------
 
 
-def asking(host, token, key):
-    signed = f"AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/x/aws4_request, SignedHeaders=host, Signature=00"
-    headers = {b"host": host.encode(), b"authorization": signed.encode(), b"x-amz-security-token": token.encode()}
-    return Request({"headers": list(headers.items()), "path": "/", "query_string": b"", "method": "GET"}, None)
+def asking(host, service, token, key):
+    credential = f"{key}/20260101/us-east-1/{service}/aws4_request"
+    headers = {
+        "host": host,
+        "authorization": f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=00",
+        "x-amz-security-token": token,
+        "x-amz-date": "20260101T000000Z",
+    }
+    given = [(name.encode(), value.encode()) for name, value in headers.items()]
+    return Request({"headers": given, "path": "/", "query_string": b"", "method": "GET"}, None)
 
 
 EXAMPLE = {
@@ -359,25 +365,29 @@ EXAMPLE = {
 
 def test_the_signature_of_aws_s_own_example_is_recognised_and_no_other():
     secret, url = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "https://examplebucket.s3.amazonaws.com/test.txt"
-    assert is_signed_with(secret, "GET", url, EXAMPLE, b"")
-    assert not is_signed_with(secret + "x", "GET", url, EXAMPLE, b"")
-    assert not is_signed_with(secret, "GET", url + "x", EXAMPLE, b"")
-    assert not is_signed_with(secret, "GET", url, EXAMPLE | {"range": "bytes=0-8"}, b"")
-    assert not is_signed_with(secret, "GET", url, {"host": "examplebucket.s3.amazonaws.com"}, b"")
+    signature, digest = read(EXAMPLE, {}), EXAMPLE["x-amz-content-sha256"]
+    assert is_right(signature, secret, "GET", url, EXAMPLE, digest)
+    assert not is_right(signature, secret + "x", "GET", url, EXAMPLE, digest)
+    assert not is_right(signature, secret, "GET", url + "x", EXAMPLE, digest)
+    assert not is_right(signature, secret, "GET", url, EXAMPLE | {"range": "bytes=0-8"}, digest)
+    assert not is_right(signature, secret, "GET", url, EXAMPLE, "UNSIGNED-PAYLOAD")
+    assert not is_right(signature, secret, "GET", url, {"host": "examplebucket.s3.amazonaws.com"}, digest)
 
 
 @pytest.mark.parametrize(
-    ("host", "status", "code"),
+    ("host", "service", "status", "code"),
     [
-        ("s3.us-east-1.amazonaws.com", 400, "ExpiredToken"),
-        ("sts.us-east-1.amazonaws.com", 403, "ExpiredToken"),
-        ("api.sagemaker.us-east-1.amazonaws.com", 400, "ExpiredTokenException"),
+        ("s3.us-east-1.amazonaws.com", "s3", 400, "ExpiredToken"),
+        ("sts.us-east-1.amazonaws.com", "sts", 403, "ExpiredToken"),
+        ("api.sagemaker.us-east-1.amazonaws.com", "sagemaker", 400, "ExpiredTokenException"),
     ],
 )
-def test_a_session_that_is_over_is_told_so_in_each_protocol(host, status, code, monkeypatch):
+def test_a_session_that_is_over_is_told_so_in_each_protocol(host, service, status, code, monkeypatch):
     over = datetime.now(timezone.utc) - timedelta(seconds=1)
     session = Identity("arn:s", "arn:r", "r", "secret", "token", expires=over)
     monkeypatch.setattr(identities, "find_caller", {"ASIA1": session}.get)
     with pytest.raises(AWSError) as error:
-        asyncio.run(Enforced("123456789012", {}.get, lambda *_: True).check(asking(host, "token", "ASIA1"), {}))
+        asyncio.run(
+            Enforced("123456789012", {}.get, lambda *_: True).check(asking(host, service, "token", "ASIA1"), {})
+        )
     assert (error.value.status, error.value.code) == (status, code)

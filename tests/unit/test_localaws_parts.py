@@ -21,7 +21,7 @@ from harness.localaws.faults import Fault, Faults
 from harness.localaws.hosting import unpack
 from harness.localaws.images import XGBOOST, Images
 from harness.localaws.processes import ContainerProcess
-from harness.localaws.requests import s3_operation
+from harness.localaws.s3_operations import s3_operation
 from harness.localaws.sagemaker import OPERATIONS
 from harness.localaws.validation import _as_python, check, service_model
 
@@ -351,12 +351,12 @@ def test_clearing_forgets_calls_and_not_refusals():
      ("GET", "k", "uploadId", "ListParts")],
 )  # fmt: skip
 def test_operations_of_s3_have_the_names_that_aws_gives_them(method, key, query, name):
-    assert s3_operation(method, key, {query: [""]} if query else {}) == name
+    assert s3_operation(method, key, [query] if query else []) == name
 
 
 def test_copies_are_told_from_uploads():
-    assert s3_operation("PUT", "k", {}, copies=True) == "CopyObject"
-    assert s3_operation("PUT", "k", {"uploadId": ["1"]}, copies=True) == "UploadPartCopy"
+    assert s3_operation("PUT", "k", ["x-id"], copies=True) == "CopyObject"
+    assert s3_operation("PUT", "k", ["uploadId"], copies=True) == "UploadPartCopy"
 
 
 def test_importing_the_local_aws_starts_no_process_and_needs_no_java():

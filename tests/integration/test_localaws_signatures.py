@@ -1,0 +1,232 @@
+"""The local AWS with IAM enforced, attacked: signatures that are missing, old, for elsewhere, or of something else."""
+
+import hashlib
+from datetime import datetime, timedelta, timezone
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+from botocore.auth import S3SigV4Auth, SigV4Auth, SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+
+from harness.localaws import signatures
+from harness.localaws.signatures import SignedChunks
+from tests.integration.independent import EVERYTHING
+from tests.proxied import ask, tunnel
+
+S3, IAM, STS = "s3.us-east-1.amazonaws.com", "iam.amazonaws.com", "sts.us-east-1.amazonaws.com"
+FORM = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+NEW_KEY = "Action=CreateAccessKey&UserName=administrator&Version=2010-05-08"
+NOTHING_IN_IAM = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}
+
+
+def signed(keys, method, url, body=b"", headers=None, service="s3", region="us-east-1", age=timedelta(0)):
+    """Return the headers of a request that a caller signs, for any service, region and time."""
+    timestamp = (datetime.now(timezone.utc) - age).strftime("%Y%m%dT%H%M%SZ")
+    given = {"Host": urlsplit(url).netloc, "X-Amz-Date": timestamp} | (headers or {})
+    if service == "s3":
+        given.setdefault("X-Amz-Content-SHA256", hashlib.sha256(body).hexdigest())
+    request = AWSRequest(method=method, url=url, data=body, headers=given)
+    request.context["timestamp"] = timestamp
+    auth = (S3SigV4Auth if service == "s3" else SigV4Auth)(credentials(keys), service, region)
+    signature = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
+    auth._inject_signature_to_request(request, signature)
+    return dict(request.headers.items())
+
+
+def credentials(keys):
+    return Credentials(keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"])
+
+
+def send(aws, method, url, headers, body=None):
+    parts = urlsplit(url)
+    path = parts.path + (f"?{parts.query}" if parts.query else "")
+    return ask(tunnel(aws, parts.netloc), method, path, headers, body)
+
+
+def keys_of(aws):
+    return len(aws.client("iam").list_access_keys(UserName="administrator")["AccessKeyMetadata"])
+
+
+# --- who ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_key_id_in_the_query_is_no_signature(independent_aws):
+    key = independent_aws.connection.administrator["AWS_ACCESS_KEY_ID"]
+    date = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"
+    claims = {"X-Amz-Credential": f"{key}/{date[:8]}/us-east-1/s3/aws4_request", "X-Amz-Date": date}
+    whole = claims | {
+        "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+        "X-Amz-Expires": "60",
+        "X-Amz-SignedHeaders": "host",
+        "X-Amz-Signature": "0" * 64,
+    }
+    for query in (claims, whole, {"AWSAccessKeyId": key, "Signature": "x", "Expires": "9999999999"}):
+        assert send(independent_aws, "PUT", f"https://{S3}/taken?{urlencode(query)}", {})[0] in (400, 403)
+    assert independent_aws.client("s3").list_buckets()["Buckets"] == []
+
+
+@pytest.mark.parametrize(("operation", "role"), [("AssumeRoleWithWebIdentity", "open"), ("AssumeRoleWithSAML", "open")])
+def test_a_token_that_nobody_can_verify_gives_no_credentials(independent_aws, operation, role):
+    arn = independent_aws.role(
+        trust=EVERYTHING | {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:*"}]}
+    )
+    body = urlencode({"Action": operation, "Version": "2011-06-15", "RoleArn": arn, "RoleSessionName": "s",
+                      "WebIdentityToken": "garbage", "SAMLAssertion": "garbage", "PrincipalArn": arn})  # fmt: skip
+    status, text = send(independent_aws, "POST", f"https://{STS}/", FORM, body)
+    assert (status, f"does not emulate {operation}" in text, "SecretAccessKey" in text) == (403, True, False)
+
+
+def test_a_target_that_needs_no_signature_hides_no_other_operation(independent_aws):
+    before = keys_of(independent_aws)
+    headers = FORM | {"X-Amz-Target": "x.AssumeRoleWithWebIdentity",
+                      "Authorization": "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/iam/aws4_request"}  # fmt: skip
+    for host in (STS, IAM, S3):
+        assert send(independent_aws, "POST", f"https://{host}/", headers, NEW_KEY)[0] >= 400
+    assert keys_of(independent_aws) == before
+
+
+# --- where and when -----------------------------------------------------------------------------------------------
+
+
+def test_a_signature_for_another_service_or_region_is_none_for_this_host(independent_aws):
+    user, before = independent_aws.user(NOTHING_IN_IAM), keys_of(independent_aws)
+    for host, service in ((S3, "iam"), (IAM, "s3"), (STS, "iam")):
+        headers = signed(user, "POST", f"https://{host}/", NEW_KEY.encode(), FORM, service)
+        status, text = send(independent_aws, "POST", f"https://{host}/", headers, NEW_KEY)
+        assert (status in (400, 403), "correct service" in text or host == S3) == (True, True), host
+    assert keys_of(independent_aws) == before
+    elsewhere = signed(user, "GET", f"https://{S3}/", region="eu-west-1")
+    status, text = send(independent_aws, "GET", f"https://{S3}/", elsewhere)
+    assert (status, "valid region, not 'eu-west-1'" in text) == (400, True)
+
+
+@pytest.mark.parametrize("age", [timedelta(days=3650), timedelta(minutes=16), timedelta(minutes=-16)])
+def test_a_signature_of_another_time_is_refused(independent_aws, age):
+    admin = independent_aws.connection.administrator
+    status, text = send(independent_aws, "PUT", f"https://{S3}/b", signed(admin, "PUT", f"https://{S3}/b", age=age))
+    assert (status, "RequestTimeTooSkewed" in text) == (403, True)
+    headers = signed(admin, "POST", f"https://{IAM}/", NEW_KEY.encode(), FORM, "iam", age=age)
+    status, text = send(independent_aws, "POST", f"https://{IAM}/", headers, NEW_KEY)
+    assert (status, "SignatureDoesNotMatch" in text) == (403, True)
+
+
+def test_a_signed_url_is_good_until_it_expires(independent_aws):
+    url = f"https://{S3}/late"
+    for age, status in ((timedelta(seconds=30), 200), (timedelta(seconds=61), 403)):
+        request = AWSRequest(method="PUT", url=url, headers={"Host": S3})
+        request.context["timestamp"] = (datetime.now(timezone.utc) - age).strftime("%Y%m%dT%H%M%SZ")
+        auth = SigV4QueryAuth(credentials(independent_aws.connection.administrator), "s3", "us-east-1", expires=60)
+        auth._modify_request_before_signing(request)
+        auth.payload = lambda _: "UNSIGNED-PAYLOAD"
+        string = auth.string_to_sign(request, auth.canonical_request(request))
+        auth._inject_signature_to_request(request, auth.signature(string, request))
+        assert send(independent_aws, "PUT", request.url, {})[0] == status, age
+
+
+# --- what ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_body_that_was_not_signed_is_not_stored(independent_aws):
+    admin, url = independent_aws.connection.administrator, f"https://{S3}/bodies/key"
+    s3 = independent_aws.client("s3")
+    s3.create_bucket(Bucket="bodies")
+    for size in (10, 2_000_000):
+        headers = signed(admin, "PUT", url, b"a" * size)
+        status, text = send(independent_aws, "PUT", url, headers, b"b" * size)
+        assert (status, "XAmzContentSHA256Mismatch" in text) == (400, True)
+        assert "Contents" not in s3.list_objects_v2(Bucket="bodies")
+        assert send(independent_aws, "PUT", url, headers, b"a" * size)[0] == 200
+        s3.delete_object(Bucket="bodies", Key="key")
+
+
+def test_a_form_is_signed_with_its_body(independent_aws):
+    admin, harmless = independent_aws.connection.administrator, b"Action=ListUsers&Version=2010-05-08"
+    headers = signed(admin, "POST", f"https://{IAM}/", harmless, FORM, "iam")
+    assert send(independent_aws, "POST", f"https://{IAM}/", headers, harmless)[0] == 200
+    before = keys_of(independent_aws)
+    told = headers | {"X-Amz-Content-SHA256": hashlib.sha256(harmless).hexdigest()}
+    for given in (headers, told):
+        assert send(independent_aws, "POST", f"https://{IAM}/", given, NEW_KEY)[0] == 403
+    assert send(independent_aws, "POST", f"https://{IAM}/?{NEW_KEY}", headers, harmless)[0] == 403
+    assert keys_of(independent_aws) == before
+
+
+def test_a_header_of_aws_s_own_that_was_not_signed_is_refused(independent_aws):
+    admin, s3 = independent_aws.connection.administrator, independent_aws.client("s3")
+    s3.create_bucket(Bucket="copies")
+    s3.put_object(Bucket="copies", Key="secret", Body=b"secret")
+    url = f"https://{S3}/copies/key"
+    headers = signed(admin, "PUT", url) | {"X-Amz-Copy-Source": "copies/secret"}
+    status, text = send(independent_aws, "PUT", url, headers)
+    assert (status, "which were not signed: x-amz-copy-source" in text) == (403, True)
+
+
+def chunked(signature, secret, parts, spoil=None):
+    """Return a body in signed chunks; ``spoil`` changes the data of one after it was signed."""
+    signer, body = SignedChunks(signature, secret), b""
+    for number, part in enumerate([*parts, b""]):
+        signer._data = hashlib.sha256(part)
+        signer._end_chunk()
+        data = b"!" * len(part) if number == spoil else part
+        body += f"{len(part):x};chunk-signature={signer._previous}\r\n".encode() + data + b"\r\n"
+    return body
+
+
+@pytest.mark.parametrize("spoil", [None, 0, 1])
+@pytest.mark.parametrize("size", [9_000, 2_000_000])
+def test_each_chunk_of_a_body_is_verified(independent_aws, size, spoil):
+    admin, url = independent_aws.connection.administrator, f"https://{S3}/chunks/key"
+    s3, parts = independent_aws.client("s3"), [b"a" * size, b"b" * size]
+    s3.create_bucket(Bucket="chunks")
+    length = len(chunked(signatures.read(EXAMPLE, {}), "", parts))
+    declared = {
+        "X-Amz-Content-SHA256": signatures.SIGNED_CHUNKS[0],
+        "X-Amz-Decoded-Content-Length": str(2 * size),
+        "Content-Encoding": "aws-chunked",
+        "Content-Length": str(length),
+    }
+    headers = signed(admin, "PUT", url, headers=declared)
+    signature = signatures.read({name.lower(): value for name, value in headers.items()}, {})
+    body = chunked(signature, admin["AWS_SECRET_ACCESS_KEY"], parts, spoil)
+    assert send(independent_aws, "PUT", url, headers, body)[0] == (200 if spoil is None else 400)
+    stored = "Contents" in s3.list_objects_v2(Bucket="chunks")
+    assert stored == (spoil is None)
+
+
+EXAMPLE = {
+    "authorization": "AWS4-HMAC-SHA256 Credential=K/20130524/us-east-1/s3/aws4_request,"
+    "SignedHeaders=host,Signature=4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9",
+    "x-amz-date": "20130524T000000Z",
+}
+
+
+def test_the_chunks_of_aws_s_own_example_are_verified():
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html"""
+    chain = [
+        (65536, "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648"),
+        (1024, "0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497"),
+        (0, "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9"),
+    ]
+    body = b"".join(f"{size:x};chunk-signature={value}\r\n".encode() + b"a" * size + b"\r\n" for size, value in chain)
+    for changed, right in ((body, True), (body.replace(b"a\r\n", b"b\r\n", 1), False), (body[:-100], False)):
+        verifier = SignedChunks(signatures.read(EXAMPLE, {}), "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+        for start in range(0, len(changed), 1000):
+            verifier.feed(changed[start : start + 1000])
+        assert verifier.matches == right
+
+
+def test_clients_sign_as_the_local_aws_verifies(independent_aws):
+    """botocore's own ways: digests, and unsigned chunks with a checksum after them."""
+    s3 = independent_aws.client("s3")
+    s3.create_bucket(Bucket="clients")
+    for key, config in (("digest", {"payload_signing_enabled": True}), ("trailer", {"payload_signing_enabled": False})):
+        client = independent_aws._aws._session.client(
+            "s3", region_name="us-east-1", verify=independent_aws.connection.pem,
+            aws_access_key_id=independent_aws.connection.administrator["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=independent_aws.connection.administrator["AWS_SECRET_ACCESS_KEY"],
+            config=Config(s3=config, proxies={"https": independent_aws.connection.client_proxy}),
+        )  # fmt: skip
+        client.put_object(Bucket="clients", Key=key, Body=b"x" * 2_000_000, ChecksumAlgorithm="CRC32")
+        assert s3.get_object(Bucket="clients", Key=key)["Body"].read() == b"x" * 2_000_000
