@@ -58,6 +58,16 @@ def test_the_aws_cli_works_in_it(run):
     assert '"123456789012"' in done.stdout
 
 
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+def test_clients_that_know_nothing_of_the_run_carry_its_password(run):
+    url = "https://sts.amazonaws.com/?Action=GetCallerIdentity&Version=2011-06-15"
+    asked = f"import requests; print(requests.get('{url}').status_code)"
+    stranger = "curl -s -o /dev/null -w '%{http_connect}' -x http://127.0.0.1:${HTTPS_PROXY##*:}"
+    curl = f"curl -s -o /dev/null -w '%{{http_code}}\\n' '{url}'"
+    script = f"{curl}\n{shlex.join([sys.executable, '-c', asked])}\n{stranger} '{url}'"
+    assert run("exec", "--", "sh", "-c", script).stdout.split() == ["200", "200", "407"]
+
+
 def test_the_users_own_account_is_neither_visible_nor_used(run, tmp_path):
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / "credentials").write_text("[mine]\naws_access_key_id = MINE\naws_secret_access_key = s\n")
