@@ -11,16 +11,16 @@ import itertools
 import logging
 import random
 import shutil
-import tarfile
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from urllib3.util.wait import wait_for_read
 
+from harness.localaws.archives import ArchiveError, unpack
 from harness.localaws.authorization import Authorization
 from harness.localaws.exceptions import AWSError, ModelError, ServiceUnavailable, ValidationError
 from harness.localaws.images import Image, Images
@@ -430,11 +430,12 @@ class Host:
     def _fetch_model(self, container: dict[str, Any], model: dict[str, Any], directory: Path) -> Path:
         """Download and unpack the artifact once for all instances; return the directory."""
         target = directory / "model"
-        target.mkdir(parents=True)
         url = container.get("ModelDataUrl")
         if not url:
+            target.mkdir(parents=True)
             return target
         archive = directory / "model.tar.gz"
+        directory.mkdir(parents=True)
         try:
             with archive.open("wb") as file:
                 self._services.read_object(*split_uri(url), file)
@@ -445,9 +446,8 @@ class Host:
                 f'to CreateModel has permissions to download the model. Model: "{model["ModelName"]}".'
             ) from None
         try:
-            with tarfile.open(archive) as tar:
-                unpack(tar, target)
-        except (tarfile.TarError, OSError, EOFError) as error:
+            unpack(archive, target)
+        except (ArchiveError, OSError) as error:
             raise HostingFailure(
                 f'Failed to extract model data archive from URL "{url}" for model "{model["ModelName"]}": {error}. '
                 "The model data archive must be a valid tar.gz file."
@@ -510,21 +510,6 @@ class Host:
         if answer.status >= 400:
             raise model_error(endpoint, answer.status, answer.body.decode(errors="replace"))
         return answer, variant
-
-
-def unpack(tar: tarfile.TarFile, target: Path) -> None:
-    """Unpack files and directories below ``target``.
-
-    :raises tarfile.TarError: a member would be something else or elsewhere.
-    """
-    if hasattr(tarfile, "data_filter"):
-        tar.extractall(target, filter="data")
-        return
-    for member in tar:  # Python before 3.10.12 and 3.11.4
-        path = PurePosixPath(member.name)
-        if not (member.isfile() or member.isdir()) or path.is_absolute() or ".." in path.parts:
-            raise tarfile.ExtractError(f"{member.name!r} is no file or directory within the archive")
-    tar.extractall(target)
 
 
 def _drain(endpoint: Endpoint, variants: list[Variant]) -> None:

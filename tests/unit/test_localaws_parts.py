@@ -1,6 +1,5 @@
 """The small parts of the local AWS: validation, faults, images, certificates, what was called, names of operations."""
 
-import io
 import os
 import re
 import signal
@@ -8,7 +7,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import tarfile
 import threading
 
 import pytest
@@ -18,7 +16,6 @@ from harness.localaws.calls import CallLog, CallRecord
 from harness.localaws.certificates import TRUST_STORE_PASSWORD, CertificateAuthority
 from harness.localaws.exceptions import SerializationException, ValidationException
 from harness.localaws.faults import Fault, Faults
-from harness.localaws.hosting import unpack
 from harness.localaws.images import XGBOOST, Images
 from harness.localaws.processes import ContainerProcess
 from harness.localaws.s3_operations import s3_operation
@@ -198,36 +195,7 @@ def test_a_command_that_is_no_list_of_words_is_refused(command):
         Images().register("mine:1", command)
 
 
-# --- unpacking ----------------------------------------------------------------------------------------------------
-
-
-def archive_of(*members):
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as tar:
-        for name, kind in members:
-            member = tarfile.TarInfo(name)
-            member.type, member.linkname = kind, "/etc/passwd"
-            tar.addfile(member)
-    stream.seek(0)
-    return tarfile.open(fileobj=stream)
-
-
-@pytest.mark.parametrize("has_filter", [True, False])
-@pytest.mark.parametrize(
-    "bad", [("../out", tarfile.REGTYPE), ("link", tarfile.SYMTYPE), ("link", tarfile.LNKTYPE), ("dev", tarfile.CHRTYPE)]
-)
-def test_an_archive_is_unpacked_below_its_directory_or_not_at_all(monkeypatch, tmp_path, has_filter, bad):
-    if not has_filter:
-        monkeypatch.delattr(tarfile, "data_filter", raising=False)
-    unpack(archive_of(("code", tarfile.DIRTYPE), ("code/model", tarfile.REGTYPE)), tmp_path / "model")
-    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == [
-        "model",
-        "model/code",
-        "model/code/model",
-    ]
-    with pytest.raises((tarfile.TarError, KeyError)):
-        unpack(archive_of(bad), tmp_path / "model")
-    assert not (tmp_path / "out").exists()
+# --- metrics ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
