@@ -50,9 +50,10 @@ class Image:
     """Names and regular expressions of metrics, as in AlgorithmSpecification.MetricDefinitions."""
 
 
-# The definitions of the built-in algorithm, as DescribeTrainingJob shows them.
+# The definitions of the built-in algorithm, for lines that begin with the round. An expression that may begin anywhere
+# is tried from every character of a line, each time up to its end.
 _XGBOOST_METRICS = tuple(
-    (f"{channel}:{metric}", rf".*\[[0-9]+\].*#011{channel}-{metric}(?:@[0-9-]+)?:{_NUMBER}")
+    (f"{channel}:{metric}", rf"^\[[0-9]+\].*#011{channel}-{metric}(?:@[0-9-]+)?:{_NUMBER}")
     for channel in ("train", "validation")
     for metric in ("rmse", "mae", "logloss", "error", "merror", "mlogloss", "auc", "ndcg", "map", "accuracy", "f1")
 )

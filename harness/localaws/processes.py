@@ -7,15 +7,25 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.h
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO, cast
 
+LINE_BYTES = 256 * 1024 - 26
+"""Bytes of a line of output; what is longer is split there, as the agent that writes SageMaker's logs does to stay
+below CloudWatch's limit of an event (https://docs.docker.com/engine/logging/drivers/awslogs/)."""
+_PIECE = 65_536
+_LINE_END = re.compile(rb"(\r*\n|\r+)")
+_REST_OF_END = re.compile(rb"\A\r*\n?")  # in a piece after one that ended with a carriage return
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "SYSTEMROOT")
+log = logging.getLogger(__name__)
 
 
 class ContainerProcess:
@@ -55,9 +65,17 @@ class ContainerProcess:
         self._reader.start()
 
     def _read(self, on_line: Callable[[str], None]) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            on_line(line.decode(errors="replace").rstrip("\n"))
+        stdout = cast("IO[bytes]", self._process.stdout)
+        is_lost = False
+        for line in split_lines(iter(lambda: os.read(stdout.fileno(), _PIECE), b"")):
+            try:
+                on_line(line.decode(errors="replace"))
+            except (
+                Exception
+            ):  # such as that of a log stream that was deleted; a pipe that nobody reads stops its writer
+                if not is_lost:
+                    log.exception("lines of the output of process %d are lost", self.pid)
+                is_lost = True
 
     @property
     def pid(self) -> int:
@@ -98,6 +116,29 @@ class ContainerProcess:
             os.killpg(self._process.pid, number)
         except (ProcessLookupError, PermissionError):
             return  # it has ended
+
+
+def split_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines of an output that comes in pieces, none longer than :data:`LINE_BYTES`.
+
+    A carriage return ends a line too, so that each state of a progress bar is one; it is no line of its own.
+    """
+    begun, after_return = b"", False
+    for piece in pieces:
+        text = begun + (_REST_OF_END.sub(b"", piece, count=1) if after_return else piece)
+        after_return = piece.endswith(b"\r")
+        *ended, begun = _LINE_END.split(text)
+        for line, end in zip(ended[::2], ended[1::2], strict=True):
+            if line or end.endswith(b"\n"):
+                yield from _cut(line)
+        *full, begun = _cut(begun)
+        yield from full
+    if begun:
+        yield begun
+
+
+def _cut(line: bytes) -> list[bytes]:
+    return [line[start : start + LINE_BYTES] for start in range(0, len(line), LINE_BYTES)] or [b""]
 
 
 def free_port() -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import re
 import shutil
 import tarfile
 import threading
@@ -21,6 +20,7 @@ from typing import Any
 from harness.localaws.actions import Need, bucket_arn, object_arn
 from harness.localaws.authorization import Authorization
 from harness.localaws.images import Image
+from harness.localaws.metrics import Metrics
 from harness.localaws.processes import ContainerProcess, free_port
 from harness.localaws.roles import image_refusal, log_writer
 from harness.localaws.services import Services, StoredObject, split_uri
@@ -30,6 +30,7 @@ STOP_GRACE_SECONDS = 120
 """How long a container may take to save its model after SIGTERM (StopTrainingJob's page)."""
 _USER_ERROR = 2  # the exit code of a container that blames its input, as SageMaker's built-in algorithms have it
 _REASON_LENGTH = 1024
+_QUOTED = 500  # characters of a line of output, so that a failure reason has room for the rest
 _TERMINAL = ("Completed", "Failed", "Stopped")
 _MESSAGES = {
     "Starting": "Preparing the instances for training",
@@ -230,6 +231,7 @@ class _Run:
         self._hosts = [f"algo-{number}" for number in range(1, count + 1)]
         self._roots = {host: directory / host for host in self._hosts}
         self._last_lines = dict.fromkeys(self._hosts, "")
+        self._metrics = Metrics([], directory, lambda _: None)
 
     def run(self) -> None:
         self._job.started = time.time()
@@ -301,14 +303,18 @@ class _Run:
         """Run the containers; return the outcome as a secondary status."""
         self._job.move("Training")
         tracker = str(free_port())
-        processes = [self._start(host, tracker) for host in self._hosts]
+        processes: list[ContainerProcess] = []
         try:
+            processes += (self._start(host, tracker) for host in self._hosts)
             outcome = self._watch(processes)
         finally:
             for process in processes:
                 process.kill()
-        if outcome == "Completed":
-            self._check(processes)
+        try:
+            if outcome == "Completed":
+                self._check(processes)
+        finally:
+            self._metrics.close()
         return outcome
 
     def _start(self, host: str, tracker: str) -> ContainerProcess:
@@ -322,23 +328,25 @@ class _Run:
         stream = f"{self._job.name}/{host}-{int(time.time())}"
         write = log_writer(self._services, self._authorization, self._role, self._job.region, LOG_GROUP, stream)
         first = host == self._hosts[0]
+        if first:
+            self._metrics = Metrics(self._metric_definitions(), self._roots[host], write)
 
         def on_line(line: str) -> None:
             write(line)
-            self._last_lines[host] = line or self._last_lines[host]
+            self._last_lines[host] = line[:_QUOTED] or self._last_lines[host]
             if first:
                 self._measure(line)
 
         return ContainerProcess([*self._image.command, "train"], self._roots[host], environment, on_line)
 
-    def _measure(self, line: str) -> None:
+    def _metric_definitions(self) -> list[tuple[str, str]]:
         given = self._job.request["AlgorithmSpecification"].get("MetricDefinitions") or []
-        definitions = [(item["Name"], item["Regex"]) for item in given] or self._image.metrics
-        for name, regex in definitions:
-            value = _metric(regex, line)
-            if value is not None:
-                with self._job.changed:
-                    self._job.metrics[name] = {"MetricName": name, "Value": value, "Timestamp": time.time()}
+        return [(item["Name"], item["Regex"]) for item in given] or list(self._image.metrics)
+
+    def _measure(self, line: str) -> None:
+        for name, value in self._metrics.find(line).items():
+            with self._job.changed:
+                self._job.metrics[name] = {"MetricName": name, "Value": value, "Timestamp": time.time()}
 
     def _watch(self, processes: list[ContainerProcess]) -> str:
         """Wait until every container has ended, or stop them; return the outcome."""
@@ -375,8 +383,7 @@ class _Run:
             raise TrainingFailure(self._reason(self._hosts[codes.index(-9)], -9))
 
     def _reason(self, host: str, code: int) -> str:
-        told = self._roots[host] / "output" / "failure"
-        text = told.read_text(errors="replace").strip() if told.exists() else ""
+        text = _beginning(self._roots[host] / "output" / "failure").strip()
         shown = 128 - code if code < 0 else code  # as a shell and Docker show a signal
         if not text:
             text = (
@@ -400,13 +407,12 @@ class _Run:
                 self._services.write_object(bucket, str(PurePosixPath(key).with_name(name)), archive)
 
 
-def _metric(regex: str, line: str) -> float | None:
-    """Return the number that a metric's expression finds in a line of the log, if it finds one."""
-    try:
-        match = re.search(regex, line)
-        return float(match.group(1)) if match else None
-    except (re.error, IndexError, ValueError):
-        return None
+def _beginning(path: Path) -> str:
+    """Return the beginning of a file that a container wrote, or '' if there is no regular file."""
+    if not path.is_file():
+        return ""
+    with path.open(errors="replace") as file:
+        return file.read(_REASON_LENGTH)
 
 
 def _inside(path: str, stored: StoredObject) -> str:

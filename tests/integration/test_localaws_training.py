@@ -504,6 +504,27 @@ def test_metric_definitions_find_numbers_in_the_log_and_bad_ones_do_no_harm(trai
     assert [(metric["MetricName"], metric["Value"]) for metric in job["FinalMetricDataList"]] == [("score", 0.75)]
 
 
+NOISE = r"""
+print("[1]" * 80_000 + "a" * 40_000 + "!")
+print("a" * 4_000 + "!")
+for number in range(4_000):
+    print(f"{number / 4_000:.2%}", "#" * 50, end="\r")
+print("=2")
+"""
+
+
+def test_no_line_and_no_expression_holds_a_job_up(trained, script):
+    specification = script(NOISE) | {
+        "MetricDefinitions": [{"Name": "endless", "Regex": "(a+)+$"}, {"Name": "good", "Regex": "=([0-9]+)"}]
+    }
+    job = trained(AlgorithmSpecification=specification)
+    assert job["TrainingJobStatus"] == "Completed"
+    assert [(metric["MetricName"], metric["Value"]) for metric in job["FinalMetricDataList"]] == [("good", 2.0)]
+    lines = log_lines(job["TrainingJobName"])
+    assert sum(line.startswith("[harness] The metric endless is not read from here on") for line in lines) == 1
+    assert f"50.00% {'#' * 50}" in lines
+
+
 def test_jobs_are_listed_by_status_and_name_in_pages(sagemaker, ask, script):
     quick = script("")
     prefix = f"list-{uuid.uuid4().hex[:8]}"

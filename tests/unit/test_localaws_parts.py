@@ -17,7 +17,7 @@ from harness.localaws.certificates import TRUST_STORE_PASSWORD, CertificateAutho
 from harness.localaws.exceptions import SerializationException, ValidationException
 from harness.localaws.faults import Fault, Faults
 from harness.localaws.images import XGBOOST, Images
-from harness.localaws.processes import ContainerProcess
+from harness.localaws.processes import LINE_BYTES, ContainerProcess, split_lines
 from harness.localaws.s3_operations import s3_operation
 from harness.localaws.sagemaker import OPERATIONS
 from harness.localaws.validation import _as_python, check, service_model
@@ -220,6 +220,50 @@ def test_a_container_is_killed_once_since_its_id_may_be_anothers_after(monkeypat
     process.kill()
     process.kill()
     assert signalled == [(process.pid, signal.SIGKILL)]
+
+
+# --- output -------------------------------------------------------------------------------------------------------
+
+
+def lines_of(*pieces):
+    return list(split_lines(pieces))
+
+
+def test_lines_end_at_newlines_and_carriage_returns():
+    assert lines_of(b"a\nb\r\nc\r\r\nd\re") == [b"a", b"b", b"c", b"d", b"e"]
+    assert lines_of(b"\n\r\n\r  1%\r  2%\r") == [b"", b"", b"  1%", b"  2%"]
+
+
+def test_where_pieces_of_output_part_changes_no_line():
+    text = b"a\r\nb\rc\n\nd\r\r\n\ne"
+    whole = lines_of(text)
+    assert whole == [b"a", b"b", b"c", b"", b"d", b"", b"e"]
+    for at in range(len(text)):
+        assert lines_of(text[:at], text[at:]) == whole, text[:at]
+
+
+def test_a_line_without_an_end_is_split_at_its_limit():
+    pieces = [b"x" * 65_536] * 10
+    lines = lines_of(*pieces, b"y\nz")
+    assert max(map(len, lines)) == LINE_BYTES
+    assert b"".join(lines) == b"".join(pieces) + b"yz"
+    assert lines[-1] == b"z"
+
+
+def test_a_flood_of_carriage_returns_is_no_line():
+    assert lines_of(*[b"\r" * 65_536] * 8, b"done") == [b"done"]
+
+
+def test_output_is_read_on_when_a_line_cannot_be_taken(tmp_path):
+    taken = []
+
+    def take(line):
+        taken.append(line)
+        raise KeyError("the log stream was deleted")
+
+    process = ContainerProcess([sys.executable, "-c", "for n in range(50_000): print(n)"], tmp_path, {}, take)
+    assert process.wait(60) == 0
+    assert len(taken) == 50_000
 
 
 # --- certificates -------------------------------------------------------------------------------------------------

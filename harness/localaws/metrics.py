@@ -1,0 +1,107 @@
+"""Metrics of a training job, which regular expressions find in the lines of its log.
+
+Source: https://docs.aws.amazon.com/sagemaker/latest/dg/define-train-metrics.html. The expressions are the user's, or
+whoever's the request is, and a line may be anything; :mod:`~harness.localaws.metric_worker` bounds what they take.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, cast
+
+from urllib3.util.wait import wait_for_read
+
+SEARCHED_CHARACTERS = 8192
+"""Characters of a line that metrics are looked for in, from its start."""
+_ANSWER_SECONDS = 60.0  # for all expressions, which may take a second each
+_WORKER = Path(__file__).with_name("metric_worker.py")
+
+
+class Metrics:
+    """The metrics of one training job; its process starts with the first line."""
+
+    def __init__(self, definitions: Sequence[tuple[str, str]], directory: Path, report: Callable[[str], None]) -> None:
+        """Look for metrics, given as names and expressions.
+
+        :param directory: the container's, which marks the process as one of the local AWS's.
+        :param report: called once with each expression that is given up, and why.
+        """
+        self._definitions = list(definitions)
+        self._directory = directory
+        self._report = report
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_over = not definitions
+        self._lock = threading.Lock()
+
+    def find(self, line: str) -> dict[str, float]:
+        """Return the values that a line of the log has, by metric."""
+        with self._lock:
+            if self._is_over:
+                return {}
+            try:
+                answers = self._ask(line[:SEARCHED_CHARACTERS])
+            except (OSError, ValueError) as error:
+                self._end()
+                self._report(f"[harness] No more metrics are read: the process that looks for them failed ({error}).")
+                return {}
+        found = dict(zip((name for name, _ in self._definitions), answers, strict=True))
+        for name, answer in found.items():
+            if isinstance(answer, str):
+                self._report(f"[harness] The metric {name} is not read from here on. Its expression: {answer}.")
+        return {name: float(answer) for name, answer in found.items() if isinstance(answer, float)}
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process:
+            self._process.kill()  # whoever waits for its answer is told so by the end of the pipe
+        with self._lock:
+            self._end()
+
+    def _end(self) -> None:
+        self._is_over = True
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            cast("IO[bytes]", pipe).close()
+
+    def _ask(self, line: str) -> list[float | str | None]:
+        process = self._process = self._process or self._start()
+        _write(process, line)
+        deadline = time.monotonic() + _ANSWER_SECONDS
+        answer = b""
+        while not answer.endswith(b"\n"):
+            stdout = cast("IO[bytes]", process.stdout)
+            if not wait_for_read(stdout, max(0.0, deadline - time.monotonic())):  # type: ignore[arg-type]
+                raise TimeoutError(f"no answer within {_ANSWER_SECONDS:g} s")
+            piece = os.read(stdout.fileno(), 65_536)
+            if not piece:
+                raise ConnectionError("it ended")
+            answer += piece
+        return cast("list[float | str | None]", json.loads(answer))
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_WORKER)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={"SAGEMAKER_BASE_DIR": str(self._directory)},
+            start_new_session=True,
+        )
+        _write(process, [regex for _, regex in self._definitions])
+        return process
+
+
+def _write(process: subprocess.Popen[bytes], content: object) -> None:
+    """Send a line, of 64 KiB at most, which a pipe holds however busy its reader is."""
+    text = json.dumps(content, ensure_ascii=False).encode(errors="replace")
+    os.write(cast("IO[bytes]", process.stdin).fileno(), text + b"\n")
