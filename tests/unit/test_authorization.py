@@ -4,13 +4,15 @@ import asyncio
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.localaws import identities
 from harness.localaws.actions import Asked, needs
 from harness.localaws.authorization import Enforced
 from harness.localaws.exceptions import AWSError
 from harness.localaws.identities import Identity
-from harness.localaws.policies import Decision, arn_like, evaluate, keys_missing, trusts
+from harness.localaws.policies import Decision, arn_like, evaluate, keys_missing, like, trusts
 from harness.localaws.requests import Request
 from harness.localaws.signatures import is_right, read
 
@@ -84,6 +86,41 @@ def test_resources_are_matched_in_their_case_and_a_dot_is_a_dot(pattern, decisio
 def test_a_wildcard_does_not_reach_over_the_colons_between_an_arn_s_parts():
     assert arn_like("arn:aws:logs:*:1:log-group:/aws/*", "arn:aws:logs:us-east-1:1:log-group:/aws/x:log-stream:y")
     assert not arn_like("arn:aws:sagemaker:*:model/m", "arn:aws:sagemaker:us-east-1:1:model/m")
+
+
+def matches(pattern, text):
+    """Say whether a text is as a pattern has it, by the definition of its first character."""
+    if not pattern or not text:
+        return not text and not pattern.strip("*")
+    if pattern[0] == "*":
+        return matches(pattern[1:], text) or matches(pattern, text[1:])
+    return pattern[0] in ("?", text[0]) and matches(pattern[1:], text[1:])
+
+
+@given(st.text("ab.*?", max_size=8), st.text("ab.\n", max_size=8))
+def test_wildcards_match_what_their_definition_says(pattern, text):
+    assert like(pattern, text) is matches(pattern, text)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*a" * 10 + "b", "*?" * 1000 + "b", "*" * 3000 + "b", "*a*b" * 300, "*aa?a" * 20 + "b"]
+)
+def test_wildcards_take_no_time_that_grows_with_their_power(pattern):
+    text = "a" * 3000
+    assert not like(pattern, text)
+    assert decided(statement(resource=f"arn:aws:s3:::{pattern}"), resource=f"arn:aws:s3:::{text}") is IMPLICIT
+    assert like(pattern + "*", "aaaab" * 600)
+
+
+def test_a_variable_that_never_ends_is_text():
+    assert decided(statement(resource="${" * 50_000), resource="arn:aws:s3:::bucket") is IMPLICIT
+
+
+def test_a_wildcard_in_the_value_of_a_variable_is_a_character():
+    own = statement(resource="arn:aws:s3:::bucket/${aws:username}")
+    assert decided(own, **{"aws:username": ["*"]}) is IMPLICIT
+    assert decided(own, resource="arn:aws:s3:::bucket/*", **{"aws:username": ["*"]}) is ALLOWED
+    assert under({"StringEquals": {"aws:PrincipalTag/a": "${*}"}}, **{"aws_PrincipalTag/a": ["*"]}) is ALLOWED
 
 
 def test_not_action_and_not_resource_are_all_others():
