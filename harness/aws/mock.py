@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,10 +20,13 @@ from botocore.config import Config
 from harness.errors import LocalAWSError, SetupError
 from harness.localaws.clients import Connection
 from harness.localaws.faults import Fault
+from harness.processes import kill_processes_with
 from harness.settings import Settings
 
 _START_SECONDS = 60
 _STOP_SECONDS = 15
+_ASK_SECONDS = 5
+"""How long a local AWS may take to answer that it will stop; one that is busy or stopped is killed."""
 _OUTPUT_BYTES = 4096
 _OUTPUT_LINES = 10
 
@@ -150,18 +154,28 @@ class MockAWS:
     def close(self) -> None:
         """Stop the local AWS and all that runs in it."""
         if self._process.poll() is None:
-            try:
-                self.connection.control("POST", "/shutdown")
-            except LocalAWSError:
-                self._process.terminate()
-        try:
-            self._process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            asking = threading.Thread(target=self._ask_to_stop, daemon=True)
+            asking.start()
+            asking.join(_ASK_SECONDS)
+            self._wait_or_kill(0 if asking.is_alive() else _STOP_SECONDS)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe:
                 pipe.close()
+
+    def _ask_to_stop(self) -> None:
+        try:
+            self.connection.control("POST", "/shutdown")
+        except LocalAWSError:
+            self._process.terminate()
+
+    def _wait_or_kill(self, seconds: float) -> None:
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            kill_processes_with("SAGEMAKER_BASE_DIR", f"{self.connection.directory}{os.sep}")
+            shutil.rmtree(self.connection.directory, ignore_errors=True)
 
     def __enter__(self) -> MockAWS:
         return self

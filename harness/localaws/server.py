@@ -25,7 +25,7 @@ from typing import Any
 
 import psutil
 
-from harness.localaws import identities, pricelist, quotas, simulation
+from harness.localaws import identities, pricelist, quotas, simulation, watcher
 from harness.localaws.app import LocalAWSApp, Operation
 from harness.localaws.authorization import Authorization, Enforced, Unrestricted
 from harness.localaws.calls import CallLog
@@ -41,7 +41,7 @@ from harness.localaws.quotas import Quotas
 from harness.localaws.sagemaker import ControlPlane
 from harness.localaws.services import ACCOUNT, Services, role_arn
 from harness.localaws.training import Trainer
-from harness.processes import end_processes_of, kill_processes_with
+from harness.processes import end_processes_of
 
 _PREFIX = "harness-localaws-"
 _PID_FILE = "pid"
@@ -126,7 +126,7 @@ class LocalAWS:
         await self.stopping.wait()
         await self.gateway.stop()
         await asyncio.get_running_loop().run_in_executor(None, self.plane.reset)
-        end_containers_in(self.directory)
+        watcher.kill_containers(self.directory)  # such as one that was just being started
 
     def _handlers(self) -> dict[tuple[str, str], Any]:
         return {
@@ -189,13 +189,12 @@ def _made(directory: Path) -> Path:
     return directory
 
 
-def _watch_owner(local_aws: LocalAWS, loop: asyncio.AbstractEventLoop) -> None:
+def _watch_owner(local_aws: LocalAWS, loop: asyncio.AbstractEventLoop, owner: int) -> None:
     """End the run when the owner ends without a word.
 
     Then its end of the pipe on standard input closes, unless a process that it forked holds that open, and this process
-    gets another parent.
+    gets another parent. While this process is busy or stopped, :mod:`~harness.localaws.watcher` does it.
     """
-    owner = os.getppid()
     while os.getppid() == owner:
         readable, _, _ = select.select([0], [], [], _WATCH_SECONDS)
         if readable and not os.read(0, 4096):
@@ -206,11 +205,6 @@ def _watch_owner(local_aws: LocalAWS, loop: asyncio.AbstractEventLoop) -> None:
             end_processes_of(local_aws.run_id)
         finally:
             loop.call_soon_threadsafe(local_aws.stopping.set)
-
-
-def end_containers_in(directory: Path) -> None:
-    """Kill the containers below a directory that are still there, such as one that was just being started."""
-    kill_processes_with("SAGEMAKER_BASE_DIR", f"{directory}{os.sep}")
 
 
 def _remove_stale_directories() -> None:
@@ -234,7 +228,9 @@ def _allow_many_files() -> None:
 async def _serve(region: str, port: int, directory: Path, *, enforce_iam: bool) -> None:
     local_aws = LocalAWS(region, directory, enforce_iam=enforce_iam)
     loop = asyncio.get_running_loop()
-    threading.Thread(target=_watch_owner, args=(local_aws, loop), daemon=True).start()
+    owner = os.getppid()
+    watcher.start(owner, directory, local_aws.run_id)
+    threading.Thread(target=_watch_owner, args=(local_aws, loop, owner), daemon=True).start()
     # Writing MNIST takes two seconds, and whoever starts Spark first never waits for them.
     sample = f"sagemaker-sample-data-{region}"
     threading.Thread(target=local_aws.services.provide_sample_data, args=(sample,), daemon=True).start()

@@ -28,6 +28,7 @@ from harness.localaws.services import Services, StoredObject, split_uri
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 STOP_GRACE_SECONDS = 120
 """How long a container may take to save its model after SIGTERM (StopTrainingJob's page)."""
+_DISCARD_SECONDS = 10
 _USER_ERROR = 2  # the exit code of a container that blames its input, as SageMaker's built-in algorithms have it
 _REASON_LENGTH = 1024
 _QUOTED = 500  # characters of a line of output, so that a failure reason has room for the rest
@@ -181,13 +182,14 @@ class Trainer:
         job.ask_to_stop()
 
     def discard_all(self) -> None:
-        """End every job at once and wait until none runs."""
+        """End every job at once and wait, not for long, until none runs."""
         with self._lock:
             running = list(self._threads)
         for job, _ in running:
             job.discarded.set()
+        deadline = time.monotonic() + _DISCARD_SECONDS
         for _, thread in running:
-            thread.join(timeout=10)
+            thread.join(timeout=max(0.0, deadline - time.monotonic()))
 
     def _run(self, job: TrainingJob, image: Image) -> None:
         directory = self._directory / job.region / job.name

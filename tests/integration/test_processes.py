@@ -10,7 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.aws import mock
 from harness.aws.mock import MockAWS
+from harness.processes import end_processes_of, processes_with
 from harness.settings import Settings
 from harness.waiting import wait_until
 
@@ -95,6 +97,11 @@ def of_run(run, directory):
     return found
 
 
+def below(directory):
+    """Return the containers of a local AWS, and what they started."""
+    return processes_with("SAGEMAKER_BASE_DIR", f"{directory}/")
+
+
 def start_owner(script, *more):
     owner = subprocess.Popen([sys.executable, "-c", OWNER, script, *more], stdout=subprocess.PIPE)
     told = json.loads(owner.stdout.readline())
@@ -113,6 +120,41 @@ def test_an_owner_that_is_killed_leaves_no_process_and_no_file_behind(stubborn):
     owner.wait()
     wait_until(lambda: nothing_is_left(told), "everything of the run to end", timeout=10)
     assert not Path(told["directory"]).exists()
+
+
+def test_a_local_aws_that_is_stopped_and_its_stopped_containers_end_with_the_owner(stubborn):
+    owner, told = start_owner(stubborn)
+    for process in [psutil.Process(told["pid"]), *of_run(told["run"], told["directory"])]:
+        process.suspend()  # as good as busy for ever
+    owner.kill()
+    owner.wait()
+    wait_until(lambda: nothing_is_left(told) and not Path(told["directory"]).exists(), "all to end", timeout=30)
+
+
+def test_stopped_containers_end_with_a_local_aws_that_is_killed(stubborn):
+    owner, told = start_owner(stubborn)
+    containers = below(told["directory"])
+    for process in containers:
+        process.suspend()
+    os.kill(told["pid"], signal.SIGKILL)
+    wait_until(lambda: not below(told["directory"]), "the containers to end", timeout=30)
+    assert len(containers) == 6, "three containers, and a child of each"
+    owner.kill()
+    owner.wait()
+    end_processes_of(told["run"])
+
+
+def test_a_local_aws_that_does_not_answer_is_closed_in_seconds(monkeypatch, stubborn):
+    monkeypatch.setattr(mock, "_ASK_SECONDS", 0.5)
+    names = {}
+    exec(WORK, names)
+    with MockAWS.start(Settings()) as local:
+        names["work"](local, stubborn)
+        psutil.Process(local.connection.pid).suspend()
+        local.close()
+        assert not psutil.pid_exists(local.connection.pid)
+    assert below(local.connection.directory) == []
+    assert not Path(local.connection.directory).exists()
 
 
 def test_a_worker_that_holds_the_owners_pipe_does_not_keep_the_run_alive(stubborn):
