@@ -36,7 +36,8 @@ PING_EVERY_SECONDS = 5.0
 """How often a container in service is pinged."""
 DRAIN_SECONDS = 60
 """How long an update waits for the invocations that the old containers have."""
-_PING_TIMEOUT = 2.0
+_PING_TIMEOUT = 2.0  # as on AWS, whose page says so
+_HEALTHY = 200
 _FAILED_PINGS = 3  # in a row, until a container counts as hanging
 _RESTART_PAUSE = 0.5
 _STOP_SECONDS = 5
@@ -75,6 +76,8 @@ class Instance:
         self._invocations = 0
         self._pinged = 0.0
         self._failed_pings = 0
+        self._excused_pings = 0
+        self._last_answer = 0.0
         self.port = 0
         self.ready = threading.Event()
         """Set while the container answers pings."""
@@ -117,19 +120,20 @@ class Instance:
         assert self._process is not None
         deadline = time.monotonic() + PING_SECONDS
         while time.monotonic() < deadline and self._process.exit_code is None and not self._stopped.is_set():
-            if self._ping():
-                self.ready.set()
+            if self._ping() == _HEALTHY:
+                self._note_health()
                 return True
             time.sleep(0.03)
         return False
 
-    def _ping(self) -> bool:
+    def _ping(self) -> int | None:
+        """Return the status of the answer to a ping, or None if there is none in time."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PING_TIMEOUT)
         try:
             connection.request("GET", "/ping")
-            return connection.getresponse().status == 200
+            return connection.getresponse().status
         except (OSError, http.client.HTTPException):
-            return False
+            return None
         finally:
             connection.close()
 
@@ -149,15 +153,36 @@ class Instance:
             self._wait_for_ping()
 
     def _check_health(self) -> None:
-        """Kill a container that has nothing to do and yet fails several pings in a row."""
+        """Kill a container that hangs or is not healthy.
+
+        It fails several pings in a row; or it has answered neither ping nor invocation for as long as an invocation may
+        take. Until then it may be computing, if it has an invocation, in the one thread that it answers pings with.
+        """
         if time.monotonic() < self._pinged + PING_EVERY_SECONDS:
             return
-        alive = self._ping()
+        was_busy = self.busy
+        status = self._ping()
         self._pinged = time.monotonic()
-        self._failed_pings = 0 if alive or self.busy else self._failed_pings + 1
-        if self._failed_pings >= _FAILED_PINGS and not self._stopped.is_set():
-            self._failed_pings = 0
-            self._on_line(f"container failed {_FAILED_PINGS} pings in a row; ending it")
+        if status == _HEALTHY:
+            self._note_health()
+        elif status is None and (was_busy or self.busy):
+            self._excused_pings += 1
+        else:
+            self._failed_pings += 1
+        if self._failed_pings >= _FAILED_PINGS:
+            self._end_unhealthy(f"container failed {_FAILED_PINGS} pings in a row")
+        elif self._excused_pings >= _FAILED_PINGS and self._pinged - self._last_answer > INVOCATION_SECONDS:
+            self._end_unhealthy(f"container answered neither pings nor invocations for {INVOCATION_SECONDS} s")
+
+    def _note_health(self) -> None:
+        self._last_answer = time.monotonic()
+        self._failed_pings = self._excused_pings = 0
+        if not self._stopped.is_set():
+            self.ready.set()
+
+    def _end_unhealthy(self, reason: str) -> None:
+        if not self._stopped.is_set():
+            self._on_line(f"{reason}; ending it")
             self.kill()
 
     def ask_to_stop(self) -> None:
@@ -204,6 +229,7 @@ class Instance:
         except OSError:
             connection.close()
             raise
+        self._last_answer = time.monotonic()
         if response.will_close:
             connection.close()
         else:

@@ -557,24 +557,75 @@ def test_an_endpoint_with_another_instance_goes_on_when_one_dies(local, make, sa
     wait_until(lambda: None not in pids(local, name), "the other instance to be back")
 
 
-def test_a_container_that_hangs_is_ended_and_started_again(monkeypatch, tmp_path):
+@pytest.fixture
+def serve(monkeypatch, tmp_path):
+    """Returns a function that starts an instance of a server; pings are frequent."""
     monkeypatch.setattr(hosting, "PING_EVERY_SECONDS", 0.1)
     monkeypatch.setattr(hosting, "_PING_TIMEOUT", 0.3)
-    (tmp_path / "container.py").write_text(SERVER.format(answer="self.body()"))
-    log = []
-    instance = hosting.Instance(Image((sys.executable, str(tmp_path / "container.py"))), tmp_path, {}, log.append)
-    instance.start()
-    try:
-        hanging = instance.pid
-        instance.hold(1)
-        psutil.Process(hanging).suspend()
-        time.sleep(2)
-        assert instance.pid == hanging, "it was ended while it had an invocation"
-        instance.hold(-1)
-        wait_until(lambda: instance.pid not in (None, hanging) and instance.ready.is_set(), "a new process")
-        assert "container failed 3 pings in a row; ending it" in log
-    finally:
+    started = []
+
+    def serve(text):
+        (tmp_path / "container.py").write_text(text)
+        image = Image((sys.executable, str(tmp_path / "container.py")))
+        started.append(hosting.Instance(image, tmp_path, {}, serve.log.append))
+        started[-1].start()
+        return started[-1]
+
+    serve.log = []
+    yield serve
+    for instance in started:
         instance.stop()
+
+
+def wait_for_another(instance, process):
+    wait_until(lambda: instance.pid not in (None, process) and instance.ready.is_set(), "a new process")
+
+
+def test_a_container_that_hangs_is_ended_and_started_again(serve):
+    instance = serve(SERVER.format(answer="self.body()"))
+    hanging = instance.pid
+    instance.hold(1)
+    psutil.Process(hanging).suspend()
+    time.sleep(2)
+    assert instance.pid == hanging, "it was ended while it had an invocation"
+    instance.hold(-1)
+    wait_for_another(instance, hanging)
+    assert "container failed 3 pings in a row; ending it" in serve.log
+
+
+def test_a_container_that_hangs_while_invocations_go_on_is_started_again(monkeypatch, serve):
+    monkeypatch.setattr(hosting, "INVOCATION_SECONDS", 1.0)
+    instance = serve(SERVER.format(answer="self.body()"))
+    hanging = instance.pid
+    instance.hold(1)  # and never out: others come before it is
+    psutil.Process(hanging).suspend()
+    with pytest.raises(TimeoutError):
+        instance.invoke(b"x", {}, 0.5)
+    wait_for_another(instance, hanging)
+    assert "container answered neither pings nor invocations for 1.0 s; ending it" in serve.log
+    assert instance.invoke(b"x", {}, 5).body == b"x"
+
+
+def test_a_container_that_computes_in_its_only_thread_is_spared(monkeypatch, serve):
+    monkeypatch.setattr(hosting, "INVOCATION_SECONDS", 2.0)
+    server = SERVER.format(answer="time.sleep(0.7) or self.body()")
+    instance = serve(server.replace("ThreadingHTTPServer", "HTTPServer").replace("HTTP/1.1", "HTTP/1.0"))
+    computing = instance.pid
+    instance.hold(1)
+    for _ in range(6):
+        assert instance.invoke(b"x", {}, 5).body == b"x"
+    assert instance.pid == computing
+    assert not [line for line in serve.log if "ending it" in line]
+
+
+def test_a_container_that_says_it_is_not_healthy_is_started_again_however_busy(serve):
+    unhealthy = SERVER.format(answer="os.environ.setdefault('SICK', 'x').encode()")
+    unhealthy = unhealthy.replace("self.send_response(200)", "self.send_response(503 if 'SICK' in os.environ else 200)")
+    instance = serve(unhealthy)
+    sick = instance.pid
+    instance.hold(1)
+    instance.invoke(b"", {}, 5)
+    wait_for_another(instance, sick)
 
 
 def test_a_container_that_takes_too_long_is_told_as_aws_does(monkeypatch, tmp_path):
