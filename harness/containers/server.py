@@ -17,6 +17,8 @@ PAYLOAD_LIMIT = 6_291_456
 """Bytes of a request that InvokeEndpoint allows (6 MiB)."""
 
 _DRAIN = 1 << 20
+_LINE = 8192  # bytes of a chunk's head, or of a line of the trailer
+_TRAILERS = 100
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _read_body(self) -> bytes:
         """Return the body; one that is too large is read to its end and not kept, so that the answer is heard."""
-        sizes = self._chunk_sizes() if self._is_chunked() else iter([int(self.headers.get("Content-Length", 0))])
+        sizes = (
+            self._chunk_sizes() if self._is_chunked() else iter([_size(self.headers.get("Content-Length", "0"), 10)])
+        )
         pieces: list[bytes] = []
         total = 0
         for size in sizes:
@@ -114,11 +118,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _chunk_sizes(self) -> Iterator[int]:
         """Yield the size of each chunk, whose bytes the caller reads before it asks for the next."""
-        while size := int(self.rfile.readline().split(b";")[0], 16):
+        while size := _size(self._read_line().split(";")[0], 16):
             yield size
             self._read_exactly(2)
-        while self.rfile.readline().strip():
-            pass
+        for _ in range(_TRAILERS):
+            if not self._read_line().strip():
+                return
+        raise ValueError("the trailer does not end")
+
+    def _read_line(self) -> str:
+        line = self.rfile.readline(_LINE + 1)
+        if len(line) > _LINE:
+            raise ValueError("a line does not end")
+        return line.decode("latin-1")
 
     def _read_exactly(self, size: int) -> bytes:
         piece = self.rfile.read(size)
@@ -138,6 +150,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer.body)
         self.wfile.flush()
+
+
+def _size(text: str, base: int) -> int:
+    """Return the size that digits give; neither sign nor underscore, which Python reads too, is one.
+
+    :raises ValueError: it is none.
+    """
+    if not text.strip().isascii() or not text.strip().isalnum():
+        raise ValueError(f"{text[:20]!r} is no size")
+    return int(text, base)
 
 
 def _execution_parameters() -> Answer:

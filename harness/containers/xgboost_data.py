@@ -17,6 +17,12 @@ from harness.libsvm import Array, LibSVM
 LIBSVM_TYPES = ("text/libsvm", "text/x-libsvm", "libsvm")
 CSV_TYPES = ("text/csv", "csv")
 
+COLUMNS = 1 << 22
+"""Columns that LibSVM data may have: the largest index. XGBoost takes 360 bytes for each, and a second a round for a
+million (measured), whether a row uses it or not; beyond, one index could fill the memory of a machine."""
+CSV_COLUMNS = 100_000
+"""Columns that CSV may have, all of which each row writes. Reading takes 5 KB for each."""
+
 
 def media_type(content_type: str | None) -> str:
     """Return the type without its parameters: ``text/csv; label_size=1`` → ``text/csv``; text/libsvm if there is none.
@@ -39,7 +45,10 @@ def read_channel(channel: Channel) -> LibSVM:
     if any(part.startswith(".") for file in files for part in file.relative_to(channel.path).parts):
         raise UserError("Hidden file found in the data path! Remove that before training.")
     if media_type(channel.content_type) in LIBSVM_TYPES:
-        return libsvm.read(files, dtype=np.float32, tolerate=libsvm.BLANKS)
+        rows = libsvm.read(files, dtype=np.float32, tolerate=libsvm.BLANKS)
+        if rows.features.shape[1] > COLUMNS:  # read again, for the error that names file, line and index
+            libsvm.read(files, COLUMNS, np.float32, tolerate=libsvm.BLANKS)
+        return rows
     return _read_csv_files(files)
 
 
@@ -56,9 +65,15 @@ def _read_csv_files(files: list[Path]) -> LibSVM:
 def parse_csv(text: bytes, source: str = "") -> Array:
     """Return the rows of CSV without a header: float32, shape (n, columns); what is empty is missing (NaN).
 
-    :raises DataError: a line has another number of columns than the first, or a field is no finite number.
+    :raises DataError: there are more than :data:`CSV_COLUMNS` columns, a line has another number of them than the
+        first, or a field is no finite number.
     """
-    columns = [str(number) for number in range(text.partition(b"\n")[0].count(b",") + 1)]
+    width = text.partition(b"\n")[0].count(b",") + 1
+    if width > CSV_COLUMNS:
+        raise DataError(
+            _with_line(f"Row #1: {width:,} columns; the limit is {CSV_COLUMNS:,}", source), fix="write LibSVM instead"
+        )
+    columns = [str(number) for number in range(width)]
     try:
         table = csv.read_csv(
             pa.BufferReader(text),

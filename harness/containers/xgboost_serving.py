@@ -24,6 +24,7 @@ from harness.errors import DataError
 from harness.libsvm import Array
 
 _ACCEPTED = ("text/csv", "application/json")
+_GZIP = b"\x1f\x8b"
 
 
 def load(model_dir: Path) -> XGBoostModel:
@@ -88,6 +89,8 @@ class XGBoostModel:
             return cast("Array", predict(given))
 
     def _read(self, body: bytes, kind: str) -> libsvm.Matrix:
+        if body.startswith(_GZIP):  # a few bytes of which could fill the memory
+            raise DataError("line 1: the request is compressed, which this container does not read.")
         if kind in LIBSVM_TYPES:
             read = libsvm.parse(body, features=self.features, dtype=np.float32, tolerate=libsvm.BLANKS)
             return read.features

@@ -13,11 +13,11 @@ from harness.errors import LibSVMError
 from harness.libsvm.rows import Array, LibSVM, Report, report_of
 from harness.libsvm.rules import LARGEST_QID, Oddity, Rules
 from harness.libsvm.sources import Part
+from harness.libsvm.tidying import without_comment
 
-_NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(rb"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")  # digits can be parted in one way only
 _NOT_FINITE = re.compile(rb"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _FIELD = re.compile(rb"[^ \t]+")
-_COMMENT = re.compile(rb"[ \t]*#.*", re.DOTALL)
 _FLOAT64 = np.dtype(np.float64)
 
 
@@ -103,7 +103,7 @@ class _Line:
         if "comment" not in self._rules.tolerate or b"#" not in text:
             return text
         self.met.append("comment")
-        return _COMMENT.sub(b"", text)
+        return without_comment(text)
 
     def _skip(self, content: bytes) -> None:
         if "comment" not in self.met:

@@ -16,7 +16,6 @@ from harness.libsvm.rules import Oddity
 from harness.libsvm.sources import Part
 
 _GAP = re.compile(rb"[ \t]+")
-_COMMENT = re.compile(rb"[ \t]*#.*", re.DOTALL)
 _QID = re.compile(rb"([^ ]+) qid:(\d{1,18})(?![^ ])")
 _REPEATED = re.compile(rb"  +")
 _ODD = re.compile(rb"[\t\r#]|  |\A | \Z|\A\Z")
@@ -42,6 +41,12 @@ def tidy(part: Part, tolerate: frozenset[Oddity]) -> Tidied:
     report = sum((report_of(oddity, lines, part.source) for oddity, lines in tidier.met.items()), Report())
     text = b"".join([line + b"\n" for line in tidier.rows])
     return Tidied(text, tidier.lines, qids if (qids >= 0).any() else None, report)
+
+
+def without_comment(line: bytes) -> bytes:
+    """Return what stands before a line's comment and the blanks in front of it."""
+    content, mark, _ = line.partition(b"#")
+    return content.rstrip(b" \t") if mark else line
 
 
 class _Tidier:
@@ -73,7 +78,7 @@ class _Tidier:
             return line
         content = line.removesuffix(b"\r")
         commented = self._meet("comment", b"#" in content)
-        content = _COMMENT.sub(b"", content) if commented else content
+        content = without_comment(content) if commented else content
         if not content.strip(b" \t"):
             return None if commented or self._meet("blank line", True) else content
         content = content.lstrip(b" \t") if self._meet("leading blank", content[:1] in _BLANK) else content

@@ -1,5 +1,6 @@
 """The real container, as a process, on tiny data."""
 
+import gzip
 import http.client
 import json
 import os
@@ -209,6 +210,27 @@ def test_a_bad_line_is_the_users_error_and_is_named(base):
     assert "part-1, line 2, column 3: '0' breaks the rule that indices count from 1" in failure(base)
 
 
+@pytest.mark.parametrize("index", ["4194305", "2000000000", "99999999999999999999"])
+def test_an_index_without_bound_is_the_users_error_and_is_named(base, index):
+    (base / "input/data/train/part-1").write_text(f"1 1:2\n1 1:1 {index}:3\n")
+    assert train(base)[0] == 2
+    assert f"part-1, line 2, column 7: '{index}' breaks the rule that no index is above" in failure(base)
+
+
+def test_columns_without_bound_are_the_users_error(base):
+    prepare(base, content_type="text/csv")
+    (base / "input/data/train/part-0").write_text("1," * 9_999_999 + "1\n")
+    assert train(base)[0] == 2
+    assert failure(base).endswith("part-0: line 1: 10,000,000 columns; the limit is 100,000")
+
+
+@pytest.mark.parametrize("number", ["1" * 500_000 + "x", "1" * 500_000 + ".5.", "1e" + "9" * 500_000, "." * 500_000])
+def test_an_absurd_number_is_the_users_error(base, number):
+    (base / "input/data/train/part-1").write_text(f"1 1:{number}\n")
+    assert train(base)[0] == 2
+    assert "part-1, line 1, column 5: " in failure(base)
+
+
 def test_a_label_beyond_the_classes_is_the_users_error(base):
     (base / "input/data/train/part-1").write_text("7 1:2\n")
     assert train(base)[0] == 2
@@ -321,9 +343,24 @@ def test_json_answers_a_score_for_each_row(served):
         ("1,2,3", {"content_type": "text/csv"}, 415, "Feature size of csv inference data 3 is not consistent"),
         ("1,2,3,4,5,6\n1,2,3,4,5,a", {"content_type": "text/csv"}, 415, "line 2"),
         ("0 1:1", {"Accept": "image/png"}, 406, "Accept type image/png is not supported"),
+        ("1," * 3_000_000, {"content_type": "text/csv"}, 415, "line 1: 3,000,001 columns; the limit is 100,000"),
+        ("0 1:" + "1" * 6_000_000 + "x", {}, 415, "line 1, column 5"),
+        (gzip.compress(b"0 1:1\n" * 1_000_000), {}, 415, "line 1: the request is compressed"),
         ("0" * 6_291_457, {}, 413, "Payload exceeds the limit of 6291456 bytes."),
     ],
-    ids=["empty", "type", "unreadable", "wide", "csv-columns", "csv-text", "accept", "large"],
+    ids=[
+        "empty",
+        "type",
+        "unreadable",
+        "wide",
+        "csv-columns",
+        "csv-text",
+        "accept",
+        "columns",
+        "number",
+        "gzip",
+        "large",
+    ],
 )
 def test_a_request_that_cannot_be_answered_says_why(served, body, headers, status, text):
     answered, why = invoke(served[1], body, **headers)
@@ -335,6 +372,18 @@ def test_a_chunked_request_is_read(served):
     pieces = iter([b"0 1:", b"1\n", b"0 1:250"])
     status, text = invoke(served[1], pieces, Transfer_Encoding="chunked")
     assert (status, text.count(",")) == (200, 1)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    ["Content-Length: -1\r\n\r\n", "Content-Length: 1_0\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n-5\r\n",
+     "Transfer-Encoding: chunked\r\n\r\n" + "1" * 9000, "Transfer-Encoding: chunked\r\n\r\n0\r\n" + "a: b\r\n" * 101],
+)  # fmt: skip
+def test_a_body_that_is_not_framed_is_refused_and_not_waited_for(served, request_):
+    with socket.create_connection(("127.0.0.1", served[1])) as connection:
+        connection.sendall(f"POST /invocations HTTP/1.1\r\nHost: x\r\n{request_}".encode())
+        connection.settimeout(60)
+        assert connection.recv(100).startswith(b"HTTP/1.1 400")
 
 
 def test_a_connection_serves_many_requests_also_after_a_refusal(served):
