@@ -62,7 +62,8 @@ class _Parser(argparse.ArgumentParser):
         """Say what is wrong, and exit with code 2."""
         self.print_usage(sys.stderr)
         fix = f"run '{self.prog} --help', which lists what can be given"
-        self.exit(SettingsError.exit_code, f"harness: {message}.\n  to fix:  {fix}\n")
+        _complain(f"{message}.\n  to fix:  {fix}")
+        self.exit(SettingsError.exit_code)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,10 +80,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HarnessError as error:
         if getattr(options, "traceback", False):
             traceback.print_exc()
-        print("harness:", str(error).replace("--harness-", "--"), file=sys.stderr)  # pytest's options have the prefix
+        _complain(str(error).replace("--harness-", "--"))  # pytest's options have the prefix
         return error.exit_code
     except KeyboardInterrupt as interruption:  # which may tell who cleans up now
-        print(": ".join(filter(None, ["harness: interrupted", str(interruption)])), file=sys.stderr)
+        _complain(": ".join(filter(None, ["interrupted", str(interruption)])))
         return _INTERRUPTED
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -90,8 +91,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if not _is_of_aws(error):
             raise
-        print("harness:", _unanswered(error), file=sys.stderr)
+        _complain(str(_unanswered(error)))
         return HarnessError.exit_code
+
+
+def _complain(text: str) -> None:
+    """Print an error, which may quote anything."""
+    from harness.printing import print_text  # noqa: PLC0415 - imports rich, which --help need not wait for
+
+    print_text(f"harness: {text}", sys.stderr)
 
 
 def _is_of_aws(error: Exception) -> bool:

@@ -15,9 +15,11 @@ from importlib.metadata import PackageNotFoundError, requires, version
 import psutil
 from packaging.requirements import Requirement
 from rich.console import Console
+from rich.text import Text
 
 from harness.errors import HarnessError, SetupError
 from harness.java import Java, find_java
+from harness.printing import PlainConsole
 from harness.settings import Settings
 
 _DISTRIBUTION = "sagemaker-spark-harness"
@@ -41,7 +43,7 @@ class Finding:
 def examine(settings: Settings, *, as_json: bool) -> int:
     """Print the findings; return 3, as :class:`~harness.errors.SetupError` does, if a run needs what is missing."""
     findings: list[Finding] = []
-    console = Console(highlight=False)
+    console = PlainConsole()
     for finding in map(_with_options_of_the_command, _findings(settings)):
         findings.append(finding)
         if not as_json:
@@ -62,10 +64,10 @@ def _with_options_of_the_command(finding: Finding) -> Finding:
 
 def _show(console: Console, finding: Finding) -> None:
     colour = {"ok": "green", "warning": "yellow", "unknown": "yellow", "missing": "red"}[finding.status]
-    console.print(f"[{colour}]{finding.status:<7}[/] {finding.name:<10} ", end="")
-    console.print(finding.found.replace("\n", f"\n{'':19}"), markup=False, soft_wrap=True)
+    console.print(Text.assemble((f"{finding.status:<7}", colour), f" {finding.name:<10} "), end="")
+    console.print(finding.found.replace("\n", f"\n{'':19}"), soft_wrap=True)
     if finding.fix:
-        console.print(f"{'':19}to fix: {finding.fix}", markup=False, soft_wrap=True)
+        console.print(f"{'':19}to fix: {finding.fix}", soft_wrap=True)
 
 
 def _findings(settings: Settings) -> Iterator[Finding]:

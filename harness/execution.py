@@ -16,6 +16,7 @@ from harness.aws.mock import MockAWS
 from harness.errors import HarnessError, LocalAWSError, SettingsError
 from harness.java import find_java, options_for
 from harness.onpath import python_environment
+from harness.printing import print_text
 from harness.processes import RUN_VARIABLE
 from harness.settings import Settings
 
@@ -112,10 +113,10 @@ def _report_refused(aws: MockAWS) -> None:
     try:
         refused = sorted(set(aws.calls()["refused"]))
     except LocalAWSError as error:  # the command's exit code is passed on all the same
-        print(f"harness: {error}", file=sys.stderr)
+        print_text(f"harness: {error}", sys.stderr)
         return
     if refused:
-        print(f"harness: the local AWS does not emulate, and refused: {', '.join(refused)}", file=sys.stderr)
+        print_text(f"harness: the local AWS does not emulate, and refused: {', '.join(refused)}", sys.stderr)
 
 
 def _shell_commands(aws: MockAWS) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.status import Status
+from rich.text import Text
 
 from harness import pictures
 from harness.aws import AWS, open_aws
@@ -22,7 +23,7 @@ from harness.aws.reaper import open_ledger
 from harness.aws.resources import Resource
 from harness.errors import PipelineError, SettingsError
 from harness.pipeline import Data, Outcome, Pipeline, report
-from harness.printing import print_figures
+from harness.printing import PlainConsole, print_figures, print_text
 from harness.processes import ended_in_order
 from harness.settings import Settings
 from harness.spark import build_session, end_jvm, stop_session
@@ -42,13 +43,13 @@ class ConsoleProgress:
         """Show that a stage is under way."""
         self._stop()
         self._stage = stage
-        self._status = self._console.status(stage)
+        self._status = self._console.status(Text(stage))
         self._status.start()
 
     def update(self, state: str) -> None:
         """Show what the stage has come to."""
         if self._status:
-            self._status.update(f"{self._stage}: {state}")
+            self._status.update(Text(f"{self._stage}: {state}"))
 
     def end(self, stage: str, seconds: float) -> None:
         """Show that a stage is done."""
@@ -74,7 +75,7 @@ def run_mnist(settings: Settings, data: Data, output: Path) -> None:
     """
     log = _prepare(output)
     logging.getLogger().addHandler(logging.NullHandler())  # py4j would print the stack trace of a Ctrl-C
-    console = Console(stderr=True, highlight=False)
+    console = PlainConsole(stderr=True)
     progress = ConsoleProgress(console)
     try:
         outcome, aws = _run(settings, data, progress, log)
@@ -91,7 +92,7 @@ def run_mnist(settings: Settings, data: Data, output: Path) -> None:
     shown = len(outcome.images)
     pictures.digits(output / "digits.png", outcome.images, outcome.labels[:shown], outcome.predictions[:shown])
     pictures.confusion(output / "confusion.png", outcome.labels, outcome.predictions, outcome.accuracy)
-    _tell(Console(highlight=False), outcome, output)
+    _tell(PlainConsole(), outcome, output)
     refuse_leftovers(outcome.leftovers, after="the clean-up")
 
 
@@ -192,5 +193,5 @@ def _tell(console: Console, outcome: Outcome, output: Path) -> None:
     ]
     print_figures(console, figures)
     if outcome.leftovers:
-        print(leftovers_text(outcome.leftovers))
+        print_text(leftovers_text(outcome.leftovers))
     sys.stdout.flush()

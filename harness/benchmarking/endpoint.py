@@ -32,6 +32,7 @@ from harness.benchmarking.signing import SignedRequests
 from harness.benchmarking.validity import LEAST_SECONDS, objections
 from harness.benchmarking.wording import rough_time
 from harness.errors import SettingsError
+from harness.printing import PlainConsole
 from harness.processes import ended_in_order
 from harness.settings import Settings
 
@@ -60,9 +61,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Say what is under way."""
-        self._console.print(
-            f"{time.monotonic() - self._began:6.1f} s  {text}", highlight=False, markup=False, soft_wrap=True
-        )
+        self._console.print(f"{time.monotonic() - self._began:6.1f} s  {text}", soft_wrap=True)
 
     def watch(self, seconds: float) -> Watch:
         """Return what shows a load of so many seconds; cheap, since it delays the requests meanwhile."""
@@ -203,7 +202,7 @@ def run_endpoint_load(settings: Settings, plan: Plan, output: Path) -> int:
 
 
 def _run(settings: Settings, plan: Plan, sent: list[bytes], output: Path) -> tuple[Outcome, list[Leftover]]:
-    progress = Progress(Console(stderr=True))
+    progress = Progress(PlainConsole(stderr=True))
     progress.say(_expectation(settings, plan))
     settings = replace(settings, training_instance_count=1)  # as it is trained
     left: list[Leftover] = []

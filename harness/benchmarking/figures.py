@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from harness.benchmarking.charts import Chart
 from harness.errors import SettingsError
+from harness.printing import printable_text
 
 _ACCENT, _BAND, _MUTED = "#0b62a8", "#a9cdec", "#50585f"
 _COLOURS = {"slower": "#b03a00", "faster": "#00693f"}
@@ -115,7 +116,7 @@ def _wrapped(text: str, size: float, width: float, weight: str = "normal") -> li
             yield from [piece] if fits(piece) else piece
 
     lines = [""]
-    for word in re.split("(?<= )", text):
+    for word in re.split("(?<= )", printable_text(text)):
         for piece in [word] if fits(word) else pieces(word):
             if lines[-1] and not fits(lines[-1] + piece):
                 lines.append("")
@@ -129,7 +130,7 @@ def _rows(axes: Axes, data: dict[str, Any], log: bool) -> None:
     axes.set_yticks(range(len(names)), names, parse_math=False, fontsize=9)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(data["axis"])
+    axes.set_xlabel(data["axis"], parse_math=False)
     if log:
         axes.set_xscale("log")
     else:
@@ -170,7 +171,7 @@ def _history(axes: Axes, data: dict[str, Any]) -> None:
     axes.set_xticks(ticks, [f"{points[tick][3]}\n{points[tick][4]}" for tick in ticks], fontsize=8)
     shared = f"; {data['shared']} share a point" if data["shared"] > 1 else ""
     axes.set_xlabel(f"commits, oldest to newest{shared}")
-    axes.set_ylabel(data["axis"])
+    axes.set_ylabel(data["axis"], parse_math=False)
     axes.yaxis.set_major_formatter(_NUMBERS)
 
 
@@ -183,7 +184,7 @@ def _front(axes: Axes, data: dict[str, Any]) -> None:
         _point(axes, point, right)
     axes.set_xlim(0, right * 1.1)
     axes.set_ylim(0, top * 1.15)
-    axes.set_xlabel(data["axis"])
+    axes.set_xlabel(data["axis"], parse_math=False)
     axes.set_ylabel(data["axis_y"])
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(_NUMBERS)
@@ -200,7 +201,7 @@ def _point(axes: Axes, point: dict[str, Any], right: float) -> None:
     # What is beaten lies above and to the right of the front, so names of the two go apart.
     above, leftmost = (-16, 0.2) if is_best else (8, 0.8)
     side, offset = ("right", (-6, above)) if x > right * leftmost else ("left", (6, above))
-    axes.annotate(point["name"], (x, y), offset, textcoords="offset points", ha=side, parse_math=False)
+    axes.annotate(printable_text(point["name"]), (x, y), offset, textcoords="offset points", ha=side, parse_math=False)
 
 
 _DRAWERS: dict[str, Callable[[Axes, dict[str, Any]], None]] = {

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from harness import pictures
 from harness.aws import AWS
@@ -21,7 +20,7 @@ from harness.benchmarking.load import Measurement, Times
 from harness.benchmarking.load_plan import Plan
 from harness.benchmarking.search import Found
 from harness.benchmarking.validity import CONFIDENCE, percentile, queries_needed
-from harness.printing import print_figures
+from harness.printing import PlainConsole, print_figures
 from harness.settings import Settings
 
 FORMAT = 1
@@ -153,7 +152,7 @@ def _load_text(outcome: Outcome) -> str:
 def tell(outcome: Outcome, output: Path) -> None:
     """Print the outcome, and where its files are."""
     files = [output / name for name in FILES if (output / name).exists()]
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = PlainConsole(soft_wrap=True)
     print_figures(console, [*_figures(outcome), ("result", "\n".join(map(str, files)))])
     if not outcome.objections:
         console.print("VALID", style="bold green")

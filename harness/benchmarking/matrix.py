@@ -41,6 +41,7 @@ from harness.benchmarking.sessions import SessionTooLongError, check_collection,
 from harness.benchmarking.statistics import LEAST_RUNS
 from harness.benchmarking.wording import plural, rough_time
 from harness.errors import HarnessError, ResultsError
+from harness.printing import PlainConsole
 from harness.processes import ended_in_order
 
 _FAILURES = 2
@@ -83,7 +84,7 @@ def run_matrix(plan: Plan, output: Path) -> None:
     :raises HarnessError: nothing could be started, or something is missing in the end; what was measured stays.
     """
     with closing(Store(output, plan)) as store, ended_in_order():
-        console = Console(stderr=True, highlight=False)
+        console = PlainConsole(stderr=True)
         missing = store.missing()
         _say(console, "\n".join(_expectation(plan, store, missing)))
         sessions = _Sessions()
@@ -91,7 +92,7 @@ def run_matrix(plan: Plan, output: Path) -> None:
             check_collection(sys.executable, _HERE, plan.arguments(plan.cells[0]), os.environ)
             _run(plan, store, missing, sessions, console)
         try:
-            tell(Console(highlight=False), output, [cell.name for cell in plan.cells])
+            tell(PlainConsole(), output, [cell.name for cell in plan.cells])
             if len(plan.endpoint_instance_types) > 1:
                 _compare_instances(plan, output, console)
         finally:  # whoever reads our output may have gone
@@ -100,7 +101,7 @@ def run_matrix(plan: Plan, output: Path) -> None:
 
 
 def _say(console: Console, text: str) -> None:
-    console.print(text, markup=False, soft_wrap=True)
+    console.print(text, soft_wrap=True)
 
 
 def _run(plan: Plan, store: Store, missing: Sequence[tuple[int, Cell]], sessions: _Sessions, console: Console) -> None:

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -28,7 +27,7 @@ from harness.benchmarking.statistics import CONFIDENCE, LEAST_RUNS, Estimate
 from harness.benchmarking.wording import JOINED, between, digits, duration, plural, unit_of
 from harness.errors import ResultsError, SettingsError
 from harness.prices import PriceFile
-from harness.printing import widened
+from harness.printing import PlainConsole, markdown_code, markdown_text, print_text, widened
 
 _METHOD = (
     f"Intervals: {CONFIDENCE:.0%}, studentised bootstrap of the 20% trimmed mean of logarithms, over endpoints where "
@@ -88,7 +87,7 @@ def run_instances(
     _FORMS[form](Found(several, of, recommendation, [*_notes(predicting, local), *_alone(found)], goal))
     sys.stdout.flush()
     for problem in reading.problems:
-        print("harness: left out:", problem, file=sys.stderr)
+        print_text(f"harness: left out: {problem}", sys.stderr)
     if refusal is not None:
         raise refusal
     return ResultsError.exit_code if local else 0
@@ -174,7 +173,7 @@ def _choose(several: Sequence[Comparison], part: str | None) -> Comparison:
 
 
 def _to_terminal(found: Found) -> None:
-    console = widened(Console(highlight=False))
+    console = widened(PlainConsole())
     for comparison in found.shown:
         console.print(Text(comparison.label, style="bold", overflow="fold"))
         console.print(_table(comparison))
@@ -234,11 +233,11 @@ def _to_markdown(found: Found) -> None:
 
 def _markdown(found: Found) -> Iterable[str]:
     if found.recommendation:
-        yield f"**{found.recommendation.sentence}**"
+        yield f"**{markdown_text(found.recommendation.sentence)}**"
     if found.goal == Goal():
         yield f"\n{HOW_TO_STATE_A_GOAL}"
     for comparison in found.shown:
-        yield f"\n`{comparison.label}`\n"
+        yield f"\n{markdown_code(comparison.label)}\n"
         yield f"| instances | USD a million | {comparison.measure} | rows/s | USD an hour | Pareto front | runs |"
         yield "| --- | ---: | ---: | ---: | --- | --- | ---: |"
         for offer in comparison.offers:
@@ -251,11 +250,11 @@ def _markdown(found: Found) -> Iterable[str]:
                 standing.value if (standing := comparison.standing(offer)) else "–",
                 str(len(offer.runs)),
             ]
-            yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+            yield f"| {' | '.join(markdown_text(cell).replace('|', chr(92) + '|') for cell in cells)} |"
         yield ""
-        yield from (f"- {warning}" for warning in comparison.warnings)
+        yield from (f"- {markdown_text(warning)}" for warning in comparison.warnings)
     yield ""
-    yield from (f"- {note}" for note in found.notes)
+    yield from (f"- {markdown_text(note)}" for note in found.notes)
     yield f"\n<sub>{_METHOD}</sub>"
 
 

@@ -33,6 +33,7 @@ from harness.benchmarking.results import Reading, Result, read_all
 from harness.benchmarking.series import Series, arrange, in_order, processor
 from harness.benchmarking.wording import JOINED, duration, percent, plural
 from harness.errors import ResultsError, SettingsError
+from harness.printing import print_text, printable_text
 
 _PAGE = files("harness.benchmarking") / "page"
 _CLASSES = 10
@@ -91,9 +92,9 @@ def run_report(
         from harness.benchmarking.figures import draw  # noqa: PLC0415 - imports matplotlib, which few ask for
 
         told += map(str, draw(figures, content.charts))
-    print("\n".join(told))
+    print_text("\n".join(told))
     for problem in reading.problems:
-        print("harness: left out:", problem, file=sys.stderr)
+        print_text(f"harness: left out: {problem}", sys.stderr)
     return 0
 
 
@@ -136,7 +137,7 @@ def render(reading: Reading, series: Sequence[Series], content: Content, mnist: 
     :param made: when, in UTC.
     """
     scripts = [_asset(name) for name in ("d3.min.js", "plot.umd.min.js", "page.js")]
-    template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(
+    template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_shown).from_string(
         _asset("report.html.j2")
     )
     return template.render(
@@ -162,6 +163,11 @@ def render(reading: Reading, series: Sequence[Series], content: Content, mnist: 
         licences="\n".join(_asset(f"LICENSE.{name}") for name in ("plot", "d3")),
         versions=vendored(),
     )
+
+
+def _shown(value: Any) -> Any:
+    """Return what the page shows of a value: text from outside without characters that would turn it round."""
+    return printable_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 @cache

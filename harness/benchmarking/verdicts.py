@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.text import Text
 
 from harness.benchmarking.comparison import Row, Versus, compare
 from harness.benchmarking.statistics import CONFIDENCE, MINIMUM_EFFECT, Verdict
 from harness.errors import ResultsError, SettingsError
+from harness.printing import PlainConsole, markdown_code, markdown_text, print_text
 
 _SLOWER = 1
 _STYLES = {
@@ -42,7 +42,7 @@ def run_compare(paths: Sequence[Path], form: str, fail_on: str | None) -> int:
     threshold = None if fail_on is None else percentage(fail_on)
     versuses = compare(paths)
     for problem in dict.fromkeys(problem for versus in versuses for problem in versus.left_out):
-        print("harness: left out:", problem, file=sys.stderr)
+        print_text(f"harness: left out: {problem}", sys.stderr)
     _FORMS[form](versuses)
     rows = [row for versus in versuses for row in versus.rows]
     if threshold is not None:
@@ -73,7 +73,7 @@ def _tell_gate(rows: Sequence[Row], threshold: float) -> None:
     found = [row.name for row in rows if failing(row, threshold)]
     limit = f"{threshold * 100:g} %"
     sys.stdout.flush()
-    print(f"slower by more than {limit}: {', '.join(found) or 'nothing'}", file=sys.stderr)
+    print_text(f"slower by more than {limit}: {', '.join(found) or 'nothing'}", sys.stderr)
     open_ = [row for row in rows if row.verdict is Verdict.INCONCLUSIVE and row.effect.high > threshold]
     if open_:
         print(f"not failed for, though {limit} slower cannot be ruled out: {len(open_)} inconclusive", file=sys.stderr)
@@ -136,10 +136,10 @@ def _summary(versuses: Sequence[Versus]) -> str:
 
 
 def _to_terminal(versuses: Sequence[Versus]) -> None:
-    console = Console(highlight=False)
+    console = PlainConsole()
     console.soft_wrap = not console.is_terminal  # in a file or a pipe a name is one word, however long
     for versus in versuses:
-        console.print(f"{versus.other.label} against {versus.base.label}: {_runs(versus)}", style="bold", markup=False)
+        console.print(f"{versus.other.label} against {versus.base.label}: {_runs(versus)}", style="bold")
         console.print(f"  {'verdict':<13} {'change':>9}  {'interval':<20} median run", style="dim")
         for row in versus.rows:
             console.print(Text(row.name, overflow="fold"))
@@ -159,18 +159,18 @@ def _to_markdown(versuses: Sequence[Versus]) -> None:
 def _markdown(versuses: Sequence[Versus]) -> Iterable[str]:
     yield f"**{_summary(versuses)}**"
     for versus in versuses:
-        yield f"\n`{versus.other.label}` against `{versus.base.label}`: {_runs(versus)}\n"
+        yield f"\n{markdown_code(versus.other.label)} against {markdown_code(versus.base.label)}: {_runs(versus)}\n"
         yield f"| benchmark | verdict | change | {CONFIDENCE:.0%} interval | median run |"
         yield "| --- | --- | ---: | ---: | ---: |"
         for row in versus.rows:
-            name = row.name.replace("|", "\\|")
+            name = markdown_code(row.name).replace("|", "\\|")
             verdict = (
                 f"**{row.verdict.value}**" if row.verdict in (Verdict.SLOWER, Verdict.FASTER) else row.verdict.value
             )
-            yield f"| `{name}` | {verdict} | {_change(row)} | {_interval(row)} | {_times(row)} |"
+            yield f"| {name} | {verdict} | {_change(row)} | {_interval(row)} | {_times(row)} |"
         yield ""
-        yield from (f"- left out: {problem.what}" for problem in versus.left_out)
-        yield from (f"- {note}" for note in _notes(versus))
+        yield from (f"- left out: {markdown_text(problem.what)}" for problem in versus.left_out)
+        yield from (f"- {markdown_text(note)}" for note in _notes(versus))
     yield f"\n<sub>{_method(versuses)}</sub>"
 
 

@@ -1,5 +1,6 @@
 """The command line: what it understands, and how it tells that something went wrong."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -24,6 +25,17 @@ def execution(monkeypatch):
 
     monkeypatch.setattr("harness.execution.run_command", run_command)
     return seen
+
+
+@pytest.mark.parametrize(
+    "arguments", [["compare", "no\x1b[2J\u202e", "nor"], ["no\x1b[2J\u202e"], ["doctor", "no\x1b[2J\u202e"]]
+)
+def test_an_error_quotes_what_was_given_literally(arguments, capsys):
+    with contextlib.suppress(SystemExit):
+        assert cli.main(arguments)
+    told = capsys.readouterr().err
+    assert "no\\x1b[2J\\u202e" in told
+    assert not {"\x1b", "\u202e"} & set(told)
 
 
 def test_help_is_instant_because_it_imports_nothing_heavy():

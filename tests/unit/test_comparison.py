@@ -272,6 +272,13 @@ def test_markdown_is_a_table_that_names_cannot_break(alternate, capsys):
     assert out.startswith("**1 slower**")
 
 
+def test_names_are_neither_markup_nor_terminal_escapes_nor_markdown(alternate, capsys):
+    alternate({"t::x[`<img src=x>`\x1b[2J[red]y[/red]]": 1.2})
+    shown = "t::x[`<img src=x>`\\x1b[2J[red]y[/red]]"
+    assert shown in compare(capsys, "A", "B")[1].splitlines()
+    assert f"| ``{shown}`` | **slower** | +" in compare(capsys, "A", "B", "--markdown")[1]
+
+
 def test_one_result_is_too_few(capsys):
     code, _, err = compare(capsys, "A")
     assert code == 2

@@ -9,6 +9,7 @@ import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
+from xml.etree import ElementTree
 
 import matplotlib.image
 import pytest
@@ -277,6 +278,16 @@ def test_names_are_text_whatever_they_hold(report):
     assert page.all("img") == []
     assert EVIL in "".join(page.text)
     assert "{{ 7*7 }}" in json.loads(page.data["charts"])[0]["data"]["rows"][0]["name"]
+
+
+def test_names_turn_no_text_round_and_break_no_picture(report, tmp_path):
+    odd = "test_x.py::test_$\\odd{$\u202e\x1b"
+    results = [result(number, {odd: [1.0]}) for number in range(2)]
+    shown = "".join(text for text in report(results).text if "test_$" in text and not text.startswith(("[", "{")))
+    assert r"test_$\odd{$\u202e\x1b" in shown
+    assert not {"\u202e", "\x1b"} & set(shown)
+    drawn = figures.draw(tmp_path / "figures", charts.latency(in_order(arrange(results))))
+    assert ElementTree.parse(next(path for path in drawn if path.suffix == ".svg"))
 
 
 def test_nothing_is_loaded_and_only_the_pages_own_scripts_may_run(report, mnist, tmp_path):
