@@ -26,7 +26,7 @@ from harness.settings import Settings
 _START_SECONDS = 60
 _STOP_SECONDS = 15
 _ASK_SECONDS = 5
-"""How long a local AWS may take to answer that it will stop; one that is busy or stopped is killed."""
+"""Time in which a local AWS must answer that it will stop; one that is busy or stopped is killed."""
 _OUTPUT_BYTES = 4096
 _OUTPUT_LINES = 10
 

@@ -70,7 +70,7 @@ def unpack(archive: Path, target: Path) -> None:
 
 
 class _Bounded:
-    """What gzip unpacks, up to a number of bytes."""
+    """A stream that gzip unpacks, up to a number of bytes."""
 
     def __init__(self, stream: gzip.GzipFile, most: int) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""Finds metrics in lines of a log, in a process of its own: ``python -I -S metric_worker.py``.
+"""Finds metrics in lines of a log, in a separate process: ``python -I -S metric_worker.py``.
 
 Python's regular expressions take exponential time for some expressions and lines, and hold the interpreter's lock
 meanwhile. Here they hold up nothing but themselves: each has a budget of CPU time, and the process one of memory.

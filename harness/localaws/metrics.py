@@ -1,7 +1,7 @@
 """Metrics of a training job, which regular expressions find in the lines of its log.
 
-Source: https://docs.aws.amazon.com/sagemaker/latest/dg/define-train-metrics.html. The expressions are the user's, or
-whoever's the request is, and a line may be anything; :mod:`~harness.localaws.metric_worker` bounds what they take.
+Source: https://docs.aws.amazon.com/sagemaker/latest/dg/define-train-metrics.html. The caller gives the
+expressions, and a line may be anything; :mod:`~harness.localaws.metric_worker` bounds the time and memory they take.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Metrics:
     def close(self) -> None:
         """End the process."""
         if self._process:
-            self._process.kill()  # whoever waits for its answer is told so by the end of the pipe
+            self._process.kill()  # a thread that waits for its answer sees the pipe close
         with self._lock:
             self._end()
 

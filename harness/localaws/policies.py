@@ -25,7 +25,7 @@ Context = Mapping[str, list[str]]
 
 _VARIABLE = re.compile(r"\$\{([^{}]+)\}")
 _ITSELF = {"*": "\ufdd0", "?": "\ufdd1"}
-"""What a character is written as that came from a policy variable and is no wildcard: no text has these."""
+"""Stand-ins, which no text has, for characters that came from a policy variable and are no wildcards."""
 _AS_ITSELF = str.maketrans(_ITSELF)
 _MEANT = str.maketrans({mark: character for character, mark in _ITSELF.items()})
 _NEGATED = ("StringNot", "NumericNot", "DateNot", "ArnNot", "NotIpAddress")

@@ -1,4 +1,4 @@
-"""A small process that sees to it that nothing of a local AWS is left: ``python -m harness.localaws.watcher``.
+"""A small process that ends what is left of a local AWS: ``python -m harness.localaws.watcher``.
 
 The local AWS watches its owner itself, and cannot while it is busy or stopped (SIGSTOP); nor can it end its containers
 once it was killed, and a stopped container does not see its standard input close.
@@ -20,7 +20,7 @@ import psutil
 from harness.processes import RUN_VARIABLE, end_processes_of, kill_processes_with
 
 GRACE_SECONDS = 5
-"""How long a local AWS whose owner has ended may take to end by itself."""
+"""Time that a local AWS has to end by itself after its owner."""
 _LOOK_SECONDS = 1
 
 
@@ -65,7 +65,7 @@ def kill_containers(directory: Path) -> None:
 
 
 def _owner_ends_first(pid: int, owner: int, pipe: int) -> bool:
-    """Wait for an end; the owner's is told by its pipe, or, if a process it forked holds that open, by a new parent."""
+    """Wait for an end. The owner's closes its pipe, or gives the local AWS a new parent if a fork holds the pipe open."""
     while not _is_readable(pipe, 0):
         readable, _, _ = select.select([0, pipe], [], [], _LOOK_SECONDS)
         if 0 in readable and not os.read(0, 4096):

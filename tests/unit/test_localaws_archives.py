@@ -1,4 +1,4 @@
-"""A model's archive, whoever made it, is unpacked below its directory and within limits, or not at all."""
+"""A model's archive, hostile or not, is unpacked below its directory and within limits, or not at all."""
 
 import gzip
 import io
