@@ -121,7 +121,7 @@ class ContainerProcess:
 def split_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the lines of an output that comes in pieces, none longer than :data:`LINE_BYTES`.
 
-    A carriage return ends a line too, so that each state of a progress bar is one; nothing between two of them is no line.
+    A carriage return ends a line too, so that each state of a progress bar is one. Nothing between two is no line.
     """
     begun, after_return = b"", False
     for piece in pieces:

@@ -65,7 +65,7 @@ def kill_containers(directory: Path) -> None:
 
 
 def _owner_ends_first(pid: int, owner: int, pipe: int) -> bool:
-    """Wait for an end. The owner's closes its pipe, or gives the local AWS a new parent if a fork holds the pipe open."""
+    """Wait for an end. The owner's closes its pipe, or, if a fork holds that open, gives the local AWS a new parent."""
     while not _is_readable(pipe, 0):
         readable, _, _ = select.select([0, pipe], [], [], _LOOK_SECONDS)
         if 0 in readable and not os.read(0, 4096):
