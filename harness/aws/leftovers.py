@@ -1,4 +1,4 @@
-"""What is left in AWS after a clean-up, as people are told of it: what, what it costs, and what deletes it."""
+"""Text on the resources that a clean-up left in AWS: each with its state, its cost and the command that deletes it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.table import Table
 
 from harness.aws.resources import Leftover
 from harness.errors import LeftoverError
+from harness.printing import printable
 
 _WIDTH = 80
 
@@ -22,10 +23,10 @@ def leftovers_text(left: Sequence[Leftover]) -> str:
         column.overflow = "fold"
     for leftover in left:
         cost = "unknown" if leftover.hourly_cost is None else f"{leftover.hourly_cost:.3f}"
-        table.add_row(str(leftover.resource), leftover.state, cost)
+        table.add_row(printable(str(leftover.resource)), printable(leftover.state), cost)
     text = io.StringIO()
     Console(file=text, width=_WIDTH, highlight=False, markup=False, emoji=False, no_color=True).print(table)
-    commands = [f"  {leftover.command}" for leftover in left]
+    commands = [f"  {printable(leftover.command)}" for leftover in left]
     return "\n".join([*(line.rstrip() for line in text.getvalue().splitlines()), "to delete it:", *commands])
 
 
@@ -35,9 +36,9 @@ def refuse_leftovers(left: Sequence[Leftover], *, after: str) -> None:
     :param after: the clean-up that left it, for the message.
     """
     if left:
-        told = ", ".join(f"{leftover.resource} ({leftover.state})" for leftover in left)
+        named = printable(", ".join(f"{leftover.resource} ({leftover.state})" for leftover in left))
         raise LeftoverError(
-            f"What this session created was still there after {after}: {told}.",
+            f"What this session created was still there after {after}: {named}.",
             checked="Describe of each; of objects in S3, a list",
-            fix="run " + " ; ".join(leftover.command for leftover in left),
+            fix="run " + " ; ".join(printable(leftover.command) for leftover in left),
         )

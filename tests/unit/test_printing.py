@@ -81,3 +81,18 @@ def test_code_in_markdown_cannot_be_ended(text, code):
 def test_text_in_markdown_has_neither_html_nor_links():
     shown = markdown_text("test_a[x] ![x](http://x) [x][y] [x]: y <img> `a` & \x1b")
     assert shown == r"test_a[x] ![x]\(http://x) [x]\[y] [x]\: y &lt;img> \`a\` &amp; \\x1b"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[2J\x1b]0;title\x07", r"\x1b[2J\x1b]0;title\x07"),
+        ("\x9b31m red", r"\x9b31m red"),
+        ("a\nb\r\tc\x7f", r"a\nb\r\tc\x7f"),
+        ("nimda\u202etxt\u2066.\u200b\ufeff\u2028", r"nimda\u202etxt\u2066.\u200b\ufeff\u2028"),
+        ("\udce4", r"\udce4"),
+        ("Müller/数据/[red]{}", "Müller/数据/[red]{}"),
+    ],
+)
+def test_a_text_from_outside_is_shown_without_a_character_that_a_terminal_obeys(text, shown):
+    assert printable(text) == shown

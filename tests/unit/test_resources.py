@@ -238,3 +238,13 @@ def test_leftovers_are_refused_with_what_deletes_them():
     with pytest.raises(LeftoverError, match=r"after x: endpoint hsh-abcdefghijkl-1-endpoint \(InService\)") as caught:
         refuse_leftovers(LEFT, after="x")
     assert COMMANDS[ENDPOINT] in caught.value.fix
+
+
+def test_text_of_others_in_leftovers_cannot_steer_a_terminal():
+    left = [Leftover(Resource("S3 prefix", "s3://bucket/\x1b[2J/"), "unknown: \x9b31m [red]", 0.0, "aws \u202e")]
+    with pytest.raises(LeftoverError) as caught:
+        refuse_leftovers(left, after="x")
+    for text in (leftovers_text(left), str(caught.value)):
+        assert all(each.isprintable() or each == "\n" for each in text)
+    assert r"\x1b[2J" in leftovers_text(left)
+    assert "[red]" in leftovers_text(left)
