@@ -16,7 +16,6 @@ import secrets
 import select
 import shutil
 import sys
-import tempfile
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -25,7 +24,7 @@ from typing import Any
 
 import psutil
 
-from harness.localaws import identities, pricelist, quotas, simulation, watcher
+from harness.localaws import directories, identities, pricelist, quotas, simulation, watcher
 from harness.localaws.app import LocalAWSApp, Operation
 from harness.localaws.authorization import Authorization, Enforced, Unrestricted
 from harness.localaws.calls import CallLog
@@ -43,8 +42,6 @@ from harness.localaws.services import ACCOUNT, Services, role_arn
 from harness.localaws.training import Trainer
 from harness.processes import end_processes_of
 
-_PREFIX = "harness-localaws-"
-_PID_FILE = "pid"
 _SPOOL_BYTES = 1 << 20
 _WATCH_SECONDS = 1
 PORT_TAKEN = 98
@@ -207,17 +204,6 @@ def _watch_owner(local_aws: LocalAWS, loop: asyncio.AbstractEventLoop, owner: in
             loop.call_soon_threadsafe(local_aws.stopping.set)
 
 
-def _remove_stale_directories() -> None:
-    """Delete what runs left that were killed."""
-    for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        try:
-            pid = int((directory / _PID_FILE).read_text())
-        except (OSError, ValueError):
-            continue
-        if not psutil.pid_exists(pid):
-            shutil.rmtree(directory, ignore_errors=True)
-
-
 def _allow_many_files() -> None:
     """Raise the limit of open files as far as allowed: each large object is one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -246,10 +232,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     os.environ["MOTO_S3_DEFAULT_KEY_BUFFER_SIZE"] = str(_SPOOL_BYTES)
-    _remove_stale_directories()
+    directories.remove_stale()
     _allow_many_files()
-    directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    (directory / _PID_FILE).write_text(str(os.getpid()))
+    directory = directories.make()
     try:
         asyncio.run(_serve(options.region, options.port, directory, enforce_iam=options.enforce_iam))
     except OSError as error:
