@@ -129,7 +129,7 @@ def sagemaker_client(aws: AWS, ledger: Ledger) -> Any:
     """A boto3 client of SageMaker. Training jobs, models, endpoint configs and endpoints that it creates are in the
     ``ledger`` and tagged: they go with the session. Nothing else that it creates does.
     """
-    from harness.aws.ledger import watch  # noqa: PLC0415
+    from harness.aws.recording import watch  # noqa: PLC0415
 
     return watch(aws.client("sagemaker"), ledger)
 

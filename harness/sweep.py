@@ -1,8 +1,9 @@
-"""``harness sweep``: find what earlier runs left in AWS, show it, and delete it.
+"""``harness sweep``: find resources that earlier runs left in AWS, show them, and delete them.
 
-Found is what ledgers on this machine name of runs that have ended, or whose time is up; what bears the tags of a run
-whose time is up; and what has a name of the harness's for this account and neither. The last is deleted only if that is
-asked for. A run that may still be alive keeps everything: its ledger is open here, or its tags have not expired.
+They are found by ledgers on this machine, of runs that have ended or whose time is up. They are found by the tags of
+runs whose time is up. And they are found by names that the harness gives in this account. The last are deleted only on
+request, as is data that only the description of a tagged job leads to. A run that may still be alive keeps everything:
+its ledger is open here, or its tags have not expired. Time is AWS's.
 """
 
 from __future__ import annotations
@@ -11,13 +12,12 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import cache
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -27,15 +27,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
-from harness.aws.ledger import Entry, Header, Ledger, is_open, state_directory
+from harness.aws.clock import Clock, moment
+from harness.aws.ledger import PATIENCE, Ledger
+from harness.aws.ledger_file import UnfinishedLedger, is_open, ledgers_in, state_directory
 from harness.aws.real import refuse_local_aws, session_and_caller
 from harness.aws.reaper import SETTLE_SECONDS
-from harness.aws.remains import Look, Remain, look, moment
-from harness.aws.resources import Clients, Leftover
+from harness.aws.remains import Look, Remain, look
+from harness.aws.resources import Clients, Janitor, Leftover, delete_command
 from harness.errors import HarnessError
 from harness.prices import Prices, Usage, price_source
-from harness.printing import widened
+from harness.printing import printable, widened
 from harness.processes import end_processes_of
 from harness.settings import Settings
 
@@ -56,16 +59,16 @@ class Wishes:
     delete: bool = False
     all_regions: bool = False
     untagged: bool = False
-    """Whether what has only a name of the harness's is deleted too."""
+    """Whether resources are deleted too that bear no tag: found by name, or by a job's description."""
     logs: bool = False
     ttl: timedelta = timedelta(0)
     """How long something must have been past its time."""
 
     def fate(self, remain: Remain, now: datetime) -> Fate:
         """Return what is to become of something: what may not go yet is ``early``."""
-        if now < remain.over + self.ttl:
+        if now - remain.over < self.ttl:
             return "early"
-        return "untagged" if remain.found_by == "name" and not self.untagged else "delete"
+        return "untagged" if remain.found_by in ("name", "job") and not self.untagged else "delete"
 
 
 @dataclass
@@ -87,10 +90,10 @@ def sweep(settings: Settings, wishes: Wishes, *, as_json: bool = False) -> int:
     """
     refuse_local_aws(os.environ)
     session, caller = session_and_caller(settings.region)
-    account = _Account(session, caller["Account"])
+    account = _Account(session, caller["Account"], Clock(caller))
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
     found = _find(account, settings.region, _regions(session, settings, wishes), wishes)
-    now = datetime.now(timezone.utc)
+    now = account.clock.now()
     costs = _hourly_prices(found.remains, account, settings)
     doomed = [remain for remain in found.remains if wishes.fate(remain, now) == "delete"]
     shown = [_row(remain, wishes.fate(remain, now), costs) for remain in found.remains]
@@ -100,16 +103,17 @@ def sweep(settings: Settings, wishes: Wishes, *, as_json: bool = False) -> int:
     if as_json:
         print(json.dumps({"found": shown, "left": [_described(each) for each in left], "notes": found.notes}, indent=2))
     else:
-        _conclude(console, found, doomed, left, wishes)
+        _conclude(console, found, doomed, left, wishes, now)
     return 1 if left or found.unseen else 0
 
 
 class _Account:
-    """An account, and clients for each of its regions."""
+    """An account, its time, and clients for each of its regions."""
 
-    def __init__(self, session: boto3.Session, number: str) -> None:
+    def __init__(self, session: boto3.Session, number: str, clock: Clock | None = None) -> None:
         self.session = session
         self.number = number
+        self.clock = clock or Clock()
 
     def clients(self, region: str) -> Clients:
         """Return a function that returns clients of a region, each made once; it may be called by any thread."""
@@ -138,20 +142,24 @@ def _find(account: _Account, home: str, regions: list[str], wishes: Wishes) -> F
     In other regions a caller may have no permissions on purpose, or the region may not be enabled.
     """
     found, alive = Found(), set[str]()
-    now = datetime.now(timezone.utc)
-    for ledger, over in _ledgers(account, found.notes):
-        if now < over + wishes.ttl:
-            alive.add(ledger.run)
+    now = account.clock.now()
+    for path in _ledger_paths(found):
+        try:
+            _find_by_ledger(path, account, found, alive, regions, wishes, now)
+        except FileNotFoundError:  # another has finished it
             continue
-        found.ledgers.append(ledger)
-        found.remains += [_of_ledger(ledger, left, over) for left in ledger.remaining(log_groups=wishes.logs)]
+        except (HarnessError, ClientError, BotoCoreError, OSError, ValueError) as error:
+            live = is_open(path)
+            alive |= {path.stem} if live else set()
+            if not (live and isinstance(error, UnfinishedLedger)):  # otherwise it has only just begun
+                found.notes.append(error.what if isinstance(error, HarnessError) else f"{path}: {error}")
     known = {(remain.region, remain.resource) for remain in found.remains}
     refused: list[Look] = []
     for seen in _look_everywhere(account, regions, wishes):
         if seen.refused:
             refused.append(seen)
         else:
-            found.notes += seen.trouble
+            found.notes += [*seen.trouble, *seen.notes]
         found.unseen |= bool(seen.trouble) and (seen.region == home or bool(seen.remains))
         found.remains += [
             remain
@@ -170,26 +178,44 @@ def _refusals(refused: list[Look]) -> list[str]:
     return [f"nothing could be looked at in {named}; {refused[0].trouble[0]}"]
 
 
-def _ledgers(account: _Account, notes: list[str]) -> Iterator[tuple[Ledger, datetime]]:
-    """Yield the account's ledgers on this machine, and since when, or from when on, what their runs left may go.
+def _ledger_paths(found: Found) -> list[Path]:
+    try:
+        return ledgers_in(state_directory())
+    except HarnessError as error:
+        found.notes.append(f"{error.what} None of them is believed. To fix: {error.fix}")
+        found.unseen = True
+        return []
 
-    That is when time is up for a run that goes on, and the last line was written for one that has ended earlier.
+
+def _find_by_ledger(
+    path: Path, account: _Account, found: Found, alive: set[str], regions: Container[str], wishes: Wishes, now: datetime
+) -> None:
+    """Take up what a ledger names, if its run is over and was of this account and one of the regions.
+
+    A run is over when its time is up, or when its process has ended: then, it was over when the last line was written.
     """
-    for path in sorted(state_directory().glob("*.jsonl")):
-        try:
-            header = Ledger.read(path, account.clients("")).header
-            ledger = Ledger.read(path, account.clients(header.region), account.number)
-            written = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
-        except FileNotFoundError:  # another has finished it
-            continue
-        except HarnessError as error:
-            notes += [] if is_open(path) else [error.what]  # one that is open has only just begun
-            continue
-        if header.account != account.number:
-            notes.append(f"{path} is of account {header.account}: sweep with its credentials.")
-            continue
-        expires = moment(header.expires) or written
-        yield ledger, expires if is_open(path) else min(expires, written)
+    header = Ledger.read(path, account.clients("")).header
+    if header.account != account.number:
+        found.notes.append(f"{path} is of account {header.account}: sweep with its credentials.")
+        return
+    if header.mode != "real":
+        found.notes.append(f"{path} is of a run in {header.mode} mode, whose resources are not in AWS.")
+        return
+    over = moment(header.expires) or now
+    if not is_open(path):
+        written = account.clock.at(datetime.fromtimestamp(path.stat().st_mtime, timezone.utc))
+        over = min(over, written, now)
+    if now - over < wishes.ttl:
+        alive.add(header.run)
+    elif header.region not in regions:
+        found.notes.append(f"{path} is of region {header.region}: add --region {header.region} or --all-regions.")
+    else:
+        ledger = Ledger.read(path, account.clients(header.region), account.number)
+        found.ledgers.append(ledger)
+        found.remains += [_of_ledger(ledger, left, over) for left in ledger.remaining(log_groups=wishes.logs)]
+        found.notes += [
+            f"{left.resource} of {path}: {left.state}. If it is yours: {left.command}" for left in ledger.refused
+        ]
 
 
 def _of_ledger(ledger: Ledger, left: Leftover, over: datetime) -> Remain:
@@ -199,7 +225,7 @@ def _of_ledger(ledger: Ledger, left: Leftover, over: datetime) -> Remain:
 
 def _look_everywhere(account: _Account, regions: list[str], wishes: Wishes) -> list[Look]:
     def look_at(region: str) -> Look:
-        seen = look(region, account.number, account.clients(region), logs=wishes.logs)
+        seen = look(region, account.number, account.clients(region), logs=wishes.logs, clock=account.clock)
         progress.advance(task)
         return seen
 
@@ -255,8 +281,8 @@ def _row(remain: Remain, fate: Fate, costs: Costs) -> dict[str, Any]:
 
 
 def _described(left: Leftover) -> dict[str, Any]:
-    kind, name = left.resource
-    return {"kind": kind, "name": name, "state": left.state, "hourly_cost": left.hourly_cost, "command": left.command}
+    described = {"kind": left.resource.kind, "name": left.resource.name, "state": left.state}
+    return described | {"hourly_cost": left.hourly_cost, "command": left.command}
 
 
 def _show(rows: list[dict[str, Any]], now: datetime) -> None:
@@ -266,8 +292,9 @@ def _show(rows: list[dict[str, Any]], now: datetime) -> None:
     for row in rows:
         cost = "unknown" if row["hourly_cost"] is None else f"{row['hourly_cost']:.2f}"
         age = _duration(now - datetime.fromisoformat(row["over"]))
-        words = {"delete": "deleted", "untagged": "stays: found by name only", "early": "stays for now"}[row["fate"]]
-        table.add_row(*(row[key] for key in ("kind", "name", "region", "state", "found_by", "run")), age, cost, words)
+        words = {"delete": "deleted", "untagged": "stays: bears no tag", "early": "stays for now"}[row["fate"]]
+        cells = (row[key] for key in ("kind", "name", "region", "state", "found_by", "run"))
+        table.add_row(*(Text(printable(cell)) for cell in cells), age, cost, words)
     widened(Console(highlight=False)).print(table)
 
 
@@ -276,26 +303,29 @@ def _duration(length: timedelta) -> str:
     return f"in {-minutes} min" if minutes < 0 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def _conclude(console: Console, found: Found, doomed: list[Remain], left: list[Leftover], wishes: Wishes) -> None:
+def _conclude(
+    console: Console, found: Found, doomed: list[Remain], left: list[Leftover], wishes: Wishes, now: datetime
+) -> None:
+    def say(text: str) -> None:
+        console.print(Text(text))
+
     for note in found.notes:
-        console.print(f"note: {note}", markup=False)
-    fates = [wishes.fate(remain, datetime.now(timezone.utc)) for remain in found.remains]
+        say(f"note: {printable(note)}")
+    fates = [wishes.fate(remain, now) for remain in found.remains]
     if "untagged" in fates:
-        console.print(
-            f"{fates.count('untagged')} found only by name: look at them, then add --include-untagged.", markup=False
-        )
+        say(f"{fates.count('untagged')} found only by name or by a job: look at them, then add --include-untagged.")
     if "early" in fates:
-        console.print(f"{fates.count('early')} stay: their runs may be alive, or --ttl is not over.", markup=False)
+        say(f"{fates.count('early')} stay: their runs may be alive, or --ttl is not over.")
     if not wishes.delete:
         which = "all of it" if len(doomed) == len(fates) else f"{len(doomed)} of {len(fates)}"
-        console.print(f"To delete {which}: add --yes." if doomed else "Nothing to delete.", markup=False)
+        say(f"To delete {which}: add --yes." if doomed else "Nothing to delete.")
         return
     for each in left:
-        console.print(f"left: {each.resource} ({each.state})\n  {each.command}", markup=False)
+        say(f"left: {printable(f'{each.resource} ({each.state})')}\n  {printable(each.command)}")
     if left:
-        console.print(f"{len(left)} are, or may be, left of {len(doomed)}; the commands above delete them.")
+        say(f"{len(left)} are, or may be, left of {len(doomed)}; the commands above delete them.")
     else:
-        console.print(f"Deleted {len(doomed)}." if doomed else "Nothing to delete.")
+        say(f"Deleted {len(doomed)}." if doomed else "Nothing to delete.")
 
 
 # --- deleting ---------------------------------------------------------------------------------------------------------
@@ -304,16 +334,25 @@ def _conclude(console: Console, found: Found, doomed: list[Remain], left: list[L
 def _delete(
     ledgers: list[Ledger], doomed: list[Remain], account: _Account, costs: Costs, wishes: Wishes
 ) -> list[Leftover]:
-    left = [each for ledger in ledgers for each in _finish(ledger, account, wishes.logs)]
-    others = sorted((remain for remain in doomed if remain.found_by != "ledger"), key=_region_of)  # order is kept
-    for region, remains in groupby(others, key=_region_of):
-        ledger = _as_ledger(region, list(remains), account, costs.get(region, {}))
-        left += ledger.clean_up(log_groups=wishes.logs)
+    left = [each for ledger in ledgers for each in _finish_safely(ledger, account, wishes.logs)]
+    others = [remain for remain in doomed if remain.found_by != "ledger"]
+    for region in sorted({remain.region for remain in others}):
+        here = {remain.resource: remain for remain in reversed(others) if remain.region == region}
+        states = Janitor(account.clients(region)).delete_all(list(here), PATIENCE["real"])
+        left += [
+            Leftover(resource, state, _cost(here[resource], costs), delete_command(resource, region))
+            for resource, state in states.items()
+        ]
     return left
 
 
-def _region_of(remain: Remain) -> str:
-    return remain.region
+def _finish_safely(ledger: Ledger, account: _Account, logs: bool) -> list[Leftover]:
+    """Finish a ledger; one that is damaged meanwhile keeps no other from being finished."""
+    try:
+        return _finish(ledger, account, logs)
+    except (HarnessError, ClientError, BotoCoreError, OSError) as error:
+        what = error.what if isinstance(error, HarnessError) else str(error)
+        return [left._replace(state=f"{left.state}: {what}") for left in ledger.remaining(log_groups=logs)]
 
 
 def _finish(ledger: Ledger, account: _Account, logs: bool) -> list[Leftover]:
@@ -322,7 +361,7 @@ def _finish(ledger: Ledger, account: _Account, logs: bool) -> list[Leftover]:
     if not is_open(path):
         end_processes_of(ledger.run)
     expires = moment(ledger.header.expires)
-    settle = 0.0 if expires and expires < datetime.now(timezone.utc) else SETTLE_SECONDS
+    settle = 0.0 if expires and expires < account.clock.now() else SETTLE_SECONDS
     quiet = time.monotonic()
     while True:
         left = ledger.clean_up(log_groups=logs)
@@ -340,12 +379,3 @@ def _finish(ledger: Ledger, account: _Account, logs: bool) -> list[Leftover]:
     if not is_open(path):  # otherwise its run, whose time is up, may go on and be killed later
         path.unlink(missing_ok=True)
     return []
-
-
-def _as_ledger(
-    region: str, remains: list[Remain], account: _Account, hourly_prices: dict[str, dict[str, float]]
-) -> Ledger:
-    """Return a ledger that has no file, of what was found in a region."""
-    header = Header("", account.number, region, "real", "", "", "", 0, hourly_prices)
-    entries = [Entry(*remain.resource, remain.instance_type, remain.count) for remain in remains]
-    return Ledger(Path(os.devnull), header, entries, account.clients(region), account.number)

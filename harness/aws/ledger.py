@@ -1,30 +1,34 @@
-"""What a run creates in AWS, written to disk before it is created, so that all of it can be deleted whatever happens.
+"""Ledger of the AWS resources that a run creates: each is on disk before it is created, and all of them are deleted.
 
-A ledger is a file of JSON lines, one for each name, which only grows. It outlives the process that wrote it: the reaper
-and ``harness sweep`` read it and finish the work. The bucket ``<account>-sagemaker-<region>``, which SageMaker's
-Spark SDK makes and everybody's runs share, is kept; what a run put into it is not.
+A ledger outlives the process that wrote it: the reaper and ``harness sweep`` read it and finish the work. The bucket
+``<account>-sagemaker-<region>``, which SageMaker's Spark SDK makes and all runs share, is kept. The run's objects in it
+are deleted.
+
+A resource is deleted only if it is the run's beyond doubt. Its name has the run's name and check characters in it, or
+it bears the run's tag. S3 prefixes and log groups have no tags. Under another name, the ledger itself is their proof:
+nothing of that name existed when it was recorded, and :mod:`harness.aws.ledger_file` says why the record is genuine.
 """
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta, timezone
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.aws import AWS
-from harness.aws.names import Names, is_run, names_of, new_run, run_of
+from harness.aws.clock import Clock
+from harness.aws.ledger_file import Entry, Header, LedgerFile, read_ledger
+from harness.aws.names import ENDPOINT_LOGS, Names, bears_run, names_of, new_run
 from harness.aws.resources import (
     ENDED,
     SAGEMAKER_KINDS,
@@ -33,9 +37,9 @@ from harness.aws.resources import (
     Janitor,
     Leftover,
     Resource,
-    as_list,
     delete_command,
     is_gone,
+    is_valid,
 )
 from harness.errors import HarnessError
 from harness.settings import Settings
@@ -47,48 +51,9 @@ HourlyPrices = Mapping[str, Mapping[str, float]]
 
 PATIENCE = {"real": 900.0, "mock": 60.0}
 """Seconds that a clean-up may take in all: AWS creates an endpoint for minutes, and refuses to delete it meanwhile."""
-_NEW = "harness_new"
-"""Where botocore's context of a call holds the resource that the call was the first to name."""
-_LEAST_PATIENCE = 10.0
 _NO_TAG, _LONGEST_TAG = re.compile(r"[^\w .:/=+@-]"), 256
 """What SageMaker takes in a tag's value is less than what IAM takes in the name of a user or session: no comma."""
 _TAG_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class Header:
-    """The first line of a ledger: whose run it is."""
-
-    run: str
-    account: str
-    region: str
-    mode: str
-    owner: str
-    """ARN of the caller."""
-    started: str
-    """ISO 8601, UTC, as ``expires``."""
-    expires: str
-    pid: int
-    hourly_prices: dict[str, dict[str, float]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One line of a ledger: a resource that a run is about to create."""
-
-    kind: str
-    name: str
-    instance_type: str | None = None
-    count: int = 1
-    tagged: bool = False
-    """Whether it is the run's only if it bears the run's tag: its name is the user's, and may be taken."""
-    refused: bool = False
-    """Whether AWS refused to create it, so that it is not the run's after all."""
-
-    @property
-    def resource(self) -> Resource:
-        """The resource that is meant."""
-        return Resource(self.kind, self.name)
 
 
 class Ledger:
@@ -106,12 +71,15 @@ class Ledger:
             self._take(entry)
         self._client = client
         self._janitor = Janitor(client)
-        self._file: IO[str] | None = None
+        self._file: LedgerFile | None = None
         self._lock = threading.RLock()
         self._fits = 0
         self._tagged: set[Resource] = set()
         self.leftovers: list[Leftover] | None = None if self._entries else []
         """What is left after a clean-up of all; None if there has been none since something was recorded."""
+        self.refused: list[Leftover] = []
+        """Resources that exist and were not deleted by the last clean-up, or would not be, as nothing proves that they
+        are the run's."""
 
     @classmethod
     def open(
@@ -128,26 +96,24 @@ class Ledger:
         :param run: the run's name, if it has one; a new one otherwise.
         :param hourly_prices: what leftovers are priced with.
         :raises ClientError: STS does not say who the caller is.
+        :raises HarnessError: the file cannot be written, or other users can write to the directory.
         """
-        now = datetime.now(timezone.utc)
+        caller = aws.client("sts").get_caller_identity()
+        now = Clock(caller).now()
         header = Header(
             run=run or new_run(aws.account),
             account=aws.account,
             region=aws.region,
             mode=aws.mode,
-            owner=aws.client("sts").get_caller_identity()["Arn"],
+            owner=caller["Arn"],
             started=_iso(now),
             expires=_iso(now + timedelta(hours=settings.max_hours)),
             pid=os.getpid(),
             hourly_prices={kind: dict(prices) for kind, prices in (hourly_prices or {}).items()},
         )
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        ledger = cls(directory / f"{header.run}.jsonl", header, [], aws.client)
-        ledger._file = ledger.path.open("x+", encoding="utf-8")  # NFS grants a shared lock only to who may read
-        with suppress(OSError):  # a file system without locks: the ledger's expiry has to do
-            fcntl.flock(ledger._file, fcntl.LOCK_SH)
-        ledger._write(asdict(header))
-        _sync(directory)
+        file = LedgerFile.create(directory, header)
+        ledger = cls(file.path, header, [], aws.client)
+        ledger._file = file
         return ledger
 
     @classmethod
@@ -156,18 +122,10 @@ class Ledger:
 
         :param client: returns clients of the ledger's account and region; boto3's default ones otherwise.
         :param account: whose the client's credentials are, where that is known; STS is asked otherwise.
-        :raises HarnessError: the file is no ledger.
+        :raises FileNotFoundError: there is no such file.
+        :raises HarnessError: the file is no ledger, or not to be believed.
         """
-        lines = list(_json_lines(path))
-        try:
-            header = Header(**lines[0])
-            entries = [Entry(**line) for line in lines[1:]]
-            if not is_run(header.run, header.account):  # whose processes are ended by that name
-                raise ValueError(header.run)
-        except (IndexError, TypeError, ValueError) as error:
-            raise HarnessError(
-                f"{path} is no ledger of the harness.", checked="its first line", fix="move it elsewhere"
-            ) from error
+        header, entries = read_ledger(path)
         return cls(path, header, entries, client or boto3.Session(region_name=header.region).client, account)
 
     # --- what is in it ------------------------------------------------------------------------------------------------
@@ -217,7 +175,7 @@ class Ledger:
 
     def instances_of(self, resource: Resource) -> tuple[str | None, int]:
         """Return the instance type, None if unknown, and the number of instances that a resource was recorded with."""
-        entry = self._entries.get(resource, Entry(*resource))
+        entry = self._entries.get(resource, Entry(resource.kind, resource.name))
         return entry.instance_type, entry.count
 
     # --- recording ----------------------------------------------------------------------------------------------------
@@ -229,13 +187,17 @@ class Ledger:
 
         :param instance_type: what it runs on, with ``count``, from which its price follows.
         :param tagged: it is only deleted if it bears the run's tag, for it may be another's by the same name.
-        :raises HarnessError: its name is not of the run's, and it is, or may be, there already: somebody else made it.
+        :raises HarnessError: its name is not the run's, and it exists, or may: another user made it. Or it cannot be
+            recorded, and must not be created.
+        :raises ValueError: AWS gives no such name to that kind of resource.
         """
         if resource.kind == "S3 prefix" and not resource.name.endswith("/"):
             raise ValueError(f"{resource.name} does not end in /, so that it would take run10's data with run1's")
+        if not is_valid(resource) or (tagged and resource.kind not in SAGEMAKER_KINDS):
+            raise ValueError(f"{resource} cannot be recorded: AWS gives no such name to that kind")
         if not tagged:
             self._refuse_existing(resource)
-        entry = Entry(*resource, instance_type, count, tagged)
+        entry = Entry(resource.kind, resource.name, instance_type, count, tagged)
         with self._lock:
             known = self._entries.get(resource)
             if known is None or (known.tagged and not tagged):
@@ -245,7 +207,7 @@ class Ledger:
         return resource
 
     def _refuse_existing(self, resource: Resource) -> None:
-        if f"hsh-{self.run}-" in resource.name or resource in self.resources:
+        if bears_run(resource, self.run, self.header.account) or resource in self.resources:
             return
         state = self._janitor.state(resource)
         if state is not None:
@@ -285,7 +247,7 @@ class Ledger:
         if settings:
             machines["training job"] = (settings.training_instance_type, settings.training_instance_count)
             machines["endpoint"] = (settings.endpoint_instance_type, settings.endpoint_instance_count)
-        self.expect(Resource("log group", f"/aws/sagemaker/Endpoints/{names.endpoint}"))
+        self.expect(Resource("log group", f"{ENDPOINT_LOGS}{names.endpoint}"))
         for resource in names.resources:
             if not training and resource.kind in ("training job", "S3 prefix"):
                 continue
@@ -329,15 +291,13 @@ class Ledger:
 
         names = self.names()
         # S3AutoCreatePath.resolve: s3://<bucket>/<a random UUID>/<training job>
-        self.expect(Resource("S3 prefix", f"s3://{self.bucket}/*/{names.training_job}/"))
+        self.expect(Resource("S3 staging", f"s3://{self.bucket}/*/{names.training_job}/"))
         return CustomNamePolicyFactory(names.training_job, names.model, names.endpoint_config, names.endpoint)
 
     def _write(self, line: dict[str, Any]) -> None:
         if self._file is None:
             raise HarnessError(f"The ledger {self.path} was closed, and nothing can be recorded in it any more.")
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self._file.append(line)
 
     # --- tags ---------------------------------------------------------------------------------------------------------
 
@@ -409,13 +369,10 @@ class Ledger:
         with self._lock:
             entries = [entry for entry in self._entries.values() if log_groups or entry.kind != "log group"]
         left: dict[Resource, str] = {}
-        for entry in entries:
-            if entry.tagged and not self._bears_our_tag(entry.resource, left):
-                continue
-            for each in [entry.resource, *self._data_of(entry.resource, left)]:
-                state = self._janitor.state(each)
-                if state is not None and not (each.kind == "training job" and state in ENDED):
-                    left.setdefault(each, state)
+        for each in self._deletable(entries, left):
+            state = self._janitor.state(each)
+            if state is not None and not (each.kind == "training job" and state in ENDED):
+                left.setdefault(each, state)
         return [self._leftover(resource, state) for resource, state in left.items()]
 
     def clean_up(self, resources: Iterable[Resource] | None = None, *, log_groups: bool = False) -> list[Leftover]:
@@ -433,11 +390,14 @@ class Ledger:
         if resources is not None:
             wanted = set(resources)
             chosen = [entry for entry in chosen if entry.resource in wanted]
-        found = [entry.resource for entry in reversed(chosen) if log_groups or entry.kind != "log group"]
+        found = [entry for entry in reversed(chosen) if log_groups or entry.kind != "log group"]
         if self._file is None and found:
             self._check_account()
-        left = self._delete_all(found, {entry.resource for entry in chosen if entry.tagged})
-        if len(found) >= sum(log_groups or kind != "log group" for kind, _ in self.resources):
+        states: dict[Resource, str] = {}
+        deletable = self._deletable(found, states)
+        states |= self._janitor.delete_all(deletable, self.patience)
+        left = [self._leftover(resource, state) for resource, state in states.items()] + self.refused
+        if len(found) >= sum(log_groups or resource.kind != "log group" for resource in self.resources):
             self.leftovers = left
         return left
 
@@ -451,35 +411,46 @@ class Ledger:
                 fix="use credentials of that account (AWS_PROFILE), and clean up again",
             )
 
-    def _delete_all(self, resources: list[Resource], tagged: set[Resource]) -> list[Leftover]:
-        deadline = time.monotonic() + self.patience
-        left: dict[Resource, str] = {}
-        ours = [resource for resource in resources if resource not in tagged or self._bears_our_tag(resource, left)]
-        for resource in ours:  # what takes long, and costs, begins to go before anything is waited for
-            if resource.kind in ("endpoint", "training job"):
-                self._janitor.attempt(resource)
-        for resource in ours:
-            for each in [resource, *self._data_of(resource, left)]:
-                state = self._janitor.delete(each, max(deadline - time.monotonic(), _LEAST_PATIENCE))
-                if state is not None:
-                    left[each] = state
-        return [self._leftover(resource, state) for resource, state in left.items()]
+    def _deletable(self, entries: list[Entry], left: dict[Resource, str]) -> list[Resource]:
+        """Return the resources that are the run's beyond doubt, each training job with its data.
 
-    def _bears_our_tag(self, resource: Resource, left: dict[Resource, str]) -> bool:
-        """Return whether a resource has the run's tag; if AWS does not say, it is left, and stays untouched."""
+        :param left: gets those of which AWS does not say whose they are.
+        """
+        self.refused, ours = [], []
+        for entry in entries:
+            if self._is_proved(entry, left):
+                ours += [entry.resource, *self._data_of(entry.resource, left)]
+        return ours
+
+    def _is_proved(self, entry: Entry, left: dict[Resource, str]) -> bool:
+        """Return whether a resource is the run's; if AWS does not say, it is left, and stays untouched.
+
+        Without its tag, a resource of SageMaker under a name of the user's may be another's: by the time that another
+        process reads the ledger, nobody knows who created it.
+        """
+        resource = entry.resource
+        if resource.kind not in SAGEMAKER_KINDS or bears_run(resource, self.run, self.header.account):
+            return True
+        if self._file is not None and not entry.tagged:  # this process found that nothing had the name
+            return True
         try:
-            return self._janitor.tags(resource).get(RUN_TAG) == self.run
+            if self._janitor.tags(resource).get(RUN_TAG) == self.run:
+                return True
         except (ClientError, BotoCoreError) as error:
             if not (isinstance(error, ClientError) and is_gone(error)):
                 left[resource] = f"{UNKNOWN}: whether it is this run's: {error}"
             return False
+        state = self._janitor.state(resource)
+        if not entry.tagged and state is not None:
+            self.refused.append(self._leftover(resource, f"{state}, not deleted: it lacks the run's tag and name"))
+        return False
 
     def _data_of(self, resource: Resource, left: dict[Resource, str]) -> list[Resource]:
         if resource.kind != "training job":
             return []
         try:
-            named_by_harness = run_of(resource.name, self.header.account) is not None
-            return self._janitor.data_of(resource, named_by_harness=named_by_harness)
+            named_by_run = bears_run(resource, self.run, self.header.account)
+            return self._janitor.data_of(resource, named_by_harness=named_by_run)
         except (ClientError, BotoCoreError) as error:
             left[resource] = f"{UNKNOWN}: where its data is: {error}"
             return []
@@ -496,91 +467,5 @@ class Ledger:
             self.path.unlink(missing_ok=True)
 
 
-def is_open(path: Path) -> bool:
-    """Return whether the process that began a ledger still runs, and with it the run; it may, where nothing tells."""
-    try:
-        with path.open("rb+") as file:  # NFS grants an exclusive lock only to who may write
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:  # somebody has it, or the file system knows no locks
-        return True
-    return False
-
-
-def state_directory() -> Path:
-    """Return the directory of the ledgers of real runs."""
-    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(home) / "sagemaker-spark-harness"
-
-
-def watch(client: Any, ledger: Ledger) -> Any:
-    """Have a boto3 client of SageMaker record in the ledger what it creates, before it does, and tag it; return it."""
-    for kind, names in SAGEMAKER_KINDS.items():
-        operation = "Create" + names.parameter.removesuffix("Name")
-        client.meta.events.register(f"provide-client-params.sagemaker.{operation}", _recorder(ledger, kind))
-        client.meta.events.register(f"after-call.sagemaker.{operation}", _striker(ledger))
-    return client
-
-
-def _recorder(ledger: Ledger, kind: str) -> Any:
-    parameter = SAGEMAKER_KINDS[kind].parameter
-
-    def record(params: dict[str, Any], context: dict[str, Any], **_: Any) -> dict[str, Any]:
-        name = params.get(parameter)
-        if isinstance(name, str):  # otherwise botocore refuses it next
-            resource = Resource(kind, name)
-            ours = run_of(name, ledger.header.account) == ledger.run
-            instance_type, count = _instances(params, ledger)
-            if resource not in ledger.resources:
-                context[_NEW] = resource
-            ledger.expect(resource, instance_type=instance_type, count=count, tagged=not ours)
-        return {**params, "Tags": as_list({**_as_dict(params.get("Tags", [])), **ledger.tags()})}
-
-    return record
-
-
-def _striker(ledger: Ledger) -> Any:
-    def strike(parsed: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-        # Of other refusals, one may be of a second attempt whose first was applied, and its answer lost.
-        if _NEW in context and parsed.get("Error", {}).get("Code", "").startswith("AccessDenied"):
-            ledger.strike(context[_NEW])
-
-    return strike
-
-
-def _instances(params: dict[str, Any], ledger: Ledger) -> tuple[str | None, int]:
-    """Return what a Create call asks for: the instance type, None where there is none or several, and how many."""
-    if "EndpointName" in params:
-        return ledger.instances_of(Resource("endpoint config", str(params.get("EndpointConfigName"))))
-    variants = params.get("ProductionVariants", [])
-    machines = [(each.get("InstanceType"), each.get("InitialInstanceCount", 1)) for each in variants]
-    if "ResourceConfig" in params:
-        machines = [(params["ResourceConfig"].get("InstanceType"), params["ResourceConfig"].get("InstanceCount", 1))]
-    types = {instance_type for instance_type, _ in machines}
-    return (types.pop() if len(types) == 1 else None), sum(count for _, count in machines) or 1
-
-
-def _as_dict(tags: list[dict[str, str]]) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in tags}
-
-
-def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            yield json.loads(line)
-        except ValueError:
-            continue
-
-
 def _iso(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _sync(directory: Path) -> None:
-    """Have a new file's name survive a loss of power."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

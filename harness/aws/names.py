@@ -12,11 +12,13 @@ import re
 import secrets
 from dataclasses import dataclass
 
-from harness.aws.resources import Resource
+from harness.aws.resources import SAGEMAKER_KINDS, Resource
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _RANDOM = 10
-_NAME = re.compile(r"hsh-([a-z2-7]{12})-\d+(-training-job|-model|-config|-endpoint)?/?")
+ENDPOINT_LOGS = "/aws/sagemaker/Endpoints/"
+"""The name of an endpoint's log group begins so; SageMaker makes it."""
+_NAME = re.compile(r"hsh-([a-z2-7]{12})-[0-9]+(-training-job|-model|-config|-endpoint)?/?")
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,17 @@ def run_of(name: str, account: str) -> str | None:
 def is_run(text: str, account: str) -> bool:
     """Return whether a text is the name of a run of this account."""
     return run_of(f"hsh-{text}-1", account) == text
+
+
+def bears_run(resource: Resource, run: str, account: str) -> bool:
+    """Return whether a name, or a folder in the name of a prefix, is one that the harness made for a run."""
+    if resource.kind in SAGEMAKER_KINDS:
+        parts = [resource.name]
+    elif resource.kind == "log group":
+        parts = [resource.name.removeprefix(ENDPOINT_LOGS)]
+    else:
+        parts = resource.name.removeprefix("s3://").split("/")[1:-1]
+    return any(run_of(part, account) == run for part in parts)
 
 
 def names_of(run: str, number: int, bucket: str) -> Names:

@@ -24,7 +24,8 @@ from unittest.mock import patch
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.aws import AWS
-from harness.aws.ledger import Ledger, state_directory
+from harness.aws.ledger import Ledger
+from harness.aws.ledger_file import state_directory
 from harness.aws.leftovers import leftovers_text
 from harness.errors import HarnessError, SetupError
 from harness.processes import RUN_VARIABLE, end_processes_of
@@ -103,7 +104,8 @@ def open_ledger(aws: AWS, settings: Settings, *, environment: Mapping[str, str] 
     :param environment: the variables that lead the reaper to AWS without the help of this process; its own otherwise.
     """
     if aws.mode != "real":
-        with _cleaned_up(Ledger.open(Path(cast("MockAWS", aws).connection.directory), aws, settings)) as ledger:
+        directory = Path(cast("MockAWS", aws).connection.directory) / "ledger"
+        with _cleaned_up(Ledger.open(directory, aws, settings)) as ledger:
             yield ledger
         return
     prices = cast("RealAWS", aws).hourly_prices

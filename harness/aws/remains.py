@@ -1,21 +1,25 @@
-"""What earlier runs left in a region, found without their ledgers: by tags and by names.
+"""Resources that earlier runs left in a region, found without their ledgers: by tags and by names.
 
 A resource is the harness's only if it bears the tags of a run, or its name holds the check characters that fit this
 account; since when it may go, the expiry of its run says, or its age where nothing of the run bears a tag.
+
+Any caller who may tag can put a run's tags on any resource. They mark that one resource and nothing else: a name that
+has a run's check characters outweighs them, and data of a tagged job under another name is found by ``job`` only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from harness.aws.clock import Clock, moment
 from harness.aws.ledger import EXPIRES_TAG, RUN_TAG
-from harness.aws.names import is_run, run_of
+from harness.aws.names import ENDPOINT_LOGS, is_run, run_of
 from harness.aws.resources import ENDED, SAGEMAKER_KINDS, Clients, Janitor, Resource, is_gone
 from harness.settings import Settings
 
@@ -23,10 +27,11 @@ RECENT = timedelta(days=7)
 """AWS keeps training jobs for ever; the data of those that began longer ago is only found in the Spark SDK's bucket."""
 
 _PREFIX = "hsh-"
-_LOGS = "/aws/sagemaker/Endpoints/"
 _LONGEST = timedelta(hours=Settings().max_hours)
 _ORDER = ["S3 prefix", "log group", *SAGEMAKER_KINDS]
 """As a run creates them; they are deleted the other way round."""
+_UNREADABLE = (ClientError, BotoCoreError, AttributeError, KeyError, IndexError, TypeError, ValueError, OverflowError)
+"""Errors of asking AWS, and of an answer that is not as its API says: it is reported, and the sweep continues."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,9 @@ class Remain:
     region: str
     run: str
     found_by: str
-    """``ledger``; ``tag``: it, or another resource of its run, is tagged; ``name``: there is only its name."""
+    """``ledger``; ``tag``: it, or another resource of its run, is tagged; ``name``: there is only its name; ``job``: it
+    is data of a tagged job under a name that the harness did not give, at the place that the job's description says.
+    """
     over: datetime
     """Since when (or from when on) it may go."""
     state: str
@@ -54,6 +61,8 @@ class Look(NamedTuple):
     """What could not be looked at, and why."""
     refused: bool = False
     """Whether none of SageMaker's lists were given: the region may not be enabled."""
+    notes: tuple[str, ...] = ()
+    """Tags that are not believed, and why."""
 
 
 class _Mark(NamedTuple):
@@ -71,35 +80,29 @@ class _Candidate(NamedTuple):
     created: datetime | None = None
 
 
-def look(region: str, account: str, client: Clients, *, logs: bool = False) -> Look:
+def look(region: str, account: str, client: Clients, *, logs: bool = False, clock: Clock | None = None) -> Look:
     """Return what runs left in a region, in the order in which a run creates it.
 
     :param client: returns clients of the region.
     :param logs: whether to look for log groups too.
+    :param clock: AWS's time; this machine's otherwise.
     """
-    return _Region(region, account, client).look(logs)
-
-
-def moment(text: str) -> datetime | None:
-    """Return the time that a tag or a ledger gives, None if it is none."""
-    try:
-        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
+    return _Region(region, account, client, clock).look(logs)
 
 
 class _Region:
-    def __init__(self, name: str, account: str, client: Clients) -> None:
+    def __init__(self, name: str, account: str, client: Clients, clock: Clock | None = None) -> None:
         self._name = name
         self._account = account
         self._client = client
+        self._clock = clock or Clock()
         self._janitor = Janitor(client)
         self._bucket = f"{account}-sagemaker-{name}"
         self._expiries: dict[str, datetime] = {}
         self._runs: dict[Resource, str] = {}
         self._unread: set[Resource] = set()
         self._trouble: list[str] = []
+        self._notes: list[str] = []
 
     def look(self, logs: bool) -> Look:
         found: dict[Resource, _Candidate] = {}
@@ -116,22 +119,25 @@ class _Region:
         if logs:
             with self._telling("log groups"):
                 found |= dict(self._log_groups())
-        remains = [self._remain(resource, candidate) for resource, candidate in found.items()]
-        return Look(self._name, sorted(filter(None, remains), key=_order), self._trouble)
+        remains: list[Remain] = []
+        for resource, candidate in found.items():
+            with self._telling(str(resource)):
+                remains += filter(None, [self._remain(resource, candidate)])
+        return Look(self._name, sorted(remains, key=_order), self._trouble, notes=tuple(self._notes))
 
     @contextmanager
     def _telling(self, what: str) -> Iterator[None]:
         """Note that something could not be looked at, and why."""
         try:
             yield
-        except (ClientError, BotoCoreError) as error:
+        except _UNREADABLE as error:
             self._trouble.append(f"{self._name}: {what}: {error}")
 
     # --- candidates ---------------------------------------------------------------------------------------------------
 
     def _named(self, kind: str) -> Iterator[tuple[Resource, _Candidate]]:
         names = SAGEMAKER_KINDS[kind]
-        since = {"CreationTimeAfter": datetime.now(timezone.utc) - RECENT} if kind == "training job" else {}
+        since = {"CreationTimeAfter": self._clock.now() - RECENT} if kind == "training job" else {}
         pages = (
             self._client("sagemaker").get_paginator(f"list_{names.operation}s").paginate(NameContains=_PREFIX, **since)
         )
@@ -157,9 +163,10 @@ class _Region:
             candidate = found[job]
             if job not in self._runs and candidate.run is None:
                 continue
-            for prefix in self._janitor.data_of(job, named_by_harness=candidate.run is not None):
-                self._runs |= {prefix: self._runs[job]} if job in self._runs else {}
-                yield prefix, candidate
+            with self._telling(f"data of {job}"):
+                for prefix in self._janitor.data_of(job, named_by_harness=candidate.run is not None):
+                    self._runs |= {prefix: self._runs[job]} if job in self._runs else {}
+                    yield prefix, candidate
         for stem in self._stems():
             run = run_of(stem, self._account)
             if run and run not in self._expiries:
@@ -181,12 +188,11 @@ class _Region:
             raise
 
     def _log_groups(self) -> Iterator[tuple[Resource, _Candidate]]:
-        pages = (
-            self._client("logs").get_paginator("describe_log_groups").paginate(logGroupNamePrefix=f"{_LOGS}{_PREFIX}")
-        )
+        describe = self._client("logs").get_paginator("describe_log_groups")
+        pages = describe.paginate(logGroupNamePrefix=f"{ENDPOINT_LOGS}{_PREFIX}")
         for group in (group for page in pages for group in page["logGroups"]):
             name = group["logGroupName"]
-            if run := run_of(name.removeprefix(_LOGS), self._account):
+            if run := run_of(name.removeprefix(ENDPOINT_LOGS), self._account):
                 created = datetime.fromtimestamp(group["creationTime"] / 1000, timezone.utc)
                 yield Resource("log group", name), _Candidate(run, created)
 
@@ -195,35 +201,35 @@ class _Region:
     def _read_tags(self, resource: Resource) -> None:
         """Note the run and the expiry that a resource's tags give, if it bears any of ours."""
         try:
-            mark = _mark(self._janitor.tags(resource), self._account)
-        except (ClientError, BotoCoreError) as error:
+            tags = self._janitor.tags(resource)
+        except _UNREADABLE as error:
             if not (isinstance(error, ClientError) and is_gone(error)):
                 self._unread.add(resource)
                 self._trouble.append(f"{self._name}: the tags of {resource}: {error}")
             return
-        if mark:
+        mark, named = _mark(tags, self._account), run_of(resource.name, self._account)
+        if RUN_TAG in tags and (mark is None or named not in (None, mark.run)):
+            self._notes.append(f"{self._name}: tags of {resource} are not believed: {_shown(tags)}")
+        elif mark:
             self._runs[resource] = mark.run
             self._expiries[mark.run] = max(mark.expires, self._expiries.get(mark.run, mark.expires))
 
     def _remain(self, resource: Resource, candidate: _Candidate) -> Remain | None:
-        run = self._runs.get(resource, candidate.run)
+        run = candidate.run or self._runs.get(resource)
         state = self._janitor.state(resource) if run and resource not in self._unread else None
         if run is None or state is None or (resource.kind == "training job" and state in ENDED):
             return None
         expiry = self._expiries.get(run)
         over = expiry or (candidate.created or self._newest(resource)) + _LONGEST
         machine = self._machine(resource)
-        return Remain(resource, self._name, run, "tag" if expiry else "name", over, state, *machine)
+        found_by = "job" if resource.since else "tag" if expiry else "name"
+        return Remain(resource, self._name, run, found_by, over, state, *machine)
 
     def _newest(self, prefix: Resource) -> datetime:
         """Return when something below a prefix was last written; now, if AWS does not say."""
-        bucket, _, key = prefix.name.removeprefix("s3://").partition("/")
-        try:
-            pages = self._client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
-            written = [item["LastModified"] for page in pages for item in page.get("Contents", [])]
-        except (ClientError, BotoCoreError):
-            written = []
-        return max(written, default=datetime.now(timezone.utc))
+        with suppress(ClientError, BotoCoreError):
+            return self._janitor.last_modified(prefix) or self._clock.now()
+        return self._clock.now()
 
     def _machine(self, resource: Resource) -> tuple[str | None, int]:
         """Return what something runs on: instance type, None if there is none or several, and how many."""
@@ -262,7 +268,11 @@ def _mark(tags: dict[str, str], account: str) -> _Mark | None:
     return _Mark(run, expires) if is_run(run, account) and expires else None
 
 
+def _shown(tags: dict[str, str]) -> str:
+    return ", ".join(f"{name} is {tags[name]!r}" for name in (RUN_TAG, EXPIRES_TAG) if name in tags)
+
+
 def _resource_of(arn: str) -> Resource | None:
     """Return the resource that an ARN of SageMaker's names, None if it is of no kind that the harness creates."""
-    kind, _, name = arn.split(":", 5)[5].partition("/")
+    kind, _, name = arn.rpartition(":")[2].partition("/")
     return next((Resource(each, name) for each, names in SAGEMAKER_KINDS.items() if names.arn == kind), None)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -18,7 +21,8 @@ Clients = Callable[[str], Any]
 UNKNOWN = "unknown"
 """What a state begins with that AWS did not tell: such a resource counts as left over."""
 
-_LONGEST_PAUSE = 10.0
+S3_KINDS = ("S3 prefix", "S3 staging")
+_LONGEST_PAUSE, _LEAST_PATIENCE = 10.0, 10.0
 _BUSY = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting", "Stopping")
 """States in which AWS refuses to delete, or is at it."""
 ENDED = ("Completed", "Failed", "Stopped")
@@ -33,12 +37,15 @@ class Resource(NamedTuple):
     """Something in AWS that a run creates."""
 
     kind: str
-    """``training job``, ``model``, ``endpoint config``, ``endpoint``, ``S3 prefix`` or ``log group``."""
+    """``training job``, ``model``, ``endpoint config``, ``endpoint``, ``S3 prefix``, ``S3 staging``, ``log group``."""
     name: str
-    """The exact name; of an ``S3 prefix`` its URI with a slash at the end, which stands for all objects below it.
+    """The exact name. Of an ``S3 prefix``: its URI with a slash at the end, for all objects below it.
 
-    ``s3://bucket/*/name/`` is below whatever first part a key has: the SDK puts a random one there.
+    No character of it is special. Only an ``S3 staging`` is a pattern: ``s3://<bucket>/*/<training job>/`` is below any
+    UUID, which the Spark SDK chooses at random. Nothing that AWS describes becomes one.
     """
+    since: datetime | None = None
+    """Of an ``S3 prefix``: only objects last modified from then on, in whole seconds; all of them otherwise."""
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
@@ -77,6 +84,29 @@ SAGEMAKER_KINDS = {
 """In the order in which they are created."""
 
 
+_JOB = "[a-zA-Z0-9][a-zA-Z0-9-]{0,62}"
+_BUCKET = "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+_STAGING = re.compile(rf"s3://({_BUCKET})/\*/({_JOB})/")
+_NAMES = {
+    **dict.fromkeys(SAGEMAKER_KINDS, re.compile(_JOB)),
+    "S3 prefix": re.compile(rf"s3://{_BUCKET}/[^/].{{0,1022}}/", re.DOTALL),
+    "S3 staging": _STAGING,
+    "log group": re.compile(r"[.\-_/#A-Za-z0-9]{1,512}"),
+}
+"""Names of each kind, as the API references of SageMaker, S3 and CloudWatch Logs give them.
+
+A prefix has at least one part beyond the bucket, and ends with a slash: never a whole bucket, and never ``image/`` too
+where ``im`` is meant.
+"""
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def is_valid(resource: Resource) -> bool:
+    """Return whether a resource is of a known kind and its name is one that AWS gives to that kind."""
+    pattern = _NAMES.get(resource.kind)
+    return pattern is not None and pattern.fullmatch(resource.name) is not None
+
+
 def delete_command(resource: Resource, region: str) -> str:
     """Return the AWS CLI's command that deletes (of a training job: stops) a resource."""
     kind = SAGEMAKER_KINDS.get(resource.kind)
@@ -85,16 +115,42 @@ def delete_command(resource: Resource, region: str) -> str:
         words = ["sagemaker", f"{verb}-{kind.arn}", f"--{kind.arn}-name", resource.name]
     elif resource.kind == "log group":
         words = ["logs", "delete-log-group", "--log-group-name", resource.name]
+    elif resource.since:
+        return _delete_objects_command(*_split(resource.name), resource.since, region)
     else:
-        words = ["s3", "rm", "--recursive", *_prefix_words(resource.name)]
-    return shlex.join(["aws", *words, "--region", region])
+        words = ["s3", "rm", "--recursive", *_prefix_words(resource)]
+    return _shell(["aws", *words, "--region", region])
 
 
-def _prefix_words(uri: str) -> list[str]:
-    if "*" not in uri:
-        return [uri]
-    bucket, pattern = _split(uri)
-    return [f"s3://{bucket}/", "--exclude", "*", "--include", f"{pattern}*"]
+def _prefix_words(resource: Resource) -> list[str]:
+    staging = _STAGING.fullmatch(resource.name) if resource.kind == "S3 staging" else None
+    if staging is None:
+        return [resource.name]
+    uuid = "-".join("?" * length for length in (8, 4, 4, 4, 12))  # the CLI's * would take any number of folders
+    return [f"s3://{staging[1]}/", "--exclude", "*", "--include", f"{uuid}/{staging[2]}/*"]
+
+
+def _delete_objects_command(bucket: str, prefix: str, since: datetime, region: str) -> str:
+    """Return a command for objects of a certain age, which ``aws s3 rm`` cannot tell apart.
+
+    Times are compared as text, of which the CLI's versions 1 and 2 print different ends.
+    """
+    query = f'{{Objects: Contents[?LastModified>=`"{since:%Y-%m-%dT%H:%M:%S}"`].{{Key: Key}}}}'
+    where = ["--bucket", bucket, "--prefix", prefix, "--query", query, "--output", "json", "--region", region]
+    found = _shell(["aws", "s3api", "list-objects-v2", *where])
+    return f'{_shell(["aws", "s3api", "delete-objects", "--bucket", bucket, "--region", region])} --delete "$({found})"'
+
+
+def _shell(words: list[str]) -> str:
+    """Return a command of these words; characters that do not print are escaped as bash and zsh read them."""
+    return " ".join(shlex.quote(word) if word.isprintable() else _escaped(word) for word in words)
+
+
+def _escaped(word: str) -> str:
+    encoded = word.encode(errors="surrogateescape")
+    return (
+        "$'" + "".join(chr(byte) if chr(byte).isalnum() and byte < 128 else f"\\x{byte:02x}" for byte in encoded) + "'"
+    )
 
 
 def is_gone(error: ClientError) -> bool:
@@ -146,8 +202,8 @@ class Janitor:
 
     def _look(self, resource: Resource) -> str | None:
         try:
-            if resource.kind == "S3 prefix":
-                return self._look_into(resource.name)
+            if resource.kind in S3_KINDS:
+                return self._look_into(resource)
             if resource.kind == "log group":
                 return self._look_for_log_group(resource.name)
             return str(self._describe(resource).get(SAGEMAKER_KINDS[resource.kind].status, "exists"))
@@ -162,42 +218,53 @@ class Janitor:
         answer: dict[str, Any] = describe(**{kind.parameter: resource.name})
         return answer
 
-    def _look_into(self, uri: str) -> str | None:
-        objects = sum(len(keys) for keys in self._keys(uri))
-        uploads = len(list(self._uploads(uri)))
+    def _look_into(self, resource: Resource) -> str | None:
+        objects = sum(len(keys) for keys in self._keys(resource))
+        uploads = len(list(self._uploads(resource)))
         counts = ((objects, "object"), (uploads, "unfinished upload"))
-        return ", ".join(f"{count} {what}{'s' * (count > 1)}" for count, what in counts if count) or None
+        state = ", ".join(f"{count} {what}{'s' * (count > 1)}" for count, what in counts if count)
+        return f"{state} since {resource.since:%Y-%m-%dT%H:%M:%SZ}" if state and resource.since else state or None
 
     def _look_for_log_group(self, name: str) -> str | None:
         groups = self._logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
         return "exists" if any(group["logGroupName"] == name for group in groups) else None
 
-    def _keys(self, uri: str) -> Iterator[list[str]]:
-        """Yield the keys below a prefix, a page (up to 1,000) at a time; of pages without any, nothing."""
-        bucket, prefix = _split(uri)
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix.partition("*")[0])
-        for page in pages:
-            keys = [item["Key"] for item in page.get("Contents", []) if _is_below(item["Key"], prefix)]
-            if keys:
-                yield keys
+    def last_modified(self, resource: Resource) -> datetime | None:
+        """Return when the newest of the objects of an ``S3 prefix`` was written; None if there is none.
 
-    def _uploads(self, uri: str) -> Iterator[dict[str, str]]:
-        """Yield the multipart uploads below a prefix that were begun and not finished: no list of objects has them."""
-        bucket, prefix = _split(uri)
-        pages = self._s3.get_paginator("list_multipart_uploads").paginate(
-            Bucket=bucket, Prefix=prefix.partition("*")[0]
-        )
-        for page in pages:
+        :raises ClientError: AWS does not say.
+        """
+        return max((item["LastModified"] for items in self._objects(resource) for item in items), default=None)
+
+    def _objects(self, resource: Resource) -> Iterator[list[dict[str, Any]]]:
+        """Yield the objects that are meant, a page (up to 1,000) at a time; of pages without any, nothing."""
+        bucket, prefix = _listed(resource)
+        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            if items := [item for item in page.get("Contents", []) if _is_meant(resource, item, "LastModified")]:
+                yield items
+
+    def _keys(self, resource: Resource) -> Iterator[list[str]]:
+        for items in self._objects(resource):
+            yield [item["Key"] for item in items]
+
+    def _uploads(self, resource: Resource) -> Iterator[dict[str, str]]:
+        """Yield the multipart uploads that were begun and not finished: no list of objects has them."""
+        bucket, prefix = _listed(resource)
+        for page in self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix):
             for upload in page.get("Uploads", []):
-                if _is_below(upload["Key"], prefix):
+                if _is_meant(resource, upload, "Initiated"):
                     yield {"Bucket": bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
 
     def data_of(self, job: Resource, *, named_by_harness: bool) -> list[Resource]:
         """Return the prefixes in S3 that are a training job's alone: of its model and of rows staged for it.
 
-        :param named_by_harness: whether nobody else can have chosen its name. What lies below another's is left but for
-            what SageMaker itself writes: a job ``mnist`` may read ``s3://bucket/mnist``, which was there before.
-        :raises ClientError: AWS does not tell. A job that does not exist has none.
+        A description is the word of whoever made the job. Of a job named by the harness, a prefix has to end with that
+        name. Below another name there may be objects that the job only points at: a job ``churn`` with the output path
+        ``s3://models/v7`` may find ``v7/churn/output/model.tar.gz`` there. Only what SageMaker itself writes is the
+        job's, ``<S3OutputPath>/<job>/output/``, and of that only what is newer than the job.
+
+        :param named_by_harness: whether the name has a run's check characters.
+        :raises ClientError: AWS does not say. A job that does not exist has none.
         """
         try:
             described = self._describe(job)
@@ -205,15 +272,18 @@ class Janitor:
             if is_gone(error):
                 return []
             raise
-        name = described["TrainingJobName"]  # an ARN, from which it may be known, has it in lower case
-        output = f"{described['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{name}/"
+        name = str(described["TrainingJobName"])  # an ARN, from which it may be known, has it in lower case
+        output = f"{described.get('OutputDataConfig', {}).get('S3OutputPath', '').rstrip('/')}/{name}/"
         if not named_by_harness:
-            return [Resource("S3 prefix", f"{output}output/")]
-        sources = [channel["DataSource"].get("S3DataSource", {}) for channel in described.get("InputDataConfig", [])]
-        uris = {output}
-        for uri in (source.get("S3Uri", "").rstrip("/") for source in sources):
-            uris |= {f"{uri}/"} if uri.endswith(f"/{name}") else set()
-        return [Resource("S3 prefix", uri) for uri in sorted(uris)]
+            found = {Resource("S3 prefix", f"{output}output/", _next_second(described["CreationTime"]))}
+        else:
+            sources = [
+                channel["DataSource"].get("S3DataSource", {}) for channel in described.get("InputDataConfig", [])
+            ]
+            uris = {source.get("S3Uri", "").rstrip("/") for source in sources}
+            found = {Resource("S3 prefix", f"{uri}/") for uri in uris if uri.endswith(f"/{name}")}
+            found.add(Resource("S3 prefix", output))
+        return sorted(prefix for prefix in found if is_valid(prefix))
 
     # --- tags ---------------------------------------------------------------------------------------------------------
 
@@ -248,6 +318,18 @@ class Janitor:
         :return: None if AWS says that it is gone (a training job: that it has ended), else the state it is in.
         """
         return self._until_over(lambda: self.attempt(resource), f"{resource} to go", timeout)
+
+    def delete_all(self, resources: list[Resource], patience: float) -> dict[Resource, str]:
+        """Delete resources in their order, each even when another fails; return the states of those that are left.
+
+        :param patience: seconds that it may take in all.
+        """
+        deadline = time.monotonic() + patience
+        for resource in resources:  # what takes long, and costs, begins to go before anything is waited for
+            if resource.kind in ("endpoint", "training job"):
+                self.attempt(resource)
+        states = {each: self.delete(each, max(deadline - time.monotonic(), _LEAST_PATIENCE)) for each in resources}
+        return {resource: state for resource, state in states.items() if state is not None}
 
     @staticmethod
     def _until_over(step: Callable[[], tuple[bool, str | None]], what: str, timeout: float) -> str | None:
@@ -301,8 +383,8 @@ class Janitor:
             return
 
     def _delete(self, resource: Resource) -> None:
-        if resource.kind == "S3 prefix":
-            self._empty(resource.name)
+        if resource.kind in S3_KINDS:
+            self._empty(resource)
         elif resource.kind == "log group":
             self._logs.delete_log_group(logGroupName=resource.name)
         else:
@@ -311,14 +393,14 @@ class Janitor:
             getattr(self._sagemaker, f"{verb}_{kind.operation}")(**{kind.parameter: resource.name})
         self.deleted[resource] = None
 
-    def _empty(self, uri: str) -> None:
-        """Delete all objects below a prefix and abort its uploads; what AWS refuses keeps nothing else from going."""
-        bucket, _ = _split(uri)
+    def _empty(self, resource: Resource) -> None:
+        """Delete all objects that are meant and abort uploads; what AWS refuses keeps nothing else from going."""
+        bucket, _ = _split(resource.name)
         refused: list[dict[str, str]] = []
-        for keys in self._keys(uri):
+        for keys in self._keys(resource):
             wanted = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
             refused += self._s3.delete_objects(Bucket=bucket, Delete=wanted).get("Errors", [])
-        for upload in self._uploads(uri):
+        for upload in self._uploads(resource):
             self._s3.abort_multipart_upload(**upload)
         if refused:
             error = {name: refused[0].get(name, "") for name in ("Code", "Message")}
@@ -335,14 +417,31 @@ def _settles_later(error: Exception) -> bool:
 
 
 def _split(uri: str) -> tuple[str, str]:
-    """Return the bucket and the prefix of ``s3://bucket/prefix/``."""
-    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-    return bucket, prefix
+    """Return the bucket and the rest of a URI."""
+    bucket, _, rest = uri.removeprefix("s3://").partition("/")
+    return bucket, rest
 
 
-def _is_below(key: str, prefix: str) -> bool:
-    """Return whether a key is below a prefix, whose first part may be ``*``."""
-    if not prefix.startswith("*/"):
-        return key.startswith(prefix)
-    _, _, rest = key.partition("/")
-    return rest.startswith(prefix[2:])
+def _listed(resource: Resource) -> tuple[str, str]:
+    """Return the bucket and the prefix to list; of a staging, whose UUID is not known, the whole bucket."""
+    if not is_valid(resource):
+        raise ValueError(f"{resource} has no name of its kind")
+    bucket, prefix = _split(resource.name)
+    return bucket, "" if resource.kind == "S3 staging" else prefix
+
+
+def _is_meant(resource: Resource, item: dict[str, Any], changed: str) -> bool:
+    """Return whether an object or upload is one of a resource's.
+
+    :param changed: the member of the item that says when it was written.
+    """
+    _, prefix = _split(resource.name)
+    if resource.kind == "S3 staging":
+        uuid, _, rest = item["Key"].partition("/")
+        return _UUID.fullmatch(uuid) is not None and rest.startswith(prefix[2:])
+    return item["Key"].startswith(prefix) and (resource.since is None or item[changed] >= resource.since)
+
+
+def _next_second(moment: datetime) -> datetime:
+    """Return the first whole second from a moment on, in UTC: S3 rounds down when an object was written."""
+    return (moment + timedelta(microseconds=999_999)).astimezone(timezone.utc).replace(microsecond=0)

@@ -20,10 +20,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from harness import mnist
 from harness.aws import AWS
-from harness.aws.ledger import Ledger, watch
+from harness.aws.ledger import Ledger
 from harness.aws.mock import MockAWS
 from harness.aws.names import Names
 from harness.aws.permissions import explain_denied
+from harness.aws.recording import watch
 from harness.benchmarking.null_container import COMMAND
 from harness.errors import HarnessError, SettingsError
 from harness.localaws.images import xgboost_uri

@@ -16,8 +16,9 @@ from sagemaker_pyspark.algorithms import XGBoostSageMakerEstimator
 from sagemaker_pyspark.transformation.deserializers import XGBoostCSVRowDeserializer
 from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSerializer
 
-from harness.aws.ledger import RUN_TAG, Ledger, watch
+from harness.aws.ledger import RUN_TAG, Ledger
 from harness.aws.reaper import Reaper
+from harness.aws.recording import watch
 from harness.settings import Settings
 from harness.spark import clean_up
 from harness.waiting import wait_until
@@ -126,7 +127,8 @@ OWNER = """
 import json, subprocess, sys
 from contextlib import closing
 from harness.aws import reaper
-from harness.aws.ledger import Ledger, watch
+from harness.aws.ledger import Ledger
+from harness.aws.recording import watch
 from harness.aws.names import names_of
 from harness.aws.resources import Resource
 from harness.aws.real import RealAWS

@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from unittest import mock
@@ -13,7 +14,8 @@ import pytest
 from harness import cli
 from harness import sweep as sweeping
 from harness.aws import remains
-from harness.aws.ledger import TAG_PREFIX, Ledger, state_directory
+from harness.aws.ledger import TAG_PREFIX, Ledger
+from harness.aws.ledger_file import Header, LedgerFile, is_open, state_directory
 from harness.aws.names import names_of, new_run
 from harness.aws.resources import Resource
 from harness.settings import Settings
@@ -145,7 +147,7 @@ def test_what_only_its_name_gives_away_is_deleted_only_if_that_is_asked_for(swee
     monkeypatch.setattr(remains, "_LONGEST", timedelta(0))
     code, said = sweep("--yes")
     assert (code, account.aws.everything()) == (0, before)
-    assert "3 found only by name" in said
+    assert "3 found only by name or by a job" in said
     assert sweep("--yes", "--include-untagged")[0] == 0
     assert account.aws.everything() == {}
 
@@ -163,12 +165,13 @@ def test_what_a_ledger_names_is_deleted_once_its_run_has_ended(sweep, account):
 
 def test_a_ledger_whose_last_line_was_cut_off_is_swept_and_one_of_another_account_is_told_of(sweep, account):
     ledger = account.ledger()
-    ledger._file.write('{"kind": "model", "na')
     ledger._file.close()
-    foreign = {"account": "999999999999", "run": new_run("999999999999")}
-    other = json.loads(ledger.path.read_text().splitlines()[0]) | foreign
-    path = state_directory() / "other.jsonl"
-    path.write_text(json.dumps(other) + "\n")
+    with ledger.path.open("ab") as file:
+        file.write(b'0123456789abcdef {"kind": "model", "na')
+    foreign = replace(ledger.header, account="999999999999", run=new_run("999999999999"))
+    other = LedgerFile.create(state_directory(), foreign)
+    other.close()
+    path = other.path
     code, said = sweep("--yes")
     assert (code, account.aws.everything()) == (0, {})
     assert f"{path} is of account 999999999999" in said

@@ -1,23 +1,21 @@
-"""The ledger's file and names: what is in it is on disk before it is created, and nobody else's is taken for it."""
+"""Ledgers and names: a resource is on disk before it is created, and no resource of others is taken for a run's."""
 
-import errno
-import json
 import re
-import subprocess
-import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from functools import cache
 from types import SimpleNamespace
-from unittest import mock
 
 import boto3
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 from moto import mock_aws
+from moto.backends import get_backend
 
-from harness.aws.ledger import OWNER_TAG, Header, Ledger, is_open, state_directory, watch
+from harness.aws.ledger import OWNER_TAG, Ledger
 from harness.aws.names import names_of, new_run, run_of
+from harness.aws.recording import watch
 from harness.aws.resources import Resource
 from harness.errors import HarnessError
 from harness.settings import Settings
@@ -88,24 +86,6 @@ def test_what_was_trained_before_is_hosted_again_without_names_for_another_train
     assert first.endpoint != again.endpoint
 
 
-def test_a_line_that_was_cut_short_is_left_out_and_the_others_are_read(ledger):
-    names = ledger.names()
-    text = ledger.path.read_text()
-    ledger.path.write_text(text[:-20])
-    assert on_disk(ledger)[-1] == names.resources[-2]
-
-
-HEADER = json.dumps(asdict(Header("", ACCOUNT, "us-east-1", "real", "", "", "", 0)))
-"""Of a ledger whose run has no name, so that every process would be taken for one of it."""
-
-
-@pytest.mark.parametrize("text", ["", "not json", "[]", '{"run": "x"}', HEADER, '{"kind": "model", "name": "m"}'])
-def test_a_file_that_is_no_ledger_is_refused(tmp_path, text):
-    (tmp_path / "x.jsonl").write_text(text)
-    with pytest.raises(HarnessError, match="is no ledger"):
-        Ledger.read(tmp_path / "x.jsonl", client)
-
-
 def test_tags_tell_run_owner_and_when_it_expires(ledger):
     tags = {key.partition(":")[2]: value for key, value in ledger.tags().items()}
     assert tags["run"] == ledger.run
@@ -144,35 +124,6 @@ def test_what_is_left_is_priced_by_its_instances(ledger):
     assert ledger.hourly_cost(Resource("model", "m")) == 0
 
 
-def test_a_ledger_is_open_for_as_long_as_its_process_is(ledger):
-    probe = (
-        f"from pathlib import Path; from harness.aws.ledger import is_open; print(is_open(Path({str(ledger.path)!r})))"
-    )
-    told = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "True"
-    ledger.expect(Resource("model", "m"))
-    ledger.close()
-    assert not is_open(ledger.path)
-
-
-@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EBADF])
-def test_a_ledger_that_cannot_be_locked_is_taken_for_open_and_one_that_is_gone_is_not(ledger, monkeypatch, code):
-    monkeypatch.setattr("fcntl.flock", mock.Mock(side_effect=OSError(code, "no locks here")))
-    assert is_open(ledger.path)
-    ledger.path.unlink()
-    assert not is_open(ledger.path)
-
-
-def test_a_ledger_is_locked_in_ways_that_nfs_grants(ledger, monkeypatch):
-    asked = []
-    monkeypatch.setattr("fcntl.flock", lambda file, how: asked.append((file, how)))
-    Ledger.open(ledger.path.parent, SimpleNamespace(**AWS), Settings()).close()
-    is_open(ledger.path)
-    (shared, _), (exclusive, _) = asked
-    assert "+" in shared.mode
-    assert "+" in exclusive.mode
-
-
 def test_a_ledger_that_is_done_with_goes_and_one_that_is_not_stays(ledger):
     ledger.names()
     ledger.close()
@@ -184,12 +135,11 @@ def test_a_ledger_that_is_done_with_goes_and_one_that_is_not_stays(ledger):
 
 
 def test_nothing_is_taken_for_gone_with_the_credentials_of_another_account(ledger):
+    ledger.header = replace(ledger.header, account="210987654321")
     ledger.names()
-    lines = ledger.path.read_text().splitlines()
-    header = json.loads(lines[0]) | {"account": "210987654321", "run": new_run("210987654321")}
-    ledger.path.write_text("\n".join([json.dumps(header), *lines[1:]]))
+    ledger._file = None  # as in another process
     with pytest.raises(HarnessError, match=f"credentials are of account {ACCOUNT}"):
-        Ledger.read(ledger.path, client).clean_up()
+        ledger.clean_up()
 
 
 def test_whose_the_credentials_are_is_not_asked_where_it_is_known(ledger):
@@ -255,9 +205,11 @@ def test_a_name_of_the_users_that_aws_refused_to_create_is_struck_off(ledger, wa
 
 def test_a_users_job_takes_its_model_with_it_and_not_the_data_that_it_read(ledger, watched):
     client("s3").create_bucket(Bucket="users")
-    kept, made = ["data/mnist/rows", "out/mnist/notes"], "out/mnist/output/model.tar.gz"
+    kept, made = ["data/mnist/rows", "out/mnist/notes", "out/mnist/output/old"], "out/mnist/output/model.tar.gz"
     for key in (*kept, made):
         client("s3").put_object(Bucket="users", Key=key, Body=b"x")
+    later = datetime.now(timezone.utc).replace(tzinfo=None) + timedelta(seconds=5)
+    get_backend("s3")[ACCOUNT]["aws"].buckets["users"].keys[made].last_modified = later
     source = {"S3DataType": "S3Prefix", "S3Uri": "s3://users/data/mnist"}
     watched.create_training_job(
         TrainingJobName="mnist",
@@ -340,11 +292,3 @@ def test_the_bucket_of_the_sdks_is_made_once_and_kept(ledger):
     ledger.names()
     ledger.clean_up()
     assert [bucket["Name"] for bucket in client("s3").list_buckets()["Buckets"]] == [ledger.bucket]
-
-
-def test_ledgers_of_real_runs_are_where_the_users_state_is(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert state_directory() == tmp_path / "sagemaker-spark-harness"
-    monkeypatch.delenv("XDG_STATE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert state_directory() == tmp_path / ".local" / "state" / "sagemaker-spark-harness"

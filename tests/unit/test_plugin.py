@@ -163,7 +163,6 @@ def test_a_leftover_fails_the_session_even_where_its_error_is_swallowed(run):
 
 FAKE_AWS = """
     import os
-    import tempfile
     from types import SimpleNamespace
     import pytest
 
@@ -175,7 +174,7 @@ FAKE_AWS = """
 
     class Fake:
         mode, region, account, role = "mock", "us-east-1", "1", "arn:aws:iam::1:role/r"
-        connection = SimpleNamespace(directory=tempfile.gettempdir())
+        connection = SimpleNamespace(directory=os.getcwd())
         def environment(self): return {"AWS_ACCESS_KEY_ID": "local"}
         def client(self, service): return Client(service)
         def close(self): print("\\nclosed with", os.environ.get("AWS_ACCESS_KEY_ID"))

@@ -1,6 +1,8 @@
 """Each kind of resource is looked at, deleted and proved gone, also where AWS does not answer everything."""
 
+from datetime import datetime, timedelta, timezone
 from functools import cache
+from uuid import uuid4
 
 import boto3
 import pytest
@@ -10,13 +12,16 @@ from moto import mock_aws
 from moto.backends import get_backend
 
 from harness.aws.leftovers import leftovers_text, refuse_leftovers
-from harness.aws.resources import Janitor, Leftover, Resource, delete_command
+from harness.aws.resources import Janitor, Leftover, Resource, delete_command, is_valid
 from harness.errors import LeftoverError
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/r"
 MODEL, CONFIG, ENDPOINT = Resource("model", "m"), Resource("endpoint config", "c"), Resource("endpoint", "e")
 JOB, PREFIX = Resource("training job", "j"), Resource("S3 prefix", "s3://bucket/run1/")
+STAGING = Resource("S3 staging", "s3://bucket/*/job1/")
+EPOCH = datetime.fromtimestamp(0, timezone.utc)
+CREATED = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 
 
 @cache
@@ -110,10 +115,69 @@ def test_uploads_that_were_begun_and_not_finished_go_too(janitor):
     assert [upload["Key"] for upload in client("s3").list_multipart_uploads(Bucket="bucket")["Uploads"]] == ["run10/x"]
 
 
-def test_a_star_stands_for_whatever_first_part_a_key_has(janitor, keys):
-    keys("uuid/job1/x", "other/job1/y", "uuid/job10/x", "job1/x", "a/b/job1/x")
-    assert janitor.delete(Resource("S3 prefix", "s3://bucket/*/job1/"), timeout=5) is None
-    assert keys() == ["a/b/job1/x", "job1/x", "uuid/job10/x"]
+def test_a_staging_is_below_any_uuid_and_below_nothing_else(janitor, keys):
+    uuids = [str(uuid4()), str(uuid4())]
+    kept = ["*/job1/x", "a/b/job1/x", "job1/x", "team/job1/x", f"{uuids[0]}/job10/x", f"x/{uuids[0]}/job1/x"]
+    keys(f"{uuids[0]}/job1/x", f"{uuids[1]}/job1/y", *kept)
+    assert janitor.delete(STAGING, timeout=5) is None
+    assert keys() == sorted(kept)
+
+
+def test_a_star_in_a_prefix_is_a_character_like_any_other(janitor, keys):
+    keys("*/j/x", "team/j/x", str(uuid4()) + "/j/x", "*/jj")
+    assert janitor.delete(Resource("S3 prefix", "s3://bucket/*/j/"), timeout=5) is None
+    assert [key.partition("/")[2] for key in keys()] == ["jj", "j/x", "j/x"]
+
+
+@pytest.mark.parametrize("path", ["s3://bucket/*", "s3://bucket/*/", "s3://bucket/**", "s3://bucket/?"])
+@pytest.mark.parametrize("name", ["j", "hsh-abcdefghijkl-1-training-job"])
+def test_nothing_that_a_description_says_is_a_pattern(janitor, answers, keys, path, name):
+    kept = [f"team/{name}/output/x", f"{uuid4()}/{name}/output/x"]
+    keys(*kept)
+    channel = {"DataSource": {"S3DataSource": {"S3Uri": f"{path}/{name}"}}}
+    described = {"TrainingJobName": name, "InputDataConfig": [channel], "OutputDataConfig": {"S3OutputPath": path}}
+    answers["DescribeTrainingJob"] = [{**described, "CreationTime": EPOCH}]
+    for prefix in janitor.data_of(Resource("training job", name), named_by_harness=name != "j"):
+        assert janitor.delete(prefix, timeout=5) is None
+        assert "--include" not in delete_command(prefix, REGION)
+    assert keys() == sorted(kept)
+
+
+def test_of_a_job_under_another_name_only_what_is_newer_than_the_job_goes(janitor, answers, keys):
+    keys("v7/churn/output/model.tar.gz", "v7/churn/output/output.tar.gz")
+    bodies = get_backend("s3")[ACCOUNT]["aws"].buckets["bucket"].keys
+    bodies["v7/churn/output/model.tar.gz"].last_modified = CREATED.replace(tzinfo=None)
+    bodies["v7/churn/output/output.tar.gz"].last_modified = (CREATED + timedelta(seconds=1)).replace(tzinfo=None)
+    output = {"S3OutputPath": "s3://bucket/v7"}
+    answers["DescribeTrainingJob"] = [
+        {"TrainingJobName": "churn", "OutputDataConfig": output, "CreationTime": CREATED + timedelta(microseconds=1)}
+    ]
+    (prefix,) = janitor.data_of(Resource("training job", "churn"), named_by_harness=False)
+    assert janitor.delete(prefix, timeout=5) is None
+    assert keys() == ["v7/churn/output/model.tar.gz"]
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        *(
+            Resource("S3 prefix", f"s3://{rest}")
+            for rest in ("bucket", "bucket/", "bucket//", "bucket/im", "/x/", "b/x/")
+        ),
+        *(Resource("S3 prefix", uri) for uri in ("bucket/x/", "https://bucket/x/", "s3://Bucket/x/", "s3://*/x/")),
+        *(Resource("S3 staging", f"s3://{rest}") for rest in ("bucket/x/j/", "bucket/*/*/", "bucket/*/", "*/*/j/")),
+        *(Resource("model", name) for name in ("", "*", "a/b", "a\n", "-a", "a" * 64, "\x1b[2J")),
+        *(Resource("log group", name) for name in ("", "*", "a b")),
+        Resource("bucket", "bucket"),
+    ],
+)
+def test_a_name_that_is_none_of_its_kind_is_not_valid_and_no_objects_go_by_it(janitor, keys, resource):
+    keys("image/x", "important/x")
+    assert not is_valid(resource)
+    if resource.kind.startswith("S3"):
+        with pytest.raises(ValueError, match="no name of its kind"):
+            janitor.delete(resource, timeout=5)
+    assert keys() == ["image/x", "important/x"]
 
 
 def test_a_bucket_that_is_not_there_holds_nothing(janitor):
@@ -177,15 +241,19 @@ def test_a_running_training_job_is_stopped_and_its_record_is_no_leftover(janitor
 
 @pytest.mark.parametrize(
     ("named_by_harness", "expected"),
-    [(True, ["s3://bucket/out/j/", "s3://bucket/uuid/j/"]), (False, ["s3://bucket/out/j/output/"])],
+    [
+        (True, [("s3://bucket/out/j/", None), ("s3://bucket/uuid/j/", None)]),
+        (False, [("s3://bucket/out/j/output/", CREATED)]),
+    ],
 )
 def test_the_data_of_a_job_is_what_bears_its_name_or_only_its_model_where_the_name_is_a_users(
     janitor, answers, named_by_harness, expected
 ):
     channels = [{"DataSource": {"S3DataSource": {"S3Uri": f"s3://bucket/{key}"}}} for key in ("uuid/j", "my-data/")]
     output = {"S3OutputPath": "s3://bucket/out/"}
-    answers["DescribeTrainingJob"] = [{"TrainingJobName": "j", "InputDataConfig": channels, "OutputDataConfig": output}]
-    assert [each.name for each in janitor.data_of(JOB, named_by_harness=named_by_harness)] == expected
+    described = {"TrainingJobName": "j", "InputDataConfig": channels, "OutputDataConfig": output}
+    answers["DescribeTrainingJob"] = [{**described, "CreationTime": CREATED}]
+    assert [each[1:] for each in janitor.data_of(JOB, named_by_harness=named_by_harness)] == expected
 
 
 def test_the_tags_of_a_resource_are_those_of_the_arn_that_aws_tells(janitor, answers):
@@ -207,14 +275,25 @@ COMMANDS = {
     MODEL: "aws sagemaker delete-model --model-name m --region us-east-1",
     JOB: "aws sagemaker stop-training-job --training-job-name j --region us-east-1",
     PREFIX: "aws s3 rm --recursive s3://bucket/run1/ --region us-east-1",
-    Resource("S3 prefix", "s3://bucket/*/j/"): (
-        "aws s3 rm --recursive s3://bucket/ --exclude '*' --include '*/j/*' --region us-east-1"
+    Resource("S3 prefix", "s3://bucket/*/j/"): "aws s3 rm --recursive 's3://bucket/*/j/' --region us-east-1",
+    STAGING: (
+        "aws s3 rm --recursive s3://bucket/ --exclude '*' "
+        "--include '????????-????-????-????-????????????/job1/*' --region us-east-1"
+    ),
+    Resource("S3 prefix", "s3://bucket/j/output/", CREATED): (
+        "aws s3api delete-objects --bucket bucket --region us-east-1 --delete "
+        '"$(aws s3api list-objects-v2 --bucket bucket --prefix j/output/ --query '
+        """'{Objects: Contents[?LastModified>=`"2026-11-22T12:00:00"`].{Key: Key}}' """
+        '--output json --region us-east-1)"'
+    ),
+    Resource("S3 prefix", "s3://bucket/a\x1bé'/"): (
+        r"aws s3 rm --recursive $'s3\x3a\x2f\x2fbucket\x2fa\x1b\xc3\xa9\x27\x2f' --region us-east-1"
     ),
     Resource("log group", "/g"): "aws logs delete-log-group --log-group-name /g --region us-east-1",
 }
 
 
-@pytest.mark.parametrize("resource", COMMANDS, ids=str)
+@pytest.mark.parametrize("resource", COMMANDS, ids=repr)
 def test_the_command_that_deletes_a_resource_is_told(resource):
     assert delete_command(resource, REGION) == COMMANDS[resource]
 
