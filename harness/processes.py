@@ -38,12 +38,17 @@ def kill_processes_with(variable: str, start: str) -> None:
 
 
 def processes_with(variable: str, start: str) -> list[psutil.Process]:
-    """Return the other processes in whose environment the variable's value starts so; none for an empty text."""
+    """Return this user's other processes in whose environment the variable's value starts so; none for an empty text.
+
+    Root can read all environments, and another user can put any mark into one.
+    """
     return [process for process in psutil.process_iter() if _has(process, variable, start)]
 
 
 def _has(process: psutil.Process, variable: str, start: str) -> bool:
     try:
+        if process.uids().effective != os.geteuid():
+            return False
         value: str = process.environ().get(variable, "")
     except (psutil.Error, OSError):
         return False
