@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import threading
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -15,10 +16,11 @@ from harness import cli
 from harness import sweep as sweeping
 from harness.aws import remains
 from harness.aws.ledger import TAG_PREFIX, Ledger
-from harness.aws.ledger_file import Header, LedgerFile, is_open, state_directory
+from harness.aws.ledger_file import LedgerFile, state_directory
 from harness.aws.names import names_of, new_run
 from harness.aws.resources import Resource
 from harness.settings import Settings
+from harness.waiting import wait_until
 from tests.integration.conftest import OUTSIDE
 
 HOUR = timedelta(hours=1)
@@ -66,13 +68,36 @@ class Account:
         self.put(f"hsh-{self.run}-{number}/more/part-1")
         return names
 
-    def ledger(self):
+    def ledger(self, region=None):
         """Return the ledger of a run of this process, with what one fit created."""
-        aws = SimpleNamespace(account=self.aws.account, region=self.aws.region, mode="real", client=self.aws.client)
+        region = region or self.aws.region
+        aws = SimpleNamespace(account=self.aws.account, region=region, mode="real", client=self.aws.client)
         ledger = Ledger.open(state_directory(), aws, Settings(), run=self.run)
         ledger.names()
         self.fit()
         return ledger
+
+    def job(self, name, path, code, tags):
+        """Run a training job of another user's, whose container is some Python, to its end."""
+        self.aws.register_container(name, [sys.executable, "-c", code])
+        self.sagemaker.create_training_job(
+            TrainingJobName=name,
+            AlgorithmSpecification={"TrainingImage": name, "TrainingInputMode": "File"},
+            RoleArn=self.role,
+            OutputDataConfig={"S3OutputPath": path},
+            ResourceConfig={"InstanceType": "ml.m4.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1},
+            StoppingCondition={"MaxRuntimeInSeconds": 60},
+            Tags=tags,
+        )
+        status = lambda: self.sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"]  # noqa: E731
+        wait_until(status, "the job to end", done=lambda state: state in ("Failed", "Completed"))
+
+    def objects(self, bucket, *keys):
+        """Make a bucket with objects of another user's."""
+        self.s3.create_bucket(Bucket=bucket)
+        for key in keys:
+            self.s3.put_object(Bucket=bucket, Key=key, Body=b"theirs")
+        return [f"s3://{bucket}/{key}" for key in keys]
 
 
 @pytest.fixture
