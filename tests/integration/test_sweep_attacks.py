@@ -159,8 +159,9 @@ def test_a_copy_of_a_live_runs_ledger_ends_no_process_and_deletes_nothing(sweep,
     shutil.copy(ledger.path, ledger.path.with_name(f"{new_run(account.aws.account)}.jsonl"))
     with subprocess.Popen(["sleep", "60"], env={"HARNESS_RUN": account.run}) as process:
         code, said = sweep("--yes", "--include-untagged")
-        assert process.poll() is None
+        alive = process.poll() is None
         process.kill()
+    assert alive
     assert (code, account.aws.everything()) == (0, before)
     assert said.count("it is a copy") == 2
 

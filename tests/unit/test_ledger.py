@@ -1,10 +1,12 @@
 """Ledgers and names: a resource is on disk before it is created, and no resource of others is taken for a run's."""
 
+import errno
 import re
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from types import SimpleNamespace
+from unittest import mock
 
 import boto3
 import pytest
@@ -16,7 +18,7 @@ from moto.backends import get_backend
 from harness.aws.ledger import OWNER_TAG, Ledger
 from harness.aws.names import names_of, new_run, run_of
 from harness.aws.recording import watch
-from harness.aws.resources import Resource
+from harness.aws.resources import Resource, as_list
 from harness.errors import HarnessError
 from harness.settings import Settings
 
@@ -106,6 +108,29 @@ def test_an_s3_prefix_without_a_slash_at_its_end_is_refused(ledger):
         ledger.expect(Resource("S3 prefix", "s3://bucket/run1"))
 
 
+@pytest.mark.parametrize(
+    "resource",
+    [
+        *(Resource("S3 prefix", uri) for uri in ("s3://bucket/", "s3://*/x/", "https://bucket/x/")),
+        *(Resource("model", "*"), Resource("S3 staging", "s3://bucket/x/"), Resource("bucket", "bucket")),
+    ],
+)
+def test_a_name_that_aws_does_not_give_is_not_recorded(ledger, resource):
+    with pytest.raises(ValueError, match="cannot be recorded"):
+        ledger.expect(resource)
+    assert on_disk(ledger) == []
+
+
+def test_runs_begin_and_expire_by_the_clock_of_aws(tmp_path):
+    caller = {"Arn": "arn", "ResponseMetadata": {"HTTPHeaders": {"date": "Thu, 01 May 2031 12:00:00 GMT"}}}
+    sts = SimpleNamespace(get_caller_identity=lambda: caller)
+    aws = SimpleNamespace(**AWS | {"client": lambda _: sts})
+    ledger = Ledger.open(tmp_path / "state", aws, Settings(max_hours=3.0))
+    ledger.close()
+    assert re.fullmatch("2031-05-01T12:00:..Z", ledger.header.started)
+    assert re.fullmatch("2031-05-01T15:00:..Z", ledger.header.expires)
+
+
 @pytest.mark.parametrize("resource", [Resource("model", "theirs"), Resource("S3 prefix", "s3://theirs/data/")])
 def test_what_is_there_already_is_not_the_runs_to_create_and_to_delete(ledger, resource):
     client("sagemaker").create_model(ModelName="theirs", **MODEL)
@@ -185,6 +210,14 @@ def test_what_a_watched_client_creates_is_on_disk_before_the_call_is_sent(ledger
     assert seen == [[Resource("model", "mine")]]
 
 
+def test_nothing_is_created_that_there_is_no_room_to_record(ledger, watched, monkeypatch):
+    monkeypatch.setattr("os.pwrite", mock.Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+    with pytest.raises(HarnessError, match="cannot be written: No space left on device"):
+        watched.create_model(ModelName="mine", **MODEL)
+    assert watched.list_models()["Models"] == []
+    assert (ledger.resources, on_disk(ledger)) == ([], [])
+
+
 def test_what_a_watched_client_creates_is_tagged_beside_the_users_tags_and_deleted(ledger, watched):
     watched.create_model(ModelName="mine", Tags=[{"Key": "team", "Value": "a"}], **MODEL)
     tags = watched.list_tags(ResourceArn=watched.describe_model(ModelName="mine")["ModelArn"])["Tags"]
@@ -222,6 +255,16 @@ def test_a_users_job_takes_its_model_with_it_and_not_the_data_that_it_read(ledge
     )
     assert ledger.clean_up() == []
     assert [item["Key"] for item in client("s3").list_objects_v2(Bucket="users")["Contents"]] == kept
+
+
+@pytest.mark.parametrize(("tagged", "kept"), [(True, []), (False, ["mine"])])
+def test_another_process_deletes_a_resource_under_a_users_name_only_by_the_runs_tag(ledger, tagged, kept):
+    ledger.expect(Resource("model", "mine"))
+    client("sagemaker").create_model(ModelName="mine", Tags=as_list(ledger.tags()) if tagged else [], **MODEL)
+    left = Ledger.read(ledger.path, client).clean_up()
+    assert [model["ModelName"] for model in client("sagemaker").list_models()["Models"]] == kept
+    assert [each.resource.name for each in left] == kept
+    assert ledger.clean_up() == [], "this process found that nothing had the name"
 
 
 def test_anothers_resource_by_a_name_that_a_test_wanted_too_is_not_touched(ledger, watched, monkeypatch):
