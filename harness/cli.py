@@ -294,7 +294,9 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
         help="leave alone what has been past its time for less than this (default: 0)",
     )
     parser.add_argument(
-        "--include-untagged", action="store_true", help="delete, with --yes, what is only known by its name too"
+        "--include-untagged",
+        action="store_true",
+        help="delete, with --yes, resources too that are known only by name or by a job's description",
     )
     parser.add_argument("--logs", action="store_true", help="take log groups too")
     parser.add_argument("--json", action="store_true", help="print JSON")

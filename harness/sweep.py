@@ -59,7 +59,7 @@ class Wishes:
     delete: bool = False
     all_regions: bool = False
     untagged: bool = False
-    """Whether resources are deleted too that bear no tag: found by name, or by a job's description."""
+    """True to delete resources too that bear no tag: found by name, or by a job's description."""
     logs: bool = False
     ttl: timedelta = timedelta(0)
     """How long something must have been past its time."""

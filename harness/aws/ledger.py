@@ -425,8 +425,8 @@ class Ledger:
     def _is_proved(self, entry: Entry, left: dict[Resource, str]) -> bool:
         """Return whether a resource is the run's; if AWS does not say, it is left, and stays untouched.
 
-        Without its tag, a resource of SageMaker under a name of the user's may be another's: by the time that another
-        process reads the ledger, nobody knows who created it.
+        Without its tag, a resource of SageMaker under another name may belong to another user: a process that
+        only reads the ledger cannot know who created it.
         """
         resource = entry.resource
         if resource.kind not in SAGEMAKER_KINDS or bears_run(resource, self.run, self.header.account):

@@ -67,9 +67,9 @@ class Entry:
     instance_type: str | None = None
     count: int = 1
     tagged: bool = False
-    """Whether it is the run's only if it bears the run's tag: its name is the user's, and may be taken."""
+    """True if it is the run's only with the run's tag: its name is the user's, and may be taken."""
     refused: bool = False
-    """Whether AWS refused to create it, so that it is not the run's after all."""
+    """True if AWS refused to create it, so that it is not the run's after all."""
 
     @property
     def resource(self) -> Resource:
@@ -166,7 +166,7 @@ def ledgers_in(directory: Path) -> list[Path]:
 def read_ledger(path: Path) -> tuple[Header, list[Entry]]:
     """Return the header and the entries of a ledger that was checked.
 
-    A last line that was cut short is left out, as its Create never came.
+    A last line that was cut short is skipped, as its Create never came.
 
     :raises FileNotFoundError: there is no such file.
     :raises UnfinishedLedger: it has no header yet.
@@ -195,7 +195,7 @@ def read_ledger(path: Path) -> tuple[Header, list[Entry]]:
 
 
 def is_open(path: Path) -> bool:
-    """Return whether the process that began a ledger still runs, and with it the run; it may, where nothing tells."""
+    """Return whether the process that began a ledger still runs, and with it the run; True if that is not known."""
     try:
         # NFS grants an exclusive lock only to a process that may write.
         descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)

@@ -9,7 +9,7 @@ from harness.aws.names import run_of
 from harness.aws.resources import SAGEMAKER_KINDS, Resource, as_list, is_valid
 
 _NEW = "harness_new"
-"""Where botocore's context of a call holds the resource that the call was the first to name."""
+"""Key, in botocore's context of a call, of the resource that the call was the first to name."""
 
 
 def watch(client: Any, ledger: Ledger) -> Any:

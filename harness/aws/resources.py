@@ -131,7 +131,7 @@ def _prefix_words(resource: Resource) -> list[str]:
 
 
 def _delete_objects_command(bucket: str, prefix: str, since: datetime, region: str) -> str:
-    """Return a command for objects of a certain age, which ``aws s3 rm`` cannot tell apart.
+    """Return a command for objects of a certain age, between which ``aws s3 rm`` cannot choose.
 
     Times are compared as text, of which the CLI's versions 1 and 2 print different ends.
     """
@@ -258,7 +258,7 @@ class Janitor:
     def data_of(self, job: Resource, *, named_by_harness: bool) -> list[Resource]:
         """Return the prefixes in S3 that are a training job's alone: of its model and of rows staged for it.
 
-        A description is the word of whoever made the job. Of a job named by the harness, a prefix has to end with that
+        A description is the word of the caller who made the job. Of a job named by the harness, a prefix has to end with that
         name. Below another name there may be objects that the job only points at: a job ``churn`` with the output path
         ``s3://models/v7`` may find ``v7/churn/output/model.tar.gz`` there. Only what SageMaker itself writes is the
         job's, ``<S3OutputPath>/<job>/output/``, and of that only what is newer than the job.
