@@ -258,10 +258,10 @@ class Janitor:
     def data_of(self, job: Resource, *, named_by_harness: bool) -> list[Resource]:
         """Return the prefixes in S3 that are a training job's alone: of its model and of rows staged for it.
 
-        A description is the word of the caller who made the job. Of a job named by the harness, a prefix has to end with that
-        name. Below another name there may be objects that the job only points at: a job ``churn`` with the output path
-        ``s3://models/v7`` may find ``v7/churn/output/model.tar.gz`` there. Only what SageMaker itself writes is the
-        job's, ``<S3OutputPath>/<job>/output/``, and of that only what is newer than the job.
+        A description is the word of the caller who made the job. Of a job named by the harness, a prefix has to end
+        with that name. Below another name there may be objects that the job only points at: a job ``churn`` with the
+        output path ``s3://models/v7`` may find ``v7/churn/output/model.tar.gz`` there. Only what SageMaker itself
+        writes is the job's, ``<S3OutputPath>/<job>/output/``, and of that only what is newer than the job.
 
         :param named_by_harness: whether the name has a run's check characters.
         :raises ClientError: AWS does not say. A job that does not exist has none.

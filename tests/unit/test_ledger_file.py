@@ -208,11 +208,23 @@ def test_a_file_larger_than_any_ledger_is_not_read(file):
 
 
 def test_ledgers_are_listed_whatever_lies_between_them(file):
-    for name in ("x.log", "key2", ".key-1", b"\xff.jsonl".decode(errors="surrogateescape")):
+    odd = b"\xff.jsonl".decode(errors="surrogateescape") if sys.platform == "linux" else "odd.jsonl"
+    for name in ("x.log", "key2", ".key-1", odd):
         (file.path.parent / name).touch()
     assert file.path in ledgers_in(file.path.parent)
     assert len(ledgers_in(file.path.parent)) == 2
     assert ledgers_in(file.path.parent / "nowhere") == []
+
+
+@pytest.mark.parametrize(
+    "make", [Path.touch, os.mkfifo, lambda path: path.symlink_to(path)], ids=["file", "fifo", "loop"]
+)
+def test_a_state_directory_that_is_none_is_an_error_and_not_waited_for(tmp_path, make):
+    make(tmp_path / "state")
+    with pytest.raises(HarnessError, match="cannot be listed"):
+        ledgers_in(tmp_path / "state")
+    with pytest.raises(HarnessError, match="cannot be written"):
+        LedgerFile.create(tmp_path / "state", HEADER)
 
 
 # --- what it says -----------------------------------------------------------------------------------------------------
