@@ -15,6 +15,7 @@ import base64
 import hmac
 import logging
 from collections.abc import Callable
+from email.utils import formatdate
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -76,7 +77,7 @@ class Gateway:
         """
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", port)
-        self._checking = loop.create_task(self._end_stalled())
+        self._checking = loop.create_task(self._look_after_connections())
         return cast("int", self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
@@ -94,10 +95,11 @@ class Gateway:
         for connection in list(self._state.connections) if cut else ():
             connection.transport.abort()
 
-    async def _end_stalled(self) -> None:
-        """End connections whose client has stopped in the middle of a request."""
+    async def _look_after_connections(self) -> None:
+        """End connections whose client has stopped in the middle of a request, and keep answers' Date up to date."""
         loop = asyncio.get_running_loop()
         while True:
+            self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
             await asyncio.sleep(_CHECK_SECONDS)
             for connection in [*self._state.connections, *self._control_state.connections]:
                 if isinstance(connection, _HTTP) and connection.stalled(loop.time()):

@@ -6,6 +6,8 @@ import signal
 import ssl
 import subprocess
 import urllib.request
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 
 import boto3
 import pytest
@@ -82,6 +84,14 @@ def test_one_tls_connection_serves_many_calls(local):
     answers = [ask(connection, "GET", STS) for _ in range(20)]
     assert connection.sock is socket, "the connection was closed and opened again"
     assert {status for status, _ in answers} == {200}
+
+
+@pytest.mark.parametrize("service", ["s3", "sts", "sagemaker"])
+def test_every_answer_is_dated(local, service):
+    operation = {"s3": "list_buckets", "sts": "get_caller_identity", "sagemaker": "list_models"}[service]
+    headers = getattr(local.client(service), operation)()["ResponseMetadata"]["HTTPHeaders"]
+    told = parsedate_to_datetime(headers["date"])
+    assert abs((datetime.now(timezone.utc) - told).total_seconds()) < 60
 
 
 def test_the_certificate_is_for_the_host_asked_for_and_no_other(local):
