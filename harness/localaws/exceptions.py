@@ -73,6 +73,16 @@ class ValidationError(AWSError):
     code = "ValidationError"
 
 
+class IncompleteBody(AWSError):
+    """The body of an upload to S3 is not coded as the request says.
+
+    S3 answers so to every fault of the aws-chunked coding, be it a size, a line's end or the end of the body:
+    https://github.com/versity/versitygw/issues/1666 and https://github.com/versity/versitygw/issues/1685 show it.
+    """
+
+    code = "IncompleteBody"
+
+
 class RequestTooLarge(AWSError):
     """The body of an invocation is larger than SageMaker takes."""
 

@@ -10,14 +10,21 @@ import hashlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any, Protocol
 from xml.etree import ElementTree
+
+from harness.localaws.exceptions import IncompleteBody
 
 STREAMED_FROM = 1 << 20
 """Bytes from which a body is streamed."""
 _BLOCK = 1 << 18
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _CHUNKED = "aws-chunked"
+LARGEST_LINES = 8 << 10
+"""Bytes that the header of a chunk may have, and all trailers together: as many as S3 takes of a request's headers,
+see https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html. Those of the SDKs have about 100."""
+_CHUNK_HEADER = re.compile(rb"([0-9a-fA-F]{1,16})(?:;.*)?")
+_SHOWN = 40
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 ElementTree.register_namespace("", _NAMESPACE)  # moto and clients look for names without a prefix
 NOTHING_DELETED = f'<DeleteResult xmlns="{_NAMESPACE}"/>'.encode()
@@ -26,22 +33,27 @@ NOTHING_DELETED = f'<DeleteResult xmlns="{_NAMESPACE}"/>'.encode()
 
 @dataclass(frozen=True)
 class Upload:
-    """A body that was received: where it is, how large, its MD5, and the trailing headers that came with it."""
+    """A body that was received: its size, its MD5, and the trailing headers that came with it."""
 
-    file: IO[bytes]
     size: int
     md5: str
     trailers: dict[str, str]
 
 
-async def receive_body(blocks: AsyncIterator[bytes], headers: Mapping[str, str], target: IO[bytes]) -> Upload:
+class Writable(Protocol):
+    """A place that takes bytes."""
+
+    def write(self, data: bytes | memoryview, /) -> object:
+        """Take bytes."""
+
+
+async def receive_body(blocks: AsyncIterator[bytes], headers: Mapping[str, str], target: Writable) -> Upload:
     """Write a body to ``target``, taking AWS's own chunks apart where the request has them.
 
-    :raises ValueError: the chunks are not as
+    :raises IncompleteBody: the chunks are not as
         https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html describes them.
     """
-    chunked = _CHUNKED in headers.get("content-encoding", "") or "STREAMING" in headers.get("x-amz-content-sha256", "")
-    decoder = ChunkDecoder() if chunked else None
+    decoder = ChunkDecoder() if is_aws_chunked(headers) else None
     digest, size = hashlib.md5(usedforsecurity=False), 0
     async for block in blocks:
         for data in decoder.feed(block) if decoder else (block,):
@@ -49,58 +61,92 @@ async def receive_body(blocks: AsyncIterator[bytes], headers: Mapping[str, str],
             digest.update(data)
             size += len(data)
     if decoder and not decoder.complete:
-        raise ValueError("the body ended inside a chunk")
-    return Upload(target, size, digest.hexdigest(), decoder.trailers if decoder else {})
+        raise _incomplete("the last chunk, or the empty line after it, is missing")
+    return Upload(size, digest.hexdigest(), decoder.trailers if decoder else {})
+
+
+def is_aws_chunked(headers: Mapping[str, str]) -> bool:
+    """Return whether a request says that its body is in AWS's own chunks."""
+    return _CHUNKED in headers.get("content-encoding", "") or "STREAMING" in headers.get("x-amz-content-sha256", "")
 
 
 class ChunkDecoder:
-    """Takes the ``aws-chunked`` coding apart: ``<hex size>[;chunk-signature=…]CRLF data CRLF … 0 CRLF trailers``."""
+    """Takes the ``aws-chunked`` coding apart: ``<hex size>[;chunk-signature=…]CRLF data CRLF … 0 CRLF trailers CRLF``.
+
+    It is as strict as S3 is, and holds at most :data:`LARGEST_LINES` bytes of what is no data.
+    """
 
     def __init__(self) -> None:
         self._line = bytearray()
         self._left = 0
-        self._skip = 0
+        self._after_data = False
         self._last = False
+        self._trailing = 0
         self.complete = False
+        """True once the body's end was read."""
         self.trailers: dict[str, str] = {}
         """Headers after the last chunk, by lower-case name: the checksum."""
 
     def feed(self, block: bytes) -> list[memoryview]:
-        """Return the data in ``block``."""
+        """Return the data in ``block``.
+
+        :raises IncompleteBody: the body is not in the coding.
+        """
         found: list[memoryview] = []
         view, position = memoryview(block), 0
         while position < len(view):
+            if self.complete:
+                raise _incomplete("there are bytes after the end")
             if self._left:
                 data = view[position : position + self._left]
                 found.append(data)
                 position += len(data)
                 self._left -= len(data)
-                self._skip = 0 if self._left else 2
-            elif self._skip:
-                step = min(self._skip, len(view) - position)
-                position += step
-                self._skip -= step
+                self._after_data = not self._left
             else:
                 position = self._read_line(block, position)
         return found
 
     def _read_line(self, block: bytes, position: int) -> int:
         end = block.find(b"\n", position)
-        self._line += block[position : end if end >= 0 else len(block)]
+        self._line += block[position : end + 1 if end >= 0 else len(block)]
+        if len(self._line) + self._trailing > LARGEST_LINES:
+            raise _incomplete(f"a chunk's header, or the trailers, are longer than {LARGEST_LINES:,} bytes")
         if end < 0:
             return len(block)
-        line, self._line = bytes(self._line).rstrip(b"\r"), bytearray()
-        self._take_line(line)
+        line, self._line = bytes(self._line), bytearray()
+        if not line.endswith(b"\r\n"):
+            raise _incomplete("a line does not end with CRLF")
+        self._take_line(line[:-2])
         return end + 1
 
     def _take_line(self, line: bytes) -> None:
-        if self._last:
-            name, _, value = line.decode("latin-1").partition(":")
-            if name:
-                self.trailers[name.strip().lower()] = value.strip()
-            return
-        self._left = int(line.partition(b";")[0], 16)
-        self._last = self.complete = self._left == 0
+        if self._after_data:
+            if line:
+                raise _incomplete("a chunk's data is not followed by CRLF")
+            self._after_data = False
+        elif self._last:
+            self._take_trailer(line)
+        else:
+            header = _CHUNK_HEADER.fullmatch(line)
+            if header is None:
+                raise _incomplete(f"{line[:_SHOWN]!r} is not the header of a chunk")
+            self._left = int(header[1], 16)
+            self._last = self._left == 0
+
+    def _take_trailer(self, line: bytes) -> None:
+        self._trailing += len(line) + 2
+        name, colon, value = line.decode("latin-1").partition(":")
+        if line and not colon:
+            raise _incomplete(f"{line[:_SHOWN]!r} is not a trailing header")
+        if line:
+            self.trailers[name.strip().lower()] = value.strip()
+        else:
+            self.complete = True
+
+
+def _incomplete(reason: str) -> IncompleteBody:
+    return IncompleteBody(f"The request body terminated unexpectedly: in its aws-chunked coding {reason}.")
 
 
 def keys_to_delete(body: bytes) -> list[str]:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.localaws.objects import ChunkDecoder, parse_range, receive_body, send_body
+from harness.localaws.exceptions import IncompleteBody
+from harness.localaws.objects import LARGEST_LINES, ChunkDecoder, parse_range, receive_body, send_body
 
 chunks = st.lists(st.binary(min_size=1, max_size=40), max_size=6)
 
@@ -76,10 +77,27 @@ def test_a_chunked_body_is_taken_apart_whatever_header_says_so(headers):
     assert upload.trailers == {"x-amz-checksum-sha1": "x"}
 
 
-@pytest.mark.parametrize("body", [b"5\r\nabc", b"zz\r\nabc\r\n0\r\n\r\n", b""])
+@pytest.mark.parametrize(
+    "body",
+    [b"5\r\nabc", b"zz\r\nabc\r\n0\r\n\r\n", b"", b"-1\r\n", b"0x1\r\n", b"1_0\r\n", b"\r\n", b"1\nab", b"2\r\nabc\r\n",
+     b"0\r\n", b"0\r\n\r\nmore\r\n", b"0\r\nno trailer\r\n\r\n"],
+)  # fmt: skip
 def test_a_chunked_body_that_is_none_is_refused(body):
-    with pytest.raises(ValueError):  # noqa: PT011 - int()'s own message or ours
+    with pytest.raises(IncompleteBody, match="The request body terminated unexpectedly"):
         asyncio.run(receive_body(stream([body]), {"content-encoding": "aws-chunked"}, io.BytesIO()))
+
+
+@pytest.mark.parametrize("start", [b"", b"1;chunk-signature=", b"0\r\nx-amz-checksum-crc32:"])
+def test_a_line_without_an_end_is_not_kept(start):
+    decoder = ChunkDecoder()
+    decoder.feed(start + b"a" * (LARGEST_LINES // 2))
+    with pytest.raises(IncompleteBody, match="longer than 8,192 bytes"):
+        decoder.feed(b"a" * (LARGEST_LINES // 2 + 1))
+
+
+def test_trailers_without_an_end_are_not_kept():
+    with pytest.raises(IncompleteBody, match="longer than 8,192 bytes"):
+        decode([b"0\r\n", *(b"name-%d:v\r\n" % number for number in range(1000))])
 
 
 @given(st.integers(1, 200), st.integers(0, 250), st.integers(0, 250))
