@@ -28,9 +28,9 @@ from harness.localaws.exceptions import AWSError, SerializationException, Unknow
 from harness.localaws.faults import Fault, Faults
 from harness.localaws.hosting import Host as Hosting
 from harness.localaws.requests import QUERY_SERVICES, ClientGone, Message, Receive, Request, Scope, Send
-from harness.localaws.s3_on_disk import Body, beside_request
+from harness.localaws.s3_on_disk import BodyWriter, beside_request
 from harness.localaws.sagemaker import ControlPlane
-from harness.localaws.services import MOTO_SERVICES, OpenObject, Services
+from harness.localaws.services import MOTO_SERVICES, Services
 
 LARGEST_INVOCATION = 6_291_456
 """Bytes; see "Payload size" in https://docs.aws.amazon.com/general/latest/gr/sagemaker.html"""
@@ -40,6 +40,8 @@ _THREADS = 32
 _WAITING_THREADS = 128  # for what waits rather than works: invocations, and Describe calls that are held
 _LARGEST_BODY = 64 << 20  # of what is not streamed: lists of keys to delete, completions of uploads
 _PLAIN_UPLOAD = {"uploadId", "partNumber", "x-id"}
+_PRESIGNED = {"AWSAccessKeyId", "Signature", "Expires"}
+"""Query parameters of presigned URLs of signature version 2; those of version 4 start with ``X-Amz-``."""
 _BODY_HEADERS = (
     "content-md5",
     "content-encoding",
@@ -263,31 +265,23 @@ class LocalAWSApp:
     def _is_large_upload(self, request: Request) -> bool:
         if request.operation not in ("PutObject", "UploadPart"):
             return False
-        length = request.headers.get("content-length")  # a chunked body may be of any length
-        return request.query.keys() <= _PLAIN_UPLOAD and (length is None or int(length) >= objects.STREAMED_FROM)
+        if not _asked_about(request) <= _PLAIN_UPLOAD:
+            return False
+        length = request.headers.get("content-length")  # a body in HTTP's chunks may be of any length
+        return length is None or int(length) >= objects.STREAMED_FROM or objects.is_aws_chunked(request.headers)
 
     async def _upload(self, request: Request, send: Send) -> None:
-        """Receive the body onto disk and let moto store it from there."""
-        body = Body(self._services.temporary_file())
-        try:
-            trailers = await self._receive(request, body)
-            headers = {name: value for name, value in request.headers.items() if name not in _BODY_HEADERS}
-            with beside_request(body):
-                await self._ask_moto(request, send, headers=headers | trailers)
-        finally:
-            body.close_unless_taken()
-
-    async def _receive(self, request: Request, body: Body) -> dict[str, str]:
-        try:
-            upload = await objects.receive_body(request.blocks(), request.headers, body.file)
-        except ValueError as error:
-            raise AWSError(f"The body is not in the aws-chunked coding: {error}") from None
-        body.size, body.md5 = upload.size, upload.md5
-        return upload.trailers
+        """Receive the body and let moto store it without seeing it."""
+        with BodyWriter() as writer:
+            upload = await objects.receive_body(request.blocks(), request.headers, writer)
+            body = writer.finish(upload.md5)
+        headers = {name: value for name, value in request.headers.items() if name not in _BODY_HEADERS}
+        with beside_request(body):
+            await self._ask_moto(request, send, headers=headers | upload.trailers)
 
     def _is_large_download(self, request: Request) -> bool:
         size = self._services.object_size(*request.bucket_and_key()) if request.operation == "GetObject" else None
-        return size is not None and size >= objects.STREAMED_FROM and request.query.keys() <= {"x-id"}
+        return size is not None and size >= objects.STREAMED_FROM and _asked_about(request) <= {"x-id"}
 
     async def _download(self, request: Request, send: Send) -> None:
         """Let moto answer as for HEAD, then send the body, or the range asked for."""
@@ -297,19 +291,19 @@ class LocalAWSApp:
             headers[condition] = '"{}"'.format(headers[condition].strip('"'))  # S3A leaves the quotes out
         with beside_request() as beside:
             await self._ask_moto(request, answer.send, method="HEAD", headers=headers)
-        if answer.status != 200:  # a condition that does not hold: moto tells it, without a body to speak of
+            body = beside.found
+        if answer.status != 200 or body is None:  # a condition that does not hold: moto answers it, without a body
             await self._ask_moto(request, send, headers=headers)
             return
-        with OpenObject(beside.found) as stored:
-            start, length = 0, stored.size
-            if asked := self._range(request, stored.size):
-                start, length = asked[0], asked[1] - asked[0] + 1
-                answer.status = 206
-                answer.replace("content-range", f"bytes {asked[0]}-{asked[1]}/{stored.size}")
-                answer.drop("x-amz-checksum-")  # of the whole object, and S3 sends none with a part of it
-            answer.replace("content-length", str(length))
-            await answer.forward(send, ends=not length)
-            await objects.send_body(stored.read, self._in_thread, send, start, length)
+        start, length = 0, body.size
+        if asked := self._range(request, body.size):
+            start, length = asked[0], asked[1] - asked[0] + 1
+            answer.status = 206
+            answer.replace("content-range", f"bytes {asked[0]}-{asked[1]}/{body.size}")
+            answer.drop("x-amz-checksum-")  # of the whole object, and S3 sends none with a part of it
+        answer.replace("content-length", str(length))
+        await answer.forward(send, ends=not length)
+        await objects.send_body(body.read, self._in_thread, send, start, length)
 
     def _range(self, request: Request, size: int) -> tuple[int, int] | None:
         try:
@@ -408,6 +402,11 @@ def _suffer_before_answer(request: Request) -> None:
         request.cut()
     if fault and fault.effect == "signal" and fault.after:
         _signal(fault)
+
+
+def _asked_about(request: Request) -> set[str]:
+    """Return the names of a request's query parameters, without those that sign it."""
+    return {name for name in request.query.keys() - _PRESIGNED if not name.lower().startswith("x-amz-")}
 
 
 def _signal(fault: Fault) -> None:

@@ -1,48 +1,168 @@
-"""Bodies of moto's S3 objects on disk, where moto would hold them whole in memory: uploads, copies, parts.
+"""Bodies of S3 objects in moto: immutable, shared, and deleted with the last reference to them.
 
-S3A renames by copying, so without this a training set would be held several times over. What replaces moto's methods
-does what they do; only the bytes take another way. An object has its whole body from when it can first be seen, and
-keeps it for those who read it while it is replaced.
+moto holds each body in memory or in an open file, and releases neither. Here a body is a value that objects, versions,
+parts and readers refer to. Small bodies are in memory. Larger ones are in files that are open only while they are read.
+A copy shares the body of its source, and a completed upload those of its parts, so S3A's renames, which are copies, take
+no disk. The replacements of moto's methods do the same as those, without the bytes. An object has its whole body from
+when it can first be seen, and a reader keeps the body while the object is replaced.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
+import os
 import tempfile
+import threading
+import weakref
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import IO, Any
 
 import moto.s3.models
+from moto.core.common_models import BaseModel
 from moto.s3.exceptions import EntityTooSmall, InvalidPart, MalformedXML
-from moto.s3.models import FakeKey, FakeMultipart, S3Backend
+from moto.s3.models import FakeBucket, FakeKey, FakeMultipart, S3Backend
 from moto.settings import S3_UPLOAD_PART_MIN_SIZE
 
+IN_MEMORY = 1 << 20
+"""Bytes from which a body is a file."""
+_BLOCK = 1 << 20
 
-@dataclass
+
+class _File:
+    """A file that is deleted when nothing refers to it any more."""
+
+    def __init__(self, path: str, size: int) -> None:
+        self.path = path
+        self._size = size
+        # Not when this process exits: then the directory goes as a whole.
+        weakref.finalize(self, _remove, path).atexit = False
+
+    def __len__(self) -> int:
+        return self._size
+
+    def read(self, start: int, length: int) -> bytes:
+        with open(self.path, "rb", buffering=0) as file:
+            return os.pread(file.fileno(), length, start)
+
+
+def _remove(path: str) -> None:
+    with suppress(OSError):
+        os.unlink(path)
+
+
 class Body:
-    """A body on disk, given to moto as an object's value; without ``md5`` moto computes the ETag when it is asked."""
+    """Bytes that never change, in one or more pieces."""
 
-    file: IO[bytes]
-    size: int = 0
-    md5: str | None = None
-    taken: bool = False
-    """Whether it is an object's now, which closes it."""
+    def __init__(self, pieces: Iterable[bytes | _File], md5: str | None = None) -> None:
+        self._pieces = tuple(pieces)
+        self._ends = list(itertools.accumulate(len(piece) for piece in self._pieces))
+        self._md5 = md5
 
-    def close_unless_taken(self) -> None:
-        """Close the file that has become no object's body."""
-        if not self.taken:
-            self.file.close()
+    @classmethod
+    def of(cls, data: bytes) -> Body:
+        """Return a body of these bytes."""
+        with BodyWriter() as writer:
+            writer.write(data)
+            return writer.finish()
+
+    @classmethod
+    def joined(cls, bodies: Iterable[Body]) -> Body:
+        """Return the bodies one after the other, as one that shares their bytes."""
+        return cls(piece for body in bodies for piece in body._pieces)
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self._ends[-1] if self._ends else 0
+
+    @property
+    def md5(self) -> str:
+        """The MD5 in hexadecimal digits, computed when first asked for."""
+        if self._md5 is None:
+            digest = hashlib.md5(usedforsecurity=False)
+            for block in self.blocks(0, self.size):
+                digest.update(block)
+            self._md5 = digest.hexdigest()
+        return self._md5
+
+    def read(self, start: int, length: int) -> bytes:
+        """Return ``length`` bytes from ``start`` on; fewer where a piece ends before, none at the end."""
+        number = bisect_right(self._ends, start)
+        if number == len(self._pieces):
+            return b""
+        piece, offset = self._pieces[number], start - (self._ends[number - 1] if number else 0)
+        return piece.read(offset, length) if isinstance(piece, _File) else piece[offset : offset + length]
+
+    def blocks(self, start: int, length: int) -> Iterator[bytes]:
+        """Yield ``length`` bytes from ``start`` on, or what there is of them, in blocks of at most 1 MiB."""
+        end = start + length
+        while start < end and (block := self.read(start, min(_BLOCK, end - start))):
+            yield block
+            start += len(block)
+
+    def __deepcopy__(self, memo: object) -> Body:
+        """Return this same body: moto copies whole objects to list their versions."""
+        return self
+
+
+class BodyWriter:
+    """Takes a body as it comes, in memory while it is small and then in a file; what is not finished is deleted."""
+
+    def __init__(self) -> None:
+        self._memory = bytearray()
+        self._file: IO[bytes] | None = None
+        self._path = ""
+        self._size = 0
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Add bytes to the end.
+
+        :raises OSError: the disk is full.
+        """
+        self._size += len(data)
+        if self._file is None and self._size < IN_MEMORY:
+            self._memory += data
+            return
+        if self._file is None:
+            descriptor, self._path = tempfile.mkstemp(prefix="body-")
+            self._file = os.fdopen(descriptor, "wb")
+            self._file.write(self._memory)
+            self._memory.clear()
+        self._file.write(data)
+
+    def finish(self, md5: str | None = None) -> Body:
+        """Return the body that was written.
+
+        :param md5: its MD5, if that is known.
+        """
+        if self._file is None:
+            return Body([bytes(self._memory)] if self._memory else [], md5)
+        self._file.close()
+        path, self._path = self._path, ""
+        return Body([_File(path, self._size)], md5)
+
+    def __enter__(self) -> BodyWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file:
+            with suppress(OSError):  # a full disk: what is left in its buffer goes nowhere
+                self._file.close()
+        if self._path:
+            _remove(self._path)
 
 
 @dataclass
 class _Beside:
-    """What goes beside a request to moto: the body of what it stores, and the object that its HEAD found."""
+    """Bodies that accompany a request to moto: the one it stores, and that of the object that its HEAD found."""
 
     body: Body | None = None
-    found: FakeKey | None = None
+    found: Body | None = None
 
 
 # moto answers in another thread, which runs in a copy of the context of who asks.
@@ -51,84 +171,89 @@ _beside: ContextVar[_Beside | None] = ContextVar("beside", default=None)
 
 @contextmanager
 def beside_request(body: Body | None = None) -> Iterator[_Beside]:
-    """Let the request to moto that is made meanwhile store ``body`` as its own, and tell the object it found."""
+    """Let the request to moto that is made meanwhile store ``body`` as its own, and give the body it found."""
     beside = _Beside(body)
     token = _beside.set(beside)
     try:
         yield beside
     finally:
         _beside.reset(token)
+        # Timers of the connection keep a copy of the context, and with it all this, until it is closed.
+        beside.body = beside.found = None
 
 
-def _complete_on_disk(multipart: FakeMultipart, wanted: Iterable[tuple[int, str]]) -> tuple[Any, str, Any]:
-    """Do what ``FakeMultipart.complete`` does, without its copies of the whole object in memory.
+def _complete_with_parts(multipart: FakeMultipart, wanted: Iterable[tuple[int, str]]) -> tuple[Any, str, Any]:
+    """Do what ``FakeMultipart.complete`` does, without copies of the object; parts it does not name are forgotten.
 
     The checks and the ETag (the MD5 of the parts' MD5s) are those of
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
     """
     digests = hashlib.md5(usedforsecurity=False)
-    parts: list[FakeKey] = []
+    parts: dict[int, FakeKey] = {}
+    last: FakeKey | None = None
     for number, etag in wanted:
         part = multipart.parts.get(number)
         if part is None or part.etag.strip('"') != etag.strip('"'):
             raise InvalidPart
-        if parts and parts[-1].contentsize < S3_UPLOAD_PART_MIN_SIZE:
+        if last is not None and last.contentsize < S3_UPLOAD_PART_MIN_SIZE:
             raise EntityTooSmall
-        parts.append(part)
+        parts[number] = last = part
         digests.update(bytes.fromhex(part.etag.strip('"')))
     if not parts:
         raise MalformedXML
-    return _copied((part, 0, part.contentsize) for part in parts), f"{digests.hexdigest()}-{len(parts)}", None
+    multipart.parts, multipart.partlist = parts, sorted(parts)
+    return Body.joined(part.body for part in parts.values()), f"{digests.hexdigest()}-{len(parts)}", None
 
 
-def _copied(ranges: Iterable[tuple[FakeKey, int, int]]) -> Body:
-    """Return a copy of ranges of objects, each from a start with a length, one after the other."""
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - the object closes it
-    for key, start, length in ranges:
-        copy_range(key, file, start, length)
-    return Body(file, file.tell())
+def _range(body: Body, start: int, length: int) -> Body:
+    """Return a range of a body: the same one if that is all of it, else a copy, which keeps no more than the range."""
+    if (start, length) == (0, body.size):
+        return body
+    with BodyWriter() as writer:
+        for block in body.blocks(start, length):
+            writer.write(block)
+        return writer.finish()
 
 
-def copy_range(key: FakeKey, target: IO[bytes], start: int, length: int) -> None:
-    """Copy ``length`` bytes of an object from ``start`` on, block by block."""
-    with key.lock:
-        key._value_buffer.seek(start)
-        while length > 0 and (block := key._value_buffer.read(min(length, 1 << 20))):
-            target.write(block)
-            length -= len(block)
+class _BodyKey(FakeKey):  # type: ignore[misc]  # moto carries no types
+    """moto's object, which has a :class:`Body` where moto has an open file."""
 
-
-class _DiskKey(FakeKey):  # type: ignore[misc]  # moto carries no types
-    """moto's object, which also takes a body on disk as its value."""
-
-    _value_buffer: IO[bytes]
+    body: Body
     _etag: str | None
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        del self._value_buffer
 
     @property
     def value(self) -> bytes:
         """The whole body."""
-        return FakeKey.value.fget(self)  # type: ignore[no-any-return]
+        return b"".join(self.body.blocks(0, self.body.size))
 
     @value.setter
-    def value(self, new: bytes | Body) -> None:
-        if not isinstance(new, Body):
-            FakeKey.value.fset(self, new)
-            return
-        self._value_buffer.close()
-        self._value_buffer, self.contentsize = new.file, new.size
-        self._etag = self._etag or new.md5
-        new.taken = True
+    def value(self, new: bytes | str | Body) -> None:
+        data = new.encode() if isinstance(new, str) else new
+        self.body = data if isinstance(data, Body) else Body.of(data)
+        self.contentsize = self.body.size
+
+    @property
+    def etag(self) -> str:
+        """The ETag: of an object that was stored whole the MD5."""
+        return f'"{self._etag or self.body.md5}"'
 
     def dispose(self, garbage: bool = False) -> None:
-        """Close a part. An object's body stays for those who read it just now, and is closed with the last of them."""
-        if garbage or self.bucket_name is None:
-            super().dispose()
-        elif self.multipart:
-            self.multipart.dispose()
+        """Do nothing: a reader may still need the body, which is deleted with the last reference."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.lock = threading.Lock()
 
 
-class _OnDisk:
-    """An object whose body is copied from disk to disk."""
+class _Shared:
+    """An object whose copy shares its body."""
 
     def __init__(self, key: FakeKey) -> None:
         self._key = key
@@ -138,13 +263,17 @@ class _OnDisk:
 
     @property
     def value(self) -> Body:
-        return _copied([(self._key, 0, self._key.contentsize)])
+        body: Body = self._key.body
+        return body
 
 
 _copy_object = S3Backend.copy_object
-_put_object = S3Backend.put_object
-_upload_part = S3Backend.upload_part
+_delete_bucket = S3Backend.delete_bucket
+_delete_object = S3Backend.delete_object
 _head_object = S3Backend.head_object
+_put_object = S3Backend.put_object
+_set_delete_marker = S3Backend._set_delete_marker
+_upload_part = S3Backend.upload_part
 
 
 def _body_or(value: Any) -> Any:
@@ -152,26 +281,26 @@ def _body_or(value: Any) -> Any:
     return beside.body if beside and beside.body else value
 
 
-def _put_from_disk(backend: S3Backend, bucket_name: str, key_name: str, value: Any, *rest: Any, **named: Any) -> Any:
+def _put_with_body(backend: S3Backend, bucket_name: str, key_name: str, value: Any, *rest: Any, **named: Any) -> Any:
     return _put_object(backend, bucket_name, key_name, _body_or(value), *rest, **named)
 
 
-def _upload_from_disk(backend: S3Backend, bucket_name: str, multipart_id: str, part_id: int, value: Any) -> Any:
+def _upload_with_body(backend: S3Backend, bucket_name: str, multipart_id: str, part_id: int, value: Any) -> Any:
     return _upload_part(backend, bucket_name, multipart_id, part_id, _body_or(value))
 
 
 def _head_and_tell(backend: S3Backend, *arguments: Any, **named: Any) -> Any:
     found = _head_object(backend, *arguments, **named)
-    if beside := _beside.get():
-        beside.found = found
+    if (beside := _beside.get()) and found:
+        beside.found = found.body
     return found
 
 
-def _copy_on_disk(backend: S3Backend, src_key: FakeKey, *arguments: Any, **named: Any) -> None:
-    _copy_object(backend, _OnDisk(src_key), *arguments, **named)
+def _copy_sharing(backend: S3Backend, src_key: FakeKey, *arguments: Any, **named: Any) -> None:
+    _copy_object(backend, _Shared(src_key), *arguments, **named)
 
 
-def _copy_part_on_disk(
+def _copy_part_sharing(
     backend: S3Backend,
     dest_bucket_name: str,
     multipart_id: str,
@@ -183,18 +312,74 @@ def _copy_part_on_disk(
     end_byte: int | None,
 ) -> FakeKey:
     """Do what ``S3Backend.upload_part_copy`` does, without the whole source in memory."""
-    source = backend.get_object(src_bucket_name, src_key_name, version_id=src_version_id)
-    start, end = (0, source.contentsize - 1) if start_byte is None or end_byte is None else (start_byte, end_byte)
+    source: Body = backend.get_object(src_bucket_name, src_key_name, version_id=src_version_id).body
+    start, end = (0, source.size - 1) if start_byte is None or end_byte is None else (start_byte, end_byte)
     multipart = backend.get_bucket(dest_bucket_name).multiparts[multipart_id]
-    return multipart.set_part(part_id, _copied([(source, start, end - start + 1)]))
+    return multipart.set_part(part_id, _range(source, start, end - start + 1))
+
+
+def _mark_deleted(backend: S3Backend, bucket_name: str, key_name: str) -> Any:
+    """Do what ``S3Backend._set_delete_marker`` does; the marker keeps the kind of what it hides, but not its body."""
+    marker = _set_delete_marker(backend, bucket_name, key_name)
+    marker.key = object.__new__(type(marker.key))  # moto asks for no more than its type
+    return marker
+
+
+def _delete_with_tags(backend: S3Backend, bucket_name: str, key_name: str, *rest: Any, **named: Any) -> Any:
+    """Do what ``S3Backend.delete_object`` does, and forget the tags of the versions that go: moto keeps them."""
+    keys = backend.get_bucket(bucket_name).keys
+    before = list(keys.getlist(key_name, []))
+    answer = _delete_object(backend, bucket_name, key_name, *rest, **named)
+    left = {id(version) for version in keys.getlist(key_name, [])}
+    for version in before:
+        if isinstance(version, FakeKey) and id(version) not in left:
+            backend.tagger.delete_all_tags_for_resource(version.arn)
+    return answer
+
+
+def _delete_bucket_with_tags(backend: S3Backend, bucket_name: str) -> FakeBucket | None:
+    """Do what ``S3Backend.delete_bucket`` does, and forget the bucket's tags."""
+    deleted = _delete_bucket(backend, bucket_name)
+    if deleted:
+        backend.tagger.delete_all_tags_for_resource(deleted.arn)
+    return deleted
+
+
+class _Tokens(dict[str, str]):
+    """Tokens of the latest 10,000 lists that were cut; moto keeps those of all."""
+
+    def __setitem__(self, token: str, value: str) -> None:
+        super().__setitem__(token, value)
+        if len(self) > _TOKENS:
+            with suppress(StopIteration, RuntimeError, KeyError):  # another thread may do the same
+                del self[next(iter(self))]
+
+
+_TOKENS = 10_000
+_init_backend = S3Backend.__init__
+
+
+def _init_with_bounds(backend: S3Backend, *arguments: Any, **named: Any) -> None:
+    _init_backend(backend, *arguments, **named)
+    backend._pagination_tokens = _Tokens()
+
+
+def _untracked(kind: type, *_: Any, **__: Any) -> Any:
+    """Make an instance, as ``BaseModel.__new__`` does, which also adds it to a list for moto's dashboard, for ever."""
+    return super(BaseModel, kind).__new__(kind)
 
 
 def install() -> None:
-    """Have moto keep and copy bodies on disk, for the life of this process."""
-    moto.s3.models.FakeKey = _DiskKey
-    FakeMultipart.complete = _complete_on_disk
-    S3Backend.put_object = _put_from_disk
-    S3Backend.upload_part = _upload_from_disk
+    """Have moto keep bodies as described above, and none of what is deleted, for the life of this process."""
+    BaseModel.__new__ = staticmethod(_untracked)
+    moto.s3.models.FakeKey = _BodyKey
+    FakeMultipart.complete = _complete_with_parts
+    S3Backend.__init__ = _init_with_bounds
+    S3Backend.put_object = _put_with_body
+    S3Backend.upload_part = _upload_with_body
     S3Backend.head_object = _head_and_tell
-    S3Backend.copy_object = _copy_on_disk
-    S3Backend.upload_part_copy = _copy_part_on_disk
+    S3Backend.copy_object = _copy_sharing
+    S3Backend.upload_part_copy = _copy_part_sharing
+    S3Backend.delete_object = _delete_with_tags
+    S3Backend.delete_bucket = _delete_bucket_with_tags
+    S3Backend._set_delete_marker = _mark_deleted

@@ -42,7 +42,6 @@ from harness.localaws.services import ACCOUNT, Services, role_arn
 from harness.localaws.training import Trainer
 from harness.processes import end_processes_of
 
-_SPOOL_BYTES = 1 << 20
 _WATCH_SECONDS = 1
 PORT_TAKEN = 98
 """Exit code when the port asked for is taken (EADDRINUSE on Linux)."""
@@ -205,7 +204,7 @@ def _watch_owner(local_aws: LocalAWS, loop: asyncio.AbstractEventLoop, owner: in
 
 
 def _allow_many_files() -> None:
-    """Raise the limit of open files as far as allowed: each large object is one."""
+    """Raise the limit of open files as far as allowed: each connection is one, and each container's output."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # macOS refuses what it calls unlimited
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -231,7 +230,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--enforce-iam", action="store_true", help="let callers do what policies allow, and no more")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    os.environ["MOTO_S3_DEFAULT_KEY_BUFFER_SIZE"] = str(_SPOOL_BYTES)
     directories.remove_stale()
     _allow_many_files()
     directory = directories.make()

@@ -7,14 +7,14 @@ through the few methods here.
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,13 +26,13 @@ from moto.logs.models import logs_backends
 from moto.moto_server import werkzeug_app
 from moto.moto_server.werkzeug_app import create_backend_app
 from moto.s3.exceptions import MissingBucket
-from moto.s3.models import FakeKey, s3_backends
+from moto.s3.models import s3_backends
 from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
 from moto.sts.models import sts_backends
 
 from harness import mnist
 from harness.localaws import hosts, s3_on_disk
-from harness.localaws.s3_on_disk import Body, copy_range
+from harness.localaws.s3_on_disk import Body, BodyWriter
 
 WSGIApp = Callable[..., Iterable[bytes]]
 
@@ -68,11 +68,12 @@ class Services:
         """Keep objects' bodies in ``directory``."""
         s3_on_disk.install()
         werkzeug_app.DISABLE_GLOBAL_CORS = True  # it would allow every origin everything
-        tempfile.tempdir = str(directory)  # moto spools objects to temporary files
+        tempfile.tempdir = str(directory)  # where bodies are written to
         self.directory = directory
         self._lock = threading.Lock()
         self._providing = threading.Lock()
         self._provided: set[str] = set()
+        self._samples: weakref.WeakValueDictionary[str, Body] = weakref.WeakValueDictionary()
         self._put_role()
 
     def wsgi(self) -> WSGIApp:
@@ -150,11 +151,6 @@ class Services:
 
     # --- objects --------------------------------------------------------------------------------------------------
 
-    def temporary_file(self) -> IO[bytes]:
-        """Return a file for a body; whoever takes it closes it."""
-        file: IO[bytes] = tempfile.TemporaryFile(dir=self.directory)  # noqa: SIM115
-        return file
-
     def has_bucket(self, bucket: str) -> bool:
         """Return whether the bucket exists (sample data counts as existing)."""
         self.provide_sample_data(bucket)
@@ -178,14 +174,12 @@ class Services:
         key = self._bucket(bucket).keys.get(name)
         if key is None:
             raise KeyError(f"s3://{bucket}/{name}")
-        copy_range(key, target, 0, key.contentsize)
+        target.writelines(key.body.blocks(0, key.body.size))
 
     def write_object(self, bucket: str, name: str, source: Path) -> None:
         """Store a file as an object."""
-        body = Body(self.temporary_file())
         with source.open("rb") as file:
-            shutil.copyfileobj(file, body.file, 1 << 20)
-        body.size = body.file.tell()
+            body = _written(iter(partial(file.read, 1 << 20), b""))
         s3_backends[ACCOUNT]["aws"].put_object(bucket, name, body)
 
     def allows_origin(self, bucket: str, origin: str, method: str, headers: Iterable[str]) -> bool:
@@ -235,7 +229,7 @@ class Services:
         with self._providing:
             if bucket in self._provided:
                 return
-            bodies = {split: self._write_body(mnist.libsvm(split)) for split in mnist.ROWS}
+            bodies = {split: self._sample(split) for split in mnist.ROWS}
             region = match["region"]
             backend = s3_backends[ACCOUNT][hosts.partition(region)]
             backend.create_bucket(bucket, region)
@@ -243,10 +237,12 @@ class Services:
                 backend.put_object(bucket, f"spark/mnist/{split}/mnist_{split}.libsvm", body)
             self._provided.add(bucket)
 
-    def _write_body(self, chunks: Iterator[bytes]) -> Body:
-        file = self.temporary_file()
-        file.writelines(chunks)
-        return Body(file, file.tell())
+    def _sample(self, split: mnist.Split) -> Body:
+        """Return a part of MNIST; the regions' buckets share it."""
+        body = self._samples.get(split)
+        if body is None:
+            body = self._samples[split] = _written(mnist.libsvm(split))
+        return body
 
     def resources(self) -> dict[str, list[str]]:
         """Return every object and unfinished upload as a URI, SageMaker's sample data aside, and every log group."""
@@ -304,24 +300,11 @@ def split_uri(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
-class OpenObject:
-    """The body of an object of moto's, for reading whatever happens to the object meanwhile."""
-
-    def __init__(self, key: FakeKey) -> None:
-        with key.lock:
-            key._value_buffer.flush()
-            self._file = os.dup(key._value_buffer.fileno())
-        self.size = os.fstat(self._file).st_size
-
-    def read(self, start: int, length: int) -> bytes:
-        """Return ``length`` bytes from ``start`` on, or what there is of them."""
-        return os.pread(self._file, length, start)
-
-    def __enter__(self) -> OpenObject:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._file)
+def _written(chunks: Iterable[bytes]) -> Body:
+    with BodyWriter() as writer:
+        for chunk in chunks:
+            writer.write(chunk)
+        return writer.finish()
 
 
 def partition_of(arn: str) -> str:
