@@ -1,16 +1,20 @@
-"""What was called: a record of the latest requests, and of the hosts that were refused."""
+"""Record of the latest requests, and of the hosts that were refused."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 _KEPT = 10_000
+_NAMES = 1_000
+"""Operations that are counted, and refused hosts that are kept, by name: clients choose the names."""
+_LONGEST = 4096
+"""Characters of a text in a record. S3's keys have at most 1,024 bytes, or 3,072 characters in a path."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CallRecord:
     """One request that the local AWS answered."""
 
@@ -33,24 +37,26 @@ class CallRecord:
 
 
 class CallLog:
-    """The latest 10,000 calls, and how often each operation was called."""
+    """The latest 10,000 calls, and how often each operation was called. No more is kept, whatever clients ask for."""
 
     def __init__(self) -> None:
         self._calls: deque[CallRecord] = deque(maxlen=_KEPT)
-        self._refused: list[str] = []
+        self._refused: deque[str] = deque(maxlen=_NAMES)
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def add(self, call: CallRecord) -> None:
         """Record a call."""
+        call = _shortened(call)
         with self._lock:
             self._calls.append(call)
-            self._counts[call.operation] += 1
+            if call.operation in self._counts or len(self._counts) < _NAMES:
+                self._counts[call.operation] += 1
 
     def refuse(self, host: str) -> None:
         """Record a host that was asked for and is not emulated."""
         with self._lock:
-            self._refused.append(host)
+            self._refused.append(host[:_LONGEST])
 
     def clear(self) -> None:
         """Forget what was called; keep what was refused, since that speaks of the whole run."""
@@ -66,3 +72,9 @@ class CallLog:
                 "counts": dict(self._counts),
                 "refused": list(self._refused),
             }
+
+
+def _shortened(call: CallRecord) -> CallRecord:
+    texts = {"operation": call.operation, "host": call.host, "path": call.path, "user_agent": call.user_agent}
+    long = {name: text[:_LONGEST] for name, text in texts.items() if len(text) > _LONGEST}
+    return replace(call, **long) if long else call  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import threading
+from collections import OrderedDict
 from pathlib import Path
 
 import trustme
@@ -13,6 +14,8 @@ from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12Certificat
 
 TRUST_STORE_PASSWORD = "changeit"
 """Java's customary password of trust stores; the store holds no secret."""
+_KEPT = 256
+"""Hosts whose certificate is kept: each bucket is a host, and a client may ask for any number of them."""
 
 
 class CertificateAuthority:
@@ -21,7 +24,7 @@ class CertificateAuthority:
     def __init__(self, directory: Path) -> None:
         """Make the authority and write what clients need to trust it into ``directory``."""
         self._ca = trustme.CA(organization_name="sagemaker-spark-harness local AWS")
-        self._contexts: dict[str, ssl.SSLContext] = {}
+        self._contexts: OrderedDict[str, ssl.SSLContext] = OrderedDict()
         self._lock = threading.Lock()
         self.pem = directory / "ca.pem"
         """The authority's certificate, for Python, OpenSSL and the AWS CLI (``AWS_CA_BUNDLE``)."""
@@ -36,11 +39,14 @@ class CertificateAuthority:
         return serialize_java_truststore([entry], BestAvailableEncryption(TRUST_STORE_PASSWORD.encode()))
 
     def context(self, host: str) -> ssl.SSLContext:
-        """Return a server-side TLS context with a certificate for ``host``, made when first asked for."""
+        """Return a server-side TLS context with a certificate for ``host``; those of the latest 256 hosts are kept."""
         with self._lock:
             if host not in self._contexts:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 context.minimum_version = ssl.TLSVersion.TLSv1_2
                 self._ca.issue_cert(host).configure_cert(context)
                 self._contexts[host] = context
+            self._contexts.move_to_end(host)
+            if len(self._contexts) > _KEPT:
+                self._contexts.popitem(last=False)
             return self._contexts[host]

@@ -2,9 +2,9 @@
 
 moto holds each body in memory or in an open file, and releases neither. Here a body is a value that objects, versions,
 parts and readers refer to. Small bodies are in memory. Larger ones are in files that are open only while they are read.
-A copy shares the body of its source, and a completed upload those of its parts, so S3A's renames, which are copies, take
-no disk. The replacements of moto's methods do the same as those, without the bytes. An object has its whole body from
-when it can first be seen, and a reader keeps the body while the object is replaced.
+A copy shares the body of its source, and a completed upload those of its parts, so S3A's renames, which are copies,
+take no disk. The functions here do the same as the methods of moto that they replace, without the bytes. An object has
+its whole body from when it can first be seen, and a reader keeps the body while the object is replaced.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -21,6 +22,7 @@ from typing import IO, Any
 import moto.backends
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.resource_tagging import TaggedResource
+from moto.core.utils import utcnow
 from moto.iam.models import get_account_id_from, iam_backends
 from moto.logs.models import logs_backends
 from moto.moto_server import werkzeug_app
@@ -49,6 +51,9 @@ _TRUST_POLICY = {
 MOTO_SERVICES = ("s3", "sts", "iam", "logs", "sagemaker", "service-quotas", "resourcegroupstaggingapi")
 """The services that moto answers for, at least in part."""
 _PARTITIONS = ("aws", "aws-cn", "aws-us-gov")
+_SESSION_SECONDS = 12 * 3600
+LOG_LINES = 100_000
+"""Lines that a log stream keeps of a container at most; the oldest go first."""
 _SAMPLE_BUCKET = re.compile(r"sagemaker-sample-data-(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)")
 
 
@@ -73,6 +78,7 @@ class Services:
         self._lock = threading.Lock()
         self._providing = threading.Lock()
         self._provided: set[str] = set()
+        self._sessions: dict[tuple[str, str, str], Any] = {}
         self._samples: weakref.WeakValueDictionary[str, Body] = weakref.WeakValueDictionary()
         self._put_role()
 
@@ -122,14 +128,23 @@ class Services:
 
     def _put_role(self) -> None:
         for partition in _PARTITIONS:
+            sts_backends[ACCOUNT][partition].assumed_roles = _Sessions(iam_backends[ACCOUNT][partition].access_keys)
             iam_backends[ACCOUNT][partition].create_role(
                 ROLE_NAME, json.dumps(_TRUST_POLICY), "/", None, "Assumed by SageMaker in the local AWS", [], "3600"
             )
 
     def assume_role(self, region: str, arn: str, session: str) -> dict[str, str]:
-        """Return credentials of a role as ``AssumeRole`` gives them: access key, secret, session token."""
+        """Return credentials of a role as ``AssumeRole`` gives them: access key, secret, session token.
+
+        They are the same for a session of the same name until half of their time has passed.
+        """
         backend = sts_backends[ACCOUNT][hosts.partition(region)]
-        role = backend.assume_role(region, session, arn, None, 12 * 3600, None)
+        with self._lock:
+            self._sessions = {name: role for name, role in self._sessions.items() if _lasts(role)}
+            name = (backend.partition, arn, session)
+            if name not in self._sessions:
+                self._sessions[name] = backend.assume_role(region, session, arn, None, _SESSION_SECONDS, None)
+            role = self._sessions[name]
         return {
             "AWS_ACCESS_KEY_ID": role.access_key_id,
             "AWS_SECRET_ACCESS_KEY": role.secret_access_key,
@@ -278,6 +293,9 @@ class Services:
 
         def write(line: str) -> None:
             log_group.put_log_events(stream, [{"timestamp": int(time.time() * 1000), "message": line}])
+            events = log_group.streams[stream].events
+            if len(events) > LOG_LINES:
+                del events[: LOG_LINES // 10]
 
         return write
 
@@ -298,6 +316,28 @@ def split_uri(uri: str) -> tuple[str, str]:
     """Return the bucket and the key of an ``s3://`` URI."""
     bucket, _, key = re.sub(r"^s3[an]?://", "", uri).partition("/")
     return bucket, key
+
+
+class _Sessions(list[Any]):
+    """Sessions of roles in moto's STS, which keeps them and their keys for ever; here until they expire."""
+
+    def __init__(self, keys: dict[str, Any]) -> None:
+        """Begin with none; ``keys`` are the access keys in moto's IAM."""
+        super().__init__()
+        self._keys = keys
+        self._lock = threading.Lock()
+
+    def append(self, session: Any) -> None:
+        """Add a session, and forget those that are over."""
+        now = utcnow()
+        with self._lock:
+            for over in [known for known in self if known.expiration <= now]:
+                self._keys.pop(over.access_key_id, None)
+            self[:] = [*(known for known in self if known.expiration > now), session]
+
+
+def _lasts(session: Any) -> bool:
+    return bool(session.expiration > utcnow() + timedelta(seconds=_SESSION_SECONDS / 2))
 
 
 def _written(chunks: Iterable[bytes]) -> Body:

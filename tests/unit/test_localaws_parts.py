@@ -1,5 +1,6 @@
 """The small parts of the local AWS: validation, faults, images, certificates, what was called, names of operations."""
 
+import json
 import os
 import re
 import signal
@@ -312,6 +313,16 @@ def test_a_host_has_one_context(authority):
     assert authority.context("sts.amazonaws.com") is authority.context("sts.amazonaws.com")
 
 
+def test_the_certificates_of_the_latest_hosts_are_kept_and_no_more(tmp_path):
+    authority = CertificateAuthority(tmp_path)
+    first, second = authority.context("0.s3.amazonaws.com"), authority.context("1.s3.amazonaws.com")
+    for number in range(2, 258):
+        authority.context(f"{number}.s3.amazonaws.com")
+        assert authority.context("0.s3.amazonaws.com") is first, "it is in use"
+    assert len(authority._contexts) == 256
+    assert authority.context("1.s3.amazonaws.com") is not second
+
+
 def test_the_trust_store_holds_the_authority_and_no_key(authority):
     store = pkcs12.load_pkcs12(authority.trust_store.read_bytes(), TRUST_STORE_PASSWORD.encode())
     assert store.key is None
@@ -343,6 +354,16 @@ def test_the_log_keeps_the_latest_calls_and_counts_all():
     assert log.as_json()["counts"] == {"GetObject": 10_005}
 
 
+def test_the_log_keeps_no_more_names_and_texts_than_its_bounds():
+    log = CallLog()
+    for number in range(1_100):
+        log.add(called(f"{number}" + "x" * 10_000))
+        log.refuse(f"{number}.example.com")
+    told = log.as_json()
+    assert (len(told["counts"]), len(told["refused"]), told["refused"][-1]) == (1_000, 1_000, "1099.example.com")
+    assert max(map(len, told["counts"])) == len(told["calls"][-1]["operation"]) == 4_096
+
+
 def test_clearing_forgets_calls_and_not_refusals():
     log = CallLog()
     log.add(called("GetObject"))
@@ -369,6 +390,57 @@ def test_operations_of_s3_have_the_names_that_aws_gives_them(method, key, query,
 def test_copies_are_told_from_uploads():
     assert s3_operation("PUT", "k", ["x-id"], copies=True) == "CopyObject"
     assert s3_operation("PUT", "k", ["uploadId"], copies=True) == "UploadPartCopy"
+
+
+SERVICES = """
+import json, sys
+from datetime import timedelta
+from pathlib import Path
+from harness.localaws import services
+from moto.iam.models import iam_backends
+from moto.sts.models import sts_backends
+
+made = services.Services(Path(sys.argv[1]))
+arn, account = services.role_arn("us-east-1"), services.ACCOUNT
+sessions, keys = sts_backends[account]["aws"].assumed_roles, iam_backends[account]["aws"].access_keys
+given = [made.assume_role("us-east-1", arn, name) for name in ("SageMaker", "SageMaker", "other")]
+before = len(sessions), len(keys)
+for session in sessions:
+    session.expiration -= timedelta(hours=7)
+renewed = made.assume_role("us-east-1", arn, "SageMaker")
+for session in sessions:
+    session.expiration -= timedelta(hours=5)
+made.assume_role("us-east-1", arn, "third")
+services.LOG_LINES = 20
+write = made.log_writer("us-east-1", "group", "stream")
+for number in range(50):
+    write(f"line {number}")
+lines = services.logs_backends[account]["us-east-1"].groups["group"].streams["stream"].events
+print(json.dumps({
+    "same": [given[0] == given[1], given[0] == given[2], given[0] == renewed],
+    "before": before, "after": (len(sessions), len(keys)), "lines": [lines[0].message, lines[-1].message],
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory):
+    """What becomes of sessions and log lines, in a process that moto is changed for."""
+    command = [sys.executable, "-c", SERVICES, tmp_path_factory.mktemp("objects")]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def test_containers_of_a_role_share_a_session_until_half_of_its_time_has_passed(services):
+    assert services["same"] == [True, False, False]
+    assert services["before"] == [2, 2]
+
+
+def test_sessions_that_are_over_are_forgotten_with_their_keys(services):
+    assert services["after"] == [2, 2], "the renewed one and the third"
+
+
+def test_a_log_stream_keeps_its_latest_lines(services):
+    assert services["lines"] == ["line 30", "line 49"]
 
 
 def test_importing_the_local_aws_starts_no_process_and_needs_no_java():
