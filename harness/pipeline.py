@@ -38,7 +38,7 @@ from harness.guard import check_libsvm
 from harness.mnist import FEATURES, Split
 from harness.pictures import confusion_counts
 from harness.settings import Settings
-from harness.spark import CLASSES, end_jvm, estimator, read_libsvm, read_mnist, root_cause
+from harness.spark import CLASSES, LOST_JVM_FIX, end_jvm, estimator, lost_jvm, read_libsvm, read_mnist, root_cause
 from harness.waiting import pauses
 
 SHOWN = 250
@@ -372,6 +372,8 @@ def _images(test: DataFrame) -> Array:
 
 def stage_failure(stage: str, error: BaseException, region: str) -> PipelineError:
     """Return the error that tells why a stage failed in a region, with the remedy for causes that are known."""
+    if lost := lost_jvm():  # first: it answers no more questions about errors
+        return PipelineError(f"Stage '{stage}' failed: {lost}.", fix=LOST_JVM_FIX)
     if denied := explain_denied(str(error), region):
         return PipelineError(f"Stage '{stage}' failed: {denied.what}", checked=denied.checked, fix=denied.fix)
     cause = root_cause(error)
@@ -464,11 +466,12 @@ class _RowCounter(_Beside):
 
     def _run(self) -> None:
         total = f" of {self._expected:,}" if self._expected else ""
-        while not self._stop.wait(_LOOK_SECONDS):
-            stages = self._store.activeStages()
-            active = [stages.apply(number) for number in range(stages.size())]
-            rows = sum(stage.inputRecords() + stage.shuffleReadRecords() for stage in active)
-            self._progress.update(f"{rows:,}{total} rows sent")
+        with suppress(Py4JError, OSError):  # the JVM has ended, which the stage reports
+            while not self._stop.wait(_LOOK_SECONDS):
+                stages = self._store.activeStages()
+                active = [stages.apply(number) for number in range(stages.size())]
+                rows = sum(stage.inputRecords() + stage.shuffleReadRecords() for stage in active)
+                self._progress.update(f"{rows:,}{total} rows sent")
 
 
 def report(outcome: Outcome, settings: Settings, aws: AWS, versions: dict[str, str]) -> dict[str, Any]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
@@ -20,8 +19,9 @@ from unittest.mock import patch
 import psutil
 import pyspark
 import sagemaker_pyspark
-from py4j.protocol import Py4JJavaError
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark import SparkConf, SparkContext
+from pyspark.java_gateway import launch_gateway
 from pyspark.sql import DataFrame, SparkSession
 from sagemaker_pyspark.algorithms import XGBoostSageMakerEstimator
 
@@ -34,6 +34,7 @@ from harness.errors import SetupError
 from harness.java import Java, find_java, options_for
 from harness.mnist import FEATURES, ROWS, Split
 from harness.onpath import harness_cloudpickle, python_environment
+from harness.scratch import Scratch, make_scratch
 from harness.settings import Settings, option_name
 
 CLASSES = 10
@@ -55,6 +56,8 @@ _JARS = ("aws-java-sdk-bundle-*.jar", "hadoop-aws-*.jar", "sagemaker-spark_*.jar
 
 _GIB = 2**30
 _JVM_END_SECONDS = 5
+_NOTICE_SECONDS = 1
+"""Longest time from when a JVM that is killed closes its connections to when it has ended."""
 
 # Warnings that every healthy run on one machine would print, and that nobody can act on, are left out by name.
 _LOGGING = """
@@ -100,17 +103,17 @@ def build_session(
     harness_cloudpickle.install()
     java = _java()
     environment = _launch_environment(aws, settings.spark_master, java)
-    scratch = Path(tempfile.mkdtemp(prefix="harness-spark-"))
-    options = _options(aws, settings.spark_master, jars, scratch, java, log)
+    scratch = make_scratch("harness-spark-")
+    options = _options(aws, settings.spark_master, jars, scratch.path, java, log)
     conf = SparkConf(loadDefaults=False).setMaster(settings.spark_master).setAppName(app_name).setAll(options.items())
     _jvm_owner = aws
     try:
-        context = _start(conf, environment)
+        context = _start(conf, environment, scratch)
+        _delete_with_jvm(context, scratch)
     except BaseException:  # a Ctrl-C too
         end_jvm()  # it keeps its files in the scratch directory, and another attempt needs others
-        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.delete()
         raise
-    _delete_with_jvm(context, scratch)
     return SparkSession(context)
 
 
@@ -234,10 +237,12 @@ def _launch_environment(aws: AWS, master: str, java: Java) -> dict[str, str]:
     return inherited | directed | ours
 
 
-def _start(conf: SparkConf, environment: dict[str, str]) -> SparkContext:
+def _start(conf: SparkConf, environment: dict[str, str], scratch: Scratch) -> SparkContext:
     with patch.dict(os.environ, environment, clear=True), _own_interrupt_handler():
         try:
-            return SparkContext(conf=conf)
+            # The JVM holds the lock too, so that its files stay until it has ended, if this process is killed before.
+            gateway = SparkContext._gateway or launch_gateway(conf, {"pass_fds": [scratch.lock]})
+            return SparkContext(conf=conf, gateway=gateway)
         except RuntimeError as error:
             raise SetupError(
                 f"Spark's JVM did not start: {error}.",
@@ -250,6 +255,10 @@ def _start(conf: SparkConf, environment: dict[str, str]) -> SparkContext:
                 checked=f"Spark's master {conf.get('spark.master')!r}",
                 fix=f"see that {option_name('spark_master')} is a master that Spark knows and that answers",
             ) from error
+        except (Py4JError, OSError) as error:
+            if lost := lost_jvm():
+                raise SetupError(f"Spark did not start: {lost}.", fix=LOST_JVM_FIX) from error
+            raise
 
 
 @contextmanager
@@ -280,16 +289,51 @@ def end_jvm() -> None:
     SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
 
 
+def lost_jvm() -> str | None:
+    """Return how Spark's JVM ended, as a sentence without its full stop; None if it runs or was not started."""
+    process = SparkContext._gateway and SparkContext._gateway.proc
+    if process is None:
+        return None
+    try:
+        code = process.wait(_NOTICE_SECONDS)
+    except subprocess.TimeoutExpired:
+        return None
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    return f"Spark's JVM {how}"
+
+
+LOST_JVM_FIX = (
+    "if you did not end it, see whether the machine ran out of memory ('dmesg' names the processes that Linux killed), "
+    "and run it again"
+)
+
+
 def stop_session(session: SparkSession) -> None:
     """Stop a session, unless its JVM has ended already."""
-    if SparkContext._gateway is not None:
+    if SparkContext._gateway is None:
+        return
+    try:
         session.stop()
+    except (Py4JError, OSError):
+        if not lost_jvm():
+            raise
+        end_jvm()
 
 
-def _delete_with_jvm(context: SparkContext, directory: Path) -> None:
-    """Have the JVM delete a directory when it ends: it ends in order even when this process is killed."""
+def _delete_with_jvm(context: SparkContext, scratch: Scratch) -> None:
+    """Have the JVM delete a directory when it ends: it ends in order even when this process is killed.
+
+    If the JVM is killed, this process deletes it, and if both are, the next process that starts Spark.
+    """
+    process = SparkContext._gateway.proc
+
+    def delete() -> None:
+        if process and process.poll() is not None:
+            scratch.delete()
+
+    atexit.register(delete)
     jvm: Any = context._jvm
-    jvm.org.apache.spark.util.ShutdownHookManager.registerShutdownDeleteDir(jvm.java.io.File(str(directory)))
+    jvm.org.apache.spark.util.ShutdownHookManager.registerShutdownDeleteDir(jvm.java.io.File(str(scratch.path)))
 
 
 def read_libsvm(spark: SparkSession, path: str) -> DataFrame:

@@ -166,6 +166,37 @@ def test_ctrl_c_during_training_ends_it_quickly_with_nothing_left(start, tmp_pat
     wait_until(lambda: not any((tmp_path / "scratch").iterdir()), "their files to go", timeout=5)
 
 
+def jvm_of(processes):
+    (jvm,) = [process for process in processes if "java" in process.name()]
+    return jvm
+
+
+@pytest.mark.parametrize(("before", "stage"), [("read", "fit"), ("host", "transform")])
+def test_a_jvm_that_is_killed_is_reported_in_a_sentence_with_nothing_left(start, tmp_path, before, stage):
+    process = start("mnist", "--train-rows=6000", "--test-rows=10000")
+    assert any(line.split()[:1] == [before] for line in process.stderr), "the stage before has ended"
+    jvm_of(descendants(process)).kill()
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout) == (1, "")
+    assert f"harness: Stage '{stage}' failed: Spark's JVM was ended by SIGKILL." in stderr.splitlines()
+    assert "Traceback" not in stderr
+    assert "py4j" not in stderr
+    wait_until(lambda: not any((tmp_path / "scratch").iterdir()), "its files to go", timeout=5)
+
+
+def test_what_a_run_leaves_that_is_killed_with_its_jvm_is_deleted_by_the_next(start, run, tmp_path):
+    process = start("mnist", "--train-rows=6000", "--test-rows=100")
+    jvm = jvm_of(running(process, "harness.containers.xgboost train"))
+    process.kill()
+    jvm.kill()
+    process.wait()
+    wait_until(lambda: not alive(jvm), "the JVM to end", timeout=10)
+    left = list((tmp_path / "scratch").glob("harness-spark-*"))
+    assert left
+    assert run("mnist", "--train-rows=300", "--test-rows=100").returncode == 0
+    assert [directory for directory in left if directory.exists()] == []
+
+
 def test_nothing_is_left_of_one_that_is_killed_while_it_serves(start, tmp_path):
     process = start("mnist", "--train-rows=300", "--test-rows=10000")
     below = running(process, "harness.containers.xgboost serve")

@@ -10,7 +10,7 @@ import harness
 PACKAGE = Path(harness.__file__).parent
 LAYERS = [  # from the bottom up
     {"errors"},
-    {"settings", "prices", "printing", "waiting", "libsvm", "mnist", "java", "onpath", "processes"},
+    {"settings", "prices", "printing", "waiting", "libsvm", "mnist", "java", "onpath", "processes", "scratch"},
     {"localaws", "containers", "strategies"},
     {"aws"},
     {"spark"},

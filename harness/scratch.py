@@ -1,0 +1,99 @@
+"""Scratch directories that are deleted even if the processes that use them are killed.
+
+The processes that use a directory hold a lock on it (flock(2)), which the kernel releases when the last of them ends,
+however it ends. The next process that starts deletes the directories of its user that are not locked. Process ids would
+not do: they are reused, and a process in another PID namespace may use the same temporary directory.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+
+class Scratch:
+    """A directory that is kept while its lock is held."""
+
+    def __init__(self, path: Path, lock: int) -> None:
+        self.path = path
+        self.lock = lock
+        """Descriptor that holds the lock, together with those that child processes inherit."""
+
+    def delete(self) -> None:
+        """Delete the directory and release the lock, unless that was done before."""
+        if self.lock >= 0:
+            shutil.rmtree(self.path, ignore_errors=True)
+            os.close(self.lock)
+            self.lock = -1
+
+
+def make_scratch(prefix: str) -> Scratch:
+    """Make a locked directory in the temporary directory, and delete unused ones with the same prefix.
+
+    :raises OSError: the directory cannot be made.
+    """
+    _delete_unused(prefix)
+    while True:
+        scratch = _locked(Path(tempfile.mkdtemp(prefix=prefix)))
+        if scratch is not None:
+            return scratch
+
+
+def _locked(path: Path) -> Scratch | None:
+    """Lock a new directory; return None if another process took it for unused and deletes it."""
+    try:
+        lock = _open(path)
+    except FileNotFoundError:
+        return None
+    try:
+        _lock(lock)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    except OSError:
+        return Scratch(path, lock)  # a file system without locks: no process can lock it to delete it either
+    if _is_at(lock, path):
+        return Scratch(path, lock)
+    os.close(lock)
+    return None
+
+
+def _delete_unused(prefix: str) -> None:
+    for path in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        with suppress(OSError):  # no directory, a link, of another user, in use, or gone
+            _delete_if_unused(path)
+
+
+def _delete_if_unused(path: Path) -> None:
+    lock = _open(path)
+    try:
+        if os.fstat(lock).st_uid == os.getuid():
+            _lock(lock)
+            if _is_at(lock, path):
+                shutil.rmtree(path, ignore_errors=True)
+    finally:
+        os.close(lock)
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+
+
+def _lock(descriptor: int) -> None:
+    """Lock a directory.
+
+    :raises BlockingIOError: a process that runs has locked it.
+    """
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Return whether a path is that of an open directory still."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
