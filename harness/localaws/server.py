@@ -14,7 +14,6 @@ import os
 import resource
 import secrets
 import select
-import shutil
 import sys
 import threading
 from collections.abc import Mapping
@@ -24,7 +23,7 @@ from typing import Any
 
 import psutil
 
-from harness.localaws import directories, identities, pricelist, quotas, simulation, watcher
+from harness.localaws import identities, pricelist, quotas, simulation, watcher
 from harness.localaws.app import LocalAWSApp, Operation
 from harness.localaws.authorization import Authorization, Enforced, Unrestricted
 from harness.localaws.calls import CallLog
@@ -41,6 +40,7 @@ from harness.localaws.sagemaker import ControlPlane
 from harness.localaws.services import ACCOUNT, Services, role_arn
 from harness.localaws.training import Trainer
 from harness.processes import end_processes_of
+from harness.scratch import make_scratch
 
 _WATCH_SECONDS = 1
 PORT_TAKEN = 98
@@ -230,16 +230,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--enforce-iam", action="store_true", help="let callers do what policies allow, and no more")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    directories.remove_stale()
     _allow_many_files()
-    directory = directories.make()
+    scratch = make_scratch("harness-localaws-")
     try:
-        asyncio.run(_serve(options.region, options.port, directory, enforce_iam=options.enforce_iam))
+        asyncio.run(_serve(options.region, options.port, scratch.path, enforce_iam=options.enforce_iam))
     except OSError as error:
         print(json.dumps({"error": str(error), "errno": error.errno}), flush=True)
         return PORT_TAKEN
     except KeyboardInterrupt:
         return 130
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        scratch.delete()
     return 0

@@ -1,6 +1,7 @@
 """Scratch directories: kept while a process uses them, and deleted by the next one after that."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -81,6 +82,32 @@ def test_what_is_no_directory_of_ours_is_left_alone(place, tmp_path_factory):
     make_scratch(PREFIX).delete()
     assert sorted(path.name for path in place.iterdir()) == [f"{PREFIX}file", f"{PREFIX}link", "other"]
     assert (target / "precious").exists()
+
+
+def test_a_process_in_another_pid_namespace_leaves_a_directory_in_use_alone(hold, place):
+    namespace = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if not shutil.which("unshare") or subprocess.run([*namespace, "true"], check=False).returncode:
+        pytest.skip("PID namespaces need Linux and root")
+    _, directory = hold()
+    newcomer = f"from harness.scratch import make_scratch; make_scratch({PREFIX!r})"
+    subprocess.run([*namespace, sys.executable, "-c", newcomer], env={**os.environ, "TMPDIR": str(place)}, check=True)
+    assert (directory / "file").exists()
+
+
+def test_names_and_kinds_that_nobody_expects_keep_nothing_from_going(place):
+    os.mkfifo(place / f"{PREFIX}fifo")
+    if sys.platform == "linux":  # macOS has no such names
+        os.mkdir(os.fsencode(place / PREFIX) + b"\xff")
+    (place / f"{PREFIX}unused").mkdir()
+    make_scratch(PREFIX).delete()
+    assert [path.name for path in place.iterdir()] == [f"{PREFIX}fifo"]
+
+
+def test_a_file_system_without_locks_keeps_directories(place, monkeypatch):
+    (place / f"{PREFIX}unused").mkdir()
+    monkeypatch.setattr("fcntl.flock", lambda *_: (_ for _ in ()).throw(OSError("no locks here")))
+    make_scratch(PREFIX).delete()
+    assert [path.name for path in place.iterdir()] == [f"{PREFIX}unused"]
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can make files of another user")
