@@ -76,10 +76,17 @@ def test_the_password_may_come_after_the_question_on_the_same_connection(attacke
         assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
 
 
+def command_line(process):
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it has ended
+        return ""
+
+
 def test_no_command_line_and_no_announcement_of_java_holds_the_password(local, spark):
     secret = local.connection.proxy_password
     family = [psutil.Process(), *psutil.Process().children(recursive=True)]
-    lines = [" ".join(process.cmdline()) for process in family]
+    lines = [command_line(process) for process in family]
     assert any("java" in line for line in lines)
     assert not any(secret in line for line in lines)
     assert secret not in local.environment()["JAVA_TOOL_OPTIONS"]
