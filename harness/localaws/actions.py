@@ -7,12 +7,13 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlparse
 
 from harness.localaws import hosts
+from harness.localaws.validation import service_model
 
 Context = dict[str, list[str]]
 
@@ -59,6 +60,17 @@ def needs(asked: Asked) -> list[Need]:
 
 # --- S3 ---------------------------------------------------------------------------------------------------------------
 
+_OF_VERSIONS = (
+    "GetObject",
+    "DeleteObject",
+    "GetObjectAcl",
+    "PutObjectAcl",
+    "GetObjectAttributes",
+    "GetObjectTagging",
+    "PutObjectTagging",
+    "DeleteObjectTagging",
+)
+"""Actions that have another name where a version is named."""
 _READS = ("GetObject", "HeadObject")
 _ON_OBJECTS = {
     "GetObject": "GetObject",
@@ -139,9 +151,7 @@ def _s3(asked: Asked) -> Iterator[Need]:
     elif asked.key:
         version = "Version" if "versionId" in asked.query else ""
         action = _ON_OBJECTS.get(asked.operation, asked.operation)
-        versioned = (
-            action.replace("Object", f"Object{version}", 1) if action in ("GetObject", "DeleteObject") else action
-        )
+        versioned = action.replace("Object", f"Object{version}", 1) if action in _OF_VERSIONS else action
         yield Need(f"s3:{versioned}", f"{bucket}/{asked.key}")
         extras = {
             extra for name, extra in _EXTRA_HEADERS.items() if name in asked.headers and extra != f"s3:{versioned}"
@@ -221,24 +231,23 @@ def _sagemaker_runtime(asked: Asked) -> Iterator[Need]:
 
 _IAM_ABOUT = {
     "PolicySourceArn": "",
-    "PolicyArn": "",
-    "RoleName": "role",
-    "UserName": "user",
     "GroupName": "group",
     "InstanceProfileName": "instance-profile",
+    "RoleName": "role",
+    "UserName": "user",
+    "PolicyArn": "",
     "PolicyName": "policy",
 }
-"""Members that name what an operation of IAM is about, and the kind in the ARN; the first that is there counts."""
+"""Members that name what an operation of IAM is about, and the kind in the ARN. The first that an operation has counts:
+the group to which a user is added, the user to whom a policy is attached."""
 _ABOUT_MORE = re.compile(r"(Attach|Detach)(User|Role|Group)Policy")
 _FOR_EVERYBODY = ("GetCallerIdentity", "GetSessionToken", "GetAccessKeyInfo")
 
 
 def _iam(asked: Asked) -> Iterator[Need]:
     parameters = asked.parameters
-    order = sorted(
-        _IAM_ABOUT, key=lambda member: member == "PolicyArn" and bool(_ABOUT_MORE.fullmatch(asked.operation))
-    )
-    member = next((member for member in order if parameters.get(member)), None)
+    known = _iam_members(asked.operation)
+    member = next((member for member in _IAM_ABOUT if member in known and parameters.get(member)), None)
     context = {"iam:PolicyARN": [parameters["PolicyArn"]]} if _ABOUT_MORE.fullmatch(asked.operation) else {}
     if member is None:
         yield Need(f"iam:{asked.operation}", "*", context)
@@ -250,9 +259,18 @@ def _iam(asked: Asked) -> Iterator[Need]:
         yield Need(f"iam:{asked.operation}", asked.arn("iam", resource, region=""), context)
 
 
+def _iam_members(operation: str) -> Collection[str]:
+    """Return the members that an operation of IAM takes; others, which AWS passes over, say nothing about it."""
+    model = service_model("iam")
+    shape = model.operation_model(operation).input_shape if operation in model.operation_names else None
+    return shape.members if shape else ()
+
+
 def _sts(asked: Asked) -> Iterator[Need]:
     if asked.operation not in _FOR_EVERYBODY:
-        yield Need(f"sts:{asked.operation}", asked.parameters.get("RoleArn", "*"))
+        given = {"sts:ExternalId": "ExternalId", "sts:RoleSessionName": "RoleSessionName"}
+        context = {key: [asked.parameters[name]] for key, name in given.items() if name in asked.parameters}
+        yield Need(f"sts:{asked.operation}", asked.parameters.get("RoleArn", "*"), context)
 
 
 # --- others -----------------------------------------------------------------------------------------------------------
@@ -265,8 +283,21 @@ def log_arn(asked: Asked, group: str, stream: str = "") -> str:
 
 def _logs(asked: Asked) -> Iterator[Need]:
     parameters = asked.parameters
-    group, stream = str(parameters.get("logGroupName", "")), str(parameters.get("logStreamName", ""))
-    yield Need(f"logs:{asked.operation}", log_arn(asked, group, stream), _tags_asked(parameters))
+    named = [parameters[member] for member in _LOG_GROUP if parameters.get(member)]
+    for member in _LOG_GROUPS:
+        named += parameters.get(member) or []
+    stream = str(parameters.get("logStreamName", ""))
+    for group in sorted({_group_name(str(name)) for name in named}) or [""]:
+        yield Need(f"logs:{asked.operation}", log_arn(asked, group, stream), _tags_asked(parameters))
+
+
+_LOG_GROUP = ("logGroupName", "logGroupIdentifier", "logGroupArn", "resourceArn", "resourceIdentifier")
+_LOG_GROUPS = ("logGroupNames", "logGroupIdentifiers", "logGroupArnList")
+"""Members that name log groups, by name or ARN."""
+
+
+def _group_name(text: str) -> str:
+    return text.split(":log-group:", 1)[-1].partition(":")[0]
 
 
 def _without_resource(prefix: str) -> Callable[[Asked], Iterator[Need]]:

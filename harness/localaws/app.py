@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
 from a2wsgi import WSGIMiddleware
@@ -24,6 +24,7 @@ from a2wsgi import WSGIMiddleware
 from harness.localaws import hosts, objects
 from harness.localaws.authorization import Authorization
 from harness.localaws.calls import CallLog, CallRecord
+from harness.localaws.canonical import moto_body, moto_scope
 from harness.localaws.exceptions import AWSError, SerializationException, UnknownOperation, ValidationError
 from harness.localaws.faults import Fault, Faults
 from harness.localaws.hosting import Host as Hosting
@@ -39,6 +40,7 @@ Operation = Callable[[str, dict[str, Any], str], dict[str, Any] | str]
 _THREADS = 32
 _WAITING_THREADS = 128  # for what waits rather than works: invocations, and Describe calls that are held
 _LARGEST_BODY = 64 << 20  # of what is not streamed: lists of keys to delete, completions of uploads
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _PLAIN_UPLOAD = {"uploadId", "partNumber", "x-id"}
 _PRESIGNED = {"AWSAccessKeyId", "Signature", "Expires"}
 """Query parameters of presigned URLs of signature version 2; those of version 4 start with ``X-Amz-``."""
@@ -140,7 +142,7 @@ class LocalAWSApp:
             self._calls.refuse(request.host_name)
             raise _refusal(request.host_name)
         request.check_unambiguous()
-        if "origin" in request.headers:
+        if "origin" in request.headers or request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
             await self._in_thread(self._check_origin, request)
         parameters = await self._parameters(request)
         await self._authorization.check(request, parameters)
@@ -154,7 +156,7 @@ class LocalAWSApp:
         elif request.host.service == "sagemaker":
             await self._control(request, parameters, send)
         elif request.host.service != "s3":
-            await self._ask_moto(request, send, **_canonical(request, parameters))
+            await self._ask_moto(request, send, body=moto_body(request, parameters, request.body_read))
         else:
             if self._services.lacks_sample_data(bucket := request.bucket_and_key()[0]):
                 await self._in_thread(self._services.provide_sample_data, bucket)
@@ -163,7 +165,7 @@ class LocalAWSApp:
             elif self._is_large_download(request):
                 await self._download(request, send)
             else:
-                body = await request.body(_LARGEST_BODY)
+                body = moto_body(request, {}, await request.body(_LARGEST_BODY))
                 delete = self._delete_objects if request.operation == "DeleteObjects" else self._ask_moto
                 await delete(request, send, body=body)
 
@@ -180,6 +182,7 @@ class LocalAWSApp:
             request.action = form.get("Action", "")
             return form
         if "cbor" in request.headers.get("content-type", ""):
+            request.check_cbor()
             return {}
         try:
             parameters = json.loads(body or b"{}")
@@ -205,41 +208,28 @@ class LocalAWSApp:
         body: bytes = b"",
         method: str = "",
         headers: Mapping[str, str] | None = None,
-        **changes: Any,
     ) -> None:
-        """Let moto answer the request, or the same with another method, headers or body.
-
-        :param changes: further members of the request's scope to replace.
-        """
-        service = request.host.service
-        if service not in MOTO_SERVICES:
-            raise UnknownOperation(f"The local AWS does not emulate {request.operation} of {service}.")
-        fields = dict(request.headers if headers is None else headers)
-        fields.pop("transfer-encoding", None)
-        fields["content-length"] = str(len(body))
-        if service in ("s3", *QUERY_SERVICES):
-            fields.pop("x-amz-target", None)  # moto would take its word for what is asked
-        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()]
-        method = method or request.scope["method"]
-        scope = {**request.scope, **changes, "service": service, "method": method, "headers": encoded}
+        """Let moto answer the request, or the same with another method, headers or body."""
+        if request.host.service not in MOTO_SERVICES:
+            raise UnknownOperation(f"The local AWS does not emulate {request.operation} of {request.host.service}.")
+        scope = moto_scope(request, method or request.scope["method"], headers or request.headers, body)
         answer = _Answer()  # in one piece, so that its end is known before it is sent
         await self._moto(scope, _replay(body), answer.send)
         await answer.forward(send)
 
     async def _delete_objects(self, request: Request, send: Send, *, body: bytes) -> None:
         """Let moto delete what the caller may delete, and add to its answer what the caller may not."""
-        keys = objects.keys_to_delete(body)
-        refused = await self._in_thread(self._authorization.refused_keys, request, keys)
-        if not refused:
-            await self._ask_moto(request, send, body=body)
-        elif refused.keys() == set(keys):
+        entries = objects.entries_to_delete(body)
+        refused = await self._in_thread(self._authorization.refused_entries, request, entries)
+        if entries and refused.keys() == set(entries):
             await _send(send, 200, "application/xml", objects.with_refused(objects.NOTHING_DELETED, refused))
-        else:
-            answer = _Answer()
-            headers = {name: value for name, value in request.headers.items() if name not in _BODY_HEADERS}
-            await self._ask_moto(request, answer.send, body=objects.without_keys(body, refused), headers=headers)
+            return
+        answer = _Answer()
+        headers = {name: value for name, value in request.headers.items() if name not in _BODY_HEADERS}
+        await self._ask_moto(request, answer.send, body=objects.without_entries(body, refused), headers=headers)
+        if refused:
             answer.rewrite(lambda told: objects.with_refused(told, refused) if answer.status == 200 else told)
-            await answer.forward(send)
+        await answer.forward(send)
 
     def _check_origin(self, request: Request) -> None:
         """Raise :class:`AWSError` for what a page in a browser asks, unless the bucket's CORS rules allow its origin.
@@ -251,7 +241,7 @@ class LocalAWSApp:
         asked = request.headers.get("access-control-request-method", method)
         headers = re.findall(r"[^\s,]+", request.headers.get("access-control-request-headers", ""))
         bucket = request.bucket_and_key()[0] if request.host.service == "s3" else ""
-        if not self._services.allows_origin(bucket, request.headers["origin"], asked, headers):
+        if not self._services.allows_origin(bucket, request.headers.get("origin", ""), asked, headers):
             error = AWSError(
                 "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, "
                 "request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted "
@@ -268,7 +258,8 @@ class LocalAWSApp:
         if not _asked_about(request) <= _PLAIN_UPLOAD:
             return False
         length = request.headers.get("content-length")  # a body in HTTP's chunks may be of any length
-        return length is None or int(length) >= objects.STREAMED_FROM or objects.is_aws_chunked(request.headers)
+        form = request.headers.get("content-type", "").startswith(_FORMS)  # moto would take the body for its fields
+        return form or length is None or int(length) >= objects.STREAMED_FROM or objects.is_aws_chunked(request.headers)
 
     async def _upload(self, request: Request, send: Send) -> None:
         """Receive the body and let moto store it without seeing it."""
@@ -351,7 +342,7 @@ class LocalAWSApp:
     async def _control(self, request: Request, parameters: dict[str, Any], send: Send) -> None:
         operation = request.operation
         if not self._plane.handles(operation, parameters):
-            await self._ask_moto(request, send, **_canonical(request, parameters))
+            await self._ask_moto(request, send, body=await request.body(_LARGEST_BODY))
             return
         account = self._services.account_of(request.access_key)
         agent = request.headers.get("user-agent", "")
@@ -422,23 +413,6 @@ def _refusal(host: str) -> AWSError:
     error = AWSError(f"The local AWS does not emulate {host}; it emulates {', '.join(hosts.SERVICES)}.")
     error.status, error.code = 403, "AccessDenied"
     return error
-
-
-def _canonical(request: Request, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return what moto is to be asked in place of a request, so that it cannot read another operation from it.
-
-    moto looks for the operation in a form, the query, the body and the headers, in this order.
-    """
-    headers = {name: value for name, value in request.headers.items() if name != "content-encoding"}
-    if request.host.service in QUERY_SERVICES:
-        headers["content-type"] = "application/x-www-form-urlencoded; charset=utf-8"
-        body = urlencode(parameters).encode()
-        return {"method": "POST", "headers": headers, "body": body, "query_string": b"", "path": "/", "raw_path": b"/"}
-    whole = {"headers": headers, "body": request.body_read, "query_string": b""}
-    if "/operation/" in request.path:  # and no target, which would be another word for what is asked
-        return {**whole, "headers": {name: value for name, value in headers.items() if name != "x-amz-target"}}
-    headers["content-type"] = "application/x-amz-json-1.1"
-    return {**whole, "method": "POST", "path": "/", "raw_path": b"/"}
 
 
 def _replay(body: bytes) -> Receive:

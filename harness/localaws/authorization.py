@@ -10,13 +10,15 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
-from harness.localaws import actions, identities, policies, signatures
+from harness.localaws import actions, hosts, identities, policies, signatures
 from harness.localaws.actions import Asked, Need
 from harness.localaws.exceptions import AWSError
 from harness.localaws.identities import Identity
+from harness.localaws.objects import Entry
 from harness.localaws.policies import Decision
 from harness.localaws.requests import QUERY_SERVICES, Request
 from harness.localaws.signatures import Digest, MalformedSignature, Signature, SignedChunks
@@ -30,8 +32,8 @@ class Authorization(Protocol):
     async def check(self, request: Request, parameters: dict[str, object]) -> None:
         """Raise :class:`AWSError` unless the caller may do all that a request needs."""
 
-    def refused_keys(self, request: Request, keys: Iterable[str]) -> dict[str, str]:
-        """Return which of the keys that DeleteObjects names the caller may not delete, each with the reason."""
+    def refused_entries(self, request: Request, entries: Iterable[Entry]) -> dict[Entry, str]:
+        """Return what DeleteObjects names and the caller may not delete, each with the reason."""
 
     def refusal(self, role: str, need: Need) -> str | None:
         """Return why SageMaker may not do something as a role, in AWS's words, or None if it may."""
@@ -43,7 +45,7 @@ class Unrestricted:
     async def check(self, request: Request, parameters: dict[str, object]) -> None:
         """Raise nothing."""
 
-    def refused_keys(self, request: Request, keys: Iterable[str]) -> dict[str, str]:  # noqa: ARG002
+    def refused_entries(self, request: Request, entries: Iterable[Entry]) -> dict[Entry, str]:  # noqa: ARG002
         """Return nothing."""
         return {}
 
@@ -71,7 +73,9 @@ class Enforced:
         caller = _caller(request)
         if caller is None:
             return
-        for need in actions.needs(self._asked(request, parameters)):
+        if unknown := _not_decided(request, parameters):
+            raise _denied(request.host.service, f"The local AWS does not emulate {unknown} where IAM is enforced.")
+        for need in map(_at_home, actions.needs(self._asked(request, parameters))):
             if reason := self.reason(caller, need, request.region):
                 raise _denied(request.host.service, reason)
 
@@ -91,15 +95,19 @@ class Enforced:
             lacks_object=bool(key) and not self._has_object(bucket, key),
         )
 
-    def refused_keys(self, request: Request, keys: Iterable[str]) -> dict[str, str]:
-        """Return which of the keys that DeleteObjects names the caller may not delete, each with the reason."""
+    def refused_entries(self, request: Request, entries: Iterable[Entry]) -> dict[Entry, str]:
+        """Return what DeleteObjects names and the caller may not delete, each with the reason."""
         caller = _caller(request)
         if caller is None:
             return {}
         bucket, _ = request.bucket_and_key()
-        wanted = {key: Need("s3:DeleteObject", actions.object_arn(request.region, bucket, key)) for key in keys}
-        reasons = {key: self.reason(caller, need, request.region) for key, need in wanted.items()}
-        return {key: reason for key, reason in reasons.items() if reason}
+        refused: dict[Entry, str] = {}
+        for key, version in entries:
+            action = "s3:DeleteObjectVersion" if version else "s3:DeleteObject"
+            need = Need(action, actions.object_arn(request.region, bucket, key))
+            if reason := self.reason(caller, need, request.region):
+                refused[key, version] = reason
+        return refused
 
     def refusal(self, role: str, need: Need) -> str | None:
         """Return why SageMaker may not do something as a role, in AWS's words, or None if it may."""
@@ -165,6 +173,23 @@ def _surroundings(caller: Identity, region: str) -> dict[str, list[str]]:
     }
 
 
+def _not_decided(request: Request, parameters: dict[str, object]) -> str | None:
+    """Return what a request holds that limits permissions, or needs some, and is not evaluated here."""
+    if request.host.service == "s3" and request.operation == "PostObject":
+        return "POST forms"
+    unknown: tuple[str, ...] = (
+        ("PermissionsBoundary",) if request.operation in ("CreateUser", "PutUserPermissionsBoundary") else ()
+    )
+    if request.operation.startswith("AssumeRole") or request.operation == "GetFederationToken":
+        unknown = ("PolicyArns", "TransitiveTagKeys")
+    return next((name for name in parameters if name.partition(".")[0] in unknown), None)
+
+
+def _at_home(need: Need) -> Need:
+    """Return a need with the ARN that a user, role or group really has, path included."""
+    return replace(need, resource=identities.arn_of(need.resource)) if need.action.startswith("iam:") else need
+
+
 def _caller(request: Request) -> Identity | None:
     """Return who signed a request, or None where nobody needs to.
 
@@ -175,7 +200,9 @@ def _caller(request: Request) -> Identity | None:
     service = request.host.service
     signature = _signature(request)
     if signature is None:
-        if request.operation == "OptionsObject":  # a browser asks without credentials what a page may ask
+        if (
+            service == "s3" and request.scope["method"] == "OPTIONS"
+        ):  # a browser asks without credentials what a page may ask
             return None
         if service == "sts" and request.operation in _UNSIGNED:
             raise _error(
@@ -187,8 +214,8 @@ def _caller(request: Request) -> Identity | None:
         raise _error(service, "missing")
     _check_scope(request, signature)
     caller = identities.find_caller(signature.key)
-    if caller is None:
-        raise _error(service, "unknown")
+    if caller is None or caller.principal.split(":")[1] != hosts.partition(signature.region):
+        raise _error(service, "unknown")  # keys are of one partition
     if caller.token != request.session_token:
         raise _error(service, "token")
     if caller.expired:
@@ -215,7 +242,9 @@ def _check_scope(request: Request, signature: Signature) -> None:
         raise _error(service, "scope", f"Credential should be scoped to correct service: '{expected}'.")
     region = request.host.region or _GLOBAL_REGIONS.get(request.host_name, "us-east-1")
     regional = request.host.region is not None or service != "s3"  # S3's global host takes buckets of all regions
-    if regional and signature.region != region:
+    domain = "aws-cn" if request.host_name.endswith(".cn") else "aws"
+    foreign = not regional and hosts.partition(signature.region) != domain
+    if foreign or (regional and signature.region != region):
         raise _error(service, "scope", f"Credential should be scoped to a valid region, not '{signature.region}'.")
 
 
@@ -240,6 +269,8 @@ def _check_signature(request: Request, signature: Signature, secret: str) -> Non
         digest = found
     elif signature.expiry is not None:
         digest = digest or "UNSIGNED-PAYLOAD"
+        if _HEXADECIMAL.fullmatch(digest):
+            request.verifier = Digest(digest)
     elif digest in signatures.SIGNED_CHUNKS:
         request.verifier = SignedChunks(signature, secret)
     elif digest not in signatures.UNSIGNED_PAYLOADS:

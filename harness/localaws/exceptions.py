@@ -55,6 +55,12 @@ class ContentMismatch(AWSError):
     code = "XAmzContentSHA256Mismatch"
 
 
+class MalformedXML(AWSError):
+    """A body that S3 reads is not the XML that the operation takes."""
+
+    code = "MalformedXML"
+
+
 class UnknownOperation(AWSError):
     """The host's service has no operation of that name, or it is not emulated."""
 

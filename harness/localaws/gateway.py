@@ -36,6 +36,8 @@ HEAD_SECONDS = 20.0
 BODY_SECONDS = 60.0
 """How long nothing may come of a body that is being read: S3 answers RequestTimeout then, after a time of its own."""
 _CHECK_SECONDS = 1.0
+_MOST_WAITING = 512
+"""Connections at once whose client has not sent a password yet: clients of a run send it at once."""
 _KEEP_ALIVE_SECONDS = 300
 _LOOPBACK = ("127.0.0.1", "localhost")
 _TOO_LARGE = f"The request's head is larger than {LARGEST_HEAD:,} bytes."
@@ -69,6 +71,7 @@ class Gateway:
         self._refused = refused
         self._server: asyncio.AbstractServer | None = None
         self._checking: asyncio.Task[None] | None = None
+        self._waiting: dict[_Connection, None] = {}
 
     async def start(self, port: int = 0) -> int:
         """Listen on 127.0.0.1 and return the port.
@@ -108,7 +111,17 @@ class Gateway:
     def admits(self, host: str, head: bytes) -> bool:
         """Return whether a request may reach ``host``: it holds the password, or asks for the control API."""
         given = _header(head, b"proxy-authorization")
-        return host in _LOOPBACK or hmac.compare_digest(given, self._credentials)
+        wants_control = host in _LOOPBACK and not head.startswith(b"CONNECT ")
+        return wants_control or hmac.compare_digest(given, self._credentials)
+
+    def waits(self, connection: _Connection, waits: bool) -> None:
+        """Count a connection that has not proved yet whose it is; the oldest goes if there are too many."""
+        if not waits:
+            self._waiting.pop(connection, None)
+            return
+        self._waiting[connection] = None
+        if len(self._waiting) > _MOST_WAITING:
+            next(iter(self._waiting)).abort()
 
     def http(self, host: str) -> _HTTP | None:
         """Return a protocol that reads HTTP/1.1 and calls the application for ``host``; None if there is none."""
@@ -225,18 +238,27 @@ class _Connection(asyncio.Protocol):
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's name
+        self._stop_waiting()
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._stop_waiting()
+        self._transport.abort()
+
+    def _stop_waiting(self) -> None:
+        self._gateway.waits(self, False)
         if self._timer:
             self._timer.cancel()
 
     def _expect_head(self) -> None:
         self._head = b""
+        self._gateway.waits(self, True)
         self._timer = asyncio.get_running_loop().call_later(HEAD_SECONDS, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
         self._head += data
         if b"\r\n\r\n" in self._head:
-            if self._timer:
-                self._timer.cancel()
+            self._stop_waiting()
             self._route(self._head)
         elif len(self._head) > LARGEST_HEAD:
             self._transport.close()

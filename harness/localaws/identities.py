@@ -12,6 +12,8 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
+from harness.localaws import hosts
+
 Document = dict[str, Any]
 ADMINISTRATOR = "administrator"
 """The user who may do everything."""
@@ -49,10 +51,10 @@ class Identity:
         return self.expires is not None and self.expires <= datetime.now(timezone.utc)
 
 
-def put_administrator() -> dict[str, str]:
-    """Make the user who may do everything; return the credentials as environment variables."""
-    backend = iam_backends[DEFAULT_ACCOUNT_ID]["aws"]
-    backend.create_user("us-east-1", ADMINISTRATOR)
+def put_administrator(region: str) -> dict[str, str]:
+    """Make the user who may do everything in the region's partition; return the credentials as variables."""
+    backend = iam_backends[DEFAULT_ACCOUNT_ID][hosts.partition(region)]
+    backend.create_user(region, ADMINISTRATOR)
     backend.put_user_policy(ADMINISTRATOR, "everything", json.dumps(_EVERYTHING))
     key = backend.create_access_key(ADMINISTRATOR)
     return {"AWS_ACCESS_KEY_ID": key.access_key_id, "AWS_SECRET_ACCESS_KEY": key.secret_access_key}
@@ -69,6 +71,16 @@ def find_caller(access_key: str) -> Identity | None:
             if session.access_key_id == access_key:
                 return _session(session)
     return None
+
+
+def arn_of(arn: str) -> str:
+    """Return the ARN, with its path, of the user, role or group that an ARN names; the same if there is none."""
+    _, partition, _, _, _, resource = arn.split(":", 5) if arn.count(":") >= 5 else [""] * 6
+    kind, _, name = resource.partition("/")
+    if partition not in PARTITIONS or kind not in ("user", "role", "group"):
+        return arn
+    known = getattr(iam_backends[DEFAULT_ACCOUNT_ID][partition], f"{kind}s")
+    return next((found.arn for found in list(known.values()) if found.name == name.rpartition("/")[2]), arn)
 
 
 def find_principal(arn: str) -> Identity | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from xml.etree import ElementTree
 
-from harness.localaws.exceptions import IncompleteBody
+from harness.localaws.exceptions import IncompleteBody, MalformedXML
 
 STREAMED_FROM = 1 << 20
 """Bytes from which a body is streamed."""
@@ -149,34 +149,56 @@ def _incomplete(reason: str) -> IncompleteBody:
     return IncompleteBody(f"The request body terminated unexpectedly: in its aws-chunked coding {reason}.")
 
 
-def keys_to_delete(body: bytes) -> list[str]:
-    """Return the keys that a DeleteObjects request names; none if the body is no XML, which moto tells."""
-    try:
-        return [key.text or "" for key in ElementTree.fromstring(body).iter() if _tag(key) == "Key"]
-    except ElementTree.ParseError:
-        return []
+Entry = tuple[str, str]
+"""A key that DeleteObjects names, with a version's id or ''."""
 
 
-def without_keys(body: bytes, keys: Collection[str]) -> bytes:
-    """Return a DeleteObjects request without some of the keys it names."""
-    root = ElementTree.fromstring(body)
-    for entry in [entry for entry in root if _tag(entry) == "Object"]:
-        if any(_tag(part) == "Key" and part.text in keys for part in entry):
-            root.remove(entry)
+def entries_to_delete(body: bytes) -> list[Entry]:
+    """Return what a DeleteObjects request names.
+
+    :raises MalformedXML: the body is no XML.
+    """
+    return [_entry(element) for element in _objects(_parsed(body))]
+
+
+def without_entries(body: bytes, entries: Collection[Entry]) -> bytes:
+    """Return a DeleteObjects request, written anew, without some of what it names."""
+    root = _parsed(body)
+    for element in _objects(root):
+        if _entry(element) in entries:
+            root.remove(element)
     return ElementTree.tostring(root)
 
 
-def with_refused(answer: bytes, reasons: Mapping[str, str]) -> bytes:
-    """Return the answer to DeleteObjects with the keys that were not deleted, each with its reason.
+def with_refused(answer: bytes, reasons: Mapping[Entry, str]) -> bytes:
+    """Return the answer to DeleteObjects with what was not deleted, each with its reason.
 
     See https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
     """
     root = ElementTree.fromstring(answer)
-    for key, reason in reasons.items():
+    for (key, version), reason in reasons.items():
         error = ElementTree.SubElement(root, f"{{{_NAMESPACE}}}Error")
-        for name, text in (("Key", key), ("Code", "AccessDenied"), ("Message", reason)):
-            ElementTree.SubElement(error, f"{{{_NAMESPACE}}}{name}").text = text
+        told = (("Key", key), ("VersionId", version), ("Code", "AccessDenied"), ("Message", reason))
+        for name, text in told:
+            if text:
+                ElementTree.SubElement(error, f"{{{_NAMESPACE}}}{name}").text = text
     return ElementTree.tostring(root)
+
+
+def _parsed(body: bytes) -> ElementTree.Element:
+    try:
+        return ElementTree.fromstring(body)
+    except (ElementTree.ParseError, LookupError, ValueError):  # the latter of an encoding that nobody knows
+        raise MalformedXML("The XML you provided was not well-formed or did not validate.") from None
+
+
+def _objects(root: ElementTree.Element) -> list[ElementTree.Element]:
+    return [element for element in root if _tag(element) == "Object"]
+
+
+def _entry(element: ElementTree.Element) -> Entry:
+    parts = {_tag(part): (part.text or "").strip() for part in element}  # moto strips them too
+    return parts.get("Key", ""), parts.get("VersionId", "")
 
 
 def _tag(element: ElementTree.Element) -> str:

@@ -13,6 +13,7 @@ from harness.localaws.exceptions import (
     InvalidArgument,
     NotImplementedByS3,
     RequestTooLarge,
+    SerializationException,
     UnknownOperation,
 )
 from harness.localaws.faults import Fault
@@ -54,7 +55,10 @@ class Request:
         self.scope = scope
         self._receive = receive
         self.headers: dict[str, str] = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+            name.decode("latin-1"): value.decode("latin-1")
+            for name, value in scope["headers"]
+            # To WSGI, x_amz_copy_source is x-amz-copy-source, and so it would be to moto.
+            if b"_" not in name or name.startswith(b"x-amz-meta-")
         }
         name = self.headers.get("host", "").partition(":")[0]
         self.host = hosts.parse(name) or hosts.Host("", None)
@@ -123,6 +127,16 @@ class Request:
         if match := _RPC_PATH.fullmatch(self.path):
             return match["operation"]
         return self.headers.get("x-amz-target", "").rpartition(".")[2] or method
+
+    @property
+    def is_rpc(self) -> bool:
+        """Whether the path names service and operation, as in Smithy's RPC protocol."""
+        return _RPC_PATH.fullmatch(self.path) is not None
+
+    def check_cbor(self) -> None:
+        """Raise :class:`AWSError` for CBOR where the service does not speak it: what it asks for would not be seen."""
+        if not self.is_rpc or "smithy-rpc-v2-cbor" not in service_model(self.host.service).metadata["protocols"]:
+            raise SerializationException(f"{self.host_name} takes JSON, and the request's content type is CBOR.")
 
     def check_unambiguous(self) -> None:
         """Raise :class:`AWSError` if a request asks for no operation of its service, or could be taken for two.

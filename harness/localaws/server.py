@@ -61,7 +61,7 @@ class LocalAWS:
         self.images = Images()
         self.authority = CertificateAuthority(directory)
         self.services = Services(_made(directory / "objects"))
-        self.administrator = identities.put_administrator() if enforce_iam else {}
+        self.administrator = identities.put_administrator(region) if enforce_iam else {}
         self.authorization = self._enforced() if enforce_iam else Unrestricted()
         self.quotas = Quotas(ACCOUNT)
         self.price_list = PriceList()

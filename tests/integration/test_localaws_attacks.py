@@ -234,3 +234,40 @@ def test_harmless_variables_reach_the_container(attacked):
     sagemaker.create_training_job(**JOB | {"TrainingJobName": name}, Environment={"MINE": "1", "PYTHONHASHSEED": "7"})
     status = lambda: sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"]  # noqa: E731
     assert wait_until(status, "the job's end", done=lambda found: found != "InProgress") == "Completed"
+
+
+# --- what moto would read -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+def test_a_small_body_is_stored_whatever_its_content_type(attacked, kind):
+    s3 = attacked.client("s3")
+    s3.create_bucket(Bucket="typed")
+    for body in (b"hello", b"key=1&hello=2"):
+        s3.put_object(Bucket="typed", Key="key", Body=body, ContentType=kind)
+        found = s3.get_object(Bucket="typed", Key="key")
+        assert (found["Body"].read(), found["ContentType"]) == (body, kind)
+
+
+def test_a_header_chooses_no_other_account(attacked):
+    headers = {"X-Moto-Account-Id": "999999999999"}
+    assert "123456789012" in ask(tunnel(attacked, "sts.amazonaws.com"), "GET", STS, headers)[1]
+
+
+def test_a_cross_site_request_without_an_origin_is_refused(attacked):
+    path = "/?Action=CreateUser&UserName=from-a-page&Version=2010-05-08"
+    assert ask(tunnel(attacked, "iam.amazonaws.com"), "GET", path, {"Sec-Fetch-Site": "cross-site"})[0] == 403
+
+
+def test_a_tunnel_to_the_control_api_needs_the_password_too(attacked):
+    with pytest.raises(OSError, match="407"):
+        tunnel(attacked, "localhost", headers={}).connect()
+
+
+def test_connections_that_say_nothing_keep_nobody_out(attacked):
+    address = ("127.0.0.1", attacked.connection.port)
+    silent = [socket.create_connection(address, timeout=20) for _ in range(600)]
+    assert attacked.client("sts").get_caller_identity()["Account"] == attacked.account
+    assert silent[0].recv(1) == b"", "the oldest was not ended"
+    for connection in silent:
+        connection.close()

@@ -9,6 +9,7 @@ from botocore.auth import S3SigV4Auth, SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 
 from harness.localaws import signatures
 from harness.localaws.signatures import SignedChunks
@@ -230,3 +231,136 @@ def test_clients_sign_as_the_local_aws_verifies(independent_aws):
         )  # fmt: skip
         client.put_object(Bucket="clients", Key=key, Body=b"x" * 2_000_000, ChecksumAlgorithm="CRC32")
         assert s3.get_object(Bucket="clients", Key=key)["Body"].read() == b"x" * 2_000_000
+
+
+# --- one request, one operation -----------------------------------------------------------------------------------
+
+LOGS, JSON = "logs.us-east-1.amazonaws.com", {"Content-Type": "application/x-amz-json-1.1"}
+
+
+def allowing(*statements):
+    return {"Version": "2012-10-17", "Statement": [{"Resource": "*", "Effect": "Allow"} | each for each in statements]}
+
+
+def logs_request(aws, user, operation, body, headers=JSON):
+    given = headers | {"X-Amz-Target": f"Logs_20140328.{operation}"}
+    if user:
+        given = signed(user, "POST", f"https://{LOGS}/", body.encode(), given, "logs")
+    return send(aws, "POST", f"https://{LOGS}/", given, body)
+
+
+def test_a_body_hides_no_other_operation(independent_aws):
+    logs = independent_aws.client("logs")
+    logs.create_log_group(logGroupName="/kept")
+    user = independent_aws.user(allowing({"Action": "logs:DescribeLogGroups"}))
+    body = '{"logGroupName": "/kept", "x": "&Action=DeleteLogGroup&"}'
+    assert logs_request(independent_aws, None, "OptionsObject", body)[0] == 400
+    logs_request(independent_aws, user, "DescribeLogGroups", body)
+    assert [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]] == ["/kept"]
+    logs.create_log_stream(logGroupName="/kept", logStreamName="s")
+    event = {"timestamp": 1_800_000_000_000, "message": "a&Action=x&b"}
+    logs.put_log_events(logGroupName="/kept", logStreamName="s", logEvents=[event])
+
+
+def test_cbor_hides_no_resource(independent_aws):
+    independent_aws.client("logs").create_log_group(logGroupName="/kept")
+    user = independent_aws.user(allowing({"Action": "logs:*"}, {"Effect": "Deny", "Action": "logs:DeleteLogGroup",
+                                         "Resource": "arn:aws:logs:*:*:log-group:/kept*"}))  # fmt: skip
+    headers = {"Content-Type": "application/cbor"}
+    assert logs_request(independent_aws, user, "DeleteLogGroup", '{"logGroupName": "/kept"}', headers)[0] == 400
+    assert "/kept" in independent_aws.everything()["log group"]
+
+
+def test_an_underscore_in_a_header_is_no_hyphen(independent_aws):
+    s3 = independent_aws.client("s3")
+    s3.create_bucket(Bucket="victim")
+    s3.put_object(Bucket="victim", Key="secret", Body=b"TOP")
+    s3.create_bucket(Bucket="mine-only")
+    user = independent_aws.user(allowing({"Action": "s3:*Object", "Resource": "arn:aws:s3:::mine-only/*"}))
+    url = f"https://{S3}/mine-only/k"
+    send(independent_aws, "PUT", url, signed(user, "PUT", url) | {"x_amz_copy_source": "victim/secret"})
+    assert s3.get_object(Bucket="mine-only", Key="k")["Body"].read() == b""
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ("<Delete><Object><Key>secret</Key></Object><a:b/></Delete>", 400),
+        ("<Delete><Object><Key>secret</Key><VersionId>{}</VersionId></Object></Delete>", 200),
+    ],
+)
+def test_a_deletion_of_many_is_decided_as_it_is_carried_out(independent_aws, body, status):
+    s3 = independent_aws.client("s3")
+    s3.create_bucket(Bucket="versions")
+    s3.put_bucket_versioning(Bucket="versions", VersioningConfiguration={"Status": "Enabled"})
+    version = s3.put_object(Bucket="versions", Key="secret", Body=b"x")["VersionId"]
+    user = independent_aws.user(
+        allowing({"Action": "s3:DeleteObject"} if status == 200 else {"Action": "s3:ListBucket"})
+    )
+    url, sent = f"https://{S3}/versions?delete=", body.format(version).encode()
+    assert send(independent_aws, "POST", url, signed(user, "POST", url, sent), sent)[0] == status
+    assert s3.get_object(Bucket="versions", Key="secret", VersionId=version)["Body"].read() == b"x"
+
+
+@pytest.mark.parametrize("more", ["PolicySourceArn={arn}", "RoleName=x", "PolicyArn={arn}"])
+def test_a_parameter_that_an_operation_does_not_have_says_nothing_of_its_resource(independent_aws, more):
+    own = "arn:aws:iam::*:user/${aws:username}"
+    user = independent_aws.user(allowing({"Action": "iam:*", "Resource": [own, "arn:aws:iam::*:role/x"]}))
+    before, body = keys_of(independent_aws), f"{NEW_KEY}&{more.format(arn=independent_aws.name_of(user))}".encode()
+    headers = signed(user, "POST", f"https://{IAM}/", body, FORM, "iam")
+    assert send(independent_aws, "POST", f"https://{IAM}/", headers, body)[0] == 403
+    assert keys_of(independent_aws) == before
+
+
+def test_a_user_is_denied_by_the_path_it_has_and_groups_are_decided_about_as_groups(independent_aws):
+    iam, name = independent_aws.client("iam"), "boss"
+    iam.create_user(UserName=name, Path="/admins/")
+    iam.create_group(GroupName="admins")
+    user = independent_aws.user(allowing(
+        {"Action": "iam:*", "Resource": "arn:aws:iam::*:user/*"},
+        {"Effect": "Deny", "Action": "iam:*", "Resource": "arn:aws:iam::*:user/admins/*"},
+    ))  # fmt: skip
+    theirs = independent_aws.client("iam", user)
+    for call, arguments in (
+        (theirs.create_access_key, {"UserName": name}),
+        (
+            theirs.add_user_to_group,
+            {"GroupName": "admins", "UserName": independent_aws.name_of(user).rpartition("/")[2]},
+        ),
+    ):
+        with pytest.raises(ClientError, match="not authorized"):
+            call(**arguments)
+
+
+@pytest.mark.parametrize(
+    "bucket", ["www.victim", "localhost.x", "localstack.y", "1.2.3.4", "s3.us-east-1.amazonaws.com"]
+)
+def test_a_bucket_s_name_in_the_host_is_that_bucket_and_no_other(independent_aws, bucket):
+    s3 = independent_aws.client("s3")
+    for name in ("victim", "victim-2"):
+        s3.create_bucket(Bucket=name)
+    s3.put_object(Bucket="victim", Key="secret", Body=b"TOP")
+    for path in ("/secret", "/victim/secret"):
+        url = f"https://{bucket}.s3.us-east-1.amazonaws.com{path}"
+        send(independent_aws, "PUT", url, signed(independent_aws.connection.administrator, "PUT", url, b"x"), b"x")
+    assert s3.get_object(Bucket="victim", Key="secret")["Body"].read() == b"TOP"
+
+
+def test_keys_are_of_one_partition(independent_aws):
+    admin = independent_aws.connection.administrator
+    for host, region in (("s3.cn-north-1.amazonaws.com.cn", "cn-north-1"), ("s3.amazonaws.com", "cn-north-1")):
+        headers = signed(admin, "GET", f"https://{host}/", region=region)
+        assert send(independent_aws, "GET", f"https://{host}/", headers)[0] in (400, 403)
+    headers = signed(admin, "POST", "https://iam.us-gov.amazonaws.com/", NEW_KEY.encode(), FORM, "iam", "us-gov-west-1")
+    assert send(independent_aws, "POST", "https://iam.us-gov.amazonaws.com/", headers, NEW_KEY)[0] == 403
+
+
+def test_what_limits_permissions_and_is_not_evaluated_is_refused(independent_aws):
+    sts, arn = independent_aws.client("sts"), independent_aws.role(trust=EVERYTHING | {
+        "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]})  # fmt: skip
+    with pytest.raises(ClientError, match="does not emulate PolicyArns"):
+        sts.assume_role(
+            RoleArn=arn, RoleSessionName="session", PolicyArns=[{"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}]
+        )
+    with pytest.raises(ClientError, match="does not emulate PermissionsBoundary"):
+        independent_aws.client("iam").create_user(UserName="u", PermissionsBoundary="arn:aws:iam::aws:policy/x")

@@ -421,7 +421,7 @@ def test_the_signature_of_aws_s_own_example_is_recognised_and_no_other():
 )
 def test_a_session_that_is_over_is_told_so_in_each_protocol(host, service, status, code, monkeypatch):
     over = datetime.now(timezone.utc) - timedelta(seconds=1)
-    session = Identity("arn:s", "arn:r", "r", "secret", "token", expires=over)
+    session = Identity("arn:aws:sts::1:assumed-role/r/s", "arn:aws:iam::1:role/r", "r", "secret", "token", expires=over)
     monkeypatch.setattr(identities, "find_caller", {"ASIA1": session}.get)
     with pytest.raises(AWSError) as error:
         asyncio.run(

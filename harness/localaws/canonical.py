@@ -1,0 +1,69 @@
+"""A request as moto is asked, made from what was decided about it, so that moto cannot read another operation from it.
+
+moto looks for the operation in a form, the query, the body and the headers, for the bucket in the host's name, for the
+account and the region in headers. A request's own words for these do not reach it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from harness.localaws.requests import QUERY_SERVICES, Request, Scope
+
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+_NO_BODY = ("GET", "HEAD", "DELETE")
+_KEEP_TYPE = ("PutObject", "CopyObject", "CreateMultipartUpload", "UploadPart", "PostObject")
+"""Operations of S3 that keep a request's content type, or read it."""
+
+
+def moto_scope(request: Request, method: str, headers: Mapping[str, str], body: bytes) -> Scope:
+    """Return the ASGI scope of a request to moto; it names the service in ``service``.
+
+    :param method: in place of the request's own.
+    :param headers: in place of the request's own.
+    """
+    kept = {
+        name: value
+        for name, value in headers.items()
+        if name not in ("transfer-encoding", "x-amz-target", "user-agent") and not name.startswith("x-moto")
+    }
+    service = request.host.service
+    kept["host"] = f"{_label(service)}.{request.region}.amazonaws.com{'.cn' if request.region[:3] == 'cn-' else ''}"
+    kept["content-length"] = str(len(body))
+    scope = {**request.scope, "service": service, "method": method}
+    if service == "s3":
+        scope |= _path_style(request)
+        if kept.get("content-type", "").lower().startswith(_FORMS) and request.operation not in _KEEP_TYPE:
+            kept["content-type"] = "application/xml"  # moto would read operations and versions from a form
+    elif service in QUERY_SERVICES:
+        kept["content-type"] = "application/x-www-form-urlencoded; charset=utf-8"
+        scope |= {"method": "POST", "path": "/", "raw_path": b"/", "query_string": b""}
+    else:
+        scope["query_string"] = urlencode({"Action": request.operation}).encode()
+        if not request.is_rpc:
+            kept["content-type"] = "application/x-amz-json-1.1"
+            scope |= {"method": "POST", "path": "/", "raw_path": b"/"}
+    return {**scope, "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in kept.items()]}
+
+
+def moto_body(request: Request, parameters: Mapping[str, Any], body: bytes) -> bytes:
+    """Return the body of a request to moto."""
+    if request.host.service in QUERY_SERVICES:
+        return urlencode(parameters).encode()
+    if request.host.service == "s3" and request.scope["method"] in _NO_BODY:
+        return b""
+    return body
+
+
+def _label(service: str) -> str:
+    return {"service-quotas": "servicequotas", "resourcegroupstaggingapi": "tagging"}.get(service, service)
+
+
+def _path_style(request: Request) -> dict[str, Any]:
+    if not request.host.bucket:
+        return {}
+    bucket = f"/{request.host.bucket}"
+    raw: bytes = request.scope["raw_path"]
+    return {"path": bucket + request.path, "raw_path": quote(bucket).encode() + raw}
