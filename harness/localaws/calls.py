@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import Counter, deque
 from dataclasses import asdict, dataclass, replace
@@ -47,7 +48,7 @@ class CallLog:
 
     def add(self, call: CallRecord) -> None:
         """Record a call."""
-        call = _shortened(call)
+        call = _compact(call)
         with self._lock:
             self._calls.append(call)
             if call.operation in self._counts or len(self._counts) < _NAMES:
@@ -74,7 +75,12 @@ class CallLog:
             }
 
 
-def _shortened(call: CallRecord) -> CallRecord:
-    texts = {"operation": call.operation, "host": call.host, "path": call.path, "user_agent": call.user_agent}
-    long = {name: text[:_LONGEST] for name, text in texts.items() if len(text) > _LONGEST}
-    return replace(call, **long) if long else call  # type: ignore[arg-type]
+def _compact(call: CallRecord) -> CallRecord:
+    """Return a record with texts of bounded length, of which those that many calls have in common are held once."""
+    return replace(
+        call,
+        operation=sys.intern(call.operation[:_LONGEST]),
+        host=sys.intern(call.host[:_LONGEST]),
+        path=call.path[:_LONGEST],
+        user_agent=sys.intern(call.user_agent[:_LONGEST]),
+    )

@@ -430,7 +430,7 @@ class Host:
         container = model.get("PrimaryContainer") or model["Containers"][0]
         image = self._images.find(container["Image"])
         variant = Variant(settings["VariantName"], settings.get("InitialVariantWeight", 1.0), container["Image"])
-        directory = self._directory / endpoint.region / endpoint.name / f"{variant.name}-{next(self._numbers)}"
+        directory = self._directory / f"{next(self._numbers)}-{endpoint.name}-{variant.name}"
         try:
             self._check_role(container, model, endpoint.region)
             model_directory = self._fetch_model(container, model, directory)

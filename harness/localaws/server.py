@@ -34,6 +34,7 @@ from harness.localaws.faults import Fault, Faults
 from harness.localaws.gateway import Gateway
 from harness.localaws.hosting import Host
 from harness.localaws.images import Images
+from harness.localaws.memory import return_free_memory
 from harness.localaws.pricelist import PriceList
 from harness.localaws.quotas import Quotas
 from harness.localaws.sagemaker import ControlPlane
@@ -230,6 +231,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--enforce-iam", action="store_true", help="let callers do what policies allow, and no more")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    return_free_memory()
     _allow_many_files()
     scratch = make_scratch("harness-localaws-")
     try:

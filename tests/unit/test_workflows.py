@@ -81,5 +81,11 @@ def test_a_run_in_aws_does_not_expire_for_the_sweep_of_another_while_its_tests_m
             assert float(job["env"]["HARNESS_MAX_HOURS"]) * 60 > step["timeout-minutes"]
 
 
+def test_the_local_aws_is_under_load_for_half_an_hour_each_night():
+    job = WORKFLOWS["nightly"]["jobs"]["soak"]
+    assert float(job["env"]["HARNESS_SOAK_SECONDS"]) == 1800 < job["timeout-minutes"] * 60
+    assert ["pytest", "-m", "nightly", "tests/integration/test_soak.py"] in [words[:4] for words in commands(job)]
+
+
 def test_the_nightly_run_is_one_in_aws():
     assert "--harness-mode=real" in str(WORKFLOWS["nightly"]["jobs"]["real"]["steps"])
