@@ -24,7 +24,7 @@ from a2wsgi import WSGIMiddleware
 from harness.localaws import hosts, objects
 from harness.localaws.authorization import Authorization
 from harness.localaws.calls import CallLog, CallRecord
-from harness.localaws.canonical import moto_body, moto_scope
+from harness.localaws.canonical import FORMS, moto_body, moto_scope
 from harness.localaws.exceptions import AWSError, SerializationException, UnknownOperation, ValidationError
 from harness.localaws.faults import Fault, Faults
 from harness.localaws.hosting import Host as Hosting
@@ -40,7 +40,6 @@ Operation = Callable[[str, dict[str, Any], str], dict[str, Any] | str]
 _THREADS = 32
 _WAITING_THREADS = 128  # for what waits rather than works: invocations, and Describe calls that are held
 _LARGEST_BODY = 64 << 20  # of what is not streamed: lists of keys to delete, completions of uploads
-_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _PLAIN_UPLOAD = {"uploadId", "partNumber", "x-id"}
 _PRESIGNED = {"AWSAccessKeyId", "Signature", "Expires"}
 """Query parameters of presigned URLs of signature version 2; those of version 4 start with ``X-Amz-``."""
@@ -258,7 +257,7 @@ class LocalAWSApp:
         if not _asked_about(request) <= _PLAIN_UPLOAD:
             return False
         length = request.headers.get("content-length")  # a body in HTTP's chunks may be of any length
-        form = request.headers.get("content-type", "").startswith(_FORMS)  # moto would take the body for its fields
+        form = request.headers.get("content-type", "").startswith(FORMS)  # moto would take the body for its fields
         return form or length is None or int(length) >= objects.STREAMED_FROM or objects.is_aws_chunked(request.headers)
 
     async def _upload(self, request: Request, send: Send) -> None:

@@ -288,11 +288,11 @@ _SIGNING_NAMES = {
     "service-quotas": "servicequotas",
     "resourcegroupstaggingapi": "tagging",
 }
-"""What credentials are scoped to, where it is not the service's name."""
+"""Names that credentials are scoped to, if not the service's."""
 _GLOBAL_REGIONS = {"iam.us-gov.amazonaws.com": "us-gov-west-1"}
 """The region that hosts without one sign for, where it is not us-east-1."""
 _LONGEST_SKEW = {"json": timedelta(minutes=5), "other": timedelta(minutes=15)}
-"""How far a request's time may be from AWS's: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+"""Largest difference of a request's time from AWS's: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 (RequestTimeTooSkewed, 15 minutes), https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html (5 minutes)."""
 _TIME = "%Y%m%dT%H%M%SZ"
 _HEXADECIMAL = re.compile("[0-9a-f]{64}")

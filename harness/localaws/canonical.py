@@ -12,7 +12,8 @@ from urllib.parse import quote, urlencode
 
 from harness.localaws.requests import QUERY_SERVICES, Request, Scope
 
-_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+"""Content types in whose bodies moto looks for fields."""
 _NO_BODY = ("GET", "HEAD", "DELETE")
 _KEEP_TYPE = ("PutObject", "CopyObject", "CreateMultipartUpload", "UploadPart", "PostObject")
 """Operations of S3 that keep a request's content type, or read it."""
@@ -35,7 +36,7 @@ def moto_scope(request: Request, method: str, headers: Mapping[str, str], body: 
     scope = {**request.scope, "service": service, "method": method}
     if service == "s3":
         scope |= _path_style(request)
-        if kept.get("content-type", "").lower().startswith(_FORMS) and request.operation not in _KEEP_TYPE:
+        if kept.get("content-type", "").lower().startswith(FORMS) and request.operation not in _KEEP_TYPE:
             kept["content-type"] = "application/xml"  # moto would read operations and versions from a form
     elif service in QUERY_SERVICES:
         kept["content-type"] = "application/x-www-form-urlencoded; charset=utf-8"

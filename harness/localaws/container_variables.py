@@ -1,4 +1,4 @@
-"""Which environment variables of a request a container is not given.
+"""Environment variables of a request that a container is not given.
 
 A container is a process of this machine here, without a wall around it. On AWS a variable such as ``PYTHONPATH`` or
 ``LD_PRELOAD`` steers code inside the container only; here it would run code as the user whose local AWS this is.

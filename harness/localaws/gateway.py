@@ -5,7 +5,7 @@ ASGI application; the connection is kept alive as AWS keeps it. Requests in abso
 served too. Any host that is not emulated is refused and reported: that is the proof that nothing leaves the machine.
 
 Every client proves with the proxy's password that it belongs to the run (RFC 7235, "Basic"): other users of the machine
-can reach the port, and so can pages in a browser. The control API, which is no proxy's, has a token of its own.
+can reach the port, and so can pages in a browser. The control API, which is no proxy's, has its own token.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ LARGEST_HEAD = 32 * 1024
 """Bytes of a request line with its headers. S3 takes 8 KB of headers, and a presigned URL and its token come on top:
 https://docs.aws.amazon.com/AmazonS3/latest/API/RESTCommonRequestHeaders.html"""
 HEAD_SECONDS = 20.0
-"""How long a client may take for a request's head, and for the TLS handshake. AWS publishes no number."""
+"""Time that a client has for a request's head, and for the TLS handshake. AWS publishes no number."""
 BODY_SECONDS = 60.0
-"""How long nothing may come of a body that is being read: S3 answers RequestTimeout then, after a time of its own."""
+"""Longest pause in a body that is being read: S3 answers RequestTimeout after one, of an unpublished length."""
 _CHECK_SECONDS = 1.0
 _MOST_WAITING = 512
 """Connections at once whose client has not sent a password yet: clients of a run send it at once."""

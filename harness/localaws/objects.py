@@ -162,7 +162,7 @@ def entries_to_delete(body: bytes) -> list[Entry]:
 
 
 def without_entries(body: bytes, entries: Collection[Entry]) -> bytes:
-    """Return a DeleteObjects request, written anew, without some of what it names."""
+    """Return a DeleteObjects request, written again, without some of its entries."""
     root = _parsed(body)
     for element in _objects(root):
         if _entry(element) in entries:

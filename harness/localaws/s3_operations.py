@@ -1,4 +1,4 @@
-"""Which operation of S3 an HTTP request asks for: decided once, for permissions and for the answer alike.
+"""Operation of S3 that an HTTP request asks for: decided once, for permissions and for the answer alike.
 
 Names are those of https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations.html. The tables list
 what moto carries out. It takes other requests for another operation: ``DELETE /bucket?uploads`` for DeleteBucket.

@@ -1,4 +1,4 @@
-"""Signature Version 4: what a request says about its signature, and whether the signature is right.
+"""Signature Version 4: the claims of a request about its signature, and their verification.
 
 In a header or in the query, of a whole body, of chunks or of none:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html and
@@ -40,7 +40,7 @@ class MalformedSignature(ValueError):
 
 @dataclass(frozen=True)
 class Signature:
-    """What a request says about its signature."""
+    """Claims of a request about its signature."""
 
     key: str
     """The access key id."""
