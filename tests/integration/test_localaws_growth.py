@@ -1,8 +1,6 @@
 """Nothing grows in the local AWS: what is deleted or replaced is given back to the machine."""
 
-import http.client
 import socket
-import ssl
 import uuid
 
 import pytest
@@ -12,6 +10,7 @@ from harness.aws.mock import MockAWS
 from harness.settings import Settings
 from harness.waiting import wait_until
 from tests.growth import disk, held
+from tests.proxied import tunnel
 
 KB, MB = 1 << 10, 1 << 20
 SMALL, LARGE = b"s" * KB, b"l" * (MB + 17)
@@ -227,9 +226,7 @@ def upload(aws, s3, headers, body):
     """Begin a PutObject with these headers, send some of its body, and return the connection."""
     url = s3.generate_presigned_url("put_object", {"Bucket": BUCKET, "Key": "raw"})
     host = url.removeprefix("https://").partition("/")[0]
-    context = ssl.create_default_context(cafile=aws.connection.pem)
-    connection = http.client.HTTPSConnection("127.0.0.1", aws.connection.port, context=context, timeout=20)
-    connection.set_tunnel(host, 443)
+    connection = tunnel(aws, host)
     connection.putrequest("PUT", url.removeprefix(f"https://{host}"))
     for name, value in headers.items():
         connection.putheader(name, value)
