@@ -24,7 +24,7 @@ from a2wsgi import WSGIMiddleware
 from harness.localaws import hosts, objects
 from harness.localaws.authorization import Authorization
 from harness.localaws.calls import CallLog, CallRecord
-from harness.localaws.canonical import FORMS, moto_body, moto_scope
+from harness.localaws.canonical import is_form, moto_body, moto_scope
 from harness.localaws.exceptions import AWSError, SerializationException, UnknownOperation, ValidationError
 from harness.localaws.faults import Fault, Faults
 from harness.localaws.hosting import Host as Hosting
@@ -257,7 +257,7 @@ class LocalAWSApp:
         if not _asked_about(request) <= _PLAIN_UPLOAD:
             return False
         length = request.headers.get("content-length")  # a body in HTTP's chunks may be of any length
-        form = request.headers.get("content-type", "").startswith(FORMS)  # moto would take the body for its fields
+        form = is_form(request.headers)  # moto would take the body for its fields
         return form or length is None or int(length) >= objects.STREAMED_FROM or objects.is_aws_chunked(request.headers)
 
     async def _upload(self, request: Request, send: Send) -> None:

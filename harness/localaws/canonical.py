@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 from harness.localaws.requests import QUERY_SERVICES, Request, Scope
 
-FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 """Content types in whose bodies moto looks for fields."""
 _NO_BODY = ("GET", "HEAD", "DELETE")
 _KEEP_TYPE = ("PutObject", "CopyObject", "CreateMultipartUpload", "UploadPart", "PostObject")
@@ -36,7 +36,7 @@ def moto_scope(request: Request, method: str, headers: Mapping[str, str], body: 
     scope = {**request.scope, "service": service, "method": method}
     if service == "s3":
         scope |= _path_style(request)
-        if kept.get("content-type", "").lower().startswith(FORMS) and request.operation not in _KEEP_TYPE:
+        if is_form(kept) and request.operation not in _KEEP_TYPE:
             kept["content-type"] = "application/xml"  # moto would read operations and versions from a form
     elif service in QUERY_SERVICES:
         kept["content-type"] = "application/x-www-form-urlencoded; charset=utf-8"
@@ -56,6 +56,11 @@ def moto_body(request: Request, parameters: Mapping[str, Any], body: bytes) -> b
     if request.host.service == "s3" and request.scope["method"] in _NO_BODY:
         return b""
     return body
+
+
+def is_form(headers: Mapping[str, str]) -> bool:
+    """Return whether moto looks for fields in the body of a request with these headers."""
+    return headers.get("content-type", "").lower().startswith(_FORMS)
 
 
 def _label(service: str) -> str:

@@ -239,7 +239,10 @@ def test_harmless_variables_reach_the_container(attacked):
 # --- what moto would read -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+@pytest.mark.parametrize(
+    "kind",
+    ["application/x-www-form-urlencoded", "Application/X-WWW-Form-URLEncoded", "multipart/form-data; boundary=x"],
+)
 def test_a_small_body_is_stored_whatever_its_content_type(attacked, kind):
     s3 = attacked.client("s3")
     s3.create_bucket(Bucket="typed")
