@@ -36,22 +36,12 @@ def soaked(harness_settings, tmp_path):
         pytest.skip("these tests are about the local AWS")
     with MockAWS.start(Settings()) as aws:
         register(aws, tmp_path)
-        write_sample_data(aws)
+        aws.client("s3").list_objects_v2(Bucket=f"sagemaker-sample-data-{aws.region}")  # written in the background
         yield aws
 
 
-def write_sample_data(aws):
-    """Have the sample data written now, which the local AWS otherwise does in the background or when it is asked."""
-    aws.client("s3").list_objects_v2(Bucket=f"sagemaker-sample-data-{aws.region}")
-
-
 def at_rest(aws, disk):
-    """Return what a local AWS holds once its connections and containers have ended, as medians of samples.
-
-    It is reset first: as AWS does, it keeps a record of every training job.
-    """
-    aws.reset()
-    write_sample_data(aws)
+    """Return what a local AWS holds once its connections and containers have ended, as medians of samples."""
     wait_until(lambda: held(aws).disk, "bodies to be deleted", done=lambda bytes_: bytes_ <= disk, timeout=30)
     time.sleep(EVERY_SECONDS + 1)  # so that free memory has been returned
     samples = []
