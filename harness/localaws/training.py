@@ -68,9 +68,8 @@ class TrainingJob:
     transitions: list[dict[str, Any]] = field(default_factory=list)
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
     changed: threading.Condition = field(default_factory=threading.Condition, repr=False)
-    stop_asked: threading.Event = field(default_factory=threading.Event, repr=False)
-    discarded: threading.Event = field(default_factory=threading.Event, repr=False)
-    """Set when nobody wants the job's outcome any more: its containers are killed."""
+    discarded: bool = False
+    """Whether nobody wants the job's outcome any more: its containers are killed."""
 
     @property
     def name(self) -> str:
@@ -106,7 +105,6 @@ class TrainingJob:
         with self.changed:
             if self.status == "InProgress":
                 self.move("Stopping", "Stopping")
-        self.stop_asked.set()
 
     def wait_done(self, timeout: float | None) -> bool:
         """Wait for the last state; return whether it was reached."""
@@ -186,7 +184,7 @@ class Trainer:
         with self._lock:
             running = list(self._threads)
         for job, _ in running:
-            job.discarded.set()
+            job.discarded = True
         deadline = time.monotonic() + _DISCARD_SECONDS
         for _, thread in running:
             thread.join(timeout=max(0.0, deadline - time.monotonic()))
@@ -243,8 +241,8 @@ class _Run:
             self._prepare(host)
         for channel in self._job.request.get("InputDataConfig", []):
             self._download(channel)
-        outcome = "Stopped" if self._job.stop_asked.is_set() else self._train()
-        if self._job.discarded.is_set():
+        outcome = "Stopped" if self._job.status == "Stopping" else self._train()
+        if self._job.discarded:
             raise TrainingFailure("InternalServerError: the local AWS was reset")
         if outcome == "Completed":
             self._job.move("Uploading")
@@ -357,9 +355,9 @@ class _Run:
         while any(process.exit_code is None for process in processes):
             if any(process.exit_code for process in processes):
                 return "Completed"  # one has failed: the others wait for it in vain
-            if self._job.discarded.is_set():
+            if self._job.discarded:
                 return "Stopped"
-            if self._job.stop_asked.is_set():
+            if self._job.status == "Stopping":
                 return self._end(processes, "Stopped")
             if time.monotonic() >= deadline:
                 return self._end(processes, "MaxRuntimeExceeded")
@@ -371,8 +369,9 @@ class _Run:
         for process in processes:
             process.terminate()
         while any(process.exit_code is None for process in processes) and time.monotonic() < deadline:
-            if self._job.discarded.wait(0.05):
+            if self._job.discarded:
                 break
+            time.sleep(0.05)
         return outcome
 
     def _check(self, processes: list[ContainerProcess]) -> None:
