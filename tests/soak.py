@@ -58,8 +58,9 @@ class Caller:
     def run(self, stop):
         """Call until ``stop`` is set."""
         calls = [self.put, self.get, self.copy, self.list, self.delete, self.multipart, self.train, self.serve]
+        # Few training jobs: SageMaker keeps them for good, and so does the local AWS (some kilobytes each).
         while not stop.is_set():
-            (call,) = self._chance.choices(calls, [30, 40, 10, 5, 10, 2, 0.25, 0.25])
+            (call,) = self._chance.choices(calls, [30, 40, 10, 5, 10, 2, 0.03, 0.1])
             call()
             self.calls += 1
 
@@ -149,6 +150,10 @@ class Caller:
         assert described["TrainingJobStatus"] == "Completed", described["FailureReason"]
         key = described["ModelArtifacts"]["S3ModelArtifacts"].removeprefix(f"s3://{self._name}/")
         self._s3.delete_object(Bucket=self._name, Key=key)
+        group = "/aws/sagemaker/TrainingJobs"
+        found = self._clients["logs"].describe_log_streams(logGroupName=group, logStreamNamePrefix=name)
+        for stream in found["logStreams"]:
+            self._clients["logs"].delete_log_stream(logGroupName=group, logStreamName=stream["logStreamName"])
 
     def serve(self):
         name = f"soak-{uuid.uuid4().hex}"
@@ -169,6 +174,7 @@ class Caller:
         self._sagemaker.delete_endpoint(EndpointName=name)
         self._sagemaker.delete_endpoint_config(EndpointConfigName=name)
         self._sagemaker.delete_model(ModelName=name)
+        self._clients["logs"].delete_log_group(logGroupName=f"/aws/sagemaker/Endpoints/{name}")
 
 
 def call_for(aws, seconds, seed):
@@ -187,10 +193,15 @@ def call_for(aws, seconds, seed):
 
 
 def warm_up(aws, calls):
-    """Have the local AWS start the threads that it keeps: as many calls at once as it takes at a time, and more."""
+    """Have the local AWS start the threads that it keeps, and fill its record of calls.
+
+    As many calls are made at once as it takes at a time, and more.
+    """
     s3 = [aws.client("s3") for _ in range(64)]
+    s3[0].create_bucket(Bucket="warm")
     with ThreadPoolExecutor(len(s3)) as pool:
-        list(pool.map(lambda number: s3[number % len(s3)].list_buckets(), range(calls)))
+        list(pool.map(lambda number: s3[number % len(s3)].delete_object(Bucket="warm", Key=f"{number}"), range(calls)))
+    s3[0].delete_bucket(Bucket="warm")
     for client in s3:
         client.close()
 
