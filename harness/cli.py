@@ -294,9 +294,9 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
         help="leave alone what has been past its time for less than this (default: 0)",
     )
     parser.add_argument(
-        "--include-untagged",
+        "--include-unproven",
         action="store_true",
-        help="delete, with --yes, resources too that are known only by name or by a job's description",
+        help="delete, with --yes, resources too that only a name, a tag or a job's description leads to",
     )
     parser.add_argument("--logs", action="store_true", help="take log groups too")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -309,7 +309,7 @@ def _sweep(options: argparse.Namespace) -> int:
     from harness.sweep import Wishes, sweep  # noqa: PLC0415 - imports boto3
 
     wishes = Wishes(
-        options.yes, options.all_regions, options.include_untagged, options.logs, timedelta(hours=options.ttl)
+        options.yes, options.all_regions, options.include_unproven, options.logs, timedelta(hours=options.ttl)
     )
     return sweep(_settings(options), wishes, as_json=options.json)
 

@@ -1,9 +1,9 @@
 """``harness sweep``: find resources that earlier runs left in AWS, show them, and delete them.
 
-They are found by ledgers on this machine, of runs that have ended or whose time is up. They are found by the tags of
-runs whose time is up. And they are found by names that the harness gives in this account. The last are deleted only on
-request, as is data that only the description of a tagged job leads to. A run that may still be alive keeps everything:
-its ledger is open here, or its tags have not expired. Time is AWS's.
+They are found by ledgers on this machine, of runs that have ended or whose time is up, by tags of runs whose time is
+up, and by names that the harness gives in this account. A ledger, or name and tags together, prove that a resource is
+the harness's. What only a name, only a tag or only the description of a tagged job leads to is deleted on request. A
+run that may still be alive keeps everything: its ledger is open here, or its tags have not expired. Time is AWS's.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from harness.aws.ledger import PATIENCE, Ledger
 from harness.aws.ledger_file import UnfinishedLedger, is_open, ledgers_in, state_directory
 from harness.aws.real import refuse_local_aws, session_and_caller
 from harness.aws.reaper import SETTLE_SECONDS
-from harness.aws.remains import Look, Remain, look
+from harness.aws.remains import PROOFS, Look, Remain, look
 from harness.aws.resources import Clients, Janitor, Leftover, delete_command
 from harness.errors import HarnessError
 from harness.prices import Prices, Usage, price_source
@@ -42,7 +42,7 @@ from harness.printing import printable, widened
 from harness.processes import end_processes_of
 from harness.settings import Settings
 
-Fate = Literal["delete", "untagged", "early"]
+Fate = Literal["delete", "unproven", "early"]
 Costs: TypeAlias = dict[str, dict[str, dict[str, float]]]
 """USD an hour of one instance, by region, kind of resource and instance type."""
 
@@ -58,8 +58,8 @@ class Wishes:
 
     delete: bool = False
     all_regions: bool = False
-    untagged: bool = False
-    """True to delete resources too that bear no tag: found by name, or by a job's description."""
+    unproven: bool = False
+    """True to delete resources too that only a name, a tag or a job's description leads to."""
     logs: bool = False
     ttl: timedelta = timedelta(0)
     """How long something must have been past its time."""
@@ -68,7 +68,7 @@ class Wishes:
         """Return what is to become of something: what may not go yet is ``early``."""
         if now - remain.over < self.ttl:
             return "early"
-        return "untagged" if remain.found_by in ("name", "job") and not self.untagged else "delete"
+        return "delete" if self.unproven or remain.found_by in PROOFS else "unproven"
 
 
 @dataclass
@@ -86,6 +86,8 @@ class Found:
 def sweep(settings: Settings, wishes: Wishes, *, as_json: bool = False) -> int:
     """Find, show and, if that is wished, delete; return 1 if something is left over, or could not be looked at.
 
+    What has no proof and stays counts as left over if it runs on instances, which cost money.
+
     :raises SetupError: there are no credentials that AWS accepts.
     """
     refuse_local_aws(os.environ)
@@ -96,6 +98,7 @@ def sweep(settings: Settings, wishes: Wishes, *, as_json: bool = False) -> int:
     now = account.clock.now()
     costs = _hourly_prices(found.remains, account, settings)
     doomed = [remain for remain in found.remains if wishes.fate(remain, now) == "delete"]
+    billed = any(wishes.fate(each, now) == "unproven" and each.resource.kind in _USAGES for each in found.remains)
     shown = [_row(remain, wishes.fate(remain, now), costs) for remain in found.remains]
     if not as_json:
         _show(shown, now)
@@ -104,7 +107,7 @@ def sweep(settings: Settings, wishes: Wishes, *, as_json: bool = False) -> int:
         print(json.dumps({"found": shown, "left": [_described(each) for each in left], "notes": found.notes}, indent=2))
     else:
         _conclude(console, found, doomed, left, wishes, now)
-    return 1 if left or found.unseen else 0
+    return 1 if left or found.unseen or (wishes.delete and billed) else 0
 
 
 class _Account:
@@ -292,7 +295,7 @@ def _show(rows: list[dict[str, Any]], now: datetime) -> None:
     for row in rows:
         cost = "unknown" if row["hourly_cost"] is None else f"{row['hourly_cost']:.2f}"
         age = _duration(now - datetime.fromisoformat(row["over"]))
-        words = {"delete": "deleted", "untagged": "stays: bears no tag", "early": "stays for now"}[row["fate"]]
+        words = {"delete": "deleted", "unproven": "stays: look first", "early": "stays for now"}[row["fate"]]
         cells = (row[key] for key in ("kind", "name", "region", "state", "found_by", "run"))
         table.add_row(*(Text(printable(cell)) for cell in cells), age, cost, words)
     widened(Console(highlight=False)).print(table)
@@ -312,8 +315,8 @@ def _conclude(
     for note in found.notes:
         say(f"note: {printable(note)}")
     fates = [wishes.fate(remain, now) for remain in found.remains]
-    if "untagged" in fates:
-        say(f"{fates.count('untagged')} found only by name or by a job: look at them, then add --include-untagged.")
+    if unproven := fates.count("unproven"):
+        say(f"{unproven} found only by name, by tag or by a job: look at them, then add --include-unproven.")
     if "early" in fates:
         say(f"{fates.count('early')} stay: their runs may be alive, or --ttl is not over.")
     if not wishes.delete:

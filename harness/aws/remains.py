@@ -1,10 +1,11 @@
 """Resources that earlier runs left in a region, found without their ledgers: by tags and by names.
 
-A resource is the harness's only if it bears the tags of a run, or its name holds the check characters that fit this
-account; since when it may go, the expiry of its run says, or its age where nothing of the run bears a tag.
+A resource is the harness's only if its name holds the check characters that fit this account, and it or another such
+resource of its run bears the run's tags. Since when it may go, the expiry of its run says, or its age where nothing of
+the run bears a tag.
 
-Any caller who may tag can put a run's tags on any resource. They mark that one resource and nothing else: a name that
-has a run's check characters outweighs them, and data of a tagged job under another name is found by ``job`` only.
+Any caller who may tag can put a run's tags on any resource, and who makes a resource can give it any name. So what
+only one of the two leads to may be somebody else's: it is shown, and for whoever sweeps to decide.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ _PREFIX = "hsh-"
 _LONGEST = timedelta(hours=Settings().max_hours)
 _ORDER = ["S3 prefix", "log group", *SAGEMAKER_KINDS]
 """As a run creates them; they are deleted the other way round."""
+PROOFS = frozenset({"ledger", "name and tag"})
+"""Ways of finding a resource that prove that it is the harness's."""
 _UNREADABLE = (ClientError, BotoCoreError, AttributeError, KeyError, IndexError, TypeError, ValueError, OverflowError)
 """Errors of asking AWS, and of an answer that is not as its API says: it is reported, and the sweep continues."""
 
@@ -42,8 +45,9 @@ class Remain:
     region: str
     run: str
     found_by: str
-    """``ledger``; ``tag``: it, or another resource of its run, is tagged; ``name``: there is only its name; ``job``: it
-    is data of a tagged job under a name that the harness did not give, at the place that the job's description says.
+    """``ledger``; ``name and tag``: the harness named it, and it or another such resource of its run is tagged;
+    ``name``: there is only its name; ``tag``: there are only its tags; ``job``: it is data of a tagged job under a name
+    that the harness did not give, at the place that the job's description says.
     """
     over: datetime
     """Since when (or from when on) it may go."""
@@ -100,6 +104,7 @@ class _Region:
         self._bucket = f"{account}-sagemaker-{name}"
         self._expiries: dict[str, datetime] = {}
         self._runs: dict[Resource, str] = {}
+        self._proven: set[str] = set()  # runs of which something bears both name and tags
         self._unread: set[Resource] = set()
         self._trouble: list[str] = []
         self._notes: list[str] = []
@@ -212,6 +217,7 @@ class _Region:
             self._notes.append(f"{self._name}: tags of {resource} are not believed: {_shown(tags)}")
         elif mark:
             self._runs[resource] = mark.run
+            self._proven |= {named} if named else set()
             self._expiries[mark.run] = max(mark.expires, self._expiries.get(mark.run, mark.expires))
 
     def _remain(self, resource: Resource, candidate: _Candidate) -> Remain | None:
@@ -222,8 +228,15 @@ class _Region:
         expiry = self._expiries.get(run)
         over = expiry or (candidate.created or self._newest(resource)) + _LONGEST
         machine = self._machine(resource)
-        found_by = "job" if resource.since else "tag" if expiry else "name"
-        return Remain(resource, self._name, run, found_by, over, state, *machine)
+        return Remain(resource, self._name, run, self._way(resource, candidate), over, state, *machine)
+
+    def _way(self, resource: Resource, candidate: _Candidate) -> str:
+        """Return by what something was found."""
+        if resource.since:
+            return "job"
+        if candidate.run is None:
+            return "tag"
+        return "name and tag" if candidate.run in self._proven else "name"
 
     def _newest(self, prefix: Resource) -> datetime:
         """Return when something below a prefix was last written; now, if AWS does not say."""

@@ -141,7 +141,7 @@ def test_a_run_whose_tags_have_not_expired_keeps_what_bears_none_too(sweep, acco
     account.model(f"hsh-{account.run}-2-model")
     account.put(f"hsh-{account.run}-2/part-0")
     before = account.aws.everything()
-    code, said = sweep("--yes", "--include-untagged")
+    code, said = sweep("--yes", "--include-unproven")
     assert (code, account.aws.everything()) == (0, before)
     assert "runs may be alive" in said
 
@@ -158,7 +158,7 @@ def test_what_looks_like_a_runs_and_is_not_stays(sweep, account, monkeypatch):
     keys = [f"hsh-{account.run}0/part-0", f"hsh-{account.run}-1.old/part-0", f"hsh-{foreign}-1/part-0", "data/part-0"]
     for key in keys:
         account.put(key)
-    assert sweep("--yes", "--include-untagged")[0] == 0
+    assert sweep("--yes", "--include-unproven")[0] == 0
     left = account.aws.everything()
     assert sorted(left.pop("model")) == sorted([*theirs, "tagged-by-another-tool", "of-another-account"])
     assert sorted(left.pop("S3 object")) == sorted(f"s3://{account.bucket}/{key}" for key in keys)
@@ -168,19 +168,19 @@ def test_what_looks_like_a_runs_and_is_not_stays(sweep, account, monkeypatch):
 def test_what_only_its_name_gives_away_is_deleted_only_if_that_is_asked_for(sweep, account, monkeypatch):
     account.fit()
     before = account.aws.everything()
-    assert "stay" in sweep("--yes", "--include-untagged")[1], "it is younger than a run may be"
+    assert "stay" in sweep("--yes", "--include-unproven")[1], "it is younger than a run may be"
     monkeypatch.setattr(remains, "_LONGEST", timedelta(0))
     code, said = sweep("--yes")
     assert (code, account.aws.everything()) == (0, before)
-    assert "3 found only by name or by a job" in said
-    assert sweep("--yes", "--include-untagged")[0] == 0
+    assert "3 found only by name, by tag or by a job" in said
+    assert sweep("--yes", "--include-unproven")[0] == 0
     assert account.aws.everything() == {}
 
 
 def test_what_a_ledger_names_is_deleted_once_its_run_has_ended(sweep, account):
     ledger = account.ledger()
     before = account.aws.everything()
-    assert sweep("--yes", "--include-untagged") == (0, "Nothing to delete.\n")
+    assert sweep("--yes", "--include-unproven") == (0, "Nothing to delete.\n")
     assert account.aws.everything() == before, "the run goes on"
     ledger._file.close()  # as the end of the process does, whatever ends it
     assert sweep("--yes")[0] == 0
@@ -272,7 +272,7 @@ def test_endpoints_are_deleted_with_their_hourly_cost_told(sweep, account, tmp_p
     _, said = sweep("--prices", str(prices), "--json")
     found = {each["kind"]: each for each in json.loads(said)["found"]}
     assert found["endpoint"]["hourly_cost"] == 0.56
-    assert (found["endpoint"]["found_by"], found["endpoint"]["fate"]) == ("tag", "delete")
+    assert (found["endpoint"]["found_by"], found["endpoint"]["fate"]) == ("name and tag", "delete")
     assert sweep("--yes", "--logs")[0] == 0
     assert account.aws.everything() == {}
 
@@ -301,7 +301,10 @@ def test_what_bears_our_tag_under_a_name_of_the_users_is_found_by_searching_tags
     arn = account.sagemaker.describe_model(ModelName="MyModel")["ModelArn"]
     assert Resource("model", arn.rpartition("/")[2]) == remains._resource_of(arn)
     monkeypatch.setattr(remains._Region, "_tagged", lambda self: [Resource("model", "MyModel")])
-    assert sweep("--yes")[0] == 0
+    code, said = sweep("--yes")
+    assert (code, account.aws.everything()) == (0, {"model": ["MyModel"]})
+    assert "1 found only by name, by tag or by a job" in said
+    assert sweep("--yes", "--include-unproven")[0] == 0
     assert account.aws.everything() == {}
 
 

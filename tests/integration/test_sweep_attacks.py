@@ -36,14 +36,14 @@ def objects(account):
 def test_data_that_another_users_tagged_job_only_points_at_stays(sweep, account):
     theirs = account.objects("prod-models", "v7/churn/output/model.tar.gz", "v7/churn/notes")
     account.job("churn", "s3://prod-models/v7", "raise SystemExit(1)", account.tags(HOUR))
-    assert sweep("--yes", "--include-untagged")[0] == 0
+    assert sweep("--yes", "--include-unproven")[0] == 0
     assert objects(account) == sorted(theirs)
 
 
 def test_a_star_in_a_jobs_output_path_is_no_wildcard(sweep, account):
     theirs = account.objects("prod-data", "team-a/job/output/x", "team-b/job/output/x")
     account.job("job", "s3://prod-data/*", "raise SystemExit(1)", account.tags(HOUR))
-    assert sweep("--yes", "--include-untagged")[0] == 0
+    assert sweep("--yes", "--include-unproven")[0] == 0
     assert objects(account) == theirs
 
 
@@ -60,8 +60,8 @@ def test_what_a_tagged_job_under_another_name_wrote_itself_goes_only_if_that_is_
     made = "s3://prod-models/v7/churn/output/model.tar.gz"
     _, said = sweep("--yes")
     assert made in objects(account)
-    assert "1 found only by name or by a job" in said
-    assert sweep("--yes", "--include-untagged")[0] == 0
+    assert "1 found only by name, by tag or by a job" in said
+    assert sweep("--yes", "--include-unproven")[0] == 0
     assert objects(account) == theirs
 
 
@@ -80,9 +80,29 @@ def test_a_name_of_a_run_outweighs_the_tags_of_another_run(sweep, account):
     alive = new_run(account.aws.account)
     account.model(f"hsh-{alive}-1-model", account.tags(-HOUR, run=alive))
     account.model(f"hsh-{alive}-2-model", account.tags(HOUR, run=account.run))
-    code, said = sweep("--yes", "--include-untagged")
+    code, said = sweep("--yes", "--include-unproven")
     assert (code, len(account.aws.everything()["model"])) == (0, 2)
     assert f"tags of model hsh-{alive}-2-model are not believed" in said
+
+
+def test_a_tag_alone_marks_nothing_for_deletion_and_an_endpoint_that_stays_is_no_success(sweep, account):
+    account.model("production", account.tags(HOUR))
+    account.config("production", "production", account.tags(HOUR))
+    assert sweep("--yes")[0] == 0
+    account.endpoint("production", "production", account.tags(HOUR))
+    before = account.aws.everything()
+    code, said = sweep("--yes")
+    assert (code, account.aws.everything()) == (1, before)
+    assert "3 found only by name, by tag or by a job" in said
+
+
+def test_tags_on_a_resource_under_another_name_prove_nothing_about_what_has_the_runs_name(sweep, account, monkeypatch):
+    monkeypatch.setattr(remains, "_LONGEST", timedelta(0))
+    account.fit()
+    account.model("anything", account.tags(HOUR))
+    before = account.aws.everything()
+    assert sweep("--yes")[0] == 0
+    assert account.aws.everything() == before
 
 
 PRODUCTION = [
@@ -104,7 +124,7 @@ def test_a_ledger_that_no_run_wrote_deletes_nothing_and_is_reported(sweep, accou
     path = state_directory() / f"{account.run}.jsonl"
     path.parent.mkdir(mode=0o700)
     path.write_text(forged(account, account.run))
-    code, said = sweep("--yes", "--include-untagged")
+    code, said = sweep("--yes", "--include-unproven")
     assert account.aws.everything() == {"model": ["production"], "S3 object": theirs}
     assert (code, f"note: {path} is no ledger of the harness" in said) == (0, True)
 
@@ -158,7 +178,7 @@ def test_a_copy_of_a_live_runs_ledger_ends_no_process_and_deletes_nothing(sweep,
     shutil.copy(ledger.path, ledger.path.with_name("copy.jsonl"))
     shutil.copy(ledger.path, ledger.path.with_name(f"{new_run(account.aws.account)}.jsonl"))
     with subprocess.Popen(["sleep", "60"], env={"HARNESS_RUN": account.run}) as process:
-        code, said = sweep("--yes", "--include-untagged")
+        code, said = sweep("--yes", "--include-unproven")
         alive = process.poll() is None
         process.kill()
     assert alive
@@ -172,7 +192,7 @@ def test_a_live_run_whose_ledger_is_damaged_keeps_everything(sweep, account, mon
     account.fit(HOUR, number=2)
     before = account.aws.everything()
     ledger.path.write_bytes(ledger.path.read_bytes().replace(b"model", b"m\0del"))
-    assert sweep("--yes", "--include-untagged")[0] == 0
+    assert sweep("--yes", "--include-unproven")[0] == 0
     assert account.aws.everything() == before
 
 

@@ -22,14 +22,16 @@ MINUTE = timedelta(minutes=1)
 @pytest.mark.parametrize(
     ("found_by", "age", "wishes", "fate"),
     [
-        ("tag", MINUTE, {}, "delete"),
+        ("name and tag", MINUTE, {}, "delete"),
         ("ledger", MINUTE, {}, "delete"),
-        ("name", MINUTE, {}, "untagged"),
-        ("name", MINUTE, {"untagged": True}, "delete"),
-        ("tag", -MINUTE, {"untagged": True}, "early"),
-        ("name", -MINUTE, {"untagged": True}, "early"),
-        ("tag", 59 * MINUTE, {"ttl": timedelta(hours=1)}, "early"),
-        ("tag", 61 * MINUTE, {"ttl": timedelta(hours=1)}, "delete"),
+        ("name", MINUTE, {}, "unproven"),
+        ("tag", MINUTE, {}, "unproven"),
+        ("job", MINUTE, {}, "unproven"),
+        ("name", MINUTE, {"unproven": True}, "delete"),
+        ("name and tag", -MINUTE, {"unproven": True}, "early"),
+        ("name", -MINUTE, {"unproven": True}, "early"),
+        ("name and tag", 59 * MINUTE, {"ttl": timedelta(hours=1)}, "early"),
+        ("name and tag", 61 * MINUTE, {"ttl": timedelta(hours=1)}, "delete"),
     ],
 )
 def test_what_becomes_of_something_follows_from_its_age_and_how_it_was_found(found_by, age, wishes, fate):
