@@ -48,7 +48,13 @@ class Settings:
         kind=float,
         least=0,
     )
-    max_hours: float = _setting(2.0, "longest that a run in real mode may live, in hours", kind=float, least=0.1)
+    max_hours: float = _setting(
+        2.0,
+        "longest that a run in real mode may live, in hours",
+        kind=float,
+        least=0.1,
+        most=672,  # the 28 days that SageMaker trains at most (MaxRuntimeInSeconds of StoppingCondition's page)
+    )
     prices: str | None = _setting(None, "JSON file of hourly prices, to be used instead of the AWS Price List")
     spark_master: str = _setting("local[*]", "Spark master")
     train_rows: int = _setting(60_000, "MNIST rows to train on", kind=int, least=1, most=60_000)

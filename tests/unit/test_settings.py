@@ -93,6 +93,7 @@ def test_a_bound_on_cost_is_a_number_and_there_is_none_by_default():
         ("max_cost", "nan"),
         ("max_hours", "0"),
         ("max_hours", "inf"),
+        ("max_hours", "1e300"),
         ("prices", ""),
     ],
 )
