@@ -20,6 +20,7 @@ from botocore.config import Config
 from harness.errors import LocalAWSError, SetupError
 from harness.localaws.clients import Connection
 from harness.localaws.faults import Fault
+from harness.localaws.memory import frugal_environment
 from harness.processes import kill_processes_with
 from harness.settings import Settings
 
@@ -75,6 +76,7 @@ class MockAWS:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
+            env=frugal_environment(os.environ),
             start_new_session=True,  # a Ctrl-C in the terminal is its owner's to handle
         )
         line = _first_line(cast("IO[bytes]", process.stdout))
