@@ -16,7 +16,7 @@ from sklearn.datasets import dump_svmlight_file, load_svmlight_file
 
 from harness import libsvm, mnist
 from harness.benchmarking.environment import data_hash, mnist_hash, work
-from harness.libsvm.rows import to_csr
+from harness.libsvm.dataset import to_csr
 
 FEATURES = mnist.FEATURES
 REQUEST_ROWS, DENSE_ROWS = 815, 10_000

@@ -18,7 +18,7 @@ from harness.containers import xgboost_hyperparameters
 from harness.containers.runtime import TrainingJob, UserError
 from harness.containers.xgboost_data import read_channel
 from harness.libsvm import LibSVM
-from harness.libsvm.threads import CORES
+from harness.libsvm.parallel import CORES
 
 MODEL_FILE = "xgboost-model"
 

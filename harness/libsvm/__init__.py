@@ -5,26 +5,27 @@ anything else is a :class:`~harness.errors.LibSVMError` that names the place: a 
 request into a wrong prediction. What is commonly met beyond the rules is read where it is asked for, one oddity at a
 time or all of :data:`ODDITIES`, and the rows' report says what was found.
 
-============ ========================================================================================================
-module       what it is
-============ ========================================================================================================
-``rows``     what is read: labels, features, and the report
-``rules``    the rules that hold for one reading
-``threads``  work on parts, side by side and in order
-``sources``  files, directories, gzip and streams as parts of whole lines
-``reading``  parts to rows: the fast readers first, the letter of the rules where these find something odd
-``fast``     plain text, read by Arrow
-``letter``   any text, read by the letter of the rules: what is refused, and where
-``tidying``  oddities taken out of a text, so that the fast readers can read it
-``writing``  rows to text
-============ ========================================================================================================
+============== ===============================================================================
+module         contents
+============== ===============================================================================
+``dataset``    the result of reading: labels, features, and the report
+``rules``      the rules that hold for one reading
+``parallel``   work on parts, concurrently and in order
+``inputs``     files, directories, gzip and streams as parts of whole lines
+``reader``     parts to rows: the fast readers first, the strict one where these give up
+``arrow``      fast reader of plain text, by Arrow
+``strict``     slow reader of any text: finds which rule is broken, and where
+``normalize``  deviations removed from a text, so that the fast readers can read it
+``writer``     rows to text
+``strategies`` hypothesis strategies for rows and texts
+============== ===============================================================================
 """
 
-from harness.libsvm.reading import batches, parse, read
-from harness.libsvm.rows import Array, Change, LibSVM, Matrix, Report
+from harness.libsvm.dataset import Array, Change, LibSVM, Matrix, Report
+from harness.libsvm.inputs import CHUNK, Source, Sources
+from harness.libsvm.reader import batches, parse, read
 from harness.libsvm.rules import BLANKS, ODDITIES, NonFinite, Oddity
-from harness.libsvm.sources import CHUNK, Source, Sources
-from harness.libsvm.writing import write
+from harness.libsvm.writer import write
 
 __all__ = [
     "BLANKS",

@@ -29,7 +29,8 @@ except ImportError:  # replaying the corpus takes no atheris
 with watched:
     from harness import libsvm
     from harness.errors import LibSVMError
-    from harness.libsvm import letter, reading, rules, sources
+    from harness.libsvm import inputs, reader, rules
+    from harness.libsvm.strict import read_strictly
 
 
 MODES = [
@@ -45,33 +46,33 @@ MODES = [
 
 
 def check(text):
-    """Read a text strictly and compare with the grammar; in one of the modes, compare the fast readers with the letter.
+    """Read a text strictly and compare with the grammar; in one mode, compare the fast readers with the strict one.
 
-    Which mode is a matter of the text's length. The letter is read once for each set of rules: where the fast readers
-    leave a text to it, they are given what it said.
+    The text's length decides the mode. The strict reader runs once for each set of rules: where the fast readers leave a
+    text to it, they are given its result.
     """
     if not text:
         return
-    part = sources.Part(text, 1, "")
+    part = inputs.Part(text, 1, "")
     strict = Reading(part, MODES[0])
     assert outcome(strict) == expected(text), (text, outcome(strict), expected(text))
     mode = MODES[len(text) % len(MODES)]
     slow = strict if mode is MODES[0] else Reading(part, mode)
-    with mock.patch.object(reading, "read_by_letter", slow):
-        fast = full_outcome(lambda: reading._read_part(part, mode).rows)
+    with mock.patch.object(reader, "read_strictly", slow):
+        fast = full_outcome(lambda: reader._read_part(part, mode).rows)
     assert fast == full_outcome(slow), (text, mode, fast, full_outcome(slow))
     if mode.base == 1 and strict.error is None:
         assert outcome(slow) == outcome(strict), (text, mode)
 
 
 class Reading:
-    """A text read by the letter of the rules, once."""
+    """A text, read once by the strict reader."""
 
     def __init__(self, part, rules):
         self.given = part, rules
         self.error = None
         try:
-            self.rows = letter.read_by_letter(part, rules)
+            self.rows = read_strictly(part, rules)
         except LibSVMError as error:
             self.error = error
 

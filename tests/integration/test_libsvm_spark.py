@@ -20,11 +20,12 @@ from sagemaker_pyspark.transformation.deserializers import XGBoostCSVRowDeserial
 from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSerializer
 from scipy import sparse
 
-from harness import libsvm, strategies
+from harness import libsvm
 from harness.containers.xgboost_serving import XGBoostModel
 from harness.differences import serialised
 from harness.errors import DataError
 from harness.guard import check_libsvm
+from harness.libsvm import strategies
 
 # A nightly run takes many more examples than CI; each is several Spark jobs.
 EXAMPLES = max(2, settings().max_examples // 20)

@@ -11,7 +11,7 @@ PACKAGE = Path(harness.__file__).parent
 LAYERS = [  # from the bottom up
     {"errors"},
     {"settings", "prices", "printing", "waiting", "libsvm", "mnist", "java", "onpath", "processes", "scratch"},
-    {"localaws", "containers", "strategies"},
+    {"localaws", "containers"},
     {"aws"},
     {"spark"},
     {"guard"},

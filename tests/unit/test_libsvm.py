@@ -10,7 +10,7 @@ from scipy import sparse
 
 from harness import libsvm
 from harness.errors import DataError, LibSVMError
-from harness.libsvm import reading, sources
+from harness.libsvm import inputs, reader
 
 
 def written(labels, features):
@@ -30,7 +30,7 @@ def no_slow_path(monkeypatch):
     def fail(*_):
         raise AssertionError("the slow path was reached")
 
-    monkeypatch.setattr(reading, "read_by_letter", fail)
+    monkeypatch.setattr(reader, "read_strictly", fail)
 
 
 def test_rows_that_hold_every_index_are_dense():
@@ -191,7 +191,7 @@ def test_dense_and_sparse_files_join_into_one_sparse_matrix(tmp_path):
 
 
 def test_files_larger_than_a_part_read_the_same_and_errors_count_the_files_lines(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "PART", 64)
+    monkeypatch.setattr(inputs, "PART", 64)
     path = tmp_path / "rows"
     path.write_bytes(b"".join(b"%d 1:%d\n" % (n, n) for n in range(100)))
     assert libsvm.read(path).features.ravel().tolist() == list(range(100))

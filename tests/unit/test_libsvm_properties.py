@@ -12,10 +12,10 @@ from sklearn.datasets import load_svmlight_file
 
 from harness import libsvm
 from harness.errors import LibSVMError
-from harness.libsvm import letter, reading, rows, sources
+from harness.libsvm import dataset, inputs, reader, strict
 from harness.libsvm.rules import Rules
-from harness.strategies import Decorated, datasets, decorated, malformed, numbers
-from harness.strategies import rows as lines
+from harness.libsvm.strategies import Decorated, datasets, decorated, malformed, numbers
+from harness.libsvm.strategies import rows as lines
 
 
 def written(data, **options):
@@ -26,7 +26,7 @@ def written(data, **options):
 
 def bits(data, width=0):
     """All that the rows are, NaN being itself and -0.0 not 0.0."""
-    matrix = rows.to_csr(data.features, max(width, data.features.shape[1]))
+    matrix = dataset.to_csr(data.features, max(width, data.features.shape[1]))
     values = np.where(np.isnan(matrix.data), np.nan, matrix.data).tobytes()
     return data.labels.tobytes(), values, matrix.indices.tolist(), matrix.indptr.tolist(), matrix.shape
 
@@ -37,12 +37,10 @@ def same(read, data):
 
 
 def cut_into_parts(size):
-    return mock.patch.object(sources, "PART", size)
+    return mock.patch.object(inputs, "PART", size)
 
 
-without_slow_path = mock.patch.object(
-    reading, "read_by_letter", side_effect=AssertionError("the slow path was reached")
-)
+without_slow_path = mock.patch.object(reader, "read_strictly", side_effect=AssertionError("the slow path was reached"))
 
 
 # ---- eight properties of datasets
@@ -54,19 +52,19 @@ def test_what_is_written_reads_back_bit_for_bit(data):
 
 
 @given(datasets())
-def test_what_is_written_is_read_by_arrow_alone_and_as_the_letter_reads_it(data):
+def test_what_is_written_is_read_by_arrow_alone_and_as_the_strict_reader_does(data):
     text = written(data)
     with without_slow_path:
         fast = libsvm.parse(text)
     assert same(fast, data)
-    assert same(letter.read_by_letter(sources.Part(text, 1, ""), Rules()), fast)
+    assert same(strict.read_strictly(inputs.Part(text, 1, ""), Rules()), fast)
 
 
 @given(datasets(), st.integers(1, 400))
 def test_a_stream_in_batches_is_the_whole(data, size):
     with cut_into_parts(size):
         batches = list(libsvm.batches(io.BytesIO(written(data)), data.features.shape[1], size=size))
-    collector = rows.Collector(np.dtype(np.float64), data.features.shape[1])
+    collector = dataset.Collector(np.dtype(np.float64), data.features.shape[1])
     for batch in batches:
         collector.add(batch)
     assert same(collector.result(), data)
@@ -95,7 +93,7 @@ def test_indices_from_0_read_back_when_that_is_said_and_when_it_is_detected(data
     text = written(data, base=0)
     assert same(libsvm.parse(text, base=0), data)
     detected = libsvm.parse(text, tolerate={"zero-based"})
-    has_0 = rows.to_csr(data.features, data.features.shape[1]).getcol(0).nnz > 0
+    has_0 = dataset.to_csr(data.features, data.features.shape[1]).getcol(0).nnz > 0
     assert bool(detected.report) == has_0
     assert not has_0 or same(detected, data)
 
@@ -103,7 +101,7 @@ def test_indices_from_0_read_back_when_that_is_said_and_when_it_is_detected(data
 @given(datasets(values=st.one_of(numbers(), st.sampled_from([np.nan, np.inf, -np.inf]))))
 def test_nan_and_infinities_are_kept_or_refused(data):
     finite = (
-        np.isfinite(data.labels).all() and np.isfinite(rows.to_csr(data.features, data.features.shape[1]).data).all()
+        np.isfinite(data.labels).all() and np.isfinite(dataset.to_csr(data.features, data.features.shape[1]).data).all()
     )
     text = written(data, non_finite="keep")
     kept = libsvm.parse(text, features=data.features.shape[1], non_finite="keep")
@@ -175,7 +173,7 @@ TEXTS = st.lists(st.sampled_from(PIECES), max_size=14).map(lambda pieces: "".joi
 @pytest.mark.parametrize("tolerate", [frozenset(), libsvm.BLANKS, libsvm.ODDITIES], ids=["none", "blanks", "all"])
 @pytest.mark.parametrize("options", [{}, {"base": 0}, {"non_finite": "keep"}, {"features": 3}], ids=str)
 @given(text=TEXTS)
-def test_the_fast_readers_agree_with_the_letter_of_the_rules(options, tolerate, text):
+def test_the_fast_readers_agree_with_the_strict_one(options, tolerate, text):
     def outcome(read):
         try:
             found = read()
@@ -186,5 +184,5 @@ def test_the_fast_readers_agree_with_the_letter_of_the_rules(options, tolerate, 
 
     assume(text and not text.startswith(b"\x1f\x8b"))
     rules = Rules(tolerate=tolerate, **options)
-    part = sources.Part(text, 1, "")
-    assert outcome(lambda: reading._read_part(part, rules).rows) == outcome(lambda: letter.read_by_letter(part, rules))
+    part = inputs.Part(text, 1, "")
+    assert outcome(lambda: reader._read_part(part, rules).rows) == outcome(lambda: strict.read_strictly(part, rules))

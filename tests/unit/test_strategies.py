@@ -3,8 +3,9 @@ import pytest
 from hypothesis import Phase, given, settings
 from scipy import sparse
 
-from harness import libsvm, strategies
-from harness.libsvm.rows import to_csr
+from harness import libsvm
+from harness.libsvm import strategies
+from harness.libsvm.dataset import to_csr
 
 
 def sizes(data):

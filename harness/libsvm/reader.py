@@ -1,4 +1,4 @@
-"""Parts of a text to rows: the fast readers first, the letter of the rules where these find something odd."""
+"""Reader of parts of a text: the fast readers first, the strict one where these find anything unusual."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import LibSVMError
-from harness.libsvm.fast import read_fast
-from harness.libsvm.letter import read_by_letter
-from harness.libsvm.rows import Array, Change, Collector, LibSVM, Matrix, Report, report_of
+from harness.libsvm.arrow import read_fast
+from harness.libsvm.dataset import Array, Change, Collector, LibSVM, Matrix, Report, report_of
+from harness.libsvm.inputs import CHUNK, Part, Rereadable, Sources, as_list, parts_of_text
+from harness.libsvm.normalize import tidy
+from harness.libsvm.parallel import in_order
 from harness.libsvm.rules import LARGEST_INDEX, NonFinite, Oddity, Rules, make_rules
-from harness.libsvm.sources import CHUNK, Part, Rereadable, Sources, as_list, parts_of_text
-from harness.libsvm.threads import in_order
-from harness.libsvm.tidying import tidy
+from harness.libsvm.strict import read_strictly
 
 
 def parse(
@@ -156,7 +156,7 @@ def _read_part(part: Part, rules: Rules) -> _Read:
     if rows is None and rules.tolerate:
         rows = _read_tidied(part, rules)
     if rows is None:
-        rows = _fit(read_by_letter(part, rules), rules)
+        rows = _fit(read_strictly(part, rules), rules)
     assert rows is not None, "what obeys the rules fits them"
     return _Read(rows, len(part.text))
 

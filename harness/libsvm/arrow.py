@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
-from harness.libsvm.rows import Array, LibSVM
+from harness.libsvm.dataset import Array, LibSVM
 from harness.libsvm.rules import LARGEST_INDEX, Rules
 
 _BLANK, _COLON, _NEWLINE = b" :\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeAlias, cast
 
 from harness.errors import DataError
-from harness.libsvm.threads import CORES
+from harness.libsvm.parallel import CORES
 
 CHUNK = 16 << 20
 """Bytes of text in a batch, unless another size is asked for."""

@@ -1,6 +1,6 @@
 """Oddities taken out of a text, so that the fast readers can read it.
 
-What is left may still break a rule; :mod:`~harness.libsvm.letter` then says where, from the text as it was.
+What is left may still break a rule; :mod:`~harness.libsvm.strict` then says where, from the text as it was.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from harness.libsvm.rows import Report, report_of
+from harness.libsvm.dataset import Report, report_of
+from harness.libsvm.inputs import Part
 from harness.libsvm.rules import Oddity
-from harness.libsvm.sources import Part
 
 _GAP = re.compile(rb"[ \t]+")
 _QID = re.compile(rb"([^ ]+) qid:(\d{1,18})(?![^ ])")

@@ -1,4 +1,4 @@
-"""Any text, read by the letter of the rules: slow, and what says which rule is broken where."""
+"""Strict reader of any text: slow, and reports which rule is broken where."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from scipy import sparse
 
 from harness.errors import LibSVMError
-from harness.libsvm.rows import Array, LibSVM, Report, report_of
+from harness.libsvm.dataset import Array, LibSVM, Report, report_of
+from harness.libsvm.inputs import Part
+from harness.libsvm.normalize import without_comment
 from harness.libsvm.rules import LARGEST_QID, Oddity, Rules
-from harness.libsvm.sources import Part
-from harness.libsvm.tidying import without_comment
 
 _NUMBER = re.compile(rb"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")  # digits can be parted in one way only
 _NOT_FINITE = re.compile(rb"[+-]?(nan|inf|infinity)", re.IGNORECASE)
@@ -42,7 +42,7 @@ class Lines(NamedTuple):
         return sum((report_of(oddity, lines, source) for oddity, lines in self.met.items()), Report())
 
 
-def read_by_letter(part: Part, rules: Rules) -> LibSVM:
+def read_strictly(part: Part, rules: Rules) -> LibSVM:
     """Return the rows of a part.
 
     :raises LibSVMError: a line breaks a rule.

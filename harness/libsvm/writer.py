@@ -15,9 +15,9 @@ from pyarrow import compute
 from scipy import sparse
 
 from harness.errors import DataError
-from harness.libsvm.rows import Array, Matrix
+from harness.libsvm.dataset import Array, Matrix
+from harness.libsvm.parallel import in_order
 from harness.libsvm.rules import NonFinite
-from harness.libsvm.threads import in_order
 
 _BLOCK = 1 << 17  # numbers that a thread writes at a time
 _LOOKED_UP = 1 << 12  # whole numbers below are written by looking them up
