@@ -48,8 +48,8 @@ MODES = [
 def check(text):
     """Read a text strictly and compare with the grammar; in one mode, compare the fast readers with the strict one.
 
-    The text's length decides the mode. The strict reader runs once for each set of rules: where the fast readers leave a
-    text to it, they are given its result.
+    The text's length decides the mode. The strict reader runs once for each set of rules: where the fast readers leave
+    a text to it, they are given its result.
     """
     if not text:
         return

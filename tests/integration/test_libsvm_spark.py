@@ -21,7 +21,7 @@ from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSeriali
 from scipy import sparse
 
 from harness import libsvm
-from harness.containers.xgboost_serving import XGBoostModel
+from harness.containers.xgboost.serving import XGBoostModel
 from harness.differences import serialised
 from harness.errors import DataError
 from harness.guard import check_libsvm

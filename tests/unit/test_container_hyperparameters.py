@@ -1,12 +1,12 @@
 import pytest
 
-from harness.containers import xgboost_hyperparameters
 from harness.containers.runtime import UserError
-from harness.containers.xgboost_hyperparameters import TABLE
+from harness.containers.xgboost import hyperparameters
+from harness.containers.xgboost.hyperparameters import TABLE
 
 
 def read(**given):
-    return xgboost_hyperparameters.read({"num_round": "10", **given})
+    return hyperparameters.read({"num_round": "10", **given})
 
 
 def test_texts_become_values_of_their_own_types():
@@ -20,7 +20,7 @@ def test_texts_become_values_of_their_own_types():
 def test_only_num_round_is_required():
     assert read() == {"num_round": 10}
     with pytest.raises(UserError, match="Missing required hyperparameter: num_round"):
-        xgboost_hyperparameters.read({"eta": "0.1"})
+        hyperparameters.read({"eta": "0.1"})
 
 
 @pytest.mark.parametrize(

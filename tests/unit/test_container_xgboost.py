@@ -15,8 +15,8 @@ import pytest
 import xgboost as xgb
 
 from harness import libsvm
-from harness.containers import xgboost_training
 from harness.containers.runtime import read_job
+from harness.containers.xgboost import training
 from harness.waiting import wait_until
 
 PARAMETERS = {"num_round": "3", "objective": "multi:softmax", "num_class": "3", "max_depth": "3", "silent": "1"}
@@ -129,7 +129,7 @@ def as_libsvm(features):
 def test_training_needs_nothing_that_only_linux_tells(base, monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     (base / "model").mkdir()
-    xgboost_training.train(read_job(base))
+    training.train(read_job(base))
     assert trained(base).num_features() == 6
 
 

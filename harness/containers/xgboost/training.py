@@ -14,9 +14,9 @@ import xgboost as xgb
 from xgboost import collective
 from xgboost.tracker import RabitTracker
 
-from harness.containers import xgboost_hyperparameters
 from harness.containers.runtime import TrainingJob, UserError
-from harness.containers.xgboost_data import read_channel
+from harness.containers.xgboost import hyperparameters
+from harness.containers.xgboost.data import read_channel
 from harness.libsvm import LibSVM
 from harness.libsvm.parallel import CORES
 
@@ -31,7 +31,7 @@ _USERS_ERRORS = ("label must be", "labels must be", "label set cannot be empty",
 
 def train(job: TrainingJob) -> None:
     """See :meth:`harness.containers.runtime.Algorithm.train`."""
-    parameters = xgboost_hyperparameters.read(job.hyperparameters)
+    parameters = hyperparameters.read(job.hyperparameters)
     _check_channels(job)
     parameters.setdefault("nthread", max(1, CORES // len(job.hosts)))
     data = {name: read_channel(job.channels[name]) for name in _CHANNELS if name in job.channels}

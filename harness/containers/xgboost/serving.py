@@ -19,7 +19,7 @@ import xgboost as xgb
 from harness import libsvm
 from harness.containers.runtime import UserError
 from harness.containers.server import Answer
-from harness.containers.xgboost_data import LIBSVM_TYPES, media_type, parse_csv
+from harness.containers.xgboost.data import LIBSVM_TYPES, media_type, parse_csv
 from harness.errors import DataError
 from harness.libsvm import Array
 

@@ -18,15 +18,15 @@ class XGBoost:
 
     def train(self, job: TrainingJob) -> None:
         """See :meth:`harness.containers.runtime.Algorithm.train`."""
-        from harness.containers import xgboost_training  # noqa: PLC0415
+        from harness.containers.xgboost import training  # noqa: PLC0415
 
-        xgboost_training.train(job)
+        training.train(job)
 
     def load(self, model_dir: Path) -> Model:
         """See :meth:`harness.containers.runtime.Algorithm.load`."""
-        from harness.containers import xgboost_serving  # noqa: PLC0415
+        from harness.containers.xgboost import serving  # noqa: PLC0415
 
-        return xgboost_serving.load(model_dir)
+        return serving.load(model_dir)
 
 
 if __name__ == "__main__":
