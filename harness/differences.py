@@ -29,6 +29,7 @@ from scipy import sparse
 from harness import libsvm
 from harness.errors import DataError, LibSVMError
 from harness.guard import check_libsvm
+from harness.libsvm.dataset import to_csr
 
 FEATURES = 8
 """As many columns as readers are told there are, where they can be told."""
@@ -264,7 +265,7 @@ def read_by_us(file: Path, **options: Any) -> str:
         return _refused(error.rule)
     except DataError as error:
         return _refused(error.what)
-    return _rows(_numbers(sparse.csr_matrix(libsvm.rows.to_csr(rows.features, FEATURES)), rows.labels))
+    return _rows(_numbers(sparse.csr_matrix(to_csr(rows.features, FEATURES)), rows.labels))
 
 
 def _numbers(matrix: sparse.csr_matrix, labels: libsvm.Array) -> list[tuple[str, list[int], list[Any]]]:
@@ -417,7 +418,7 @@ def _contained(sent: bytes | str) -> str:
     except LibSVMError as error:
         return _refused(error.rule)
     width = rows.features.shape[1]
-    matrix = libsvm.rows.to_csr(rows.features, width)
+    matrix = to_csr(rows.features, width)
     texts = [(label, ids, [str(np.float32(v)) for v in vs]) for label, ids, vs in _numbers(matrix, rows.labels)]
     return _rows(texts)
 
