@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.aws.mock import MockAWS
+from harness.aws.local import MockAWS
 from harness.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parents[1]))

@@ -13,7 +13,7 @@ from statistics import median
 import pytest
 
 import harness
-from harness.aws.mock import MockAWS
+from harness.aws.local import MockAWS
 from harness.fixtures import ENVIRONMENT
 
 ROUNDS, SPARK_ROUNDS = 5, 3

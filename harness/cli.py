@@ -306,7 +306,7 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
 def _sweep(options: argparse.Namespace) -> int:
     if not 0 <= options.ttl < 1e6:
         raise SettingsError(f"--ttl is {options.ttl:g}.", fix="give a number of hours, 0 or more")
-    from harness.sweep import Wishes, sweep  # noqa: PLC0415 - imports boto3
+    from harness.aws.cleanup.sweep import Wishes, sweep  # noqa: PLC0415 - imports boto3
 
     wishes = Wishes(
         options.yes, options.all_regions, options.include_unproven, options.logs, timedelta(hours=options.ttl)
@@ -451,7 +451,7 @@ def _add_policy(parser: argparse.ArgumentParser) -> None:
 
 
 def _policy(options: argparse.Namespace) -> int:
-    from harness.aws import templates  # noqa: PLC0415 - only this command needs it
+    from harness.aws.account import policies  # noqa: PLC0415 - only this command needs it
 
     regions = [read_settings({"region": region}, os.environ).region for region in options.region or [None]]
     if options.github and not re.fullmatch(r"[\w.-]+/[\w.-]+", options.github):
@@ -464,7 +464,7 @@ def _policy(options: argparse.Namespace) -> int:
                 fix="give its twelve digits, as 'aws sts get-caller-identity' tells them, or choose --format "
                 "cloudformation or terraform, which find it themselves",
             )
-        documents = templates.documents(options.account, regions, options.role, options.github)
+        documents = policies.documents(options.account, regions, options.role, options.github)
         printed = documents[options.who] if options.who else documents
     else:
         for option in ("who", "account", "role"):
@@ -474,7 +474,7 @@ def _policy(options: argparse.Namespace) -> int:
                     f"{name} is of no use to a template, which makes role and policy where it is deployed.",
                     fix="leave it out",
                 )
-        make = templates.cloudformation if options.format == "cloudformation" else templates.terraform
+        make = policies.cloudformation if options.format == "cloudformation" else policies.terraform
         printed = make(regions, options.github)
     print(json.dumps(printed, indent=2))
     return 0

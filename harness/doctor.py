@@ -176,7 +176,7 @@ def _space(name: str, free: int, needed: int, where: str) -> Finding:
 
 def _local_aws(settings: Settings) -> Finding:
     def check() -> str:
-        from harness.aws.mock import MockAWS  # noqa: PLC0415 - imports boto3
+        from harness.aws.local import MockAWS  # noqa: PLC0415 - imports boto3
 
         with MockAWS.start(settings) as aws:
             caller = aws.client("sts").get_caller_identity()["Arn"]
@@ -188,7 +188,7 @@ def _local_aws(settings: Settings) -> Finding:
 def _real_aws(settings: Settings) -> Iterator[Finding]:
     """Yield what preflight finds in the account; progress goes to standard error."""
     try:
-        from harness.aws.preflight import preflight, to_stderr  # noqa: PLC0415 - imports boto3
+        from harness.aws.account.preflight import preflight, to_stderr  # noqa: PLC0415 - imports boto3
         from harness.aws.real import RealAWS  # noqa: PLC0415
 
         with closing(RealAWS.start(settings)) as aws:

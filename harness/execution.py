@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from harness.aws.mock import MockAWS
+from harness.aws.local import MockAWS
 from harness.errors import HarnessError, LocalAWSError, SettingsError
 from harness.java import find_java, options_for
 from harness.onpath import python_environment

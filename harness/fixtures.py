@@ -24,8 +24,8 @@ if TYPE_CHECKING:  # every pytest run loads this module: what takes long to impo
     from pyspark.sql import DataFrame, SparkSession
     from sagemaker_pyspark import SageMakerModel
 
-    from harness.aws.ledger import Ledger
-    from harness.aws.resources import Leftover
+    from harness.aws.cleanup.ledger import Ledger
+    from harness.aws.cleanup.resources import Leftover
 
 _AWS_DOMAINS = ("amazonaws.com", "amazonaws.com.cn", "api.aws")
 
@@ -91,7 +91,7 @@ def ledger(aws: AWS, harness_settings: Settings, pytestconfig: pytest.Config) ->
     ``fit``), and ``with ledger.tagging():`` around the ``fit`` tags what it creates. What comes to be in other ways is
     named before: ``ledger.expect(Resource("endpoint", name))``. ``sagemaker_client`` does so by itself.
     """
-    from harness.aws.reaper import open_ledger  # noqa: PLC0415
+    from harness.aws.cleanup.reaper import open_ledger  # noqa: PLC0415
 
     stack = ExitStack()
     opened = stack.enter_context(
@@ -129,7 +129,7 @@ def sagemaker_client(aws: AWS, ledger: Ledger) -> Any:
     """A boto3 client of SageMaker. Training jobs, models, endpoint configs and endpoints that it creates are in the
     ``ledger`` and tagged: they go with the session. Nothing else that it creates does.
     """
-    from harness.aws.recording import watch  # noqa: PLC0415
+    from harness.aws.cleanup.recording import watch  # noqa: PLC0415
 
     return watch(aws.client("sagemaker"), ledger)
 
@@ -180,7 +180,7 @@ def trained_model(
     if harness_settings.mode == "real" and harness_settings.endpoint:
         yield _model_behind(aws, harness_settings.endpoint)
         return
-    from harness.aws.leftovers import refuse_leftovers  # noqa: PLC0415
+    from harness.aws.cleanup.leftovers import refuse_leftovers  # noqa: PLC0415
     from harness.guard import check_libsvm  # noqa: PLC0415
     from harness.spark import CLASSES, clean_up, created_resources, estimator  # noqa: PLC0415
 

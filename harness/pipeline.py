@@ -29,10 +29,10 @@ from pyspark.sql import functions as F  # noqa: N812 - its customary name
 from sagemaker_pyspark import SageMakerModel
 
 from harness.aws import AWS
-from harness.aws.ledger import Ledger
-from harness.aws.names import Names
-from harness.aws.permissions import explain_denied
-from harness.aws.resources import Leftover, Resource
+from harness.aws.account.permissions import explain_denied
+from harness.aws.cleanup.ledger import Ledger
+from harness.aws.cleanup.names import Names
+from harness.aws.cleanup.resources import Leftover, Resource
 from harness.errors import DataError, HarnessError, PipelineError
 from harness.guard import check_libsvm
 from harness.mnist import FEATURES, Split

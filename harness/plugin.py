@@ -158,7 +158,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """List what was left behind, where it cannot be overlooked."""
     found = config.stash.get(LEFTOVERS, [])
     if found:
-        from harness.aws.leftovers import leftovers_text  # noqa: PLC0415
+        from harness.aws.cleanup.leftovers import leftovers_text  # noqa: PLC0415
 
         terminalreporter.section("left over in AWS", red=True)
         terminalreporter.line(leftovers_text(found))

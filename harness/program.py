@@ -18,9 +18,9 @@ from rich.text import Text
 
 from harness import pictures
 from harness.aws import AWS, open_aws
-from harness.aws.leftovers import leftovers_text, refuse_leftovers
-from harness.aws.reaper import open_ledger
-from harness.aws.resources import Resource
+from harness.aws.cleanup.leftovers import leftovers_text, refuse_leftovers
+from harness.aws.cleanup.reaper import open_ledger
+from harness.aws.cleanup.resources import Resource
 from harness.errors import PipelineError, SettingsError
 from harness.pipeline import Data, Outcome, Pipeline, report
 from harness.printing import PlainConsole, print_figures, print_text

@@ -27,9 +27,9 @@ from sagemaker_pyspark.algorithms import XGBoostSageMakerEstimator
 
 from harness import onpath
 from harness.aws import AWS
-from harness.aws.ledger import Ledger
-from harness.aws.names import Names
-from harness.aws.resources import Resource
+from harness.aws.cleanup.ledger import Ledger
+from harness.aws.cleanup.names import Names
+from harness.aws.cleanup.resources import Resource
 from harness.errors import SetupError
 from harness.java import Java, find_java, options_for
 from harness.mnist import FEATURES, ROWS, Split

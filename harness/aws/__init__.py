@@ -48,9 +48,9 @@ def open_aws(settings: Settings) -> AWS:
     :raises HarnessError: it cannot be used, or a run cannot succeed in it; the error says why.
     """
     if settings.mode == "real":
-        from harness.aws.preflight import open_checked  # noqa: PLC0415 - each side is imported only by who uses it
+        from harness.aws.account.preflight import open_checked  # noqa: PLC0415 - each side is imported only by who uses it
 
         return open_checked(settings)
-    from harness.aws.mock import MockAWS  # noqa: PLC0415
+    from harness.aws.local import MockAWS  # noqa: PLC0415
 
     return MockAWS.start(settings)

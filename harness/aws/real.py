@@ -12,8 +12,8 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
 
+from harness.aws.account.permissions import explain_denied
 from harness.aws.credentials import SharedCredentials, session_of
-from harness.aws.permissions import explain_denied
 from harness.errors import HarnessError, SettingsError, SetupError
 from harness.localaws.clients import MARK
 from harness.settings import Settings, environment_name, ini_name, option_name

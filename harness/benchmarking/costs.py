@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from harness.aws.preflight import find_prices
+from harness.aws.account.preflight import find_prices
+from harness.aws.pricing import Price, Usage, price_list_region
 from harness.aws.real import RealAWS
 from harness.errors import SettingsError
-from harness.prices import Price, Usage, price_list_region
 from harness.settings import Settings
 
 Prices = Mapping[tuple[Usage, str], Price]

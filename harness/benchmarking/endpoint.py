@@ -14,10 +14,10 @@ from typing import cast
 from rich.console import Console
 
 from harness.aws import AWS, open_aws
-from harness.aws.leftovers import refuse_leftovers
+from harness.aws.cleanup.leftovers import refuse_leftovers
+from harness.aws.cleanup.reaper import open_ledger
+from harness.aws.cleanup.resources import Leftover
 from harness.aws.real import RealAWS
-from harness.aws.reaper import open_ledger
-from harness.aws.resources import Leftover
 from harness.benchmarking.connections import Connections, Route
 from harness.benchmarking.costs import hourly, known_prices
 from harness.benchmarking.hosted import bodies, explained, host_model, host_nothing, require_endpoint

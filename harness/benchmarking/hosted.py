@@ -20,11 +20,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from harness import mnist
 from harness.aws import AWS
-from harness.aws.ledger import Ledger
-from harness.aws.mock import MockAWS
-from harness.aws.names import Names
-from harness.aws.permissions import explain_denied
-from harness.aws.recording import watch
+from harness.aws.account.permissions import explain_denied
+from harness.aws.cleanup.ledger import Ledger
+from harness.aws.cleanup.names import Names
+from harness.aws.cleanup.recording import watch
+from harness.aws.local import MockAWS
 from harness.benchmarking.null_container import COMMAND
 from harness.errors import HarnessError, SettingsError
 from harness.localaws.images import xgboost_uri

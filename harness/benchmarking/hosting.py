@@ -7,9 +7,9 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from harness.aws.preflight import prices_of
+from harness.aws.account.preflight import prices_of
+from harness.aws.pricing import Price
 from harness.aws.real import RealAWS
-from harness.prices import Price
 from harness.settings import Settings
 
 

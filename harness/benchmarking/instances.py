@@ -17,6 +17,7 @@ from functools import cached_property
 from itertools import combinations
 from statistics import geometric_mean
 
+from harness.aws.pricing import Price, Prices
 from harness.benchmarking.comparison import ALTERNATED, Side, alternating, environment_differences
 from harness.benchmarking.noted import (
     endpoint_of,
@@ -31,7 +32,6 @@ from harness.benchmarking.noted import (
 from harness.benchmarking.results import Result
 from harness.benchmarking.series import Run, Setting, tell_apart
 from harness.benchmarking.statistics import LEAST_RUNS, Estimate, estimate
-from harness.prices import Price, Prices
 
 P99 = "p99 latency"
 MEDIAN_ROUND = "time a round"

@@ -19,10 +19,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from harness.aws.leftovers import refuse_leftovers
-from harness.aws.preflight import open_checked
-from harness.aws.reaper import open_ledger
-from harness.aws.resources import Leftover
+from harness.aws.account.preflight import open_checked
+from harness.aws.cleanup.leftovers import refuse_leftovers
+from harness.aws.cleanup.reaper import open_ledger
+from harness.aws.cleanup.resources import Leftover
 from harness.benchmarking.costs import known_prices
 from harness.benchmarking.hosted import explained, host_on_each
 from harness.benchmarking.matrix_limits import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from harness.aws.ledger import PATIENCE
+from harness.aws.cleanup.ledger import PATIENCE
 from harness.benchmarking.costs import Prices, hourly
 from harness.benchmarking.matrix_plan import Plan
 from harness.benchmarking.sessions import END_SECONDS

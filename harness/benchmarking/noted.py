@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.aws.pricing import Price
 from harness.benchmarking.series import Run
-from harness.prices import Price
 
 _GROUPS = ("transform", "endpoint")
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from rich.table import Table
 from rich.text import Text
 
+from harness.aws.pricing import PriceFile
 from harness.benchmarking.instances import (
     P99,
     Comparison,
@@ -26,7 +27,6 @@ from harness.benchmarking.series import Run, arrange
 from harness.benchmarking.statistics import CONFIDENCE, LEAST_RUNS, Estimate
 from harness.benchmarking.wording import JOINED, between, digits, duration, plural, unit_of
 from harness.errors import ResultsError, SettingsError
-from harness.prices import PriceFile
 from harness.printing import PlainConsole, markdown_code, markdown_text, print_text, widened
 
 _METHOD = (

@@ -7,7 +7,7 @@ not know where it leads; tests look at what is there through the control API, wh
 import itertools
 import json
 
-from harness.aws.mock import MockAWS
+from harness.aws.local import MockAWS
 from harness.settings import Settings
 
 EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}

@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 
-from harness.aws.permissions import Place, policy
+from harness.aws.account.permissions import Place, policy
 from harness.benchmarking.endpoint import connected
 from harness.benchmarking.hosted import bodies, host_nothing
 from harness.benchmarking.load import closed_loop, open_loop, poisson

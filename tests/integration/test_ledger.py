@@ -16,9 +16,9 @@ from sagemaker_pyspark.algorithms import XGBoostSageMakerEstimator
 from sagemaker_pyspark.transformation.deserializers import XGBoostCSVRowDeserializer
 from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSerializer
 
-from harness.aws.ledger import RUN_TAG, Ledger
-from harness.aws.reaper import Reaper
-from harness.aws.recording import watch
+from harness.aws.cleanup.ledger import RUN_TAG, Ledger
+from harness.aws.cleanup.reaper import Reaper
+from harness.aws.cleanup.recording import watch
 from harness.settings import Settings
 from harness.spark import clean_up
 from harness.waiting import wait_until
@@ -127,10 +127,10 @@ OWNER = """
 import json, subprocess, sys
 from contextlib import closing
 from harness.aws import reaper
-from harness.aws.ledger import Ledger
-from harness.aws.recording import watch
-from harness.aws.names import names_of
-from harness.aws.resources import Resource
+from harness.aws.cleanup.ledger import Ledger
+from harness.aws.cleanup.recording import watch
+from harness.aws.cleanup.names import names_of
+from harness.aws.cleanup.resources import Resource
 from harness.aws.real import RealAWS
 from harness.settings import Settings
 from tests.hosted import create
@@ -177,7 +177,9 @@ class Run:
         told = json.loads(self.process.stdout.readline())
         self.child, self.ledger = told["child"], Path(told["ledger"])
         (self.reaper,) = [
-            each for each in psutil.Process(self.process.pid).children() if "harness.aws.reaper" in each.cmdline()
+            each
+            for each in psutil.Process(self.process.pid).children()
+            if "harness.aws.cleanup.reaper" in each.cmdline()
         ]
         assert aws.everything()["model"]
 

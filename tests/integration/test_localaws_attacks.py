@@ -9,7 +9,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
-from harness.aws.mock import MockAWS
+from harness.aws.local import MockAWS
 from harness.localaws.control import LARGEST_BODY, TOKEN_HEADER
 from harness.localaws.gateway import LARGEST_HEAD
 from harness.localaws.services import ROLE_NAME

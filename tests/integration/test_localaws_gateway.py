@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 import boto3
 import pytest
 
-from harness.aws.mock import MockAWS
+from harness.aws.local import MockAWS
 from harness.errors import LocalAWSError, SetupError
 from harness.java import find_java
 from harness.localaws.certificates import TRUST_STORE_PASSWORD

@@ -6,7 +6,7 @@ import uuid
 import pytest
 from botocore.exceptions import ClientError
 
-from harness.aws.mock import MockAWS
+from harness.aws.local import MockAWS
 from harness.settings import Settings
 from harness.waiting import wait_until
 from tests.growth import disk, held

@@ -6,7 +6,7 @@ import tarfile
 import boto3
 import pytest
 
-from harness.aws.mock import MockAWS
+from harness.aws.local import MockAWS
 from harness.settings import Settings
 from harness.waiting import wait_until
 

@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from harness import mnist
-from harness.aws.mock import MockAWS
+from harness.aws.local import MockAWS
 from harness.settings import Settings
 from tests.proxied import tunnel
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.aws.permissions import Place, policy
+from harness.aws.account.permissions import Place, policy
 from harness.benchmarking.results import read
 from harness.waiting import wait_until
 from tests.integration.conftest import OUTSIDE, ROOT
@@ -136,7 +136,7 @@ def test_what_costs_too_much_or_has_no_quota_is_refused_before_anything_is_creat
 OWNER = """
 import sys
 from harness.aws import open_aws
-from harness.aws.reaper import open_ledger
+from harness.aws.cleanup.reaper import open_ledger
 from harness.benchmarking.hosted import host_on_each
 from harness.settings import Settings
 

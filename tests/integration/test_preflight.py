@@ -10,9 +10,9 @@ from unittest.mock import patch
 import pytest
 from botocore.exceptions import ClientError
 
-from harness.aws import preflight as module
-from harness.aws.permissions import TABLE, Place, policy, rows_of
-from harness.aws.preflight import open_checked, preflight
+from harness.aws.account import preflight as module
+from harness.aws.account.permissions import TABLE, Place, policy, rows_of
+from harness.aws.account.preflight import open_checked, preflight
 from harness.aws.real import RealAWS
 from harness.errors import PermissionMissingError, PreflightError
 from harness.settings import read_settings

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.aws import mock
-from harness.aws.mock import MockAWS
+from harness.aws import local
+from harness.aws.local import MockAWS
 from harness.processes import end_processes_of, processes_with
 from harness.settings import Settings
 from harness.waiting import wait_until
@@ -34,7 +34,7 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])),
 
 WORK = """
 import json, os, subprocess, sys, time
-from harness.aws.mock import MockAWS
+from harness.aws.local import MockAWS
 from harness.settings import Settings
 
 def work(aws, script):
@@ -145,7 +145,7 @@ def test_stopped_containers_end_with_a_local_aws_that_is_killed(stubborn):
 
 
 def test_a_local_aws_that_does_not_answer_is_closed_in_seconds(monkeypatch, stubborn):
-    monkeypatch.setattr(mock, "_ASK_SECONDS", 0.5)
+    monkeypatch.setattr(local, "_ASK_SECONDS", 0.5)
     names = {}
     exec(WORK, names)
     with MockAWS.start(Settings()) as local:

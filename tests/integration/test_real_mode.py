@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from harness.aws.permissions import Place, policy
+from harness.aws.account.permissions import Place, policy
 from tests.integration.conftest import OUTSIDE, ROOT
 
 FIXTURES = "tests/integration/test_mnist_program.py"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
 
-from harness.aws.mock import MockAWS
+from harness.aws.local import MockAWS
 from harness.localaws.memory import EVERY_SECONDS
 from harness.settings import Settings
 from harness.waiting import wait_until

@@ -44,7 +44,7 @@ python = {
 
 STARTED = f"""
 import json, os
-from harness.aws.names import names_of
+from harness.aws.cleanup.names import names_of
 from harness.errors import SetupError
 from harness.settings import Settings
 from harness.spark import build_session, estimator
@@ -191,7 +191,7 @@ def test_this_processs_environment_stays_as_it_was(ours):
 
 MISTAKEN = f"""
 import json
-from harness.aws.names import names_of
+from harness.aws.cleanup.names import names_of
 from harness.errors import SetupError
 from harness.settings import Settings
 from harness.spark import build_session

@@ -13,12 +13,12 @@ import boto3
 import pytest
 
 from harness import cli
-from harness import sweep as sweeping
-from harness.aws import remains
-from harness.aws.ledger import TAG_PREFIX, Ledger
-from harness.aws.ledger_file import LedgerFile, state_directory
-from harness.aws.names import names_of, new_run
-from harness.aws.resources import Resource
+from harness.aws.cleanup import discovery
+from harness.aws.cleanup import sweep as sweeping
+from harness.aws.cleanup.ledger import TAG_PREFIX, Ledger
+from harness.aws.cleanup.ledger_file import LedgerFile, state_directory
+from harness.aws.cleanup.names import names_of, new_run
+from harness.aws.cleanup.resources import Resource
 from harness.settings import Settings
 from harness.waiting import wait_until
 from tests.integration.conftest import OUTSIDE
@@ -147,7 +147,7 @@ def test_a_run_whose_tags_have_not_expired_keeps_what_bears_none_too(sweep, acco
 
 
 def test_what_looks_like_a_runs_and_is_not_stays(sweep, account, monkeypatch):
-    monkeypatch.setattr(remains, "_LONGEST", timedelta(0))
+    monkeypatch.setattr(discovery, "_LONGEST", timedelta(0))
     account.fit(HOUR)
     foreign = new_run("999999999999")
     theirs = [f"hsh-{foreign}-1-model", f"hsh-{account.run}1-1-model", f"my-hsh-{account.run}-1-model", "hsh-run10"]
@@ -169,7 +169,7 @@ def test_what_only_its_name_gives_away_is_deleted_only_if_that_is_asked_for(swee
     account.fit()
     before = account.aws.everything()
     assert "stay" in sweep("--yes", "--include-unproven")[1], "it is younger than a run may be"
-    monkeypatch.setattr(remains, "_LONGEST", timedelta(0))
+    monkeypatch.setattr(discovery, "_LONGEST", timedelta(0))
     code, said = sweep("--yes")
     assert (code, account.aws.everything()) == (0, before)
     assert "3 found only by name, by tag or by a job" in said
@@ -299,8 +299,8 @@ def test_all_regions_are_swept_if_that_is_asked_for(sweep, account, monkeypatch)
 def test_what_bears_our_tag_under_a_name_of_the_users_is_found_by_searching_tags(sweep, account, monkeypatch):
     account.model("MyModel", account.tags(HOUR))
     arn = account.sagemaker.describe_model(ModelName="MyModel")["ModelArn"]
-    assert Resource("model", arn.rpartition("/")[2]) == remains._resource_of(arn)
-    monkeypatch.setattr(remains._Region, "_tagged", lambda self: [Resource("model", "MyModel")])
+    assert Resource("model", arn.rpartition("/")[2]) == discovery._resource_of(arn)
+    monkeypatch.setattr(discovery._Region, "_tagged", lambda self: [Resource("model", "MyModel")])
     code, said = sweep("--yes")
     assert (code, account.aws.everything()) == (0, {"model": ["MyModel"]})
     assert "1 found only by name, by tag or by a job" in said

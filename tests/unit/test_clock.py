@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from harness.aws.clock import Clock, moment
+from harness.aws.cleanup.clock import Clock, moment
 
 NOON = datetime(2031, 5, 1, 12, tzinfo=timezone.utc)
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness import doctor
-from harness.aws.preflight import Check
+from harness.aws.account.preflight import Check
 from harness.errors import LocalAWSError, SetupError
 from harness.java import Java, Rejected
 from harness.settings import Settings
@@ -97,7 +97,7 @@ def test_little_disk_is_a_warning_that_says_how_much_is_needed(capsys, monkeypat
 def test_options_are_told_as_the_command_has_them_without_the_prefix_of_pytests(capsys, monkeypatch):
     monkeypatch.undo()
     error = LocalAWSError("--harness-role is missing.", fix="give --harness-role a name")
-    monkeypatch.setattr("harness.aws.mock.MockAWS.start", raising(error))
+    monkeypatch.setattr("harness.aws.local.MockAWS.start", raising(error))
     _, found = examined(capsys)
     assert found["local AWS"]["found"] == "--role is missing."
     assert found["local AWS"]["fix"] == "give --role a name"
@@ -105,7 +105,7 @@ def test_options_are_told_as_the_command_has_them_without_the_prefix_of_pytests(
 
 def test_a_local_aws_that_does_not_start_is_told(capsys, monkeypatch):
     monkeypatch.undo()
-    monkeypatch.setattr("harness.aws.mock.MockAWS.start", raising(LocalAWSError("It did not start.", fix="do")))
+    monkeypatch.setattr("harness.aws.local.MockAWS.start", raising(LocalAWSError("It did not start.", fix="do")))
     code, found = examined(capsys)
     assert (code, found["local AWS"]["found"]) == (3, "It did not start.")
 
@@ -129,7 +129,9 @@ def test_each_check_of_a_real_account_is_a_finding_and_only_what_is_missing_fail
     closed = []
     aws = SimpleNamespace(close=lambda: closed.append("closed"))
     monkeypatch.setattr("harness.aws.real.RealAWS.start", lambda _: aws)
-    monkeypatch.setattr("harness.aws.preflight.preflight", lambda *_: [Check("quotas", status, "as it is", "do")])
+    monkeypatch.setattr(
+        "harness.aws.account.preflight.preflight", lambda *_: [Check("quotas", status, "as it is", "do")]
+    )
     assert doctor.examine(Settings(mode="real"), as_json=False) == code
     assert f"{status:<7} quotas     as it is" in capsys.readouterr().out
     assert closed == ["closed"]

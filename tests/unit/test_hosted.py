@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from botocore.exceptions import ClientError
 
-from harness.aws.names import names_of
+from harness.aws.cleanup.names import names_of
 from harness.benchmarking import hosted
 from harness.benchmarking.hosted import host_on_each
 from harness.errors import HarnessError

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from benchmarks.conftest import noted_hosting
+from harness.aws.pricing import Price, PriceFile
 from harness.benchmarking import hosting
 from harness.benchmarking.instances import (
     LEAST_REQUESTS,
@@ -35,7 +36,6 @@ from harness.benchmarking.statistics import LEAST_RUNS, Estimate, estimate
 from harness.benchmarking.validity import queries_needed
 from harness.cli import main
 from harness.errors import ResultsError
-from harness.prices import Price, PriceFile
 from harness.settings import Settings
 from tests.samples import MACHINE, result, save
 

@@ -10,13 +10,13 @@ import harness
 PACKAGE = Path(harness.__file__).parent
 LAYERS = [  # from the bottom up
     {"errors"},
-    {"settings", "prices", "printing", "waiting", "libsvm", "mnist", "java", "onpath", "processes", "scratch"},
+    {"settings", "printing", "waiting", "libsvm", "mnist", "java", "onpath", "processes", "scratch"},
     {"localaws", "containers"},
     {"aws"},
     {"spark"},
     {"guard"},
     {"pipeline", "pictures", "differences", "benchmarking"},
-    {"plugin", "fixtures", "cli", "doctor", "execution", "program", "sweep"},
+    {"plugin", "fixtures", "cli", "doctor", "execution", "program"},
 ]
 SIDEWAYS = LAYERS[-2:]
 """Layers whose modules may import each other."""

@@ -15,10 +15,10 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.backends import get_backend
 
-from harness.aws.ledger import OWNER_TAG, Ledger
-from harness.aws.names import names_of, new_run, run_of
-from harness.aws.recording import watch
-from harness.aws.resources import Resource, as_list
+from harness.aws.cleanup.ledger import OWNER_TAG, Ledger
+from harness.aws.cleanup.names import names_of, new_run, run_of
+from harness.aws.cleanup.recording import watch
+from harness.aws.cleanup.resources import Resource, as_list
 from harness.errors import HarnessError
 from harness.settings import Settings
 

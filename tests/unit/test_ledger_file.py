@@ -14,8 +14,8 @@ from unittest import mock
 import pytest
 
 import harness
-from harness.aws.ledger_file import Entry, Header, LedgerFile, is_open, ledgers_in, read_ledger, state_directory
-from harness.aws.names import new_run
+from harness.aws.cleanup.ledger_file import Entry, Header, LedgerFile, is_open, ledgers_in, read_ledger, state_directory
+from harness.aws.cleanup.names import new_run
 from harness.errors import HarnessError
 
 ACCOUNT = "123456789012"
@@ -119,8 +119,8 @@ def test_all_runs_of_a_directory_share_one_key_also_if_they_begin_at_once(tmp_pa
     code = f"""
 from dataclasses import replace
 from pathlib import Path
-from harness.aws.ledger_file import LedgerFile
-from harness.aws.names import new_run
+from harness.aws.cleanup.ledger_file import LedgerFile
+from harness.aws.cleanup.names import new_run
 from tests.unit.test_ledger_file import HEADER
 print(LedgerFile.create(Path({str(tmp_path / "new")!r}), replace(HEADER, run=new_run(HEADER.account))).path)
 """
@@ -271,7 +271,7 @@ def test_an_entry_that_no_run_writes_makes_its_ledger_one_that_is_refused(file, 
 LIMITED = """
 import resource, sys
 from pathlib import Path
-from harness.aws.ledger_file import LedgerFile, read_ledger
+from harness.aws.cleanup.ledger_file import LedgerFile, read_ledger
 from tests.unit.test_ledger_file import HEADER, MODEL
 file = LedgerFile.create(Path(sys.argv[1]), HEADER)
 file.append(MODEL)
@@ -331,7 +331,7 @@ def test_a_run_that_finds_no_room_for_its_ledger_leaves_no_file(tmp_path):
 
 
 def test_a_ledger_is_open_for_as_long_as_its_process_is(file):
-    code = "from pathlib import Path; from harness.aws.ledger_file import is_open; "
+    code = "from pathlib import Path; from harness.aws.cleanup.ledger_file import is_open; "
     assert in_another_process(f"{code}print(is_open(Path({str(file.path)!r})))").stdout == "True\n"
     other = LedgerFile.create(file.path.parent, replace(HEADER, run=new_run(ACCOUNT)))
     other.close()

@@ -18,7 +18,7 @@ from rich.console import Console
 
 import harness
 from harness import cli
-from harness.aws.resources import Leftover, Resource
+from harness.aws.cleanup.resources import Leftover, Resource
 from harness.benchmarking import matrix
 from harness.benchmarking.comparison import alternating
 from harness.benchmarking.costs import hourly, known_prices

@@ -7,8 +7,8 @@ import cfnlint
 import pytest
 from parliament import analyze_policy_string
 
-from harness.aws import templates
-from harness.aws.permissions import TABLE, Denial, Place, explain_denied, missing, policy
+from harness.aws.account import policies
+from harness.aws.account.permissions import TABLE, Denial, Place, explain_denied, missing, policy
 from harness.errors import PermissionMissingError
 
 ACCOUNT = "123456789012"
@@ -57,19 +57,19 @@ def test_only_the_execution_role_may_be_passed_and_only_to_sagemaker():
     [("us-east-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("ca-central-1", "aws")],
 )
 def test_a_regions_partition_is_in_every_arn(region, partition):
-    documents = templates.documents(ACCOUNT, [region], None, "me/mine")
+    documents = policies.documents(ACCOUNT, [region], None, "me/mine")
     assert f"arn:{partition}:sagemaker:{region}:{ACCOUNT}:model/hsh-*" in json.dumps(documents)
     assert json.dumps(documents).count("arn:") == json.dumps(documents).count(f"arn:{partition}:")
 
 
 def test_the_cloudformation_template_is_one_that_cloudformations_linter_accepts():
-    template = templates.cloudformation(["us-east-1", "eu-west-1"], "me/mine")
-    assert template["Resources"].keys() > templates.cloudformation(["us-east-1"], None)["Resources"].keys()
+    template = policies.cloudformation(["us-east-1", "eu-west-1"], "me/mine")
+    assert template["Resources"].keys() > policies.cloudformation(["us-east-1"], None)["Resources"].keys()
     assert cfnlint.lint(json.dumps(template), regions=["us-east-1"]) == []
 
 
 def test_only_jobs_of_one_environment_at_github_assume_the_role_of_workflows():
-    trust = templates.documents(ACCOUNT, ["us-east-1"], None, "me/mine")["caller-trust"]["Statement"][0]
+    trust = policies.documents(ACCOUNT, ["us-east-1"], None, "me/mine")["caller-trust"]["Statement"][0]
     issuer = "token.actions.githubusercontent.com"
     claims = {f"{issuer}:aud": "sts.amazonaws.com", f"{issuer}:sub": "repo:me/mine:environment:nightly"}
     assert trust["Condition"] == {"StringEquals": claims}
@@ -78,7 +78,7 @@ def test_only_jobs_of_one_environment_at_github_assume_the_role_of_workflows():
 
 
 def test_terraform_has_the_same_policies_and_refers_to_what_it_makes():
-    made = templates.terraform(["us-east-1"], "me/mine")
+    made = policies.terraform(["us-east-1"], "me/mine")
     caller = json.loads(made["resource"]["aws_iam_policy"]["caller"]["policy"])
     account, partition = "${data.aws_caller_identity.current.account_id}", "${data.aws_partition.current.partition}"
     assert caller == policy("caller", [Place(account, "us-east-1", "${aws_iam_role.execution.arn}", partition)])

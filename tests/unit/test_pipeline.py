@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from moto import mock_aws
 
-from harness.aws.resources import Leftover, Resource
+from harness.aws.cleanup.resources import Leftover, Resource
 from harness.errors import DataError, PipelineError
 from harness.pipeline import Data, Outcome, check_trained, parts_of_fit, report, rows_logged, stage_failure
 from harness.settings import Settings

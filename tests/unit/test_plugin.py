@@ -132,8 +132,8 @@ def test_loading_the_plugin_imports_nothing_heavy():
 
 LEFTOVER = """
     import pytest
-    from harness.aws.leftovers import refuse_leftovers
-    from harness.aws.resources import Leftover, Resource
+    from harness.aws.cleanup.leftovers import refuse_leftovers
+    from harness.aws.cleanup.resources import Leftover, Resource
     from harness.fixtures import LEFTOVERS
 
     @pytest.fixture(scope="session")
@@ -245,8 +245,8 @@ def test_faults_are_cleared_after_each_test(run, pytester):
 CLEAN_UP = """
     @pytest.fixture(scope="session", autouse=True)
     def cleaning(opened):
-        from harness.aws.ledger import Ledger
-        from harness.aws.resources import Leftover, Resource
+        from harness.aws.cleanup.ledger import Ledger
+        from harness.aws.cleanup.resources import Leftover, Resource
 
         def clean_up(ledger):
             print("\\ncleaned up")
@@ -256,7 +256,7 @@ CLEAN_UP = """
             patch.setattr(Ledger, "clean_up", clean_up)
             patch.setattr(Ledger, "make_bucket", lambda ledger: None)
             patch.setattr(Ledger, "tag", lambda ledger: None)
-            patch.setattr("harness.aws.resources.Janitor.state", lambda janitor, resource: None)
+            patch.setattr("harness.aws.cleanup.resources.Janitor.state", lambda janitor, resource: None)
             yield
 """
 
@@ -286,7 +286,7 @@ def test_a_fit_that_fails_is_told_and_what_it_left_behind_too(run, pytester):
 
 INTERRUPTED = """
 import pytest
-from harness.aws.resources import Resource
+from harness.aws.cleanup.resources import Resource
 
 @pytest.fixture(scope="session")
 def thing(ledger):
@@ -309,7 +309,7 @@ def test_an_interrupted_set_up_is_cleaned_up_after_once(pytester, interrupted):
 
 def test_what_a_finalizer_that_was_never_reached_leaves_is_cleaned_up_all_the_same(pytester):
     pytester.makeconftest(FAKE_AWS + CLEAN_UP)
-    lost = "from harness.aws.resources import Resource\n\ndef test_it(ledger, request):\n"
+    lost = "from harness.aws.cleanup.resources import Resource\n\ndef test_it(ledger, request):\n"
     lost += "    ledger.expect(Resource('endpoint', 'e'))\n    request.session._setupstate.stack.clear()"
     pytester.makepyfile(lost)
     result = pytester.run(sys.executable, "-m", "pytest", "-p", "harness.plugin", "-s")

@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from harness.aws import preflight as module
-from harness.aws.preflight import Check, example, require, to_stderr, trusts_sagemaker
+from harness.aws.account import preflight as module
+from harness.aws.account.preflight import Check, example, require, to_stderr, trusts_sagemaker
 from harness.errors import PermissionMissingError, PreflightError
 from harness.settings import Settings
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from harness.aws.pricing import PriceFile, PriceList, price_list_region
 from harness.errors import SettingsError
-from harness.prices import PriceFile, PriceList, price_list_region
 
 CONTENT = {"source": "our contract", "date": "2026-11-01", "prices": {"ml.m4.xlarge": {"training": 0.24}}}
 

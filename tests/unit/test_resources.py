@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 from moto.backends import get_backend
 
-from harness.aws.leftovers import leftovers_text, refuse_leftovers
-from harness.aws.resources import Janitor, Leftover, Resource, delete_command, is_valid
+from harness.aws.cleanup.leftovers import leftovers_text, refuse_leftovers
+from harness.aws.cleanup.resources import Janitor, Leftover, Resource, delete_command, is_valid
 from harness.errors import LeftoverError
 
 ACCOUNT, REGION = "123456789012", "us-east-1"

@@ -6,13 +6,12 @@ from unittest import mock
 import pytest
 from botocore.exceptions import ClientError
 
-from harness import sweep
-from harness.aws import remains
-from harness.aws.ledger import EXPIRES_TAG, RUN_TAG
-from harness.aws.names import new_run
-from harness.aws.remains import Look, Remain
-from harness.aws.resources import Resource
-from harness.sweep import Wishes
+from harness.aws.cleanup import discovery, sweep
+from harness.aws.cleanup.discovery import Look, Remain
+from harness.aws.cleanup.ledger import EXPIRES_TAG, RUN_TAG
+from harness.aws.cleanup.names import new_run
+from harness.aws.cleanup.resources import Resource
+from harness.aws.cleanup.sweep import Wishes
 
 ACCOUNT = "123456789012"
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
@@ -53,11 +52,11 @@ RUN = new_run(ACCOUNT)
     ],
 )
 def test_tags_that_are_not_all_of_a_runs_of_this_account_say_nothing(tags):
-    assert remains._mark(tags, ACCOUNT) is None
+    assert discovery._mark(tags, ACCOUNT) is None
 
 
 def test_a_runs_tags_say_whose_something_is_and_when_it_expires():
-    assert remains._mark({RUN_TAG: RUN, EXPIRES_TAG: "2026-11-22T12:00:00Z"}, ACCOUNT) == (RUN, NOW)
+    assert discovery._mark({RUN_TAG: RUN, EXPIRES_TAG: "2026-11-22T12:00:00Z"}, ACCOUNT) == (RUN, NOW)
 
 
 class Refusing:
@@ -69,7 +68,7 @@ class Refusing:
 
 
 def test_a_region_that_refuses_is_not_looked_at_further():
-    seen = remains.look("me-south-1", ACCOUNT, lambda service: {"sagemaker": Refusing()}[service])
+    seen = discovery.look("me-south-1", ACCOUNT, lambda service: {"sagemaker": Refusing()}[service])
     assert (seen.remains, seen.refused) == ([], True)
     assert "me-south-1: training jobs: " in seen.trouble[0]
 
@@ -100,7 +99,7 @@ def test_what_bears_a_runs_tag_under_a_users_name_is_found_by_its_arn():
     arns = [f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:{part}" for part in ("endpoint/theirs", "notebook-instance/theirs")]
     pages = [{"ResourceTagMappingList": [{"ResourceARN": arn} for arn in arns]}]
     tagging = mock.Mock(get_paginator=lambda _: mock.Mock(paginate=lambda **_: pages))
-    region = remains._Region("us-east-1", ACCOUNT, lambda _: tagging)
+    region = discovery._Region("us-east-1", ACCOUNT, lambda _: tagging)
     assert region._tagged() == [Resource("endpoint", "theirs")]
 
 
@@ -108,6 +107,6 @@ def test_what_bears_a_runs_tag_under_a_users_name_is_found_by_its_arn():
 def test_a_search_of_tags_that_fails_is_told_and_one_that_the_caller_may_not_make_is_not(code, told):
     failing = mock.Mock(side_effect=ClientError({"Error": {"Code": code, "Message": "no"}}, "GetResources"))
     tagging = mock.Mock(get_paginator=lambda _: mock.Mock(paginate=failing))
-    region = remains._Region("us-east-1", ACCOUNT, lambda _: tagging)
+    region = discovery._Region("us-east-1", ACCOUNT, lambda _: tagging)
     assert region._tagged() == []
     assert len(region._trouble) == told

@@ -1,7 +1,7 @@
 """Checks of an account before anything is created in it: who calls, what they may do, what there is, what it may cost.
 
 None of the checks changes anything. What AWS does not let the caller look at is ``unknown``, which stops no run: AWS's
-own refusal comes then, later, and :func:`harness.aws.permissions.explain_denied` tells what it means.
+own refusal comes then, later, and :func:`harness.aws.account.permissions.explain_denied` tells what it means.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from harness.aws.permissions import (
+from harness.aws.account.permissions import (
     Denial,
     Permission,
     Place,
@@ -28,9 +28,9 @@ from harness.aws.permissions import (
     statement,
     trust_policy,
 )
+from harness.aws.pricing import Price, Prices, Usage, price_source
 from harness.aws.real import RealAWS, principal
 from harness.errors import HarnessError, PreflightError
-from harness.prices import Price, Prices, Usage, price_source
 from harness.settings import Settings, option_name
 
 OK, WARNING, MISSING, UNKNOWN = "ok", "warning", "missing", "unknown"

@@ -6,7 +6,8 @@ are deleted.
 
 A resource is deleted only if it is the run's beyond doubt. Its name has the run's name and check characters in it, or
 it bears the run's tag. S3 prefixes and log groups have no tags. Under another name, the ledger itself is their proof:
-nothing of that name existed when it was recorded, and :mod:`harness.aws.ledger_file` says why the record is genuine.
+nothing of that name existed when it was recorded, and :mod:`harness.aws.cleanup.ledger_file` says why the record is
+genuine.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.aws import AWS
-from harness.aws.clock import Clock
-from harness.aws.ledger_file import Entry, Header, LedgerFile, read_ledger
-from harness.aws.names import ENDPOINT_LOGS, Names, bears_run, names_of, new_run
-from harness.aws.resources import (
+from harness.aws.cleanup.clock import Clock
+from harness.aws.cleanup.ledger_file import Entry, Header, LedgerFile, read_ledger
+from harness.aws.cleanup.names import ENDPOINT_LOGS, Names, bears_run, names_of, new_run
+from harness.aws.cleanup.resources import (
     ENDED,
     SAGEMAKER_KINDS,
     UNKNOWN,

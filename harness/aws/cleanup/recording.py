@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.aws.ledger import Ledger
-from harness.aws.names import run_of
-from harness.aws.resources import SAGEMAKER_KINDS, Resource, as_list, is_valid
+from harness.aws.cleanup.ledger import Ledger
+from harness.aws.cleanup.names import run_of
+from harness.aws.cleanup.resources import SAGEMAKER_KINDS, Resource, as_list, is_valid
 
 _NEW = "harness_new"
 """Key, in botocore's context of a call, of the resource that the call was the first to name."""

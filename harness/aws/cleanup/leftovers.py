@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from harness.aws.resources import Leftover
+from harness.aws.cleanup.resources import Leftover
 from harness.errors import LeftoverError
 from harness.printing import printable
 

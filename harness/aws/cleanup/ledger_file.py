@@ -26,9 +26,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.aws.clock import moment
-from harness.aws.names import bears_run, is_run
-from harness.aws.resources import SAGEMAKER_KINDS, Resource, is_valid
+from harness.aws.cleanup.clock import moment
+from harness.aws.cleanup.names import bears_run, is_run
+from harness.aws.cleanup.resources import SAGEMAKER_KINDS, Resource, is_valid
 from harness.errors import HarnessError
 
 MODES = ("real", "mock")

@@ -29,15 +29,15 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from harness.aws.clock import Clock, moment
-from harness.aws.ledger import PATIENCE, Ledger
-from harness.aws.ledger_file import UnfinishedLedger, is_open, ledgers_in, state_directory
+from harness.aws.cleanup.clock import Clock, moment
+from harness.aws.cleanup.discovery import PROOFS, Look, Remain, look
+from harness.aws.cleanup.ledger import PATIENCE, Ledger
+from harness.aws.cleanup.ledger_file import UnfinishedLedger, is_open, ledgers_in, state_directory
+from harness.aws.cleanup.reaper import SETTLE_SECONDS
+from harness.aws.cleanup.resources import Clients, Janitor, Leftover, delete_command
+from harness.aws.pricing import Prices, Usage, price_source
 from harness.aws.real import refuse_local_aws, session_and_caller
-from harness.aws.reaper import SETTLE_SECONDS
-from harness.aws.remains import PROOFS, Look, Remain, look
-from harness.aws.resources import Clients, Janitor, Leftover, delete_command
 from harness.errors import HarnessError
-from harness.prices import Prices, Usage, price_source
 from harness.printing import printable, widened
 from harness.processes import end_processes_of
 from harness.settings import Settings

@@ -18,10 +18,10 @@ from typing import NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from harness.aws.clock import Clock, moment
-from harness.aws.ledger import EXPIRES_TAG, RUN_TAG
-from harness.aws.names import ENDPOINT_LOGS, is_run, run_of
-from harness.aws.resources import ENDED, SAGEMAKER_KINDS, Clients, Janitor, Resource, is_gone
+from harness.aws.cleanup.clock import Clock, moment
+from harness.aws.cleanup.ledger import EXPIRES_TAG, RUN_TAG
+from harness.aws.cleanup.names import ENDPOINT_LOGS, is_run, run_of
+from harness.aws.cleanup.resources import ENDED, SAGEMAKER_KINDS, Clients, Janitor, Resource, is_gone
 from harness.settings import Settings
 
 RECENT = timedelta(days=7)

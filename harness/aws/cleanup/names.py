@@ -12,7 +12,7 @@ import re
 import secrets
 from dataclasses import dataclass
 
-from harness.aws.resources import SAGEMAKER_KINDS, Resource
+from harness.aws.cleanup.resources import SAGEMAKER_KINDS, Resource
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _RANDOM = 10

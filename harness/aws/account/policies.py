@@ -1,4 +1,4 @@
-"""The policies of :mod:`harness.aws.permissions` as accounts are set up: JSON, CloudFormation, Terraform.
+"""The policies of :mod:`harness.aws.account.permissions` as accounts are set up: JSON, CloudFormation, Terraform.
 
 The templates make the execution role, the caller's policy and, for a repository at GitHub, a role that its workflows
 assume without keys (OIDC), as GitHub's and AWS's guides have it: audience ``sts.amazonaws.com``, subject
@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from harness.aws.permissions import Document, Place, policy, trust_policy
+from harness.aws.account.permissions import Document, Place, policy, trust_policy
 from harness.localaws import hosts
 
 Template = dict[str, Any]

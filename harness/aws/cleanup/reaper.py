@@ -24,16 +24,16 @@ from unittest.mock import patch
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.aws import AWS
-from harness.aws.ledger import Ledger
-from harness.aws.ledger_file import state_directory
-from harness.aws.leftovers import leftovers_text
+from harness.aws.cleanup.ledger import Ledger
+from harness.aws.cleanup.ledger_file import state_directory
+from harness.aws.cleanup.leftovers import leftovers_text
 from harness.errors import HarnessError, SetupError
 from harness.processes import RUN_VARIABLE, end_processes_of
 from harness.settings import Settings
 from harness.waiting import pauses
 
 if TYPE_CHECKING:
-    from harness.aws.mock import MockAWS
+    from harness.aws.local import MockAWS
     from harness.aws.real import RealAWS
 
 SETTLE_SECONDS = 30.0
@@ -59,7 +59,7 @@ class Reaper:
         self.log = ledger.with_suffix(".log")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "harness.aws.reaper", str(ledger), "--settle", str(SETTLE_SECONDS)],
+                [sys.executable, "-m", "harness.aws.cleanup.reaper", str(ledger), "--settle", str(SETTLE_SECONDS)],
                 # Without the mark of a run that this one was started in: it would end with that one's processes.
                 env={name: value for name, value in environment.items() if name != RUN_VARIABLE},
                 stdin=subprocess.PIPE,
@@ -214,7 +214,7 @@ def _was_dismissed(owner: int) -> bool:
 
 def main(arguments: list[str] | None = None) -> int:
     """Wait for the end of a run and reap what is left of it; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m harness.aws.reaper", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m harness.aws.cleanup.reaper", description=__doc__)
     parser.add_argument("ledger", type=Path)
     parser.add_argument("--settle", type=float, default=SETTLE_SECONDS)
     parser.add_argument("--give-up", type=float, default=GIVE_UP_SECONDS)
