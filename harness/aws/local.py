@@ -18,8 +18,8 @@ import botocore.session
 from botocore.config import Config
 
 from harness.errors import LocalAWSError, SetupError
-from harness.localaws.clients import Connection
-from harness.localaws.faults import Fault
+from harness.localaws.client import Connection
+from harness.localaws.control.faults import Fault
 from harness.localaws.memory import frugal_environment
 from harness.processes import kill_processes_with
 from harness.settings import Settings
@@ -39,7 +39,10 @@ class FaultInjection:
         self._control = control
 
     def add(self, operation: str, **members: Any) -> None:
-        """Let the next calls of ``operation`` suffer; see :class:`harness.localaws.faults.Fault` for the members."""
+        """Let the next calls of ``operation`` suffer.
+
+        The members are those of :class:`harness.localaws.control.faults.Fault`.
+        """
         self._control("POST", "/faults", asdict(Fault(operation, **members)))
 
     def clear(self) -> None:

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 from harness.aws.account.permissions import explain_denied
 from harness.aws.credentials import SharedCredentials, session_of
 from harness.errors import HarnessError, SettingsError, SetupError
-from harness.localaws.clients import MARK
+from harness.localaws.client import MARK
 from harness.settings import Settings, environment_name, ini_name, option_name
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "RequestExpired", "SignatureDoesNotMatch"}

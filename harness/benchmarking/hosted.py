@@ -27,7 +27,7 @@ from harness.aws.cleanup.recording import watch
 from harness.aws.local import MockAWS
 from harness.benchmarking.null_container import COMMAND
 from harness.errors import HarnessError, SettingsError
-from harness.localaws.images import xgboost_uri
+from harness.localaws.sagemaker.images import xgboost_uri
 from harness.settings import Settings
 from harness.spark import HYPERPARAMETERS
 from harness.waiting import WaitTimeout, wait_until

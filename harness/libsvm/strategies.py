@@ -3,7 +3,8 @@
 .. code-block:: python
 
     from hypothesis import given
-    from harness import libsvm, strategies
+    from harness import libsvm
+    from harness.libsvm import strategies
 
     @given(strategies.datasets(["sparse", "trailing empty rows"]))
     def test_my_writer_keeps_every_row(data):

@@ -21,17 +21,18 @@ from xml.sax.saxutils import escape
 
 from a2wsgi import WSGIMiddleware
 
-from harness.localaws import hosts, objects
-from harness.localaws.authorization import Authorization
-from harness.localaws.calls import CallLog, CallRecord
-from harness.localaws.canonical import is_form, moto_body, moto_scope
+from harness.localaws.control.call_log import CallLog, CallRecord
+from harness.localaws.control.faults import Fault, Faults
 from harness.localaws.exceptions import AWSError, SerializationException, UnknownOperation, ValidationError
-from harness.localaws.faults import Fault, Faults
-from harness.localaws.hosting import Host as Hosting
-from harness.localaws.requests import QUERY_SERVICES, ClientGone, Message, Receive, Request, Scope, Send
-from harness.localaws.s3_on_disk import BodyWriter, beside_request
-from harness.localaws.sagemaker import ControlPlane
-from harness.localaws.services import MOTO_SERVICES, Services
+from harness.localaws.http import hosts
+from harness.localaws.http.canonical import is_form, moto_body, moto_scope
+from harness.localaws.http.request import QUERY_SERVICES, ClientGone, Message, Receive, Request, Scope, Send
+from harness.localaws.iam.authorization import Authorization
+from harness.localaws.moto_backend import MOTO_SERVICES, Services
+from harness.localaws.s3 import streaming
+from harness.localaws.s3.disk_bodies import BodyWriter, beside_request
+from harness.localaws.sagemaker.control_plane import ControlPlane
+from harness.localaws.sagemaker.hosting import Host as Hosting
 
 LARGEST_INVOCATION = 6_291_456
 """Bytes; see "Payload size" in https://docs.aws.amazon.com/general/latest/gr/sagemaker.html"""
@@ -218,16 +219,16 @@ class LocalAWSApp:
 
     async def _delete_objects(self, request: Request, send: Send, *, body: bytes) -> None:
         """Let moto delete what the caller may delete, and add to its answer what the caller may not."""
-        entries = objects.entries_to_delete(body)
+        entries = streaming.entries_to_delete(body)
         refused = await self._in_thread(self._authorization.refused_entries, request, entries)
         if entries and refused.keys() == set(entries):
-            await _send(send, 200, "application/xml", objects.with_refused(objects.NOTHING_DELETED, refused))
+            await _send(send, 200, "application/xml", streaming.with_refused(streaming.NOTHING_DELETED, refused))
             return
         answer = _Answer()
         headers = {name: value for name, value in request.headers.items() if name not in _BODY_HEADERS}
-        await self._ask_moto(request, answer.send, body=objects.without_entries(body, refused), headers=headers)
+        await self._ask_moto(request, answer.send, body=streaming.without_entries(body, refused), headers=headers)
         if refused:
-            answer.rewrite(lambda told: objects.with_refused(told, refused) if answer.status == 200 else told)
+            answer.rewrite(lambda told: streaming.with_refused(told, refused) if answer.status == 200 else told)
         await answer.forward(send)
 
     def _check_origin(self, request: Request) -> None:
@@ -258,12 +259,17 @@ class LocalAWSApp:
             return False
         length = request.headers.get("content-length")  # a body in HTTP's chunks may be of any length
         form = is_form(request.headers)  # moto would take the body for its fields
-        return form or length is None or int(length) >= objects.STREAMED_FROM or objects.is_aws_chunked(request.headers)
+        return (
+            form
+            or length is None
+            or int(length) >= streaming.STREAMED_FROM
+            or streaming.is_aws_chunked(request.headers)
+        )
 
     async def _upload(self, request: Request, send: Send) -> None:
         """Receive the body and let moto store it without seeing it."""
         with BodyWriter() as writer:
-            upload = await objects.receive_body(request.blocks(), request.headers, writer)
+            upload = await streaming.receive_body(request.blocks(), request.headers, writer)
             body = writer.finish(upload.md5)
         headers = {name: value for name, value in request.headers.items() if name not in _BODY_HEADERS}
         with beside_request(body):
@@ -271,7 +277,7 @@ class LocalAWSApp:
 
     def _is_large_download(self, request: Request) -> bool:
         size = self._services.object_size(*request.bucket_and_key()) if request.operation == "GetObject" else None
-        return size is not None and size >= objects.STREAMED_FROM and _asked_about(request) <= {"x-id"}
+        return size is not None and size >= streaming.STREAMED_FROM and _asked_about(request) <= {"x-id"}
 
     async def _download(self, request: Request, send: Send) -> None:
         """Let moto answer as for HEAD, then send the body, or the range asked for."""
@@ -293,11 +299,11 @@ class LocalAWSApp:
             answer.drop("x-amz-checksum-")  # of the whole object, and S3 sends none with a part of it
         answer.replace("content-length", str(length))
         await answer.forward(send, ends=not length)
-        await objects.send_body(body.read, self._in_thread, send, start, length)
+        await streaming.send_body(body.read, self._in_thread, send, start, length)
 
     def _range(self, request: Request, size: int) -> tuple[int, int] | None:
         try:
-            return objects.parse_range(request.headers.get("range", ""), size)
+            return streaming.parse_range(request.headers.get("range", ""), size)
         except IndexError:
             error = AWSError("The requested range is not satisfiable")
             error.status, error.code = 416, "InvalidRange"

@@ -9,9 +9,9 @@ import hashlib
 from functools import lru_cache
 from typing import Any
 
-from harness.localaws import hosts
+from harness.localaws.api_models import check, service_model
 from harness.localaws.exceptions import AWSError
-from harness.localaws.validation import check, service_model
+from harness.localaws.http import hosts
 
 DEFAULT = 20.0
 """Instances, where a test has set nothing."""

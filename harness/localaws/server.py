@@ -23,23 +23,24 @@ from typing import Any
 
 import psutil
 
-from harness.localaws import identities, pricelist, quotas, simulation, watcher
+from harness.localaws import price_list, quotas, watcher
 from harness.localaws.app import LocalAWSApp, Operation
-from harness.localaws.authorization import Authorization, Enforced, Unrestricted
-from harness.localaws.calls import CallLog
-from harness.localaws.certificates import CertificateAuthority
-from harness.localaws.clients import Connection
-from harness.localaws.control import ControlApp
-from harness.localaws.faults import Fault, Faults
-from harness.localaws.gateway import Gateway
-from harness.localaws.hosting import Host
-from harness.localaws.images import Images
+from harness.localaws.client import Connection
+from harness.localaws.control.api import ControlApp
+from harness.localaws.control.call_log import CallLog
+from harness.localaws.control.faults import Fault, Faults
+from harness.localaws.http.certificates import CertificateAuthority
+from harness.localaws.http.gateway import Gateway
+from harness.localaws.iam import identities, simulation
+from harness.localaws.iam.authorization import Authorization, Enforced, Unrestricted
 from harness.localaws.memory import return_free_memory
-from harness.localaws.pricelist import PriceList
+from harness.localaws.moto_backend import ACCOUNT, Services, role_arn
+from harness.localaws.price_list import PriceList
 from harness.localaws.quotas import Quotas
-from harness.localaws.sagemaker import ControlPlane
-from harness.localaws.services import ACCOUNT, Services, role_arn
-from harness.localaws.training import Trainer
+from harness.localaws.sagemaker.control_plane import ControlPlane
+from harness.localaws.sagemaker.hosting import Host
+from harness.localaws.sagemaker.images import Images
+from harness.localaws.sagemaker.training import Trainer
 from harness.processes import end_processes_of
 from harness.scratch import make_scratch
 
@@ -85,7 +86,7 @@ class LocalAWS:
     def _app(self) -> LocalAWSApp:
         own: dict[tuple[str, str], Operation] = {
             **{("service-quotas", name): self.quotas.call for name in quotas.OPERATIONS},
-            **{("pricing", name): self.price_list.call for name in pricelist.OPERATIONS},
+            **{("pricing", name): self.price_list.call for name in price_list.OPERATIONS},
             **{("iam", name): simulation.simulate for name in simulation.OPERATIONS},
         }
         return LocalAWSApp(self.services, self.plane, self.host, self.authorization, own, self.faults, self.calls)

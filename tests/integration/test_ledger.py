@@ -126,7 +126,7 @@ def test_cleaning_up_a_model_made_from_somebodys_endpoint_leaves_the_endpoint(ou
 OWNER = """
 import json, subprocess, sys
 from contextlib import closing
-from harness.aws import reaper
+from harness.aws.cleanup import reaper
 from harness.aws.cleanup.ledger import Ledger
 from harness.aws.cleanup.recording import watch
 from harness.aws.cleanup.names import names_of

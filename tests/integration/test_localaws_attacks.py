@@ -10,9 +10,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from harness.aws.local import MockAWS
-from harness.localaws.control import LARGEST_BODY, TOKEN_HEADER
-from harness.localaws.gateway import LARGEST_HEAD
-from harness.localaws.services import ROLE_NAME
+from harness.localaws.control.api import LARGEST_BODY, TOKEN_HEADER
+from harness.localaws.http.gateway import LARGEST_HEAD
+from harness.localaws.moto_backend import ROLE_NAME
 from harness.settings import Settings
 from harness.waiting import wait_until
 from tests.proxied import ask, password, plain, tunnel

@@ -15,8 +15,8 @@ import pytest
 from harness.aws.local import MockAWS
 from harness.errors import LocalAWSError, SetupError
 from harness.java import find_java
-from harness.localaws.certificates import TRUST_STORE_PASSWORD
-from harness.localaws.control import TOKEN_HEADER
+from harness.localaws.control.api import TOKEN_HEADER
+from harness.localaws.http.certificates import TRUST_STORE_PASSWORD
 from harness.settings import Settings
 from harness.waiting import wait_until
 from tests.proxied import ask, password, plain, tunnel

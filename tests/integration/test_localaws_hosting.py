@@ -19,9 +19,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from harness import libsvm
-from harness.localaws import hosting
-from harness.localaws.authorization import Unrestricted
-from harness.localaws.images import Image
+from harness.localaws.iam.authorization import Unrestricted
+from harness.localaws.sagemaker import hosting
+from harness.localaws.sagemaker.images import Image
 from harness.waiting import wait_until
 
 IMAGE = "811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:1"

@@ -11,8 +11,8 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from harness.localaws import signatures
-from harness.localaws.signatures import SignedChunks
+from harness.localaws.iam import sigv4
+from harness.localaws.iam.sigv4 import SignedChunks
 from tests.integration.independent import EVERYTHING
 from tests.proxied import ask, tunnel
 
@@ -181,15 +181,15 @@ def test_each_chunk_of_a_body_is_verified(independent_aws, size, spoil):
     admin, url = independent_aws.connection.administrator, f"https://{S3}/chunks/key"
     s3, parts = independent_aws.client("s3"), [b"a" * size, b"b" * size]
     s3.create_bucket(Bucket="chunks")
-    length = len(chunked(signatures.read(EXAMPLE, {}), "", parts))
+    length = len(chunked(sigv4.read(EXAMPLE, {}), "", parts))
     declared = {
-        "X-Amz-Content-SHA256": signatures.SIGNED_CHUNKS[0],
+        "X-Amz-Content-SHA256": sigv4.SIGNED_CHUNKS[0],
         "X-Amz-Decoded-Content-Length": str(2 * size),
         "Content-Encoding": "aws-chunked",
         "Content-Length": str(length),
     }
     headers = signed(admin, "PUT", url, headers=declared)
-    signature = signatures.read({name.lower(): value for name, value in headers.items()}, {})
+    signature = sigv4.read({name.lower(): value for name, value in headers.items()}, {})
     body = chunked(signature, admin["AWS_SECRET_ACCESS_KEY"], parts, spoil)
     assert send(independent_aws, "PUT", url, headers, body)[0] == (200 if spoil is None else 400)
     stored = "Contents" in s3.list_objects_v2(Bucket="chunks")
@@ -212,7 +212,7 @@ def test_the_chunks_of_aws_s_own_example_are_verified():
     ]
     body = b"".join(f"{size:x};chunk-signature={value}\r\n".encode() + b"a" * size + b"\r\n" for size, value in chain)
     for changed, right in ((body, True), (body.replace(b"a\r\n", b"b\r\n", 1), False), (body[:-100], False)):
-        verifier = SignedChunks(signatures.read(EXAMPLE, {}), "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+        verifier = SignedChunks(sigv4.read(EXAMPLE, {}), "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
         for start in range(0, len(changed), 1000):
             verifier.feed(changed[start : start + 1000])
         assert verifier.matches == right

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.aws import local
+from harness.aws import local as local_aws
 from harness.aws.local import MockAWS
 from harness.processes import end_processes_of, processes_with
 from harness.settings import Settings
@@ -145,7 +145,7 @@ def test_stopped_containers_end_with_a_local_aws_that_is_killed(stubborn):
 
 
 def test_a_local_aws_that_does_not_answer_is_closed_in_seconds(monkeypatch, stubborn):
-    monkeypatch.setattr(local, "_ASK_SECONDS", 0.5)
+    monkeypatch.setattr(local_aws, "_ASK_SECONDS", 0.5)
     names = {}
     exec(WORK, names)
     with MockAWS.start(Settings()) as local:

@@ -11,7 +11,7 @@ import botocore.session
 import pytest
 
 from harness.aws.credentials import PROFILE, SharedCredentials, session_of
-from harness.localaws.clients import Connection
+from harness.localaws.client import Connection
 
 SOON = "2099-01-01T00:00:00Z"
 

@@ -12,7 +12,7 @@ import pytest
 from harness import execution
 from harness.errors import LocalAWSError
 from harness.java import Java
-from harness.localaws.clients import Connection
+from harness.localaws.client import Connection
 
 SHOW = "import json, os; print(json.dumps(dict(os.environ)))"
 

@@ -74,7 +74,7 @@ def test_a_module_is_in_a_layer_and_imports_from_lower_layers_only(module):
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_moto_is_known_to_the_services_and_their_bodies_only(module):
     uses_moto = any(unit(name) == "moto" for name in imports_of(module))
-    assert not uses_moto or module.name in ("services.py", "s3_on_disk.py", "identities.py")
+    assert not uses_moto or module.name in ("moto_backend.py", "disk_bodies.py", "identities.py")
 
 
 @pytest.mark.parametrize(

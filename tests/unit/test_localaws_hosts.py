@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.localaws.hosts import SERVICES, Host, parse, partition
+from harness.localaws.http.hosts import SERVICES, Host, parse, partition
 
 EMULATED = {
     "s3.amazonaws.com": Host("s3", None, None),

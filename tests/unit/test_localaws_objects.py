@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.localaws.exceptions import IncompleteBody
-from harness.localaws.objects import LARGEST_LINES, ChunkDecoder, parse_range, receive_body, send_body
+from harness.localaws.s3.streaming import LARGEST_LINES, ChunkDecoder, parse_range, receive_body, send_body
 
 chunks = st.lists(st.binary(min_size=1, max_size=40), max_size=6)
 

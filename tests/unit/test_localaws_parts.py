@@ -13,15 +13,15 @@ import threading
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
 
-from harness.localaws.calls import CallLog, CallRecord
-from harness.localaws.certificates import TRUST_STORE_PASSWORD, CertificateAuthority
+from harness.localaws.api_models import _as_python, check, service_model
+from harness.localaws.control.call_log import CallLog, CallRecord
+from harness.localaws.control.faults import Fault, Faults
 from harness.localaws.exceptions import SerializationException, ValidationException
-from harness.localaws.faults import Fault, Faults
-from harness.localaws.images import XGBOOST, Images
-from harness.localaws.processes import LINE_BYTES, ContainerProcess, split_lines
-from harness.localaws.s3_operations import s3_operation
-from harness.localaws.sagemaker import OPERATIONS
-from harness.localaws.validation import _as_python, check, service_model
+from harness.localaws.http.certificates import TRUST_STORE_PASSWORD, CertificateAuthority
+from harness.localaws.s3.operations import s3_operation
+from harness.localaws.sagemaker.container_process import LINE_BYTES, ContainerProcess, split_lines
+from harness.localaws.sagemaker.control_plane import OPERATIONS
+from harness.localaws.sagemaker.images import XGBOOST, Images
 
 # --- validation ---------------------------------------------------------------------------------------------------
 
@@ -396,12 +396,12 @@ SERVICES = """
 import json, sys
 from datetime import timedelta
 from pathlib import Path
-from harness.localaws import services
+from harness.localaws import moto_backend
 from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
-made = services.Services(Path(sys.argv[1]))
-arn, account = services.role_arn("us-east-1"), services.ACCOUNT
+made = moto_backend.Services(Path(sys.argv[1]))
+arn, account = moto_backend.role_arn("us-east-1"), moto_backend.ACCOUNT
 sessions, keys = sts_backends[account]["aws"].assumed_roles, iam_backends[account]["aws"].access_keys
 given = [made.assume_role("us-east-1", arn, name) for name in ("SageMaker", "SageMaker", "other")]
 before = len(sessions), len(keys)
@@ -411,11 +411,11 @@ renewed = made.assume_role("us-east-1", arn, "SageMaker")
 for session in sessions:
     session.expiration -= timedelta(hours=5)
 made.assume_role("us-east-1", arn, "third")
-services.LOG_LINES = 20
+moto_backend.LOG_LINES = 20
 write = made.log_writer("us-east-1", "group", "stream")
 for number in range(50):
     write(f"line {number}")
-lines = services.logs_backends[account]["us-east-1"].groups["group"].streams["stream"].events
+lines = moto_backend.logs_backends[account]["us-east-1"].groups["group"].streams["stream"].events
 print(json.dumps({
     "same": [given[0] == given[1], given[0] == given[2], given[0] == renewed],
     "before": before, "after": (len(sessions), len(keys)), "lines": [lines[0].message, lines[-1].message],

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from harness.errors import HarnessError, PermissionMissingError
-from harness.localaws.hosts import partition
+from harness.localaws.http.hosts import partition
 
 Who = Literal["caller", "role"]
 Statement = dict[str, Any]

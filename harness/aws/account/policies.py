@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.aws.account.permissions import Document, Place, policy, trust_policy
-from harness.localaws import hosts
+from harness.localaws.http import hosts
 
 Template = dict[str, Any]
 

@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from harness.localaws.actions import Need, bucket_arn, object_arn
-from harness.localaws.authorization import Authorization
-from harness.localaws.images import Image
-from harness.localaws.metrics import Metrics
-from harness.localaws.processes import ContainerProcess, free_port
-from harness.localaws.roles import image_refusal, log_writer
-from harness.localaws.services import Services, StoredObject, split_uri
+from harness.localaws.iam.authorization import Authorization
+from harness.localaws.iam.required_actions import Need, bucket_arn, object_arn
+from harness.localaws.moto_backend import Services, StoredObject, split_uri
+from harness.localaws.sagemaker.container_process import ContainerProcess, free_port
+from harness.localaws.sagemaker.execution_role import image_refusal, log_writer
+from harness.localaws.sagemaker.images import Image
+from harness.localaws.sagemaker.metrics import Metrics
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 STOP_GRACE_SECONDS = 120

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from harness.localaws.requests import QUERY_SERVICES, Request, Scope
+from harness.localaws.http.request import QUERY_SERVICES, Request, Scope
 
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 """Content types in whose bodies moto looks for fields."""

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from typing import Any
 
-from harness.localaws import hosts
-from harness.localaws.validation import service_model
+from harness.localaws.api_models import service_model
+from harness.localaws.http import hosts
 
 EFFECTS = ("error", "disk_full", "kill_container", "cut", "lose_answer", "signal", "stuck")
 _ONE_OPERATION = {"kill_container": "InvokeEndpoint", "stuck": "CreateEndpoint"}

@@ -14,14 +14,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
-from harness.localaws import actions, hosts, identities, policies, signatures
-from harness.localaws.actions import Asked, Need
 from harness.localaws.exceptions import AWSError
-from harness.localaws.identities import Identity
-from harness.localaws.objects import Entry
-from harness.localaws.policies import Decision
-from harness.localaws.requests import QUERY_SERVICES, Request
-from harness.localaws.signatures import Digest, MalformedSignature, Signature, SignedChunks
+from harness.localaws.http import hosts
+from harness.localaws.http.request import QUERY_SERVICES, Request
+from harness.localaws.iam import identities, policy_evaluation, required_actions, sigv4
+from harness.localaws.iam.identities import Identity
+from harness.localaws.iam.policy_evaluation import Decision
+from harness.localaws.iam.required_actions import Asked, Need
+from harness.localaws.iam.sigv4 import Digest, MalformedSignature, Signature, SignedChunks
+from harness.localaws.s3.streaming import Entry
 
 _UNSIGNED = ("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML")
 
@@ -75,7 +76,7 @@ class Enforced:
             return
         if unknown := _not_decided(request, parameters):
             raise _denied(request.host.service, f"The local AWS does not emulate {unknown} where IAM is enforced.")
-        for need in map(_at_home, actions.needs(self._asked(request, parameters))):
+        for need in map(_at_home, required_actions.needs(self._asked(request, parameters))):
             if reason := self.reason(caller, need, request.region):
                 raise _denied(request.host.service, reason)
 
@@ -104,7 +105,7 @@ class Enforced:
         refused: dict[Entry, str] = {}
         for key, version in entries:
             action = "s3:DeleteObjectVersion" if version else "s3:DeleteObject"
-            need = Need(action, actions.object_arn(request.region, bucket, key))
+            need = Need(action, required_actions.object_arn(request.region, bucket, key))
             if reason := self.reason(caller, need, request.region):
                 refused[key, version] = reason
         return refused
@@ -129,24 +130,24 @@ class Enforced:
         return None if decision is Decision.ALLOWED else _told(caller, need, decision)
 
 
-def decide(caller: Identity, action: str, resource: str, context: policies.Context) -> Decision:
+def decide(caller: Identity, action: str, resource: str, context: policy_evaluation.Context) -> Decision:
     """Return what the policies of a user or role say, within the limits set to them."""
-    decisions = [policies.evaluate(caller.policies, action, resource, context)]
-    decisions += [policies.evaluate([limit], action, resource, context) for limit in caller.limits]
+    decisions = [policy_evaluation.evaluate(caller.policies, action, resource, context)]
+    decisions += [policy_evaluation.evaluate([limit], action, resource, context) for limit in caller.limits]
     if Decision.EXPLICIT_DENY in decisions:
         return Decision.EXPLICIT_DENY
     return Decision.IMPLICIT_DENY if Decision.IMPLICIT_DENY in decisions else Decision.ALLOWED
 
 
-def _with_trust(caller: Identity, need: Need, context: policies.Context, decision: Decision) -> Decision:
+def _with_trust(caller: Identity, need: Need, context: policy_evaluation.Context, decision: Decision) -> Decision:
     """Return the decision about assuming a role, to which the role's own trust has to agree.
 
     A trust that names the caller itself needs no policy of the caller's; one that names the account does.
     """
     trust = identities.trust_policy(need.resource)
-    if trust is None or not policies.trusts(trust, need.action, caller.principal, context):
+    if trust is None or not policy_evaluation.trusts(trust, need.action, caller.principal, context):
         return Decision.IMPLICIT_DENY
-    return Decision.ALLOWED if policies.names(trust, caller.principal) else decision
+    return Decision.ALLOWED if policy_evaluation.names(trust, caller.principal) else decision
 
 
 def principal_context(caller: Identity) -> dict[str, list[str]]:
@@ -221,7 +222,7 @@ def _caller(request: Request) -> Identity | None:
     if caller.expired:
         raise _error(service, "expired")
     _check_time(service, signature)
-    if unsigned := signatures.unsigned_headers(signature, request.headers):
+    if unsigned := sigv4.unsigned_headers(signature, request.headers):
         raise _error(service, "unsigned", _UNSIGNED_HEADERS.format(", ".join(unsigned)))
     _check_signature(request, signature, caller.secret)
     return caller
@@ -229,7 +230,7 @@ def _caller(request: Request) -> Identity | None:
 
 def _signature(request: Request) -> Signature | None:
     try:
-        return signatures.read(request.headers, request.query)
+        return sigv4.read(request.headers, request.query)
     except MalformedSignature as error:
         raise _error(request.host.service, "malformed", f"The request's signature cannot be read: {error}.") from None
 
@@ -271,15 +272,15 @@ def _check_signature(request: Request, signature: Signature, secret: str) -> Non
         digest = digest or "UNSIGNED-PAYLOAD"
         if _HEXADECIMAL.fullmatch(digest):
             request.verifier = Digest(digest)
-    elif digest in signatures.SIGNED_CHUNKS:
+    elif digest in sigv4.SIGNED_CHUNKS:
         request.verifier = SignedChunks(signature, secret)
-    elif digest not in signatures.UNSIGNED_PAYLOADS:
+    elif digest not in sigv4.UNSIGNED_PAYLOADS:
         if not _HEXADECIMAL.fullmatch(digest):
             raise _error(
                 service, "digest", f"x-amz-content-sha256 must be UNSIGNED-PAYLOAD, or a digest, not {digest!r}"
             )
         request.verifier = Digest(digest)
-    if not signatures.is_right(signature, secret, request.scope["method"], request.url, request.headers, digest):
+    if not sigv4.is_right(signature, secret, request.scope["method"], request.url, request.headers, digest):
         raise _error(service, "signature")
 
 

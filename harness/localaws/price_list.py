@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from harness.localaws.api_models import check
 from harness.localaws.exceptions import AWSError
 from harness.localaws.quotas import page
-from harness.localaws.validation import check
 
 OPERATIONS = ("GetProducts",)
 

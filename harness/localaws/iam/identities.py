@@ -12,7 +12,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
-from harness.localaws import hosts
+from harness.localaws.http import hosts
 
 Document = dict[str, Any]
 ADMINISTRATOR = "administrator"

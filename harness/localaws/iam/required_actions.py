@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlparse
 
-from harness.localaws import hosts
-from harness.localaws.validation import service_model
+from harness.localaws.api_models import service_model
+from harness.localaws.http import hosts
 
 Context = dict[str, list[str]]
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from harness.errors import LocalAWSError
 from harness.java import OPTIONS_FILE
-from harness.localaws.certificates import TRUST_STORE_PASSWORD
-from harness.localaws.control import TOKEN_HEADER
+from harness.localaws.control.api import TOKEN_HEADER
+from harness.localaws.http.certificates import TRUST_STORE_PASSWORD
 
 PROXY_USER = "harness"
 """The user name of the proxy's password."""

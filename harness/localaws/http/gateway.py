@@ -22,9 +22,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from harness.localaws import hosts
-from harness.localaws.certificates import CertificateAuthority
-from harness.localaws.clients import PROXY_USER
+from harness.localaws.client import PROXY_USER
+from harness.localaws.http import hosts
+from harness.localaws.http.certificates import CertificateAuthority
 
 ASGIApp = Callable[..., Any]
 

@@ -1,6 +1,6 @@
 """S3, STS, IAM, CloudWatch Logs and the rest of SageMaker's control plane, as moto emulates them.
 
-With :mod:`harness.localaws.s3_on_disk` the only module that touches moto's inside: all else of the local AWS goes
+With :mod:`harness.localaws.s3.disk_bodies` the only module that touches moto's inside: all else of the local AWS goes
 through the few methods here.
 """
 
@@ -33,8 +33,9 @@ from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
 from moto.sts.models import sts_backends
 
 from harness import mnist
-from harness.localaws import hosts, s3_on_disk
-from harness.localaws.s3_on_disk import Body, BodyWriter
+from harness.localaws.http import hosts
+from harness.localaws.s3 import disk_bodies
+from harness.localaws.s3.disk_bodies import Body, BodyWriter
 
 WSGIApp = Callable[..., Iterable[bytes]]
 
@@ -71,7 +72,7 @@ class Services:
 
     def __init__(self, directory: Path) -> None:
         """Keep objects' bodies in ``directory``."""
-        s3_on_disk.install()
+        disk_bodies.install()
         werkzeug_app.DISABLE_GLOBAL_CORS = True  # it would allow every origin everything
         tempfile.tempdir = str(directory)  # where bodies are written to
         self.directory = directory

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from harness.localaws.actions import Need, object_arn
-from harness.localaws.authorization import Authorization
-from harness.localaws.services import ACCOUNT, Services, partition_of, split_uri
+from harness.localaws.iam.authorization import Authorization
+from harness.localaws.iam.required_actions import Need, object_arn
+from harness.localaws.moto_backend import ACCOUNT, Services, partition_of, split_uri
 
 _REGISTRY = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<name>[^:@]+)"

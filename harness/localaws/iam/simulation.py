@@ -10,11 +10,11 @@ import re
 import uuid
 from xml.sax.saxutils import escape
 
-from harness.localaws import identities, policies
-from harness.localaws.authorization import decide, principal_context
 from harness.localaws.exceptions import AWSError
-from harness.localaws.identities import Identity
-from harness.localaws.policies import Decision
+from harness.localaws.iam import identities, policy_evaluation
+from harness.localaws.iam.authorization import decide, principal_context
+from harness.localaws.iam.identities import Identity
+from harness.localaws.iam.policy_evaluation import Decision
 
 OPERATIONS = ("SimulatePrincipalPolicy",)
 _NAMESPACE = "https://iam.amazonaws.com/doc/2010-05-08/"
@@ -44,15 +44,19 @@ def simulate(operation: str, form: dict[str, str], region: str) -> str:  # noqa:
 
 
 def _result(
-    principal: Identity, more: list[policies.Document], action: str, resource: str, context: dict[str, list[str]]
+    principal: Identity,
+    more: list[policy_evaluation.Document],
+    action: str,
+    resource: str,
+    context: dict[str, list[str]],
 ) -> str:
     decision = decide(principal, action, resource, context)
-    added = policies.evaluate(more, action, resource, context)
+    added = policy_evaluation.evaluate(more, action, resource, context)
     if decision is Decision.IMPLICIT_DENY or added is Decision.EXPLICIT_DENY:
         decision = added
     missing = "".join(
         f"<member>{escape(key)}</member>"
-        for key in policies.keys_missing([*principal.policies, *more], action, resource, context)
+        for key in policy_evaluation.keys_missing([*principal.policies, *more], action, resource, context)
     )
     return (
         f"<member><EvalActionName>{escape(action)}</EvalActionName><EvalResourceName>{escape(resource)}"

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NoReturn, Protocol
 from urllib.parse import parse_qs, unquote
 
-from harness.localaws import hosts
+from harness.localaws.api_models import service_model
+from harness.localaws.control.faults import Fault
 from harness.localaws.exceptions import (
     ContentMismatch,
     InvalidArgument,
@@ -16,9 +17,8 @@ from harness.localaws.exceptions import (
     SerializationException,
     UnknownOperation,
 )
-from harness.localaws.faults import Fault
-from harness.localaws.s3_operations import CHOOSING, s3_operation
-from harness.localaws.validation import service_model
+from harness.localaws.http import hosts
+from harness.localaws.s3.operations import CHOOSING, s3_operation
 
 Scope = dict[str, Any]
 Message = dict[str, Any]

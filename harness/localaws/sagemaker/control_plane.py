@@ -11,15 +11,16 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from harness.localaws import hosts, validation
-from harness.localaws.authorization import Authorization
-from harness.localaws.container_variables import check_variables
+from harness.localaws import api_models
 from harness.localaws.exceptions import ResourceInUse, ValidationException
-from harness.localaws.hosting import Endpoint, Host
-from harness.localaws.images import Images
-from harness.localaws.roles import image_refusal, model_data_refusal
-from harness.localaws.services import Services, split_uri
-from harness.localaws.training import Trainer, TrainingJob
+from harness.localaws.http import hosts
+from harness.localaws.iam.authorization import Authorization
+from harness.localaws.moto_backend import Services, split_uri
+from harness.localaws.sagemaker.container_variables import check_variables
+from harness.localaws.sagemaker.execution_role import image_refusal, model_data_refusal
+from harness.localaws.sagemaker.hosting import Endpoint, Host
+from harness.localaws.sagemaker.images import Images
+from harness.localaws.sagemaker.training import Trainer, TrainingJob
 
 Request = dict[str, Any]
 Thing = TypeVar("Thing")
@@ -70,7 +71,7 @@ class ControlPlane:
         :param stuck: seconds for which an endpoint that is created stays in ``Creating`` before anything is done.
         :raises AWSError: as AWS would answer.
         """
-        validation.check("sagemaker", operation, request)
+        api_models.check("sagemaker", operation, request)
         call = _Call(self, request, region, account, _SPARK_SDK in user_agent, stuck)
         answer: dict[str, Any] = OPERATIONS[operation](call)
         return answer

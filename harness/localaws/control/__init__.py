@@ -1,0 +1,1 @@
+"""Control of the local AWS from outside: its API, faults to inject, and the log of calls."""

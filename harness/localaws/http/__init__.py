@@ -1,0 +1,1 @@
+"""HTTP as the local AWS speaks it: the proxy, certificates, host names, and each request with its one operation."""

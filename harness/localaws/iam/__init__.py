@@ -1,0 +1,1 @@
+"""IAM enforced: signatures, identities, actions that a request needs, and the evaluation of policies."""

@@ -1,0 +1,1 @@
+"""S3: operations, streamed bodies, and bodies on disk."""

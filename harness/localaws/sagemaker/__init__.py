@@ -1,0 +1,1 @@
+"""SageMaker: the control plane, training jobs, endpoints, and the processes of their containers."""
