@@ -16,8 +16,10 @@ import xgboost
 from in_spark import serialise
 
 from harness import mnist
+from harness.mnist import HYPERPARAMETERS
 from harness.settings import Settings
-from harness.spark import HYPERPARAMETERS, build_session, read_libsvm
+from harness.spark.data import read_libsvm
+from harness.spark.session import build_session
 
 
 class NoAWS:

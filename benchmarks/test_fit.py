@@ -8,7 +8,7 @@ from sdk_text import row_sizes
 from harness import mnist
 from harness.benchmarking.environment import mnist_hash
 from harness.pipeline import fit_in_parts, rows_logged
-from harness.spark import read_mnist
+from harness.spark.data import read_mnist
 
 ROUNDS = {"mock": 3, "real": 1}
 FEW_ROWS = 3000

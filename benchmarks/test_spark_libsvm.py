@@ -11,9 +11,9 @@ from bare_parts import NoAWS
 from test_libsvm import DENSE_ROWS, FEATURES, note_speed, texts  # noqa: F401 - the same files
 
 from harness import mnist
-from harness.guard import check_libsvm
 from harness.settings import Settings
-from harness.spark import build_session
+from harness.spark.session import build_session
+from harness.spark.validation import check_libsvm
 
 ROWS = {"sparse": mnist.ROWS["train"], "dense": DENSE_ROWS}
 

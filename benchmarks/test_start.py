@@ -23,7 +23,7 @@ import json, sys, time
 began = time.perf_counter()
 from bare_parts import NoAWS
 from harness.settings import Settings
-from harness.spark import build_session
+from harness.spark.session import build_session
 imported = time.perf_counter()
 session = build_session(NoAWS(), Settings(spark_master=sys.argv[1]))
 started = time.perf_counter()

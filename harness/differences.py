@@ -28,8 +28,8 @@ from scipy import sparse
 
 from harness import libsvm
 from harness.errors import DataError, LibSVMError
-from harness.guard import check_libsvm
 from harness.libsvm.dataset import to_csr
+from harness.spark.validation import check_libsvm
 
 FEATURES = 8
 """As many columns as readers are told there are, where they can be told."""
@@ -459,7 +459,7 @@ def main(path: Path) -> None:
     """Write the tables into the page."""
     from harness.aws import open_aws  # noqa: PLC0415 - the tests bring their own session
     from harness.settings import Settings  # noqa: PLC0415
-    from harness.spark import build_session  # noqa: PLC0415
+    from harness.spark.session import build_session  # noqa: PLC0415
 
     settings = Settings()
     with closing(open_aws(settings)) as aws, patch.dict("os.environ", aws.environment()):

@@ -134,7 +134,7 @@ def _checked(name: str, check: Callable[[], str]) -> Finding:
 
 def _sdk() -> Finding:
     def check() -> str:
-        from harness.spark import sdk_jars  # noqa: PLC0415 - imports pyspark
+        from harness.spark.sdk import sdk_jars  # noqa: PLC0415
 
         return f"pyspark {version('pyspark')} with {', '.join(jar.name for jar in sdk_jars())}"
 

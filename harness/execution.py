@@ -15,10 +15,10 @@ from types import FrameType
 from harness.aws.local import MockAWS
 from harness.errors import HarnessError, LocalAWSError, SettingsError
 from harness.java import find_java, options_for
-from harness.onpath import python_environment
 from harness.printing import print_text
 from harness.processes import RUN_VARIABLE
 from harness.settings import Settings
+from harness.spark.pythonpath import python_environment
 
 _PASSED_ON = (signal.SIGTERM, signal.SIGHUP)
 

@@ -117,7 +117,7 @@ def close_ledger(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def spark(aws: AWS, ledger: Ledger, harness_settings: Settings) -> Iterator[SparkSession]:  # noqa: ARG001 - marks the JVM
     """A Spark session whose SageMaker SDK and S3A reach ``aws``."""
-    from harness.spark import build_session, stop_session  # noqa: PLC0415
+    from harness.spark.session import build_session, stop_session  # noqa: PLC0415
 
     session = build_session(aws, harness_settings)
     yield session
@@ -155,7 +155,7 @@ def sagemaker_role(aws: AWS) -> str:
 @pytest.fixture(scope="session")
 def mnist_train(spark: SparkSession, aws: AWS, harness_settings: Settings) -> DataFrame:
     """MNIST's training rows, as many as the settings say: ``label`` and ``features`` (dense, 784)."""
-    from harness.spark import read_mnist  # noqa: PLC0415
+    from harness.spark.data import read_mnist  # noqa: PLC0415
 
     return read_mnist(spark, aws, "train", harness_settings.train_rows)
 
@@ -163,7 +163,7 @@ def mnist_train(spark: SparkSession, aws: AWS, harness_settings: Settings) -> Da
 @pytest.fixture(scope="session")
 def mnist_test(spark: SparkSession, aws: AWS, harness_settings: Settings) -> DataFrame:
     """MNIST's test rows, as many as the settings say: ``label`` and ``features`` (dense, 784)."""
-    from harness.spark import read_mnist  # noqa: PLC0415
+    from harness.spark.data import read_mnist  # noqa: PLC0415
 
     return read_mnist(spark, aws, "test", harness_settings.test_rows)
 
@@ -181,8 +181,9 @@ def trained_model(
         yield _model_behind(aws, harness_settings.endpoint)
         return
     from harness.aws.cleanup.leftovers import refuse_leftovers  # noqa: PLC0415
-    from harness.guard import check_libsvm  # noqa: PLC0415
-    from harness.spark import CLASSES, clean_up, created_resources, estimator  # noqa: PLC0415
+    from harness.mnist import CLASSES  # noqa: PLC0415
+    from harness.spark.sdk import clean_up, created_resources, estimator  # noqa: PLC0415
+    from harness.spark.validation import check_libsvm  # noqa: PLC0415
 
     check_libsvm(mnist_train, classes=CLASSES)
     ledger.make_bucket()

@@ -23,6 +23,20 @@ FEATURES = 28 * 28
 ROWS: dict[Split, int] = {"train": 60_000, "test": 10_000}
 """Images of each split."""
 
+CLASSES = 10
+"""The digits: labels are 0 to 9."""
+
+HYPERPARAMETERS = {
+    "eta": 0.2,
+    "gamma": 4.0,
+    "min_child_weight": 6.0,
+    "silent": 0,
+    "objective": "multi:softmax",
+    "num_class": CLASSES,
+    "num_round": 10,
+}
+"""What the reference program (the SDK's MNIST example with XGBoost) trains with."""
+
 _FILE_PREFIX: dict[Split, str] = {"train": "train", "test": "t10k"}
 _CHUNK_ROWS = 2_000
 

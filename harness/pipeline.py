@@ -34,11 +34,13 @@ from harness.aws.cleanup.ledger import Ledger
 from harness.aws.cleanup.names import Names
 from harness.aws.cleanup.resources import Leftover, Resource
 from harness.errors import DataError, HarnessError, PipelineError
-from harness.guard import check_libsvm
-from harness.mnist import FEATURES, Split
+from harness.mnist import CLASSES, FEATURES, Split
 from harness.pictures import confusion_counts
 from harness.settings import Settings
-from harness.spark import CLASSES, LOST_JVM_FIX, end_jvm, estimator, lost_jvm, read_libsvm, read_mnist, root_cause
+from harness.spark.data import read_libsvm, read_mnist
+from harness.spark.sdk import estimator
+from harness.spark.session import LOST_JVM_FIX, end_jvm, lost_jvm, root_cause
+from harness.spark.validation import check_libsvm
 from harness.waiting import pauses
 
 SHOWN = 250
@@ -140,7 +142,7 @@ class Data:
 def _check_digits(path: Path) -> int:
     """Return the number of rows of a LibSVM file.
 
-    :raises DataError: it is no file, or :func:`~harness.guard.check_libsvm` refuses it.
+    :raises DataError: it is no file, or :func:`~harness.spark.validation.check_libsvm` refuses it.
     """
     if path.is_dir():
         raise DataError(f"{path} cannot be read: {os.strerror(errno.EISDIR)}.", fix="name a LibSVM file")

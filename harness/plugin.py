@@ -135,7 +135,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_keyboard_interrupt() -> None:
     """End Spark's JVM: what was interrupted in it would go on to create what is deleted next."""
-    spark_module = sys.modules.get("harness.spark")
+    spark_module = sys.modules.get("harness.spark.session")
     if spark_module is not None:
         spark_module.end_jvm()
 

@@ -26,7 +26,7 @@ from harness.pipeline import Data, Outcome, Pipeline, report
 from harness.printing import PlainConsole, print_figures, print_text
 from harness.processes import ended_in_order
 from harness.settings import Settings
-from harness.spark import build_session, end_jvm, stop_session
+from harness.spark.session import build_session, end_jvm, stop_session
 
 _PACKAGES = ("pyspark", "sagemaker-pyspark", "xgboost-cpu", "xgboost", "moto", "boto3", "numpy")
 

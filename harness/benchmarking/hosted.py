@@ -28,8 +28,8 @@ from harness.aws.local import MockAWS
 from harness.benchmarking.null_container import COMMAND
 from harness.errors import HarnessError, SettingsError
 from harness.localaws.sagemaker.images import xgboost_uri
+from harness.mnist import HYPERPARAMETERS
 from harness.settings import Settings
-from harness.spark import HYPERPARAMETERS
 from harness.waiting import WaitTimeout, wait_until
 
 TRAIN_ROWS = 2000

@@ -13,9 +13,9 @@ from sagemaker_pyspark.transformation.deserializers import XGBoostCSVRowDeserial
 from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSerializer
 
 from harness.errors import DataError, PipelineError
-from harness.guard import check_libsvm
+from harness.mnist import HYPERPARAMETERS
 from harness.pipeline import Data, Pipeline, Silent
-from harness.spark import HYPERPARAMETERS
+from harness.spark.validation import check_libsvm
 from tests.integration.conftest import OUTSIDE, ROOT
 
 CRASHES = "import os, sys; print('out of luck', flush=True); os.kill(os.getpid(), 9)"

@@ -20,7 +20,7 @@ from harness.aws.cleanup.ledger import RUN_TAG, Ledger
 from harness.aws.cleanup.reaper import Reaper
 from harness.aws.cleanup.recording import watch
 from harness.settings import Settings
-from harness.spark import clean_up
+from harness.spark.sdk import clean_up
 from harness.waiting import wait_until
 from tests.hosted import IMAGE, create
 from tests.integration.conftest import OUTSIDE, ROOT

@@ -24,8 +24,8 @@ from harness import libsvm
 from harness.containers.xgboost.serving import XGBoostModel
 from harness.differences import serialised
 from harness.errors import DataError
-from harness.guard import check_libsvm
 from harness.libsvm import strategies
+from harness.spark.validation import check_libsvm
 
 # A nightly run takes many more examples than CI; each is several Spark jobs.
 EXAMPLES = max(2, settings().max_examples // 20)

@@ -11,8 +11,8 @@ import pytest
 import xgboost
 
 from harness import mnist
+from harness.mnist import HYPERPARAMETERS
 from harness.pipeline import Pipeline, Silent
-from harness.spark import HYPERPARAMETERS
 from harness.waiting import wait_until
 from tests.integration.conftest import said
 from tests.processes import alive, commands, descendants

@@ -262,7 +262,7 @@ import os, sys
 from contextlib import closing
 from harness.aws.real import RealAWS
 from harness.settings import Settings
-from harness.spark import build_session
+from harness.spark.session import build_session
 settings = Settings(mode="real", role=sys.argv[1], spark_master="local[1]")
 with closing(RealAWS.start(settings)) as aws:
     spark = build_session(aws, settings)

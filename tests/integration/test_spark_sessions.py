@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from harness.java import find_java
-from harness.onpath import python_environment
+from harness.spark.pythonpath import python_environment
 from harness.waiting import wait_until
 from tests.integration.conftest import OUTSIDE, ROOT, said
 
@@ -47,7 +47,7 @@ import json, os
 from harness.aws.cleanup.names import names_of
 from harness.errors import SetupError
 from harness.settings import Settings
-from harness.spark import build_session, estimator
+from harness.spark.session import build_session, estimator
 {FAKE_AWS}
 aws = FakeAWS()
 before = dict(os.environ)
@@ -87,7 +87,7 @@ spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "fals
 {PYTHON_IN_SPARK}
 from harness.errors import SetupError
 from harness.settings import Settings
-from harness.spark import build_session
+from harness.spark.session import build_session
 try:
     refusal = build_session(object(), Settings()) and None
 except SetupError as error:
@@ -194,7 +194,7 @@ import json
 from harness.aws.cleanup.names import names_of
 from harness.errors import SetupError
 from harness.settings import Settings
-from harness.spark import build_session
+from harness.spark.session import build_session
 {FAKE_AWS}
 aws = FakeAWS()
 try:
@@ -215,7 +215,7 @@ def test_a_master_that_spark_does_not_know_is_told_and_can_be_corrected(tmp_path
 KILLED = f"""
 import time
 from harness.settings import Settings
-from harness.spark import build_session
+from harness.spark.session import build_session
 {FAKE_AWS}
 spark = build_session(FakeAWS(), Settings(spark_master="local[2]"))
 spark.sparkContext.parallelize([1]).map(lambda n: n).collect()

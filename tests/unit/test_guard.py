@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from harness.errors import DataError
-from harness.guard import check_libsvm
+from harness.spark.validation import check_libsvm
 
 
 @pytest.fixture

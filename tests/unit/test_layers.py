@@ -80,12 +80,12 @@ def test_moto_is_known_to_the_services_and_their_bodies_only(module):
 @pytest.mark.parametrize(
     ("importer", "source", "offence"),
     [
-        ("localaws", "from harness.spark import session", {"spark"}),
+        ("localaws", "from harness.spark.session import session", {"spark"}),
         ("localaws", "import harness.containers.runtime", {"containers"}),
         ("containers", "from harness import localaws", {"localaws"}),
         ("mnist", "def f():\n    from harness import libsvm", {"libsvm"}),
         ("aws", "from .cli import main", {"cli"}),
-        ("aws", "from harness.spark import session", {"spark"}),
+        ("aws", "from harness.spark.session import session", {"spark"}),
         ("aws", "from harness.localaws import server\nimport numpy", set()),
         ("cli", "from harness.doctor import examine\nfrom harness import __version__", set()),
     ],
@@ -102,5 +102,5 @@ def test_the_check_fails_for_a_module_in_no_layer():
 def test_a_relative_import_is_resolved_against_its_own_package():
     assert imported("from . import gateway\nfrom .. import spark", "harness.localaws") == {
         "harness.localaws.gateway",
-        "harness.spark",
+        "harness.spark.session",
     }

@@ -13,7 +13,7 @@ from harness.aws.cleanup.resources import Leftover, Resource
 from harness.errors import DataError, PipelineError
 from harness.pipeline import Data, Outcome, check_trained, parts_of_fit, report, rows_logged, stage_failure
 from harness.settings import Settings
-from harness.spark import root_cause
+from harness.spark.session import root_cause
 
 
 class Where:

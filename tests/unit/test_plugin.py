@@ -271,8 +271,8 @@ FAILING_FIT = """
     @pytest.fixture(scope="session", autouse=True)
     def failing():
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("harness.guard.check_libsvm", lambda rows, classes: None)
-            patch.setattr("harness.spark.estimator", lambda aws, settings, names: Estimator())
+            patch.setattr("harness.spark.validation.check_libsvm", lambda rows, classes: None)
+            patch.setattr("harness.spark.sdk.estimator", lambda aws, settings, names: Estimator())
             yield
 """
 

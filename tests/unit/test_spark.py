@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness import onpath, spark
 from harness.errors import SetupError
 from harness.java import Java, Rejected
-from harness.onpath import python_environment
-from harness.spark import sdk_jars
+from harness.spark import pythonpath, sdk, session
+from harness.spark.pythonpath import python_environment
+from harness.spark.sdk import sdk_jars
 
 JAVA = Java(Path("/good"), "17.0.1", "PATH")
 JAR = "sagemaker-spark_2.12-spark_3.3.0-1.4.5.jar"
@@ -42,7 +42,7 @@ class FakeAWS:
 
 
 def options(master, tmp_path, region="us-east-1"):
-    return spark._options(FakeAWS(region=region), master, [Path("/a.jar"), Path("/b.jar")], tmp_path, JAVA)
+    return session._options(FakeAWS(region=region), master, [Path("/a.jar"), Path("/b.jar")], tmp_path, JAVA)
 
 
 def test_the_three_jars_that_share_no_class_are_taken():
@@ -51,13 +51,13 @@ def test_the_three_jars_that_share_no_class_are_taken():
 
 @pytest.mark.parametrize("version", ["3.3.0", "3.3.4"])
 def test_pyspark_of_the_jars_minor_version_is_taken(version):
-    spark._check_version(version, JAR)
+    sdk._check_version(version, JAR)
 
 
 @pytest.mark.parametrize("version", ["3.2.1", "3.5.0", "4.0.0", "3.30.0"])
 def test_another_pyspark_is_refused_with_both_versions_and_the_remedy(version):
     with pytest.raises(SetupError, match=f"pyspark {version} is installed.*built for pyspark 3.3.0") as caught:
-        spark._check_version(version, JAR)
+        sdk._check_version(version, JAR)
     assert "pip install pyspark==3.3.0" in caught.value.fix
 
 
@@ -90,27 +90,27 @@ def test_s3a_is_led_to_china_for_regions_in_china(tmp_path):
 def _some_java(monkeypatch):
     """A machine whose JAVA_HOME cannot be used and whose path has a Java that can."""
     java = Java(Path("/good"), "17.0.1", "PATH", (Rejected("JAVA_HOME", "/bad/bin/java", "does not run"),))
-    monkeypatch.setattr(spark, "find_java", lambda: java)
+    monkeypatch.setattr(session, "find_java", lambda: java)
 
 
 @pytest.mark.usefixtures("_some_java")
 def test_a_java_home_that_cannot_be_used_is_told():
     with pytest.warns(UserWarning, match=r"JAVA_HOME \(/bad/bin/java\): does not run. Using /good \(found by PATH\)"):
-        java = spark._java()
-    assert spark._launch_environment(FakeAWS(), "local[*]", java)["JAVA_HOME"] == "/good"
+        java = session._java()
+    assert session._launch_environment(FakeAWS(), "local[*]", java)["JAVA_HOME"] == "/good"
 
 
 def test_java_is_not_told_twice_what_the_command_line_says(monkeypatch):
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Dtrust=a")
-    assert "JAVA_TOOL_OPTIONS" not in spark._launch_environment(FakeAWS(), "local[*]", JAVA)
+    assert "JAVA_TOOL_OPTIONS" not in session._launch_environment(FakeAWS(), "local[*]", JAVA)
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Dmine=1")
-    assert spark._launch_environment(FakeAWS(), "local[*]", JAVA)["JAVA_TOOL_OPTIONS"] == "-Dmine=1"
+    assert session._launch_environment(FakeAWS(), "local[*]", JAVA)["JAVA_TOOL_OPTIONS"] == "-Dmine=1"
 
 
 def test_a_scripts_own_python_path_and_workers_python_are_kept():
     given = python_environment({"PYTHONPATH": "/mine", "PYSPARK_PYTHON": "/their/python"})
-    assert given == {"PYTHONPATH": f"{onpath.DIRECTORY}:/mine", "PYSPARK_PYTHON": "/their/python"}
-    assert python_environment({}) == {"PYTHONPATH": onpath.DIRECTORY, "PYSPARK_PYTHON": sys.executable}
+    assert given == {"PYTHONPATH": f"{pythonpath.DIRECTORY}:/mine", "PYSPARK_PYTHON": "/their/python"}
+    assert python_environment({}) == {"PYTHONPATH": pythonpath.DIRECTORY, "PYSPARK_PYTHON": sys.executable}
 
 
 def run(code, **environment):
@@ -134,7 +134,7 @@ def test_a_script_gets_the_installed_cloudpickle_in_place_of_pysparks():
 
 @needs_newer
 def test_a_pyspark_that_was_imported_before_gets_it_too():
-    code = "import pyspark.serializers; from harness.onpath import harness_cloudpickle as h; h.install(); "
+    code = "import pyspark.serializers; from harness.spark.pythonpath import harness_cloudpickle as h; h.install(); "
     assert run(code + PROBE, PYTHONPATH=str(Path(harness.__file__).parents[1])) == "cloudpickle"
 
 

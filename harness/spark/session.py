@@ -18,41 +18,19 @@ from unittest.mock import patch
 
 import psutil
 import pyspark
-import sagemaker_pyspark
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark import SparkConf, SparkContext
 from pyspark.java_gateway import launch_gateway
-from pyspark.sql import DataFrame, SparkSession
-from sagemaker_pyspark.algorithms import XGBoostSageMakerEstimator
+from pyspark.sql import SparkSession
 
-from harness import onpath
 from harness.aws import AWS
-from harness.aws.cleanup.ledger import Ledger
-from harness.aws.cleanup.names import Names
-from harness.aws.cleanup.resources import Resource
 from harness.errors import SetupError
 from harness.java import Java, find_java, options_for
-from harness.mnist import FEATURES, ROWS, Split
-from harness.onpath import harness_cloudpickle, python_environment
 from harness.scratch import Scratch, make_scratch
 from harness.settings import Settings, option_name
-
-CLASSES = 10
-"""The digits: labels are 0 to 9."""
-
-HYPERPARAMETERS = {
-    "eta": 0.2,
-    "gamma": 4.0,
-    "min_child_weight": 6.0,
-    "silent": 0,
-    "objective": "multi:softmax",
-    "num_class": CLASSES,
-    "num_round": 10,
-}
-"""What the reference program (the SDK's MNIST example with XGBoost) trains with."""
-
-_JARS = ("aws-java-sdk-bundle-*.jar", "hadoop-aws-*.jar", "sagemaker-spark_*.jar")
-"""The jars of the SDK's nine that are needed: they share no class; the other six are the bundle in another version."""
+from harness.spark import pythonpath
+from harness.spark.pythonpath import harness_cloudpickle, python_environment
+from harness.spark.sdk import sdk_jars
 
 _GIB = 2**30
 _JVM_END_SECONDS = 5
@@ -117,35 +95,6 @@ def build_session(
     return SparkSession(context)
 
 
-def sdk_jars() -> list[Path]:
-    """Return the paths of the SDK's jars that Spark needs, in any order.
-
-    :raises SetupError: one is missing, or the installed pyspark is not the one they were built for.
-    """
-    directory = Path(str(sagemaker_pyspark.__file__)).parent / "jars"
-    found = [path for pattern in _JARS for path in directory.glob(pattern)]
-    if len(found) != len(_JARS):
-        raise SetupError(
-            "The jars of sagemaker_pyspark are not as expected.",
-            checked=f"{directory} for one each of {', '.join(_JARS)}; found {[path.name for path in found]}",
-            fix="run 'pip install --force-reinstall --no-deps sagemaker-pyspark==1.4.5'",
-        )
-    _check_version(pyspark.__version__, found[-1].name)
-    return found
-
-
-def _check_version(installed: str, jar: str) -> None:
-    """Raise :class:`SetupError` unless pyspark is of the minor version that the SDK's jar names."""
-    built_for = re.search(r"spark_(\d+\.\d+)(\.\d+)", jar)
-    if built_for is None or not installed.startswith(built_for[1] + "."):
-        needed = "".join(built_for.groups()) if built_for else "of an unknown version"
-        raise SetupError(
-            f"pyspark {installed} is installed, and the SageMaker Spark SDK's jars were built for pyspark {needed}.",
-            checked=f"the version in the jar's name, {jar}",
-            fix=f"run 'pip install pyspark=={needed}'" if built_for else "reinstall sagemaker-pyspark==1.4.5",
-        )
-
-
 def _refuse_foreign_jvm(aws: AWS) -> None:
     """Raise :class:`SetupError` if this process has a JVM that was not started for this AWS.
 
@@ -179,7 +128,7 @@ def _options(
         "spark.executor.extraClassPath": classpath,
         "spark.driver.extraJavaOptions": shlex.join([*options_for(java, aws.jvm_options()), *ours]),
         "spark.driver.memory": _driver_memory(),
-        "spark.executorEnv.PYTHONPATH": onpath.DIRECTORY,
+        "spark.executorEnv.PYTHONPATH": pythonpath.DIRECTORY,
         "spark.executor.heartbeatInterval": "1s",  # how often it tells how many rows it has read
         "spark.hadoop.hadoop.tmp.dir": str(scratch),  # where S3A keeps what it uploads; its default ignores TMPDIR
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
@@ -336,22 +285,6 @@ def _delete_with_jvm(context: SparkContext, scratch: Scratch) -> None:
     jvm.org.apache.spark.util.ShutdownHookManager.registerShutdownDeleteDir(jvm.java.io.File(str(scratch.path)))
 
 
-def read_libsvm(spark: SparkSession, path: str) -> DataFrame:
-    """Return LibSVM rows as the reference program reads them: ``label`` (double) and ``features`` (dense, 784)."""
-    return spark.read.format("libsvm").option("numFeatures", str(FEATURES)).option("vectorType", "dense").load(path)
-
-
-def read_mnist(spark: SparkSession, aws: AWS, split: Split, rows: int) -> DataFrame:
-    """Return MNIST as the reference program reads it: columns ``label`` (double) and ``features`` (dense, 784).
-
-    :param split: ``train`` (60,000 rows) or ``test`` (10,000 rows).
-    :param rows: how many rows, from the first on.
-    """
-    frame = read_libsvm(spark, f"s3a://sagemaker-sample-data-{aws.region}/spark/mnist/{split}/")
-    # One partition is read in the order of the file; a limit over several takes what a shuffle brings first.
-    return frame if rows >= ROWS[split] else frame.coalesce(1).limit(rows)
-
-
 def root_cause(error: BaseException) -> str:
     """Return the message at the bottom of an error's causes, in Java where there are any, without stack traces."""
     java = getattr(error, "java_exception", None)
@@ -366,52 +299,3 @@ def root_cause(error: BaseException) -> str:
 
 _FROM_AWS = re.compile(r" \(Service: ([^;]+); Status Code: (\d+); Error Code: ([^;)]+);[^)]*\)")
 """What the Java SDK ends its messages with; all of it is in the log."""
-
-
-def estimator(aws: AWS, settings: Settings, names: Names) -> XGBoostSageMakerEstimator:
-    """Return the reference program's estimator, on the settings' instances, for one ``fit``. Spark must be running.
-
-    :param names: of all that it creates; the bucket of their data must exist.
-    """
-    bucket, _, prefix = names.data.removeprefix("s3://").partition("/")
-    # The SDK's own choice are random prefixes in the same bucket, which nobody knows before they are used. Two of them:
-    # after training it deletes all that is below that of the rows.
-    rows, model = (sagemaker_pyspark.S3DataPath(bucket, f"{prefix}{part}") for part in ("rows", "model"))
-    built = XGBoostSageMakerEstimator(
-        trainingInstanceType=settings.training_instance_type,
-        trainingInstanceCount=settings.training_instance_count,
-        trainingInputS3DataPath=rows,
-        trainingOutputS3DataPath=model,
-        trainingMaxRuntimeInSeconds=int(settings.max_hours * 3600),
-        endpointInstanceType=settings.endpoint_instance_type,
-        endpointInitialInstanceCount=settings.endpoint_instance_count,
-        sagemakerRole=sagemaker_pyspark.IAMRole(aws.role),
-        namePolicyFactory=sagemaker_pyspark.CustomNamePolicyFactory(
-            names.training_job, names.model, names.endpoint_config, names.endpoint
-        ),
-    )
-    for name, value in HYPERPARAMETERS.items():
-        built.set(built.getParam(name), value)
-    return built
-
-
-def created_resources(model: sagemaker_pyspark.SageMakerModel) -> list[Resource]:
-    """Return what the SDK says that it created to make this model answer; its endpoint even where that is another's."""
-    created = model.getCreatedResources()
-    names = [created.model_name, created.endpoint_config_name, created.endpoint_name]
-    kinds = ("model", "endpoint config", "endpoint")
-    return [Resource(kind, name) for kind, name in zip(kinds, names, strict=True) if name]
-
-
-def clean_up(model: sagemaker_pyspark.SageMakerModel, ledger: Ledger) -> list[Resource]:
-    """Delete what the SDK created for this model, with the SDK's own clean-up; return what that was.
-
-    What the ledger does not name is left alone: the SDK would delete the endpoint of a model that was made by
-    ``SageMakerModel.fromEndpoint``, although it never created it.
-    """
-    named = ledger.resources
-    ours = {resource.kind: resource for resource in created_resources(model) if resource in named}
-    names = [ours[kind].name if kind in ours else None for kind in ("model", "endpoint config", "endpoint")]
-    cleanup = sagemaker_pyspark.SageMakerResourceCleanup(model.sagemakerClient)
-    cleanup.deleteResources(sagemaker_pyspark.CreatedResources(*names))
-    return list(ours.values())

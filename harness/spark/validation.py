@@ -20,7 +20,7 @@ from pyspark.sql.types import DoubleType, StructField, StructType
 
 from harness import libsvm
 from harness.errors import DataError
-from harness.spark import root_cause
+from harness.spark.session import root_cause
 
 _BEYOND = 2.0**128 - 2.0**103
 """The least number that becomes infinite as a 32-bit float."""

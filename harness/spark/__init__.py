@@ -1,0 +1,1 @@
+"""Spark: sessions that use the unmodified SageMaker Spark SDK, its names that the harness uses, and data checks."""

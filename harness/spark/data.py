@@ -1,0 +1,24 @@
+"""Data that the reference program reads, as it reads it."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame, SparkSession
+
+from harness.aws import AWS
+from harness.mnist import FEATURES, ROWS, Split
+
+
+def read_libsvm(spark: SparkSession, path: str) -> DataFrame:
+    """Return LibSVM rows as the reference program reads them: ``label`` (double) and ``features`` (dense, 784)."""
+    return spark.read.format("libsvm").option("numFeatures", str(FEATURES)).option("vectorType", "dense").load(path)
+
+
+def read_mnist(spark: SparkSession, aws: AWS, split: Split, rows: int) -> DataFrame:
+    """Return MNIST as the reference program reads it: columns ``label`` (double) and ``features`` (dense, 784).
+
+    :param split: ``train`` (60,000 rows) or ``test`` (10,000 rows).
+    :param rows: how many rows, from the first on.
+    """
+    frame = read_libsvm(spark, f"s3a://sagemaker-sample-data-{aws.region}/spark/mnist/{split}/")
+    # One partition is read in the order of the file; a limit over several takes what a shuffle brings first.
+    return frame if rows >= ROWS[split] else frame.coalesce(1).limit(rows)

@@ -1,0 +1,99 @@
+"""Names of the SageMaker Spark SDK that the harness uses: its jars, its XGBoost estimator and its clean-up."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pyspark
+import sagemaker_pyspark
+from sagemaker_pyspark.algorithms import XGBoostSageMakerEstimator
+
+from harness.aws import AWS
+from harness.aws.cleanup.ledger import Ledger
+from harness.aws.cleanup.names import Names
+from harness.aws.cleanup.resources import Resource
+from harness.errors import SetupError
+from harness.mnist import HYPERPARAMETERS
+from harness.settings import Settings
+
+_JARS = ("aws-java-sdk-bundle-*.jar", "hadoop-aws-*.jar", "sagemaker-spark_*.jar")
+"""The jars of the SDK's nine that are needed: they share no class; the other six are the bundle in another version."""
+
+
+def sdk_jars() -> list[Path]:
+    """Return the paths of the SDK's jars that Spark needs, in any order.
+
+    :raises SetupError: one is missing, or the installed pyspark is not the one they were built for.
+    """
+    directory = Path(str(sagemaker_pyspark.__file__)).parent / "jars"
+    found = [path for pattern in _JARS for path in directory.glob(pattern)]
+    if len(found) != len(_JARS):
+        raise SetupError(
+            "The jars of sagemaker_pyspark are not as expected.",
+            checked=f"{directory} for one each of {', '.join(_JARS)}; found {[path.name for path in found]}",
+            fix="run 'pip install --force-reinstall --no-deps sagemaker-pyspark==1.4.5'",
+        )
+    _check_version(pyspark.__version__, found[-1].name)
+    return found
+
+
+def _check_version(installed: str, jar: str) -> None:
+    """Raise :class:`SetupError` unless pyspark is of the minor version that the SDK's jar names."""
+    built_for = re.search(r"spark_(\d+\.\d+)(\.\d+)", jar)
+    if built_for is None or not installed.startswith(built_for[1] + "."):
+        needed = "".join(built_for.groups()) if built_for else "of an unknown version"
+        raise SetupError(
+            f"pyspark {installed} is installed, and the SageMaker Spark SDK's jars were built for pyspark {needed}.",
+            checked=f"the version in the jar's name, {jar}",
+            fix=f"run 'pip install pyspark=={needed}'" if built_for else "reinstall sagemaker-pyspark==1.4.5",
+        )
+
+
+def estimator(aws: AWS, settings: Settings, names: Names) -> XGBoostSageMakerEstimator:
+    """Return the reference program's estimator, on the settings' instances, for one ``fit``. Spark must be running.
+
+    :param names: of all that it creates; the bucket of their data must exist.
+    """
+    bucket, _, prefix = names.data.removeprefix("s3://").partition("/")
+    # The SDK's own choice are random prefixes in the same bucket, which nobody knows before they are used. Two of them:
+    # after training it deletes all that is below that of the rows.
+    rows, model = (sagemaker_pyspark.S3DataPath(bucket, f"{prefix}{part}") for part in ("rows", "model"))
+    built = XGBoostSageMakerEstimator(
+        trainingInstanceType=settings.training_instance_type,
+        trainingInstanceCount=settings.training_instance_count,
+        trainingInputS3DataPath=rows,
+        trainingOutputS3DataPath=model,
+        trainingMaxRuntimeInSeconds=int(settings.max_hours * 3600),
+        endpointInstanceType=settings.endpoint_instance_type,
+        endpointInitialInstanceCount=settings.endpoint_instance_count,
+        sagemakerRole=sagemaker_pyspark.IAMRole(aws.role),
+        namePolicyFactory=sagemaker_pyspark.CustomNamePolicyFactory(
+            names.training_job, names.model, names.endpoint_config, names.endpoint
+        ),
+    )
+    for name, value in HYPERPARAMETERS.items():
+        built.set(built.getParam(name), value)
+    return built
+
+
+def created_resources(model: sagemaker_pyspark.SageMakerModel) -> list[Resource]:
+    """Return what the SDK says that it created to make this model answer; its endpoint even where that is another's."""
+    created = model.getCreatedResources()
+    names = [created.model_name, created.endpoint_config_name, created.endpoint_name]
+    kinds = ("model", "endpoint config", "endpoint")
+    return [Resource(kind, name) for kind, name in zip(kinds, names, strict=True) if name]
+
+
+def clean_up(model: sagemaker_pyspark.SageMakerModel, ledger: Ledger) -> list[Resource]:
+    """Delete what the SDK created for this model, with the SDK's own clean-up; return what that was.
+
+    What the ledger does not name is left alone: the SDK would delete the endpoint of a model that was made by
+    ``SageMakerModel.fromEndpoint``, although it never created it.
+    """
+    named = ledger.resources
+    ours = {resource.kind: resource for resource in created_resources(model) if resource in named}
+    names = [ours[kind].name if kind in ours else None for kind in ("model", "endpoint config", "endpoint")]
+    cleanup = sagemaker_pyspark.SageMakerResourceCleanup(model.sagemakerClient)
+    cleanup.deleteResources(sagemaker_pyspark.CreatedResources(*names))
+    return list(ours.values())
