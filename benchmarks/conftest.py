@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.benchmarking.environment import environment, work
-from harness.benchmarking.hosting import hosting
+from harness.bench.results.endpoint_instances import hosting
+from harness.bench.results.extra_info import environment, work
 
 DEFAULTS = {"batch": "1,10,100,815", "partitions": "1,2", "rows": "10000,60000"}
 UNITS = {"batch": "rows", "partitions": "partitions", "rows": "rows"}

@@ -2,7 +2,7 @@
 
 import math
 
-from harness.benchmarking.validity import queries_needed
+from harness.bench.analysis.quantile_tests import queries_needed
 
 PERCENTS = (50, 90, 99)
 

@@ -5,8 +5,8 @@ import pytest
 from latencies import latency
 
 from harness import mnist
-from harness.benchmarking.environment import data_hash
-from harness.benchmarking.hosted import dense_text
+from harness.bench.endpoints import dense_text
+from harness.bench.results.extra_info import data_hash
 
 SMALL, SMALL_ROUNDS, LARGE_ROUNDS = 100, 700, 100
 """Up to 100 rows a request, the rounds are enough to claim p99; with more, p90."""

@@ -6,8 +6,8 @@ import pytest
 from sdk_text import row_sizes
 
 from harness import mnist
-from harness.benchmarking.environment import mnist_hash
-from harness.pipeline import fit_in_parts, rows_logged
+from harness.bench.results.extra_info import mnist_hash
+from harness.pipeline.pipeline import fit_in_parts, rows_logged
 from harness.spark.data import read_mnist
 
 ROUNDS = {"mock": 3, "real": 1}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.benchmarking.history import stretches
+from harness.bench.analysis.changepoints import stretches
 
 HISTORIES = 600
 

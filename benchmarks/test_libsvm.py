@@ -15,7 +15,7 @@ import xgboost as xgb
 from sklearn.datasets import dump_svmlight_file, load_svmlight_file
 
 from harness import libsvm, mnist
-from harness.benchmarking.environment import data_hash, mnist_hash, work
+from harness.bench.results.extra_info import data_hash, mnist_hash, work
 from harness.libsvm.dataset import to_csr
 
 FEATURES = mnist.FEATURES

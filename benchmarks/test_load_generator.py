@@ -3,12 +3,12 @@
 import boto3
 import pytest
 
-from harness.benchmarking.connections import Connections
-from harness.benchmarking.endpoint import warm_up
-from harness.benchmarking.hosted import bodies
-from harness.benchmarking.load import open_loop, poisson
-from harness.benchmarking.null_server import null_server
-from harness.benchmarking.signing import SignedRequests
+from harness.bench.endpoints import bodies
+from harness.bench.load.connections import Connections
+from harness.bench.load.generator import open_loop, poisson
+from harness.bench.load.null_server import null_server
+from harness.bench.load.runner import warm_up
+from harness.bench.load.signing import SignedRequests
 
 RATE = 2000
 SECONDS = 5

@@ -7,7 +7,7 @@ import pytest
 from in_spark import FORMS, consume, heap_use, load
 
 from harness import mnist
-from harness.benchmarking.environment import mnist_hash
+from harness.bench.results.extra_info import mnist_hash
 
 ROUNDS = 3
 

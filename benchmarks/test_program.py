@@ -10,7 +10,7 @@ from statistics import median
 import pytest
 
 from harness import mnist
-from harness.benchmarking.environment import mnist_hash, work
+from harness.bench.results.extra_info import mnist_hash, work
 
 ROUNDS = 3
 BARE = Path(__file__).with_name("bare_parts.py")
@@ -19,7 +19,7 @@ BARE = Path(__file__).with_name("bare_parts.py")
 def run_whole(output):
     """Run the program on all of MNIST; return its wall-clock seconds and its seconds by stage."""
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "harness.cli", "mnist", "--output", output], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "harness", "mnist", "--output", output], check=True, capture_output=True)
     seconds = time.perf_counter() - began
     return seconds, json.loads(Path(output, "report.json").read_text())["stages"]
 

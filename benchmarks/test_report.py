@@ -6,9 +6,9 @@ from statistics import median
 import numpy as np
 import pytest
 
-from harness.benchmarking.report import contents, render
-from harness.benchmarking.results import Reading
-from harness.benchmarking.series import arrange
+from harness.bench.report.page import contents, render
+from harness.bench.results.reader import Reading
+from harness.bench.results.series import arrange
 from tests.browser import chromium, opened
 from tests.samples import noisy, result
 

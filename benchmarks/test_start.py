@@ -74,7 +74,7 @@ def test_a_spark_session_in_a_process_of_its_own(benchmark, tell, run, harness_s
 
 @pytest.mark.benchmark(group="start")
 def test_the_help_of_the_command(benchmark, run):
-    assert "usage: harness" in benchmark.pedantic(run, args=("-m", "harness.cli", "--help"), rounds=2 * ROUNDS)
+    assert "usage: harness" in benchmark.pedantic(run, args=("-m", "harness", "--help"), rounds=2 * ROUNDS)
 
 
 @pytest.mark.benchmark(group="start")

@@ -21,8 +21,8 @@ from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSeriali
 from sdk_text import requests, row_sizes
 
 from harness import mnist
-from harness.benchmarking.environment import mnist_hash
-from harness.benchmarking.hosted import dense_text, host_nothing
+from harness.bench.endpoints import dense_text, host_nothing
+from harness.bench.results.extra_info import mnist_hash
 
 ROUNDS, WARM_UP, NULL_ROUNDS, ALONE_ROUNDS = 5, 2, 10, 3
 REQUEST_ROWS = 815

@@ -203,7 +203,7 @@ def _model_behind(aws: AWS, endpoint: str) -> SageMakerModel:
     from sagemaker_pyspark.transformation.deserializers import XGBoostCSVRowDeserializer  # noqa: PLC0415
     from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSerializer  # noqa: PLC0415
 
-    from harness.benchmarking.hosted import require_endpoint  # noqa: PLC0415
+    from harness.bench.endpoints import require_endpoint  # noqa: PLC0415
 
     require_endpoint(aws, endpoint)
     return SageMakerModel.fromEndpoint(endpoint, LibSVMRequestRowSerializer(), XGBoostCSVRowDeserializer())

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from harness import mnist, pictures
-from harness.benchmarking.results import Benchmark, Result
+from harness import mnist
+from harness.bench.results.reader import Benchmark, Result
+from harness.pipeline import plots
 
 START = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 MACHINE = {"node": "here", "cpu": {"brand_raw": "Made-up 3000", "count": 2}, "python_version": "3.11.7"}
@@ -92,8 +93,8 @@ def mnist_report(directory):
     directory.mkdir(parents=True, exist_ok=True)
     digits = mnist.load("test", 300)
     predictions = np.where(digits.labels == 4, 9, digits.labels)
-    pictures.digits(directory / "digits.png", digits.images, digits.labels, predictions)
-    pictures.confusion(directory / "confusion.png", digits.labels, predictions, 0.9)
+    plots.digits(directory / "digits.png", digits.images, digits.labels, predictions)
+    plots.confusion(directory / "confusion.png", digits.labels, predictions, 0.9)
     content = {
         "accuracy": 0.9,
         "validation_accuracy": None,
@@ -101,7 +102,7 @@ def mnist_report(directory):
         "rows_predicted": 300,
         "rows_per_second": 1000.0,
         "stages": {"Spark": 4.0, "train": 2.5},
-        "confusion": pictures.confusion_counts(digits.labels, predictions).tolist(),
+        "confusion": plots.confusion_counts(digits.labels, predictions).tolist(),
         "mode": "mock",
         "region": "us-east-1",
         "training_instance_type": "ml.m4.xlarge",

@@ -1,7 +1,7 @@
 """Record what ``harness compare`` is calibrated with: ``model.transform`` measured in turns, over and over.
 
 A block is three rounds in an order drawn at random: A and B do the same, S does 10 % more (it keeps the core busy for a
-tenth of the time that its transform took). ``python -m harness.benchmarking.calibration FILE`` tells what comparisons
+tenth of the time that its transform took). ``python -m benchmarks.aa.calibration FILE`` tells what comparisons
 make of them. It takes the better part of an hour and is not collected with the benchmarks: run it by name,
 
     pytest benchmarks/aa/recording.py --harness-train-rows=2000 --harness-test-rows=1000 --aa-file=aa.jsonl
@@ -13,7 +13,7 @@ import random
 import time
 from datetime import datetime, timezone
 
-from harness.benchmarking.environment import environment
+from harness.bench.results.extra_info import environment
 
 SLOWDOWN = 0.1
 WARM_UP = 50

@@ -76,7 +76,7 @@ def start_in():
         scratch.mkdir(exist_ok=True)
         variables = OUTSIDE | {"PYTHONPATH": ROOT, "TMPDIR": str(scratch), "COLUMNS": "100"} | environment
         process = subprocess.Popen(
-            [sys.executable, "-m", "harness.cli", *map(str, arguments)],
+            [sys.executable, "-m", "harness", *map(str, arguments)],
             cwd=directory,
             env={name: value for name, value in variables.items() if value is not None},
             stdin=subprocess.PIPE,

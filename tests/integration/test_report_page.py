@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 
-from harness.benchmarking.report import run_report
+from harness.bench.report.page import run_report
 from harness.waiting import wait_until
 from tests.browser import chromium, opened
 from tests.samples import MOCK, history, load_report, mnist_report, noisy, on_instances, result, save

@@ -12,13 +12,13 @@ from unittest import mock
 import boto3
 import pytest
 
-from harness import cli
 from harness.aws.cleanup import discovery
 from harness.aws.cleanup import sweep as sweeping
 from harness.aws.cleanup.ledger import TAG_PREFIX, Ledger
 from harness.aws.cleanup.ledger_file import LedgerFile, state_directory
 from harness.aws.cleanup.names import names_of, new_run
 from harness.aws.cleanup.resources import Resource
+from harness.cli import main
 from harness.settings import Settings
 from harness.waiting import wait_until
 from tests.integration.conftest import OUTSIDE
@@ -112,7 +112,7 @@ def sweep(independent_aws, tmp_path, monkeypatch, capsys):
     environment = OUTSIDE | independent_aws.user() | {"XDG_STATE_HOME": str(tmp_path)}
 
     def run(*arguments):
-        code = cli.main(["sweep", *arguments])
+        code = main.main(["sweep", *arguments])
         return code, "".join(capsys.readouterr())
 
     with mock.patch.dict(os.environ, environment, clear=True):

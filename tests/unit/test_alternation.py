@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from harness.benchmarking import alternation
-from harness.benchmarking.comparison import alternating
-from harness.benchmarking.results import read
+from harness.bench.analysis.comparison import alternating
+from harness.bench.matrix import interleave
+from harness.bench.results.reader import read
 
 BENCHMARK = """
 import subject
@@ -33,9 +33,9 @@ PYTEST = ["--pytest", "-p", "pytest_benchmark.plugin", "test_work.py"]
 
 
 def test_both_run_their_own_code_in_turns(checkouts, tmp_path, monkeypatch):
-    monkeypatch.setattr(alternation, "LEAST_RUNS", 3)
+    monkeypatch.setattr(interleave, "LEAST_RUNS", 3)
     output = tmp_path / "results"
-    assert alternation.main([*map(str, checkouts), "--pairs=3", f"--output={output}", *PYTEST]) == 0
+    assert interleave.main([*map(str, checkouts), "--pairs=3", f"--output={output}", *PYTEST]) == 0
     base, changed = (read(output / name).results for name in ("base", "changed"))
     for results, name in ((base, "base"), (changed, "changed")):
         assert {result.benchmarks["test_work.py::test_work"].extra_info["whose"] for result in results} == {name}
@@ -44,7 +44,7 @@ def test_both_run_their_own_code_in_turns(checkouts, tmp_path, monkeypatch):
 
 def test_a_failure_is_told_with_what_pytest_said(checkouts, tmp_path, capsys):
     (checkouts[1] / "subject.py").write_text("raise ImportError('no such thing')")
-    code = alternation.main([*map(str, checkouts), "--pairs=8", f"--output={tmp_path / 'results'}", *PYTEST])
+    code = interleave.main([*map(str, checkouts), "--pairs=8", f"--output={tmp_path / 'results'}", *PYTEST])
     assert code == 4
     err = capsys.readouterr().err
     assert f"The benchmarks of {checkouts[1]} failed" in err
@@ -56,10 +56,10 @@ def test_a_failure_is_told_with_what_pytest_said(checkouts, tmp_path, capsys):
 def test_what_could_give_no_verdict_is_refused_before_anything_is_run(checkouts, tmp_path, capsys, option, told):
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "old.json").write_text(json.dumps({}))
-    assert alternation.main([*map(str, checkouts), option, f"--output={tmp_path / 'results'}", *PYTEST]) == 2
+    assert interleave.main([*map(str, checkouts), option, f"--output={tmp_path / 'results'}", *PYTEST]) == 2
     assert told in capsys.readouterr().err
 
 
 def test_checkouts_of_one_name_are_refused(checkouts, tmp_path, capsys):
-    assert alternation.main([str(checkouts[0]), str(checkouts[0]), *PYTEST]) == 2
+    assert interleave.main([str(checkouts[0]), str(checkouts[0]), *PYTEST]) == 2
     assert "Both checkouts are called base" in capsys.readouterr().err

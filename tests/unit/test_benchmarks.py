@@ -7,7 +7,7 @@ from sdk_text import requests, row_sizes
 
 from benchmarks.conftest import shown, whole_numbers
 from harness import libsvm, mnist
-from harness.benchmarking.hosted import dense, dense_text
+from harness.bench.endpoints import dense, dense_text
 
 IMAGES = mnist.load("test", 30).images
 

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from harness.benchmarking import calibration
+from benchmarks.aa import calibration
 
 ABOUT = {"work": "transform", "rows": 100, "pairs": 20, "cores": 2, "commit": "abc", "slowdown": 0.1}
 

@@ -8,7 +8,8 @@ import sys
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from harness import __version__, cli
+from harness import __version__
+from harness.cli import main
 from harness.errors import SetupError
 
 HEAVY = ("pyspark", "boto3", "moto", "numpy", "matplotlib", "xgboost", "rich")
@@ -23,7 +24,7 @@ def execution(monkeypatch):
         seen.append((settings, command))
         return 5
 
-    monkeypatch.setattr("harness.execution.run_command", run_command)
+    monkeypatch.setattr("harness.cli.local.run_command", run_command)
     return seen
 
 
@@ -32,21 +33,21 @@ def execution(monkeypatch):
 )
 def test_an_error_quotes_what_was_given_literally(arguments, capsys):
     with contextlib.suppress(SystemExit):
-        assert cli.main(arguments)
+        assert main.main(arguments)
     told = capsys.readouterr().err
     assert "no\\x1b[2J\\u202e" in told
     assert not {"\x1b", "\u202e"} & set(told)
 
 
 def test_help_is_instant_because_it_imports_nothing_heavy():
-    code = f"import sys, harness.cli; print([name for name in {HEAVY} if name in sys.modules])"
+    code = f"import sys, harness.cli.main; print([name for name in {HEAVY} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 @pytest.mark.parametrize("command", ["mnist", "exec", "serve", "doctor", "policy", "compare", "bench", "instances"])
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as caught:
-        cli.main([command, "--help"])
+        main.main([command, "--help"])
     assert caught.value.code == 0
     told = capsys.readouterr().out
     assert f"usage: harness {command}" in told
@@ -55,7 +56,7 @@ def test_every_command_explains_itself(command, capsys):
 
 def test_help_shows_what_can_be_chosen_and_every_default(capsys):
     with pytest.raises(SystemExit):
-        cli.main(["mnist", "--help"])
+        main.main(["mnist", "--help"])
     told = " ".join(capsys.readouterr().out.split())
     assert "--mode {mock,real}" in told
     assert "hold back and report on (default: 0)" in told
@@ -63,7 +64,7 @@ def test_help_shows_what_can_be_chosen_and_every_default(capsys):
 
 def test_the_version_is_that_of_the_package(capsys):
     with pytest.raises(SystemExit):
-        cli.main(["--version"])
+        main.main(["--version"])
     assert capsys.readouterr().out == f"harness {__version__}\n"
 
 
@@ -72,7 +73,7 @@ def test_the_version_is_that_of_the_package(capsys):
 )
 def test_what_is_not_understood_is_a_usage_error(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
-        cli.main(arguments)
+        main.main(arguments)
     assert caught.value.code == 2
     told = capsys.readouterr().err
     assert "usage: harness" in told
@@ -81,14 +82,14 @@ def test_what_is_not_understood_is_a_usage_error(arguments, capsys):
 
 def test_an_unknown_option_is_told_with_its_commands_own_help(capsys):
     with pytest.raises(SystemExit):
-        cli.main(["mnist", "--bogus"])
+        main.main(["mnist", "--bogus"])
     error, fix = capsys.readouterr().err.splitlines()[-2:]
     assert error == "harness: unrecognized arguments: --bogus."
     assert fix == "  to fix:  run 'harness mnist --help', which lists what can be given"
 
 
 def test_exec_passes_the_command_with_its_own_options_and_the_exit_code(execution):
-    assert cli.main(["exec", "--region", "eu-west-1", "--", "python", "x.py", "--", "--region=other"]) == 5
+    assert main.main(["exec", "--region", "eu-west-1", "--", "python", "x.py", "--", "--region=other"]) == 5
     settings, command = execution[0]
     assert settings.region == "eu-west-1"
     assert command == ["python", "x.py", "--", "--region=other"]
@@ -96,12 +97,12 @@ def test_exec_passes_the_command_with_its_own_options_and_the_exit_code(executio
 
 def test_settings_come_from_the_environment_where_no_option_is_given(execution, monkeypatch):
     monkeypatch.setenv("HARNESS_REGION", "eu-west-3")
-    cli.main(["exec", "--", "true"])
+    main.main(["exec", "--", "true"])
     assert execution[0][0].region == "eu-west-3"
 
 
 def test_a_bad_option_is_told_by_the_name_that_was_typed(execution, capsys):
-    assert cli.main(["exec", "--region", "nowhere", "--", "true"]) == 2
+    assert main.main(["exec", "--region", "nowhere", "--", "true"]) == 2
     assert capsys.readouterr().err.splitlines() == [
         "harness: --region is 'nowhere', which is no AWS region.",
         "  to fix:  give one of the form of 'us-east-1'",
@@ -110,7 +111,7 @@ def test_a_bad_option_is_told_by_the_name_that_was_typed(execution, capsys):
 
 
 def test_a_port_that_cannot_be_is_told(capsys):
-    assert cli.main(["serve", "--port", "70000"]) == 2
+    assert main.main(["serve", "--port", "70000"]) == 2
     assert "--port is 70000" in capsys.readouterr().err
 
 
@@ -122,23 +123,23 @@ def raising(monkeypatch):
         def run_mnist(*_):
             raise error
 
-        monkeypatch.setattr("harness.program.run_mnist", run_mnist)
+        monkeypatch.setattr("harness.cli.mnist.run_mnist", run_mnist)
 
     return raising
 
 
 def test_an_error_is_told_without_its_stack_trace_unless_that_is_asked_for(raising, capsys):
     raising(SetupError("No.", checked="this", fix="do that"))
-    assert cli.main(["mnist"]) == SetupError.exit_code
+    assert main.main(["mnist"]) == SetupError.exit_code
     assert capsys.readouterr().err == "harness: No.\n  checked: this\n  to fix:  do that\n"
-    cli.main(["mnist", "--traceback"])
+    main.main(["mnist", "--traceback"])
     assert "Traceback (most recent call last)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("reason", "told"), [([], ""), (["process 7 cleans up"], ": process 7 cleans up")])
 def test_an_interruption_has_the_exit_code_that_shells_give_and_its_reason_is_told(raising, capsys, reason, told):
     raising(KeyboardInterrupt(*reason))
-    assert cli.main(["mnist"]) == 130
+    assert main.main(["mnist"]) == 130
     assert capsys.readouterr().err == f"harness: interrupted{told}\n"
 
 
@@ -154,7 +155,7 @@ def test_an_interruption_has_the_exit_code_that_shells_give_and_its_reason_is_to
     ],
 )
 def test_options_that_cannot_be_heeded_are_refused_by_name(arguments, told, capsys):
-    assert cli.main(["mnist", *arguments]) == 2
+    assert main.main(["mnist", *arguments]) == 2
     assert told in capsys.readouterr().err
 
 
@@ -162,15 +163,15 @@ ACCOUNT = "--account=123456789012"
 
 
 def test_policies_are_printed_with_what_each_is_for_or_one_alone(capsys):
-    assert cli.main(["policy", ACCOUNT]) == 0
+    assert main.main(["policy", ACCOUNT]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed.keys() == {"caller", "role", "role-trust"}
-    assert cli.main(["policy", ACCOUNT, "--for=caller"]) == 0
+    assert main.main(["policy", ACCOUNT, "--for=caller"]) == 0
     assert json.loads(capsys.readouterr().out) == printed["caller"]
 
 
 def test_a_policy_may_be_for_several_regions_a_role_of_ones_own_and_a_repository(capsys):
-    cli.main(["policy", ACCOUNT, "--region", "eu-west-1", "eu-west-2", "--role=mine", "--github=me/mine"])
+    main.main(["policy", ACCOUNT, "--region", "eu-west-1", "eu-west-2", "--role=mine", "--github=me/mine"])
     printed = json.loads(capsys.readouterr().out)
     caller = json.dumps(printed["caller"])
     assert all(f":{region}:123456789012:model/hsh-*" in caller for region in ("eu-west-1", "eu-west-2"))
@@ -180,7 +181,7 @@ def test_a_policy_may_be_for_several_regions_a_role_of_ones_own_and_a_repository
 
 @pytest.mark.parametrize(("form", "member"), [("cloudformation", "Resources"), ("terraform", "resource")])
 def test_templates_need_no_account(capsys, form, member):
-    assert cli.main(["policy", f"--format={form}"]) == 0
+    assert main.main(["policy", f"--format={form}"]) == 0
     assert member in json.loads(capsys.readouterr().out)
 
 
@@ -195,7 +196,7 @@ def test_templates_need_no_account(capsys, form, member):
     ],
 )
 def test_a_policy_that_cannot_be_printed_is_told_with_the_remedy(capsys, arguments, told):
-    assert cli.main(["policy", *arguments]) == 2
+    assert main.main(["policy", *arguments]) == 2
     error = capsys.readouterr().err
     assert told in error
     assert "to fix:" in error
@@ -205,8 +206,8 @@ def test_what_boto3_raises_is_told_without_a_stack_trace(monkeypatch, capsys):
     def lost(*_):
         raise EndpointConnectionError(endpoint_url="https://sts.amazonaws.com")
 
-    monkeypatch.setattr(cli, "_doctor", lost)
-    assert cli.main(["doctor"]) == 1
+    monkeypatch.setattr(main, "_doctor", lost)
+    assert main.main(["doctor"]) == 1
     told = capsys.readouterr().err
     assert "Could not connect to the endpoint URL" in told
     assert "harness sweep" in told

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import numpy as np
 import pytest
 
-from harness import cli
+from harness.cli import main
 
 EXTRA = {"mode": "mock", "endpoint_instance_type": "ml.m5.large", "cores": 2, "dataset": "d1"}
 BEGAN = datetime(2026, 11, 22, tzinfo=timezone.utc)
@@ -67,7 +67,7 @@ def alternate(record, random):
 
 def compare(capsys, *arguments):
     """Return the exit code, the output and the error output."""
-    code = cli.main(["compare", *arguments])
+    code = main.main(["compare", *arguments])
     return code, *capsys.readouterr()
 
 

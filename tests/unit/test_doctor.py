@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness import doctor
 from harness.aws.account.preflight import Check
+from harness.cli import doctor
 from harness.errors import LocalAWSError, SetupError
 from harness.java import Java, Rejected
 from harness.settings import Settings
@@ -80,10 +80,10 @@ def test_a_package_missing_or_of_a_version_that_does_not_do_is_told(capsys, monk
 
 
 def test_a_package_that_cannot_be_imported_is_told_without_a_stack_trace(capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "harness.spark.session", None)
+    monkeypatch.setitem(sys.modules, "harness.spark.sdk", None)
     code, found = examined(capsys)
     assert (code, found["SDK"]["status"]) == (3, "missing")
-    assert "harness.spark.session" in found["SDK"]["found"]
+    assert "harness.spark.sdk" in found["SDK"]["found"]
 
 
 def test_little_disk_is_a_warning_that_says_how_much_is_needed(capsys, monkeypatch):

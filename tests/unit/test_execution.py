@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness import execution
+from harness.cli import local as execution
 from harness.errors import LocalAWSError
 from harness.java import Java
 from harness.localaws.client import Connection

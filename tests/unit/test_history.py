@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from harness.benchmarking.history import LEAST_RUNS, stretches
+from harness.bench.analysis.changepoints import LEAST_RUNS, stretches
 from tests.samples import noisy
 
 

@@ -7,8 +7,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from harness.aws.cleanup.names import names_of
-from harness.benchmarking import hosted
-from harness.benchmarking.hosted import host_on_each
+from harness.bench import endpoints as hosted
+from harness.bench.endpoints import host_on_each
 from harness.errors import HarnessError
 from harness.settings import Settings
 from harness.waiting import WaitTimeout

@@ -19,8 +19,7 @@ from scipy.stats import binom
 
 from benchmarks.conftest import noted_hosting
 from harness.aws.pricing import Price, PriceFile
-from harness.benchmarking import hosting
-from harness.benchmarking.instances import (
+from harness.bench.analysis.instances import (
     LEAST_REQUESTS,
     MEDIAN_ROUND,
     P99,
@@ -29,12 +28,13 @@ from harness.benchmarking.instances import (
     Standing,
     comparisons,
 )
-from harness.benchmarking.noted import noted_price
-from harness.benchmarking.recommendation import Goal, recommend
-from harness.benchmarking.series import arrange
-from harness.benchmarking.statistics import LEAST_RUNS, Estimate, estimate
-from harness.benchmarking.validity import queries_needed
-from harness.cli import main
+from harness.bench.analysis.quantile_tests import queries_needed
+from harness.bench.analysis.recommendation import Goal, recommend
+from harness.bench.analysis.statistics import LEAST_RUNS, Estimate, estimate
+from harness.bench.results.endpoint_instances import hosting
+from harness.bench.results.recorded_instances import noted_price
+from harness.bench.results.series import arrange
+from harness.cli.main import main
 from harness.errors import ResultsError
 from harness.settings import Settings
 from tests.samples import MACHINE, result, save
@@ -286,17 +286,17 @@ class Account:
 
 
 def test_a_benchmark_notes_the_price_of_its_instances(prices):
-    noted = hosting.hosting(Account(), Settings(mode="real", endpoint_instance_type=SMALL, prices=str(prices)), "x")
+    noted = hosting(Account(), Settings(mode="real", endpoint_instance_type=SMALL, prices=str(prices)), "x")
     assert noted_price(noted) == PriceFile(prices).find(SMALL, "hosting")
 
 
 def test_where_aws_does_not_tell_no_price_is_noted():
-    noted = hosting.hosting(Account(), Settings(mode="real", endpoint_instance_type=SMALL), "theirs")
+    noted = hosting(Account(), Settings(mode="real", endpoint_instance_type=SMALL), "theirs")
     assert noted == {"endpoint": "theirs", "endpoint_instance_type": SMALL, "endpoint_instance_count": 1}
 
 
 def test_of_an_endpoint_that_was_there_aws_is_asked_what_is_behind_it():
-    noted = hosting.hosting(Account(), Settings(mode="real", endpoint_instance_type=SMALL, endpoint="mine"), "mine")
+    noted = hosting(Account(), Settings(mode="real", endpoint_instance_type=SMALL, endpoint="mine"), "mine")
     assert noted == {"endpoint": "mine", "endpoint_instance_type": LARGE, "endpoint_instance_count": 3}
 
 

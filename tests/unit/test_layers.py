@@ -1,6 +1,7 @@
-"""Imports go down the layers only; ARCHITECTURE.md draws them."""
+"""Imports go down the layers only, and never in a circle. This is the one list of the layers."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -9,28 +10,39 @@ import harness
 
 PACKAGE = Path(harness.__file__).parent
 LAYERS = [  # from the bottom up
-    {"errors"},
-    {"settings", "printing", "waiting", "libsvm", "mnist", "java", "onpath", "processes", "scratch"},
-    {"localaws", "containers"},
-    {"aws"},
-    {"spark"},
-    {"guard"},
-    {"pipeline", "pictures", "differences", "benchmarking"},
-    {"plugin", "fixtures", "cli", "doctor", "execution", "program"},
+    ["errors"],
+    ["settings", "console", "waiting", "processes", "scratch", "mnist", "java"],
+    ["libsvm"],
+    ["localaws", "containers"],
+    ["aws"],
+    ["spark"],
+    ["pipeline"],
+    ["bench.results"],
+    ["bench.analysis"],
+    ["bench"],
+    ["fixtures", "plugin", "cli"],
 ]
-SIDEWAYS = LAYERS[-2:]
-"""Layers whose modules may import each other."""
+SIDEWAYS = LAYERS[-1]
+"""Units that may import each other."""
+MOST_MODULES = 12
+"""Modules of one folder, without ``__init__`` and ``__main__``."""
+USES_MOTO = ("moto_backend.py", "disk_bodies.py", "identities.py")
 
-MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+MODULES = sorted(
+    path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.name[0] != "_"
+)
+PACKAGES = sorted({path.parent for path in PACKAGE.rglob("*.py")})
 
 
 def unit(name):
-    """Return the part of the package that a dotted name below it belongs to: ``localaws.gateway`` → ``localaws``."""
-    return name.split(".")[0]
+    """Return the unit that a dotted name below the package belongs to: ``localaws.http.gateway`` → ``localaws``."""
+    known = {each for layer in LAYERS for each in layer}
+    parents = [".".join(name.split(".")[:length]) for length in range(len(name.split(".")), 0, -1)]
+    return next((parent for parent in parents if parent in known), name.split(".")[0])
 
 
 def layer(name):
-    """Return the number of the layer a unit is in."""
+    """Return the number of the layer that a unit is in."""
     found = [number for number, units in enumerate(LAYERS) if name in units]
     assert found, f"harness.{name} is in no layer: give it one in {Path(__file__).name} and in ARCHITECTURE.md"
     return found[0]
@@ -59,35 +71,63 @@ def imports_of(module):
 
 
 def offences(importer, names):
-    """Return the imports that the unit ``importer`` must not make."""
+    """Return the units that the unit ``importer`` imports from and must not."""
     own = {unit(name.removeprefix("harness.")) for name in names if name.startswith("harness.")}
     own -= {importer, "__version__"}
     level = layer(importer)
-    return {name for name in own if not (layer(name) < level or (layer(name) == level and LAYERS[level] in SIDEWAYS))}
+    return {name for name in own if not (layer(name) < level or (name in SIDEWAYS and importer in SIDEWAYS))}
+
+
+def dotted(module):
+    return ".".join(module.with_suffix("").parts).removesuffix(".__init__")
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_a_module_is_in_a_layer_and_imports_from_lower_layers_only(module):
-    assert offences(module.with_suffix("").parts[0], imports_of(module)) == set()
+    assert offences(unit(dotted(module)), imports_of(module)) == set()
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    known = {dotted(module) for module in MODULES}
+    left = {}
+    for module in MODULES:
+        names = {name.removeprefix("harness.") for name in imports_of(module)}
+        left[dotted(module)] = {each for name in names for each in (name, name.rpartition(".")[0]) if each in known}
+    while free := {name for name, needs in left.items() if not needs & left.keys() - {name}}:
+        left = {name: needs for name, needs in left.items() if name not in free}
+    assert left == {}
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
+def test_a_folder_holds_a_list_of_modules_that_can_be_read_at_a_glance(package):
+    assert len([path for path in package.glob("*.py") if not path.name.startswith("__")]) <= MOST_MODULES
+
+
+def test_the_table_in_the_architecture_has_the_layers_from_the_top_down():
+    text = (PACKAGE.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    table = text.partition("## Packages\n")[2].partition("\nThe local AWS")[0]
+    rows = [re.findall(r"`([a-z.]+)`", row.split("|")[1]) for row in table.splitlines() if row.startswith("| `")]
+    assert rows == LAYERS[::-1]
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)
-def test_moto_is_known_to_the_services_and_their_bodies_only(module):
-    uses_moto = any(unit(name) == "moto" for name in imports_of(module))
-    assert not uses_moto or module.name in ("moto_backend.py", "disk_bodies.py", "identities.py")
+def test_moto_is_known_to_its_backend_and_bodies_and_identities_only(module):
+    uses_moto = any(name.split(".")[0] == "moto" for name in imports_of(module))
+    assert not uses_moto or module.name in USES_MOTO
 
 
 @pytest.mark.parametrize(
     ("importer", "source", "offence"),
     [
-        ("localaws", "from harness.spark.session import session", {"spark"}),
+        ("localaws", "from harness.spark import session", {"spark"}),
         ("localaws", "import harness.containers.runtime", {"containers"}),
         ("containers", "from harness import localaws", {"localaws"}),
         ("mnist", "def f():\n    from harness import libsvm", {"libsvm"}),
+        ("bench.results", "from harness.bench.analysis import statistics", {"bench.analysis"}),
         ("aws", "from .cli import main", {"cli"}),
-        ("aws", "from harness.spark.session import session", {"spark"}),
+        ("aws", "from harness.spark import session", {"spark"}),
         ("aws", "from harness.localaws import server\nimport numpy", set()),
-        ("cli", "from harness.doctor import examine\nfrom harness import __version__", set()),
+        ("cli", "from harness.bench.results import reader\nfrom harness import __version__", set()),
     ],
 )
 def test_the_check_sees_an_import_upward_or_sideways(importer, source, offence):
@@ -102,5 +142,5 @@ def test_the_check_fails_for_a_module_in_no_layer():
 def test_a_relative_import_is_resolved_against_its_own_package():
     assert imported("from . import gateway\nfrom .. import spark", "harness.localaws") == {
         "harness.localaws.gateway",
-        "harness.spark.session",
+        "harness.spark",
     }

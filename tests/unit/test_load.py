@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from botocore.config import Config
 
-from harness.benchmarking import signing
-from harness.benchmarking.connections import Connections, Route, aws_failure, count_failure
-from harness.benchmarking.load import Times, closed_loop, open_loop, poisson
-from harness.benchmarking.null_server import null_server
-from harness.benchmarking.signing import SignedRequests
+from harness.bench.load import signing
+from harness.bench.load.connections import Connections, Route, aws_failure, count_failure
+from harness.bench.load.generator import Times, closed_loop, open_loop, poisson
+from harness.bench.load.null_server import null_server
+from harness.bench.load.signing import SignedRequests
 
 ROW = b"5 " + b" ".join(b"%d:255" % number for number in range(100, 240)) + b"\n"
 
@@ -109,7 +109,7 @@ def test_a_server_that_stands_still_is_charged_for_all_that_wait_meanwhile(reque
         connections = Connections(requests, route)
         closed_loop(connections, 0.1)
         stood = []
-        server = child_of(os.getpid(), "harness.benchmarking.null_server", newest=True)
+        server = child_of(os.getpid(), "harness.bench.load.null_server", newest=True)
         freezer = threading.Timer(0.4, lambda: stood.append(stand_still(server, 1)))
         freezer.start()
         measurement = open_loop(connections, np.arange(0, 2, 0.01))

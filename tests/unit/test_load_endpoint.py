@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from harness import pictures
-from harness.benchmarking import endpoint
-from harness.benchmarking.endpoint import stoppable
-from harness.benchmarking.hosted import bodies
-from harness.benchmarking.load import Measurement, Times
-from harness.benchmarking.load_outcome import Ceilings, Outcome, curve, describe, tell
-from harness.benchmarking.load_plan import Plan
-from harness.benchmarking.search import Found, Tried, Verdict
-from harness.cli import main
+from harness.bench.endpoints import bodies
+from harness.bench.load import runner
+from harness.bench.load.generator import Measurement, Times
+from harness.bench.load.plan import Plan
+from harness.bench.load.rate_search import Found, Tried, Verdict
+from harness.bench.load.result import Ceilings, Outcome, curve, describe, tell
+from harness.bench.load.runner import stoppable
+from harness.cli.main import main
 from harness.errors import SettingsError
+from harness.pipeline import plots
 from harness.settings import Settings
 
 
@@ -67,7 +67,7 @@ def told(capsys, tmp_path, **kwargs):
     ],
 )
 def test_what_cannot_be_measured_is_refused_before_anything_is_started(arguments, complaint, capsys, monkeypatch):
-    monkeypatch.setattr(endpoint, "open_aws", lambda _: pytest.fail("an AWS was opened"))
+    monkeypatch.setattr(runner, "open_aws", lambda _: pytest.fail("an AWS was opened"))
     assert main(["bench", "endpoint", *arguments]) == 2
     assert complaint in capsys.readouterr().err
 
@@ -75,37 +75,37 @@ def test_what_cannot_be_measured_is_refused_before_anything_is_started(arguments
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("2min", 120), ("100ms", 0.1), ("60", 60), (".5s", 0.5)])
 def test_durations_are_read_with_their_unit(text, seconds, monkeypatch):
     plans = []
-    monkeypatch.setattr(endpoint, "run_endpoint_load", lambda _, plan, __: plans.append(plan) or 0)
+    monkeypatch.setattr(runner, "run_endpoint_load", lambda _, plan, __: plans.append(plan) or 0)
     assert main(["bench", "endpoint", "--duration", text, "--rate", "100"]) == 0
     assert plans[0].seconds == pytest.approx(seconds)
 
 
 def test_a_run_that_fails_leaves_no_empty_directory(monkeypatch, tmp_path):
-    monkeypatch.setattr(endpoint, "open_aws", lambda _: (_ for _ in ()).throw(SettingsError("no")))
+    monkeypatch.setattr(runner, "open_aws", lambda _: (_ for _ in ()).throw(SettingsError("no")))
     with pytest.raises(SettingsError):
-        endpoint.run_endpoint_load(Settings(), Plan(), tmp_path / "out")
+        runner.run_endpoint_load(Settings(), Plan(), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_what_it_trains_on_is_one_instance_and_counted_as_one(monkeypatch, tmp_path):
     opened = Mock(side_effect=SettingsError("no"))
-    monkeypatch.setattr(endpoint, "open_aws", opened)
+    monkeypatch.setattr(runner, "open_aws", opened)
     with pytest.raises(SettingsError):
-        endpoint.run_endpoint_load(Settings(training_instance_count=3), Plan(), tmp_path / "out")
+        runner.run_endpoint_load(Settings(training_instance_count=3), Plan(), tmp_path / "out")
     assert opened.call_args.args[0].training_instance_count == 1
 
 
 def test_a_price_that_is_not_known_is_said_to_be_so_and_why():
     account = SimpleNamespace(region="us-gov-west-1", partition="aws-us-gov")
-    told = endpoint._cost(account, Settings(mode="real"), Plan())
+    told = runner._cost(account, Settings(mode="real"), Plan())
     assert told.startswith("what it costs is not known: No price is known of ml.m4.xlarge for training, ml.m4.xlarge")
 
 
 def test_an_earlier_result_is_not_taken_for_this_one(monkeypatch, tmp_path):
     (tmp_path / "load.json").write_text("{}")
-    monkeypatch.setattr(endpoint, "open_aws", lambda _: (_ for _ in ()).throw(SettingsError("no")))
+    monkeypatch.setattr(runner, "open_aws", lambda _: (_ for _ in ()).throw(SettingsError("no")))
     with pytest.raises(SettingsError):
-        endpoint.run_endpoint_load(Settings(), Plan(), tmp_path)
+        runner.run_endpoint_load(Settings(), Plan(), tmp_path)
     assert not (tmp_path / "load.json").exists()
 
 
@@ -194,6 +194,6 @@ def test_the_curve_goes_as_far_as_there_are_latencies():
 
 def test_the_picture_draws_the_bound(tmp_path):
     percents, milliseconds = np.array([0.0, 50, 90, 99]), np.array([1.0, 2, 4, 30])
-    pictures.latency(tmp_path / "with.png", percents, milliseconds, "a load", 20.0)
-    pictures.latency(tmp_path / "without.png", percents, milliseconds, "a load")
+    plots.latency(tmp_path / "with.png", percents, milliseconds, "a load", 20.0)
+    plots.latency(tmp_path / "without.png", percents, milliseconds, "a load")
     assert (tmp_path / "with.png").read_bytes() != (tmp_path / "without.png").read_bytes()

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from harness.benchmarking.load import Measurement, poisson
-from harness.benchmarking.search import Verdict, find_rate
+from harness.bench.load.generator import Measurement, poisson
+from harness.bench.load.rate_search import Verdict, find_rate
 
 SERVICE = 0.005
 BOUND = 0.05

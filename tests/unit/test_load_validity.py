@@ -4,16 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from harness.benchmarking.load import Measurement
-from harness.benchmarking.validity import (
-    fixed_queries,
-    keeps,
-    keeps_in_each,
-    least_to_break,
-    objections,
-    percentile,
-    queries_needed,
-)
+from harness.bench.analysis.quantile_tests import fixed_queries, keeps, keeps_in_each, least_to_break, queries_needed
+from harness.bench.load.generator import Measurement
+from harness.bench.load.validity import objections, percentile
 
 
 def measured(latencies, *, failed=0, unanswered=0, bound=None, seconds=60.0, cpu=1.0, lag=0.0, drain=0.0):

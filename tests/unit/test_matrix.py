@@ -17,22 +17,23 @@ import pytest
 from rich.console import Console
 
 import harness
-from harness import cli
 from harness.aws.cleanup.resources import Leftover, Resource
-from harness.benchmarking import matrix
-from harness.benchmarking.comparison import alternating
-from harness.benchmarking.costs import hourly, known_prices
-from harness.benchmarking.environment import commit, measured_code
-from harness.benchmarking.matrix_limits import (
+from harness.bench.analysis.comparison import alternating
+from harness.bench.costs import hourly, known_prices
+from harness.bench.matrix import runner
+from harness.bench.matrix.budget import (
     CLEAN_UP_SECONDS,
     SESSION_SECONDS,
     cost,
     left_for_sessions,
     require_time,
 )
-from harness.benchmarking.matrix_plan import Plan, axis, counts, differences, expected_seconds
-from harness.benchmarking.matrix_store import Store, by_lot
-from harness.benchmarking.results import read
+from harness.bench.matrix.plan import Plan, axis, counts, differences, expected_seconds
+from harness.bench.matrix.store import Store, by_lot
+from harness.bench.results.extra_info import commit, measured_code
+from harness.bench.results.reader import read
+from harness.cli import bench as bench_command
+from harness.cli import main
 from harness.errors import HarnessError, LeftoverError, ResultsError, SettingsError
 from harness.settings import Settings
 from harness.waiting import wait_until
@@ -226,18 +227,18 @@ def hosting(monkeypatch, prices):
         return seen.answer
 
     account = SimpleNamespace(close=lambda: None, **vars(ACCOUNT))
-    monkeypatch.setattr(matrix, "open_checked", lambda settings, types: account)
-    monkeypatch.setattr(matrix, "open_ledger", ledger)
-    monkeypatch.setattr(matrix, "host_on_each", host)
+    monkeypatch.setattr(runner, "open_checked", lambda settings, types: account)
+    monkeypatch.setattr(runner, "open_ledger", ledger)
+    monkeypatch.setattr(runner, "host_on_each", host)
     seen.plan = plan(settings={"prices": prices, "max_hours": 1.0, "training_instance_count": 3})
     return seen
 
 
 def hosted(chosen, directory):
     """Host what a plan needs, and return what its sessions are to know."""
-    sessions = matrix._Sessions()
+    sessions = runner._Sessions()
     store = Store(directory / "out", chosen)
-    with closing(store), matrix._hosted(chosen, store.missing(), store, sessions, Console(stderr=True)):
+    with closing(store), runner._hosted(chosen, store.missing(), store, sessions, Console(stderr=True)):
         return sessions
 
 
@@ -258,11 +259,11 @@ def test_an_instance_type_that_could_not_be_hosted_on_is_left_out_with_all_its_c
 
 def test_what_could_not_be_deleted_is_told_though_nobody_reads_the_table(monkeypatch, tmp_path):
     left = Leftover(Resource("endpoint", "theirs"), "Failed", 0.2, "aws sagemaker delete-endpoint")
-    monkeypatch.setattr(matrix, "check_collection", lambda *_: None)
-    monkeypatch.setattr(matrix, "_run", lambda plan, store, missing, sessions, console: sessions.leftovers.append(left))
-    monkeypatch.setattr(matrix, "tell", Mock(side_effect=BrokenPipeError))
+    monkeypatch.setattr(runner, "check_collection", lambda *_: None)
+    monkeypatch.setattr(runner, "_run", lambda plan, store, missing, sessions, console: sessions.leftovers.append(left))
+    monkeypatch.setattr(bench_command, "tell", Mock(side_effect=BrokenPipeError))
     with pytest.raises(LeftoverError, match="endpoint theirs"):
-        matrix.run_matrix(plan(), tmp_path / "out")
+        bench_command.run_bench(plan(), tmp_path / "out")
 
 
 # --- what is on disk --------------------------------------------------------------------------------------------------
@@ -393,7 +394,7 @@ def write(tmp_path, monkeypatch):
 
 
 def bench(*arguments, masters="local[1];local[2]", rounds=2):
-    return cli.main(["bench", f"--spark-master={masters}", f"--rounds={rounds}", *arguments, *PYTEST])
+    return main.main(["bench", f"--spark-master={masters}", f"--rounds={rounds}", *arguments, *PYTEST])
 
 
 def masters_of(directory):
@@ -477,7 +478,7 @@ def test_what_a_session_measured_before_it_failed_is_kept_aside(write):
     ],
 )
 def test_what_cannot_be_run_is_refused_and_leaves_nothing(write, capsys, options, told):
-    assert cli.main(["bench", *options]) == 2
+    assert main.main(["bench", *options]) == 2
     err = capsys.readouterr().err
     assert told in err
     assert "to fix:" in err
@@ -486,7 +487,7 @@ def test_what_cannot_be_run_is_refused_and_leaves_nothing(write, capsys, options
 
 def test_without_benchmarks_here_it_says_where_it_looked(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["bench"]) == 2
+    assert main.main(["bench"]) == 2
     assert str(tmp_path / "benchmarks") in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
@@ -499,7 +500,7 @@ SLOW = """pathlib.Path(harness_settings.spark_master).touch()
 def under_way():
     """Start a run whose first session takes a minute, and return its process once that has begun."""
     Path("slow").touch()
-    command = [sys.executable, "-m", "harness.cli", "bench", "--spark-master=local[1];local[2]", *PYTEST]
+    command = [sys.executable, "-m", "harness", "bench", "--spark-master=local[1];local[2]", *PYTEST]
     heeding = f"import os, signal; signal.signal(2, signal.default_int_handler); os.execv({command[0]!r}, {command!r})"
     process = subprocess.Popen([sys.executable, "-c", heeding], stderr=subprocess.PIPE, text=True)
     wait_until(lambda: list(Path().glob("local*")), "a session to begin", timeout=20)
@@ -534,8 +535,8 @@ def timed(write):
         store = Store(Path("out"), here)
         for each in known:
             store.note(here.cells[0], 1, each)
-        sessions = matrix._Sessions(deadline=matrix.time.time() + seconds)
-        matrix._measure(here, store, store.missing(), sessions, Console(stderr=True))
+        sessions = runner._Sessions(deadline=runner.time.time() + seconds)
+        runner._measure(here, store, store.missing(), sessions, Console(stderr=True))
         assert not any(sessions.is_left_out(cell) for cell in here.cells)
         return store
 
@@ -547,7 +548,7 @@ def test_no_session_is_begun_that_would_not_end_in_time(timed, capsys):
     assert 1 <= len(store.seconds) - 1 < 9
     assert "no session would end within --max-hours 2; the same command goes on" in capsys.readouterr().err
     with pytest.raises(ResultsError, match="of 9 have no results"):
-        matrix._refuse_gaps(store)
+        runner.refuse_gaps(store)
 
 
 def test_none_is_begun_in_less_time_than_one_is_guessed_to_take(timed):
@@ -564,9 +565,9 @@ def test_a_session_that_the_end_of_the_run_cuts_off_has_not_failed(write, timed,
 
 def test_what_is_told_to_repeat_names_no_endpoint_that_is_gone_by_then(monkeypatch):
     seen = Mock()
-    monkeypatch.setattr(matrix, "run_session", seen)
+    monkeypatch.setattr(runner, "run_session", seen)
     cell = plan().cells[0]
-    matrix._session(plan(), cell, Path("out.json"), matrix._Sessions({"ml.m5.large": "theirs"}, max_cost=1.5))
+    runner._session(plan(), cell, Path("out.json"), runner._Sessions({"ml.m5.large": "theirs"}, max_cost=1.5))
     given, told = seen.call_args.args[2], seen.call_args.kwargs["repeatable"]
     assert {"--harness-endpoint=theirs", "--harness-max-cost=1.5"} <= set(given)
     assert not any(each.startswith(("--harness-endpoint=", "--harness-max-cost")) for each in told)
@@ -576,7 +577,7 @@ def session(*more, **others):
     """Run one session of a plan."""
     here = plan(TYPES[:1], mode="mock", pytest=PYTEST[1:])
     arguments = [*here.arguments(here.cells[0]), *more]
-    matrix.run_session(sys.executable, Path(), arguments, Path("out.json"), environment=os.environ, **others)
+    runner.run_session(sys.executable, Path(), arguments, Path("out.json"), environment=os.environ, **others)
 
 
 def test_a_session_that_takes_too_long_is_ended(write):

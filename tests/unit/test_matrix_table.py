@@ -5,10 +5,10 @@ import io
 import pytest
 from rich.console import Console
 
-from harness.benchmarking import charts
-from harness.benchmarking.matrix_table import tell
-from harness.benchmarking.series import arrange
-from harness.benchmarking.wording import JOINED
+from harness.bench.report import charts
+from harness.bench.results.series import arrange
+from harness.cli.bench import tell
+from harness.console import JOINED
 from tests.samples import MOCK, result, save
 
 LONG = "benchmarks/test_x.py::test_transform[" + "a-long-name-" * 9 + "x]"

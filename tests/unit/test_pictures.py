@@ -2,7 +2,8 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from harness import mnist, pictures
+from harness import mnist
+from harness.pipeline import plots
 
 VERMILLION = np.array([0xD5, 0x5E, 0x00]) / 255
 
@@ -22,7 +23,7 @@ def marked(picture):
 
 
 def drawn_digits(tmp_path, some, predictions):
-    pictures.digits(tmp_path / "digits.png", some.images, some.labels, predictions)
+    plots.digits(tmp_path / "digits.png", some.images, some.labels, predictions)
     return read(tmp_path / "digits.png")
 
 
@@ -72,7 +73,7 @@ def test_a_wrong_digit_says_what_it_is(tmp_path, some, monkeypatch):
 def test_the_confusion_matrix_holds_every_count(tmp_path, some, monkeypatch):
     written = texts_written(monkeypatch)
     predictions = np.where(some.labels == 4, 9, some.labels)
-    pictures.confusion(tmp_path / "confusion.png", some.labels, predictions, 0.5)
+    plots.confusion(tmp_path / "confusion.png", some.labels, predictions, 0.5)
     counts = np.array([int(text) for text in written]).reshape(10, 10)
     fours = np.count_nonzero(some.labels == 4)
     assert counts.sum() == 300
@@ -80,15 +81,15 @@ def test_the_confusion_matrix_holds_every_count(tmp_path, some, monkeypatch):
 
 
 def test_the_confusion_matrix_can_be_drawn_of_a_single_digit(tmp_path, some):
-    pictures.confusion(tmp_path / "confusion.png", some.labels[:1], some.labels[:1], 1.0)
+    plots.confusion(tmp_path / "confusion.png", some.labels[:1], some.labels[:1], 1.0)
     assert read(tmp_path / "confusion.png").shape == (1050, 1200, 3)
 
 
 def texts_written(monkeypatch):
     """Return a list that fills with the texts drawn inside the axes."""
     written = []
-    text = pictures.Axes.text
+    text = plots.Axes.text
     monkeypatch.setattr(
-        pictures.Axes, "text", lambda self, x, y, s, **how: written.append(s) or text(self, x, y, s, **how)
+        plots.Axes, "text", lambda self, x, y, s, **how: written.append(s) or text(self, x, y, s, **how)
     )
     return written

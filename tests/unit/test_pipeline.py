@@ -11,7 +11,7 @@ from moto import mock_aws
 
 from harness.aws.cleanup.resources import Leftover, Resource
 from harness.errors import DataError, PipelineError
-from harness.pipeline import Data, Outcome, check_trained, parts_of_fit, report, rows_logged, stage_failure
+from harness.pipeline.pipeline import Data, Outcome, check_trained, parts_of_fit, report, rows_logged, stage_failure
 from harness.settings import Settings
 from harness.spark.session import root_cause
 

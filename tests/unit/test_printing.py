@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.printing import (
+from harness.console import (
     PlainConsole,
     markdown_code,
     markdown_text,

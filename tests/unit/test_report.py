@@ -14,17 +14,17 @@ from xml.etree import ElementTree
 import matplotlib.image
 import pytest
 
-from harness.benchmarking import charts, figures
-from harness.benchmarking.instances import comparisons
-from harness.benchmarking.recommendation import Goal, recommend
-from harness.benchmarking.report import run_report
-from harness.benchmarking.series import arrange, in_order
-from harness.benchmarking.wording import JOINED, duration
-from harness.cli import main
+from harness.bench.analysis.instances import comparisons
+from harness.bench.analysis.recommendation import Goal, recommend
+from harness.bench.report import charts, matplotlib_charts
+from harness.bench.report.page import run_report
+from harness.bench.results.series import arrange, in_order
+from harness.cli.main import main
+from harness.console import JOINED, duration
 from harness.errors import ResultsError, SettingsError
 from tests.samples import MACHINE, MOCK, history, load_report, mnist_report, noisy, on_instances, result, save
 
-PAGE = files("harness.benchmarking") / "page"
+PAGE = files("harness.bench.report") / "assets"
 EVIL = 'test_x.py::test_</script><script>document.title="run"</script><img src=x onerror=alert(1)>&"\'{{ 7*7 }}'
 
 
@@ -286,7 +286,7 @@ def test_names_turn_no_text_round_and_break_no_picture(report, tmp_path):
     shown = "".join(text for text in report(results).text if "test_$" in text and not text.startswith(("[", "{")))
     assert r"test_$\odd{$\u202e\x1b" in shown
     assert not {"\u202e", "\x1b"} & set(shown)
-    drawn = figures.draw(tmp_path / "figures", charts.latency(in_order(arrange(results))))
+    drawn = matplotlib_charts.draw(tmp_path / "figures", charts.latency(in_order(arrange(results))))
     assert ElementTree.parse(next(path for path in drawn if path.suffix == ".svg"))
 
 
@@ -425,7 +425,7 @@ def test_each_chart_is_a_png_and_an_svg_of_its_own(tmp_path, capsys):
 def test_a_picture_holds_all_of_its_text_and_leaves_the_marks_their_room():
     names = [f"test_transform[{'a-long-name-' * 12}{end}] (spark master local[2])" for end in ("dense", "sparse")]
     [chart] = charts.latency(arrange([result(0, {f"x.py::{name}": [1.0] for name in (*names, "test_other")})]))
-    figure = figures._figure(chart)
+    figure = matplotlib_charts._figure(chart)
     figure.canvas.draw()
     [axes] = figure.axes
     texts = [*figure.texts, *axes.get_yticklabels(), axes.xaxis.label]

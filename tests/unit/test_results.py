@@ -5,7 +5,7 @@ from datetime import timezone
 
 import pytest
 
-from harness.benchmarking.results import MATRIX, read, read_file
+from harness.bench.results.reader import MATRIX, read, read_file
 from harness.errors import ResultsError
 
 pytest_plugins = ["pytester"]

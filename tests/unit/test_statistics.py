@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import trim_mean
 from scipy.stats.mstats import trimmed_stde
 
-from harness.benchmarking.statistics import (
+from harness.bench.analysis.statistics import (
     CONFIDENCE,
     LEAST_RUNS,
     MINIMUM_EFFECT,

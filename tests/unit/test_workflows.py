@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness import cli
+from harness.cli import main
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / ".github" / "workflows").glob("*.yml")}
@@ -35,7 +35,7 @@ def test_there_are_workflows_for_changes_and_for_nights():
 def test_the_harness_is_called_as_its_command_line_allows(workflow, job):
     for words in commands(job):
         if words[0] == "harness":
-            cli._parser().parse_args(words[1:])
+            main._parser().parse_args(words[1:])
 
 
 @pytest.mark.parametrize(("workflow", "job"), JOBS)

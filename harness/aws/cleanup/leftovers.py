@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.aws.cleanup.resources import Leftover
+from harness.console import printable
 from harness.errors import LeftoverError
-from harness.printing import printable
 
 _WIDTH = 80
 

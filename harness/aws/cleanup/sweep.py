@@ -37,8 +37,8 @@ from harness.aws.cleanup.reaper import SETTLE_SECONDS
 from harness.aws.cleanup.resources import Clients, Janitor, Leftover, delete_command
 from harness.aws.pricing import Prices, Usage, price_source
 from harness.aws.real import refuse_local_aws, session_and_caller
+from harness.console import printable, widened
 from harness.errors import HarnessError
-from harness.printing import printable, widened
 from harness.processes import end_processes_of
 from harness.settings import Settings
 

@@ -1,0 +1,1 @@
+"""Benchmarks: load on endpoints, matrices of instance types, results, their analysis and the report."""

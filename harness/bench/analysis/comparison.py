@@ -1,0 +1,271 @@
+"""``harness compare``: what changed between results, and whether anything can be said about it.
+
+Each result is a file of pytest-benchmark's, or a directory of them: one file a run. Runs of two sides that alternated
+in time (``A/round-1.json``, ``B/round-1.json``, ``A/round-2.json`` …, told by their dates) are compared pair by pair.
+Runs that did not alternate are compared as two heaps, with wider intervals: the drift between them cannot be seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.bench.analysis.statistics import (
+    LEAST_RUNS,
+    Comparable,
+    Effect,
+    Pairs,
+    Runs,
+    Verdict,
+    judge,
+    pairs_needed,
+)
+from harness.bench.results.extra_info import COMPARED, INSTANCE_TYPES
+from harness.bench.results.reader import Benchmark, Result, is_of_matrix, read
+from harness.errors import ResultsError
+
+_MACHINE = {"machine": ("node",), "processor": ("cpu", "brand_raw"), "python": ("python_version",)}
+"""What of ``machine_info`` is compared, and where it is there."""
+
+ALTERNATED = 0.8
+"""The share of runs that must be in pairs for the two sides to count as alternated."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """The runs of one side."""
+
+    label: str
+    """The path as it was typed."""
+    runs: list[Result]
+    """By date."""
+    problems: list[ResultsError]
+    """What of it was left out, as it cannot be read."""
+    of_matrix: bool = False
+    """Whether ``harness bench`` wrote it, and can add runs."""
+
+    def benchmark(self, name: str) -> list[Benchmark]:
+        """Return a benchmark's results in the runs that have it."""
+        return [run.benchmarks[name] for run in self.runs if name in run.benchmarks]
+
+    def names(self) -> list[str]:
+        """Return the names of all benchmarks in the order of the first run that has them."""
+        return list(dict.fromkeys(chain.from_iterable(run.benchmarks for run in self.runs)))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One benchmark on two sides."""
+
+    name: str
+    base: float
+    """Seconds: the median of the runs' medians."""
+    other: float
+    """Seconds, likewise."""
+    effect: Effect
+    refusal: str = ""
+    """Why the two must not be compared."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What can be said."""
+        return Verdict.REFUSED if self.refusal else self.effect.verdict
+
+
+@dataclass(frozen=True)
+class Versus:
+    """All benchmarks of one side against the base's."""
+
+    base: Side
+    other: Side
+    alternated: bool
+    rows: list[Row]
+    differences: dict[str, str]
+    """By what differs in the environment (``cores``): how (``2 → 4``)."""
+    warnings: list[str]
+
+    @property
+    def left_out(self) -> list[ResultsError]:
+        """What of either side cannot be read."""
+        return [*self.base.problems, *self.other.problems]
+
+
+def compare(paths: Sequence[Path]) -> list[Versus]:
+    """Return each result against the first.
+
+    :raises ResultsError: a path has no result that can be read, or two have no benchmark in common.
+    """
+    base, *others = [_side(path) for path in paths]
+    drafts = [_Draft(base, other) for other in others]
+    effects = iter(judge([sample for draft in drafts for sample in draft.samples]))
+    needed = pairs_needed(sum(len(draft.samples) for draft in drafts))
+    return [draft.judged(effects, needed) for draft in drafts]
+
+
+def _side(path: Path) -> Side:
+    results, problems = read(path)
+    if not any(result.benchmarks for result in results):
+        raise problems[0]
+    return Side(str(path), results, problems, is_of_matrix(path))
+
+
+class _Draft:
+    """Two sides brought together, before all comparisons are judged at once."""
+
+    def __init__(self, base: Side, other: Side) -> None:
+        self._base, self._other = base, other
+        self._names = [name for name in base.names() if other.benchmark(name)]
+        if not self._names:
+            raise ResultsError(
+                f"{base.label} and {other.label} have no benchmark in common.",
+                checked=f"full names: {_some(base.names())} there, {_some(other.names())} here",
+                fix="run the same benchmarks, from the same directory, for both",
+            )
+        self._pairs = in_turns(base.runs, other.runs)
+        self._refusals = {name: _refusal(base.benchmark(name), other.benchmark(name)) for name in self._names}
+        self._judged = [name for name in self._names if not self._refusals[name]]
+        self.samples: list[Comparable] = [self._sample(name) for name in self._judged]
+
+    def _sample(self, name: str) -> Comparable:
+        both = [(a.benchmarks[name], b.benchmarks[name]) for a, b in self._pairs if _has(name, a, b)]
+        if not both:
+            return Runs.of(_medians(self._base.benchmark(name)), _medians(self._other.benchmark(name)))
+        return Pairs.of(_medians(a for a, _ in both), _medians(b for _, b in both))
+
+    def judged(self, effects: Iterable[Effect], needed: int) -> Versus:
+        """Return the comparison.
+
+        :param effects: those of ``samples``, with those of later drafts behind them.
+        :param needed: how many pairs that many comparisons ask for.
+        """
+        found = dict(zip(self._judged, effects, strict=False))
+        base, other = self._base, self._other
+        return Versus(
+            base,
+            other,
+            bool(self._pairs),
+            [self._row(name, found.get(name)) for name in self._names],
+            environment_differences(base, other, self._names),
+            list(self._warnings(needed)),
+        )
+
+    def _row(self, name: str, effect: Effect | None) -> Row:
+        base, other = (float(np.median(_medians(side.benchmark(name)))) for side in (self._base, self._other))
+        nothing = Effect(other / base - 1, -1.0, np.inf, 1.0, 0)
+        return Row(name, base, other, effect or nothing, self._refusals[name])
+
+    def _warnings(self, needed: int) -> Iterable[str]:
+        fewest = min([sample.runs for sample in self.samples], default=needed)
+        if fewest < needed:
+            yield self._too_few(fewest, needed)
+        if fewest >= LEAST_RUNS and not self._pairs:
+            yield "runs did not alternate: intervals are wider, and a drift between the two cannot be seen"
+        first = {a.date < b.date for a, b in self._pairs}
+        if len(self._pairs) >= LEAST_RUNS and len(first) == 1:
+            label = (self._base if first.pop() else self._other).label
+            yield f"{label} ran first in every pair: draw the order at random"
+        for one, two in ((self._base, self._other), (self._other, self._base)):
+            missing = [name for name in one.names() if not two.benchmark(name)]
+            if missing:
+                yield f"only in {one.label}: {_some(missing)}"
+
+    def _too_few(self, fewest: int, needed: int) -> str:
+        """Return how many runs there should be, and what adds them."""
+        there = f"there {'is' if fewest == 1 else 'are'} {fewest}"
+        if fewest >= LEAST_RUNS:
+            told = f"so many comparisons need {needed} runs of each to tell one from chance, {there}"
+        else:
+            many = f" ({needed} to tell so many comparisons from chance)" if needed > LEAST_RUNS else ""
+            told = f"{LEAST_RUNS} runs of each are needed for a verdict{many}, {there}"
+        if self._base.of_matrix and self._other.of_matrix:
+            return f"{told}: 'harness bench … --rounds {needed}' adds them"
+        return f"{told}, whose rounds do not stand for runs" if fewest == 1 else told
+
+
+def alternating(base: Sequence[Result], other: Sequence[Result]) -> list[tuple[Result, Result]]:
+    """Return the (base, other) pairs of runs that followed each other, in either order; each run is in one at most."""
+    order = sorted([*((run, True) for run in base), *((run, False) for run in other)], key=lambda run: run[0].date)
+    pairs: list[tuple[Result, Result]] = []
+    waiting: tuple[Result, bool] | None = None
+    for run, is_base in order:
+        if waiting is None or waiting[1] == is_base:
+            waiting = run, is_base
+            continue
+        pairs.append((run, waiting[0]) if is_base else (waiting[0], run))
+        waiting = None
+    return pairs
+
+
+def in_turns(base: Sequence[Result], other: Sequence[Result]) -> list[tuple[Result, Result]]:
+    """Return the (base, other) pairs of runs that alternated; none where too many runs did not."""
+    pairs = alternating(base, other)
+    return pairs if len(pairs) >= max(2, ALTERNATED * min(len(base), len(other))) else []
+
+
+def _has(name: str, *runs: Result) -> bool:
+    return all(name in run.benchmarks for run in runs)
+
+
+def _medians(runs: Iterable[Benchmark]) -> list[float]:
+    return [run.median for run in runs]
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3])
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
+
+
+# --- environments -----------------------------------------------------------------------------------------------------
+
+
+def _refusal(base: Sequence[Benchmark], other: Sequence[Benchmark]) -> str:
+    """Return why two sides of a benchmark must not be compared; '' where they may."""
+    local = any(run.extra_info.get("mode") == "mock" for run in (*base, *other))
+    for key in INSTANCE_TYPES if local else ():
+        there, here = _values(base, key), _values(other, key)
+        if there != here:
+            return f"measured in the local AWS, which is neither {_shown(there)} nor {_shown(here)}"
+    return ""
+
+
+def environment_differences(base: Side, other: Side, names: Sequence[str]) -> dict[str, str]:
+    """Return what two sides differ in beyond their commits: ``cores`` → ``2 → 4``.
+
+    What differs in some benchmarks only is marked with their number.
+    """
+    found = {key: f"{_shown(there)} → {_shown(here)}" for key, there, here in _machine_differences(base, other)}
+    for key in COMPARED:
+        values = [(_values(base.benchmark(name), key), _values(other.benchmark(name), key)) for name in names]
+        apart = [f"{_shown(there)} → {_shown(here)}" for there, here in values if there != here or len(there) > 1]
+        if apart:
+            found[key] = apart[0] + (
+                f" (in {len(apart)} of {len(names)} benchmarks)" if len(apart) < len(names) else ""
+            )
+    return found
+
+
+def _machine_differences(base: Side, other: Side) -> Iterable[tuple[str, set[str], set[str]]]:
+    for key, place in _MACHINE.items():
+        there, here = ({_inside(run.machine, place) for run in side.runs} for side in (base, other))
+        if there != here or len(there) > 1:
+            yield key, there, here
+
+
+def _inside(content: Mapping[str, Any], place: Sequence[str]) -> str:
+    value: Any = content
+    for key in place:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return "" if value is None else str(value)
+
+
+def _values(runs: Iterable[Benchmark], key: str) -> set[str]:
+    return {"" if (value := run.extra_info.get(key)) is None else str(value) for run in runs}
+
+
+def _shown(values: Iterable[str]) -> str:
+    return " and ".join(sorted(value or "unknown" for value in values))

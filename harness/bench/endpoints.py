@@ -1,0 +1,281 @@
+"""Endpoints to put load on: one with a small model of the harness's own, one that answers constants.
+
+Both are made with boto3, without Spark: its JVM would take the cores that are measured. Their names are the ledger's,
+which deletes them.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+from botocore.exceptions import BotoCoreError, ClientError
+
+from harness import mnist
+from harness.aws import AWS
+from harness.aws.account.permissions import explain_denied
+from harness.aws.cleanup.ledger import Ledger
+from harness.aws.cleanup.names import Names
+from harness.aws.cleanup.recording import watch
+from harness.aws.local import MockAWS
+from harness.bench.load.null_container import COMMAND
+from harness.errors import HarnessError, SettingsError
+from harness.localaws.sagemaker.images import xgboost_uri
+from harness.mnist import HYPERPARAMETERS
+from harness.settings import Settings
+from harness.waiting import WaitTimeout, wait_until
+
+TRAIN_ROWS = 2000
+"""Rows the small model is trained on: how fast it answers depends on its trees, which are as many with more rows."""
+_NULL_IMAGE = "harness/null:1"
+_CONTENT_TYPE = "text/libsvm"
+_MOST_SECONDS = 1800.0
+_LONGEST_LOOK = 10.0
+_VOLUME_GB = 5
+
+Tell = Callable[[str], None]
+Container = dict[str, str]
+"""A model as SageMaker's CreateModel takes it: an image, and where what was trained is."""
+
+
+def bodies(rows: int, count: int) -> list[bytes]:
+    """Return ``count`` bodies of ``rows`` of MNIST's test rows each, as LibSVM text with zeros left out."""
+    lines = b"".join(mnist.libsvm("test")).splitlines(keepends=True)
+    starts = range(0, rows * count, rows)
+    return [b"".join(lines[(start + row) % len(lines)] for row in range(rows)) for start in starts]
+
+
+def dense(rows: int) -> bytes:
+    """Return MNIST's first training rows as LibSVM text with every zero written, as the Spark SDK writes them.
+
+    To XGBoost a zero that is left out is a missing value: who asks with zeros written must have trained with them.
+    """
+    digits = mnist.load("train", rows)
+    return dense_text(digits.images, digits.labels)
+
+
+def dense_text(images: npt.NDArray[Any], labels: npt.NDArray[Any] | None = None) -> bytes:
+    """Return images as the Spark SDK sends them, every zero written; 815 of MNIST's are a request, 5.2 MB.
+
+    :param images: shape (n, features).
+    :param labels: shape (n,); 0 for all otherwise, as the SDK's ``transform`` writes them whatever they are.
+    """
+    written = np.zeros(len(images)) if labels is None else labels
+    return b"".join(_line(float(label), image) for label, image in zip(written, images, strict=True))
+
+
+def _line(label: float, image: npt.NDArray[Any]) -> bytes:
+    numbers = enumerate(image.astype(float).tolist(), 1)
+    return (str(label) + "".join(f" {number}:{value}" for number, value in numbers) + "\n").encode()
+
+
+def sparse(rows: int) -> bytes:
+    """Return MNIST's first training rows as LibSVM text with zeros left out, as :func:`bodies` has them."""
+    lines = (line for chunk in mnist.libsvm("train") for line in chunk.splitlines(keepends=True))
+    return b"".join(islice(lines, rows))
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Raise what AWS answers within as :class:`HarnessError`, with the permission that is missing if one is."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise explain_denied(str(error)) or HarnessError(
+            f"AWS did not do what was asked: {error}", fix="mend what it names, and run it again"
+        ) from error
+
+
+def host_model(aws: AWS, ledger: Ledger, settings: Settings, tell: Tell) -> str:
+    """Train the reference program's XGBoost on MNIST's first rows, host it, and return the endpoint's name.
+
+    :param tell: is told what is under way.
+    :raises HarnessError: it cannot be trained or hosted.
+    """
+    names = ledger.names(settings)
+    client = watch(aws.client("sagemaker"), ledger)
+    tell(f"training on {TRAIN_ROWS:,} rows")
+    model = _train(aws, ledger, settings, names, client, sparse(TRAIN_ROWS))
+    tell("creating the endpoint")
+    _create(aws, settings, names, client, model)
+    _await_service(client, names.endpoint, settings.endpoint_instance_type)
+    return names.endpoint
+
+
+def host_on_each(
+    aws: AWS,
+    ledger: Ledger,
+    settings: Settings,
+    instance_types: Sequence[str],
+    tell: Tell,
+    deadline: float = math.inf,
+) -> tuple[dict[str, str], dict[str, HarnessError]]:
+    """Train the reference program's XGBoost once, as its ``fit`` would, and host it on each of some instance types.
+
+    All endpoints are created at once, and then waited for.
+
+    :param settings: whose ``train_rows`` are trained on, on one instance.
+    :param deadline: when to wait no longer, as :func:`time.time` has it.
+    :return: by instance type, the endpoints' names, and why there is none.
+    :raises HarnessError: it cannot be trained, or be hosted on none of them.
+    """
+    client = watch(aws.client("sagemaker"), ledger)
+    tell(f"training on {settings.train_rows:,} rows")
+    chosen = {kind: replace(settings, endpoint_instance_type=kind) for kind in instance_types}
+    names = {kind: ledger.names(chosen[kind], training=kind == instance_types[0]) for kind in instance_types}
+    model = _train(aws, ledger, settings, names[instance_types[0]], client, dense(settings.train_rows), deadline)
+    tell(f"creating the endpoint on {', '.join(instance_types)}")
+    failed: dict[str, HarnessError] = {}
+    for kind in instance_types:
+        with _noted(failed, kind):
+            _create(aws, chosen[kind], names[kind], client, model)
+    for kind in [kind for kind in instance_types if kind not in failed]:
+        with _noted(failed, kind):
+            _await_service(client, names[kind].endpoint, kind, deadline)
+    if len(failed) == len(instance_types):
+        raise failed[instance_types[0]]
+    return {kind: names[kind].endpoint for kind in instance_types if kind not in failed}, failed
+
+
+@contextmanager
+def _noted(failed: dict[str, HarnessError], instance_type: str) -> Iterator[None]:
+    """Note what goes wrong within, and go on: AWS may have no such instance to give, and others."""
+    try:
+        with explained():
+            yield
+    except HarnessError as error:
+        failed[instance_type] = error
+
+
+def host_nothing(aws: AWS, ledger: Ledger, settings: Settings) -> str | None:
+    """Host the container that answers constants; return the endpoint's name, or None where no such image is."""
+    if not hasattr(aws, "register_container"):
+        return None
+    cast("MockAWS", aws).register_container(_NULL_IMAGE, COMMAND)
+    names = ledger.names(settings, training=False)
+    client = watch(aws.client("sagemaker"), ledger)
+    _create(aws, settings, names, client, {"Image": _NULL_IMAGE})
+    _await_service(client, names.endpoint, settings.endpoint_instance_type)
+    return names.endpoint
+
+
+def require_endpoint(aws: AWS, name: str) -> None:
+    """Raise :class:`HarnessError` unless the endpoint is in service."""
+    client = aws.client("sagemaker")
+    try:
+        status = client.describe_endpoint(EndpointName=name)["EndpointStatus"]
+    except ClientError as error:
+        raise explain_denied(str(error)) or HarnessError(
+            f"The endpoint {name} cannot be looked at: {error.response['Error']['Message']}",
+            checked=f"SageMaker DescribeEndpoint in account {aws.account}, region {aws.region}",
+            fix="check the name and the region ('aws sagemaker list-endpoints')",
+        ) from error
+    if status not in ("InService", "Updating"):
+        raise HarnessError(f"The endpoint {name} is {status}.", fix="wait until it is InService")
+
+
+def _image(region: str) -> str:
+    try:
+        return xgboost_uri(region)
+    except KeyError:
+        raise SettingsError(
+            f"AWS has no XGBoost 1 image in {region} to train with.",
+            checked="the regions of the SageMaker Spark SDK",
+            fix="choose another region, or name an endpoint of yours with --endpoint",
+        ) from None
+
+
+def _train(
+    aws: AWS, ledger: Ledger, settings: Settings, names: Names, client: Any, rows: bytes, deadline: float = math.inf
+) -> Container:
+    """Train on rows, and return the model."""
+    image = _image(aws.region)
+    ledger.make_bucket()
+    bucket, _, prefix = names.data.removeprefix("s3://").partition("/")
+    aws.client("s3").put_object(Bucket=bucket, Key=f"{prefix}train/rows.libsvm", Body=rows)
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"{names.data}train/", "S3DataDistributionType": "FullyReplicated"}
+    client.create_training_job(
+        TrainingJobName=names.training_job,
+        RoleArn=aws.role,
+        AlgorithmSpecification={"TrainingImage": image, "TrainingInputMode": "File"},
+        HyperParameters={name: str(value) for name, value in HYPERPARAMETERS.items()},
+        InputDataConfig=[
+            {"ChannelName": "train", "ContentType": _CONTENT_TYPE, "DataSource": {"S3DataSource": source}}
+        ],
+        OutputDataConfig={"S3OutputPath": f"{names.data}model"},
+        ResourceConfig={
+            "InstanceType": settings.training_instance_type,
+            "InstanceCount": 1,
+            "VolumeSizeInGB": _VOLUME_GB,
+        },
+        StoppingCondition={"MaxRuntimeInSeconds": max(1, int(min(_MOST_SECONDS, deadline - time.time())))},
+    )
+    job = _awaited(
+        lambda: client.describe_training_job(TrainingJobName=names.training_job),
+        f"training job {names.training_job} to end",
+        lambda job: job["TrainingJobStatus"] not in ("InProgress", "Stopping"),
+        deadline,
+    )
+    if job["TrainingJobStatus"] != "Completed":
+        raise HarnessError(f"The model was not trained: {job.get('FailureReason', job['TrainingJobStatus'])}")
+    return {"Image": image, "ModelDataUrl": str(job["ModelArtifacts"]["S3ModelArtifacts"])}
+
+
+def _create(aws: AWS, settings: Settings, names: Names, client: Any, container: Container) -> None:
+    """Create model, config and endpoint."""
+    client.create_model(ModelName=names.model, ExecutionRoleArn=aws.role, PrimaryContainer=container)
+    variant = {
+        "VariantName": "all",
+        "ModelName": names.model,
+        "InitialInstanceCount": settings.endpoint_instance_count,
+        "InstanceType": settings.endpoint_instance_type,
+    }
+    client.create_endpoint_config(EndpointConfigName=names.endpoint_config, ProductionVariants=[variant])
+    client.create_endpoint(EndpointName=names.endpoint, EndpointConfigName=names.endpoint_config)
+
+
+def _await_service(client: Any, name: str, instance_type: str, deadline: float = math.inf) -> None:
+    """Wait until an endpoint is in service.
+
+    :raises HarnessError: it was not created.
+    """
+    endpoint = _awaited(
+        lambda: client.describe_endpoint(EndpointName=name),
+        f"endpoint {name} on {instance_type} to be in service",
+        lambda endpoint: endpoint["EndpointStatus"] != "Creating",
+        deadline,
+    )
+    if endpoint["EndpointStatus"] != "InService":
+        why = endpoint.get("FailureReason", endpoint["EndpointStatus"])
+        raise HarnessError(f"The endpoint {name} on {instance_type} was not created: {why}")
+
+
+def _awaited(
+    look: Callable[[], dict[str, Any]], what: str, done: Callable[[dict[str, Any]], bool], deadline: float
+) -> dict[str, Any]:
+    """Return what is seen once it is done, within half an hour, and before the deadline if that comes earlier.
+
+    The deadline is one of the clock on the wall, which goes on while a laptop sleeps.
+
+    :raises WaitTimeout: it is not done by then.
+    """
+    seen = wait_until(
+        look,
+        what,
+        done=lambda seen: done(seen) or time.time() >= deadline,
+        timeout=_MOST_SECONDS,
+        interval=0.05,
+        longest=_LONGEST_LOOK,
+    )
+    if not done(seen):
+        raise WaitTimeout(
+            f"Waited for {what}, in vain, for as long as the run has.", checked=f"the last state seen was {seen!r}"
+        )
+    return seen

@@ -1,0 +1,1 @@
+"""Load on an endpoint: generator, connections, validity, rate search, and null servers."""

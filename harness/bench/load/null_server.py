@@ -1,0 +1,101 @@
+"""A TLS server that answers InvokeEndpoint with constants at once: what is measured against it is the sender alone.
+
+``python -m harness.bench.load.null_server DIRECTORY PREDICTIONS`` writes the certificate of its authority into the
+directory, prints its port, and serves until its standard input closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+from urllib.parse import urlsplit
+
+import trustme
+
+from harness.bench.load.connections import Route
+
+_CERTIFICATE = "authority.pem"
+_LENGTH = b"content-length:"
+
+
+@contextmanager
+def null_server(url: str, rows: int) -> Iterator[Route]:
+    """Start a server for the host of ``url`` that answers every request with ``rows`` predictions; yield the way to it.
+
+    The server is a process of its own, so that its work is not the sender's.
+    """
+    host = str(urlsplit(url).hostname)
+    with tempfile.TemporaryDirectory() as directory:
+        command = [sys.executable, "-m", "harness.bench.load.null_server", directory, host, str(rows)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            try:
+                port = int(process.stdout.readline())
+                yield Route(str(Path(directory) / _CERTIFICATE), instead=f"{host}:443:127.0.0.1:{port}")
+            finally:
+                process.stdin.close()
+
+
+class _Constant(asyncio.Protocol):
+    """One connection: looks for the ends of requests, and for nothing else."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+        self._received = b""
+        self._left = 0
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._left > len(data):  # in the middle of a body
+            self._left -= len(data)
+            return
+        self._received += data[self._left :]
+        if self._left:
+            self._transport.write(self._answer)
+            self._left = 0
+        self._heads()
+
+    def _heads(self) -> None:
+        """Answer every request that is whole, and find out how much of the next is to come."""
+        while (end := self._received.find(b"\r\n\r\n")) >= 0:
+            length, begin = _content_length(self._received[:end]), end + 4
+            self._left = max(0, begin + length - len(self._received))
+            self._received = b"" if self._left else self._received[begin + length :]
+            if self._left:
+                return
+            self._transport.write(self._answer)
+
+
+def _content_length(head: bytes) -> int:
+    lower = head.lower()
+    at = lower.find(_LENGTH)
+    return int(lower[at + len(_LENGTH) :].partition(b"\r\n")[0]) if at >= 0 else 0
+
+
+async def _serve(directory: Path, host: str, rows: int) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(directory / _CERTIFICATE))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(host).configure_cert(context)
+    body = b",".join([b"7.0"] * rows)
+    answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Constant(answer), "127.0.0.1", 0, ssl=context)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await loop.run_in_executor(None, sys.stdin.read)
+    server.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))

@@ -1,0 +1,297 @@
+"""``harness bench endpoint``: hosts what is to be measured, puts load on it, and cleans up."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from rich.console import Console
+
+from harness.aws import AWS, open_aws
+from harness.aws.cleanup.leftovers import refuse_leftovers
+from harness.aws.cleanup.reaper import open_ledger
+from harness.aws.cleanup.resources import Leftover
+from harness.aws.real import RealAWS
+from harness.bench.costs import hourly, known_prices
+from harness.bench.endpoints import bodies, explained, host_model, host_nothing, require_endpoint
+from harness.bench.load.connections import Connections, Route
+from harness.bench.load.generator import Measurement, Watch
+from harness.bench.load.null_server import null_server
+from harness.bench.load.plan import Plan
+from harness.bench.load.rate_search import Found, Tried, find_rate
+from harness.bench.load.result import FILES, Ceilings, Outcome, describe, tell, write
+from harness.bench.load.scenarios import SCENARIOS, Load
+from harness.bench.load.signing import SignedRequests
+from harness.bench.load.validity import LEAST_SECONDS, objections
+from harness.console import PlainConsole, require_writable, rough_time
+from harness.errors import SettingsError
+from harness.processes import ended_in_order
+from harness.settings import Settings
+
+INVALID = 4
+"""The exit code where the load was measured, and may not be believed."""
+INTERRUPTED = 130
+
+_LARGEST_BODY = 6 * 2**20
+_BODIES = 8
+_CEILING_SECONDS = 3.0
+_CEILING_STREAMS = 16
+_WARM_UP_SECONDS = 1.0
+_WARM_UP_STREAMS = 4
+_START_SECONDS = {"mock": 10.0, "real": 600.0}
+_SEARCH_SECONDS = 180.0
+_TOLD_EVERY_SECONDS = 1.0
+
+
+class Progress:
+    """Lines on standard error; the one under way is written over where that is a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._began = time.monotonic()
+        self._told = 0.0
+
+    def say(self, text: str) -> None:
+        """Say what is under way."""
+        self._console.print(f"{time.monotonic() - self._began:6.1f} s  {text}", soft_wrap=True)
+
+    def watch(self, seconds: float) -> Watch:
+        """Return what shows a load of so many seconds; cheap, since it delays the requests meanwhile."""
+        terminal, file = self._console.is_terminal, self._console.file
+
+        def show(measurement: Measurement) -> bool:
+            now = time.monotonic()
+            if terminal and now - self._told >= _TOLD_EVERY_SECONDS:
+                self._told = now
+                file.write(
+                    f"\r          {measurement.seconds:.0f} of {seconds:.0f} s: {measurement.answered:,} answered, "
+                    f"{measurement.failed:,} failed, {measurement.unanswered:,} under way \033[K\r"
+                )
+                file.flush()
+            return True
+
+        return show
+
+
+class _Stop:
+    """Whether a signal asked to end."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def watch(self, *others: Watch | None) -> Watch:
+        """Return a watch that ends the load when asked to, or when one of the others does."""
+        return lambda measurement: not self.asked and all(other(measurement) for other in others if other)
+
+
+@contextmanager
+def stoppable() -> Iterator[_Stop]:
+    """Let the first Ctrl-C or SIGTERM end the load under way, and keep what was measured; the second ends all."""
+    stop = _Stop()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def ask(*_: object) -> None:
+        stop.asked = True
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# --- measuring --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def connected(
+    aws: AWS, endpoint: str, sent: list[bytes], rows: int, route: Route | None = None
+) -> Iterator[Connections]:
+    """Yield connections to an endpoint, which send these bodies in turn.
+
+    :param rows: rows of a body.
+    :param route: the way to it, if it is not AWS's.
+    """
+    requests = SignedRequests(aws.client("sagemaker-runtime"), endpoint, sent, rows)
+    with closing(Connections(requests, route or Route.to(aws))) as connections:
+        yield connections
+
+
+def warm_up(connections: Connections) -> None:
+    """Open connections and fill caches, at both ends."""
+    Load(SCENARIOS["offline"], _WARM_UP_SECONDS, streams=_WARM_UP_STREAMS).put(connections)
+
+
+def measure_ceilings(aws: AWS, null_endpoint: str | None, sent: list[bytes], rows: int) -> Ceilings:
+    """Measure the load generator alone, and all but the model."""
+    most = Load(SCENARIOS["offline"], _CEILING_SECONDS, streams=_CEILING_STREAMS)
+    runtime = aws.client("sagemaker-runtime")
+    with (
+        null_server(runtime.meta.endpoint_url, rows) as route,
+        connected(aws, "null", sent, rows, route) as connections,
+    ):
+        warm_up(connections)
+        sender = most.put(connections)
+    if null_endpoint is None:
+        return Ceilings(sender, None)
+    with connected(aws, null_endpoint, sent, rows) as connections:
+        warm_up(connections)
+        return Ceilings(sender, most.put(connections))
+
+
+def search(connections: Connections, plan: Plan, stop: _Stop, progress: Progress) -> Found:
+    """Return the highest rate that keeps the plan's bound."""
+    assert plan.p99_under is not None
+    seeds = itertools.count(plan.seed)  # a rate that is probed again gets other arrivals
+
+    def probe(rate: float, seconds: float, watch: Watch | None) -> Measurement:
+        if stop.asked:
+            raise KeyboardInterrupt
+        load = Load(SCENARIOS["server"], seconds, rate, seed=next(seeds))
+        measurement = load.put(connections, bound=plan.p99_under, watch=stop.watch(watch, progress.watch(seconds)))
+        if not stop.asked:
+            connections.settle()
+        return measurement
+
+    def show(tried: Tried) -> None:
+        progress.say(
+            f"{tried.rate:8.1f} requests a second for {tried.seconds:.1f} s: {tried.late:,} of {tried.queries:,} late, "
+            f"which {tried.verdict.value}"
+        )
+
+    return find_rate(probe, 99.0, plan.rate, plan.seconds, show)
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+def run_endpoint_load(settings: Settings, plan: Plan, output: Path) -> int:
+    """Measure an endpoint, tell of it on standard output, and write ``load.json`` and ``latency.png`` into a directory.
+
+    :return: the exit code: 0 if the run is VALID, 4 if it is not, 130 if it was interrupted.
+    :raises HarnessError: there is nothing to measure, or nothing came of it.
+    """
+    if plan.endpoint and settings.mode == "mock":
+        raise SettingsError(
+            f"--endpoint is {plan.endpoint!r}, and the local AWS that this command starts has no endpoints yet.",
+            fix="leave it out, or choose --mode real",
+        )
+    sent = _bodies(plan)
+    require_writable(output, FILES)
+    try:
+        outcome, left = _run(settings, plan, sent, output)
+    finally:
+        if not any(output.iterdir()):
+            output.rmdir()  # nothing came of the run
+    refuse_leftovers(left, after="the clean-up")
+    if outcome.interrupted:
+        return INTERRUPTED
+    return INVALID if outcome.objections else 0
+
+
+def _run(settings: Settings, plan: Plan, sent: list[bytes], output: Path) -> tuple[Outcome, list[Leftover]]:
+    progress = Progress(PlainConsole(stderr=True))
+    progress.say(_expectation(settings, plan))
+    settings = replace(settings, training_instance_count=1)  # as it is trained
+    left: list[Leftover] = []
+    with ended_in_order(), explained(), _hosted(settings, plan, progress, left) as (aws, endpoint, null_endpoint):
+        progress.say("measuring the load generator, and an endpoint that answers constants")
+        ceilings = measure_ceilings(aws, null_endpoint, sent, plan.batch)
+        with connected(aws, endpoint, sent, plan.batch) as connections, stoppable() as stop:
+            outcome = measure(connections, plan, endpoint, ceilings, stop, progress)
+        write(output, describe(outcome, settings, aws, sent), outcome)
+        tell(outcome, output)
+    return outcome, left
+
+
+@contextmanager
+def _hosted(
+    settings: Settings, plan: Plan, progress: Progress, left: list[Leftover]
+) -> Iterator[tuple[AWS, str, str | None]]:
+    """Yield AWS, the endpoint to measure, and one that answers constants, where that can be.
+
+    The plan's endpoint stays; others are the harness's own, and deleted.
+
+    :param left: gets what could not be deleted.
+    """
+    if plan.endpoint:
+        with closing(RealAWS.start(settings, needs_role=False)) as aws:
+            progress.say(f"nothing is created: the endpoint {plan.endpoint} costs what it costs without this run")
+            require_endpoint(aws, plan.endpoint)
+            yield aws, plan.endpoint, None
+        return
+    with closing(open_aws(settings)) as opened:
+        if settings.mode == "real":
+            progress.say(_cost(cast("RealAWS", opened), settings, plan))
+        with open_ledger(opened, settings) as ledger:
+            endpoint = host_model(opened, ledger, settings, progress.say)
+            yield opened, endpoint, host_nothing(opened, ledger, settings)
+            progress.say("cleaning up")
+    left += ledger.leftovers or []
+
+
+def _bodies(plan: Plan) -> list[bytes]:
+    made = bodies(plan.batch, _BODIES)
+    if (largest := max(map(len, made))) > _LARGEST_BODY:
+        raise SettingsError(
+            f"--batch {plan.batch:,} makes requests of {largest:,} bytes, and SageMaker takes {_LARGEST_BODY:,}.",
+            fix=f"give at most about {plan.batch * _LARGEST_BODY // largest:,}",
+        )
+    return made
+
+
+def _expectation(settings: Settings, plan: Plan) -> str:
+    """Return how long it will take, and what is to come."""
+    start = 0.0 if plan.endpoint else _START_SECONDS[settings.mode]
+    seconds = start + plan.seconds + 2 * (_CEILING_SECONDS + _WARM_UP_SECONDS)
+    what = f"{plan.scenario}, {plan.batch:,} row{'s' if plan.batch > 1 else ''} a request, for {plan.seconds:g} s"
+    if plan.find_rate:
+        seconds += _SEARCH_SECONDS
+        what += ", after a search of two to four minutes"
+    short = f"; too short to be VALID, which takes {LEAST_SECONDS:g} s" if plan.seconds < LEAST_SECONDS else ""
+    return f"{what}: about {rough_time(seconds)} in all{short}"
+
+
+def _cost(aws: RealAWS, settings: Settings, plan: Plan) -> str:
+    """Return what the run will cost, by the prices of its instances; each with its source and date."""
+    try:
+        prices = known_prices(aws, settings)
+    except SettingsError as error:
+        return f"what it costs is not known: {error.what}"
+    hours = (_START_SECONDS["real"] + plan.seconds + (_SEARCH_SECONDS if plan.find_rate else 0)) / 3600
+    return f"about USD {hours * hourly(prices, settings):.2f} ({'; '.join(map(str, prices.values()))})"
+
+
+def measure(
+    connections: Connections, plan: Plan, endpoint: str, ceilings: Ceilings, stop: _Stop, progress: Progress
+) -> Outcome:
+    """Put the plan's load on an endpoint, and judge what came of it.
+
+    :raises HarnessError: no rate keeps the bound that one was looked for, or nothing was measured.
+    """
+    progress.say(f"warming up {endpoint}")
+    warm_up(connections)
+    found = None
+    if plan.find_rate:
+        progress.say("looking for the highest rate")
+        found = search(connections, plan, stop, progress)
+        measurement = found.measurement or Measurement()
+    else:
+        progress.say(f"measuring for {plan.seconds:g} s")
+        watch = stop.watch(progress.watch(plan.seconds))
+        measurement = plan.load.put(connections, bound=plan.p99_under, watch=watch)
+    scenario = SCENARIOS[plan.scenario]
+    against = objections(measurement, scenario.percent, open_loop=scenario.is_open)
+    if found and found.rate is None:
+        against.insert(0, "no rate was confirmed to keep the bound")
+    return Outcome(plan, endpoint, ceilings, measurement, against, found, stop.asked)

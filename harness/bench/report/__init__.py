@@ -1,0 +1,1 @@
+"""Report of results: charts as data, drawn on a page and as pictures."""

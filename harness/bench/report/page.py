@@ -1,0 +1,431 @@
+"""The report page: one HTML file that holds all it needs and opens without a network.
+
+Benchmarks' names and all they note are text: the template escapes them, the data is JSON in which no tag can end, and
+the page's security policy runs its own scripts only, known by their hashes, and lets nothing be loaded.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import math
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from harness import __version__
+from harness.bench.analysis import statistics
+from harness.bench.analysis.changepoints import LEAST_CHANGE, LEAST_RUNS, SIGNIFICANCE
+from harness.bench.report import charts
+from harness.bench.report.charts import Chart, History, Table
+from harness.bench.results.extra_info import COMPARED, INSTANCE_TYPES
+from harness.bench.results.reader import Reading, Result, read_all
+from harness.bench.results.series import Series, arrange, in_order, processor
+from harness.console import JOINED, duration, percent, plural, print_text, printable_text
+from harness.errors import ResultsError, SettingsError
+
+_PAGE = files("harness.bench.report") / "assets"
+_CLASSES = 10
+_MOST_VALUES = 6
+_HEATS = 4
+
+
+class Content(NamedTuple):
+    """All that a report shows of benchmarks."""
+
+    latency: list[Chart]
+    throughput: list[Chart]
+    cost: list[Chart]
+    histories: list[History]
+    why_no_cost: str
+    loads: list[Chart]
+
+    @property
+    def charts(self) -> list[Chart]:
+        """Every chart, in the order of the page."""
+        return [
+            *self.latency,
+            *self.throughput,
+            *self.loads,
+            *self.cost,
+            *(history.chart for history in self.histories),
+        ]
+
+
+def run_report(
+    paths: Sequence[Path], mnist: Path | None, output: Path, figures: Path | None, loads: Sequence[Path] = ()
+) -> int:
+    """Write the report, tell where it is, and return the command's exit code, 0.
+
+    Files and benchmarks that cannot be read are told on stderr and in the report; the rest is shown.
+
+    :param paths: files of results, or directories of them.
+    :param mnist: a directory that ``harness mnist`` wrote.
+    :param output: the HTML file.
+    :param figures: a directory for the charts as PNG and SVG.
+    :param loads: directories that ``harness bench endpoint`` wrote.
+    :raises ResultsError: nothing of the results can be read, or ``mnist`` or one of ``loads`` is no such directory.
+    :raises SettingsError: there is nothing to report on, or the report cannot be written.
+    """
+    if not paths and not loads and mnist is None:
+        raise SettingsError("harness report was given nothing to report on.", fix="name results, or --mnist-report DIR")
+    _require_directory(output)
+    reading = read_all(paths)
+    digits = None if mnist is None else read_mnist(mnist)
+    series = in_order(arrange(reading.results))
+    content = contents(series, [read_load(directory) for directory in loads])
+    page = render(reading, series, content, digits, datetime.now(timezone.utc))
+    _write(output, page)
+    told = [f"{output}: {_counted(series)} in {plural(len(reading.results), 'file')} of results"]
+    if figures is not None:
+        from harness.bench.report.matplotlib_charts import draw  # noqa: PLC0415 - imports matplotlib, which few ask for
+
+        told += map(str, draw(figures, content.charts))
+    print_text("\n".join(told))
+    for problem in reading.problems:
+        print_text(f"harness: left out: {problem}", sys.stderr)
+    return 0
+
+
+def contents(series: Sequence[Series], loads: Sequence[Chart] = ()) -> Content:
+    """Return all charts of some series, and those of loads."""
+    return Content(
+        charts.latency(series),
+        charts.throughput(series),
+        charts.cost(series),
+        charts.histories(series),
+        charts.why_no_cost(series),
+        list(loads),
+    )
+
+
+def _require_directory(output: Path) -> None:
+    """Raise :class:`SettingsError` where there is no directory for the page: a slip of the pen would make one."""
+    if not output.parent.is_dir():
+        raise SettingsError(
+            f"--output is {output}, and there is no directory {output.parent}.",
+            fix=f"make it with 'mkdir -p {shlex.quote(str(output.parent))}', or name a file in one that is there",
+        )
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(
+            f"--output is {path}, which cannot be written: {error.strerror}.", fix="name a file that you may write"
+        ) from error
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+def render(reading: Reading, series: Sequence[Series], content: Content, mnist: MnistRun | None, made: datetime) -> str:
+    """Return the page.
+
+    :param made: when, in UTC.
+    """
+    scripts = [_asset(name) for name in ("d3.min.js", "plot.umd.min.js", "page.js")]
+    template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_shown).from_string(
+        _asset("report.html.j2")
+    )
+    return template.render(
+        made=f"{made.day} {made:%B %Y, %H:%M} UTC",
+        maker=f"sagemaker-spark-harness {__version__}",
+        origin=_origin(reading.results, series) or "a run of the harness",
+        sections=_sections(series, content.loads, mnist),
+        problems=[str(problem) for problem in reading.problems],
+        **content._asdict(),
+        charts=content.charts,
+        charts_data=[_drawn(chart) for chart in content.charts],
+        packed_runs=[_packed(history.runs) for history in content.histories],
+        changes=_changes(content.histories),
+        least_runs=LEAST_RUNS,
+        cost_runs=statistics.LEAST_RUNS,
+        least_change=f"{LEAST_CHANGE:.0%}".replace("%", f"{JOINED}%"),
+        significance=f"{SIGNIFICANCE:.1%}".replace("%", f"{JOINED}%"),
+        environment=_environment(reading.results),
+        mnist=mnist,
+        css=Markup(_asset("page.css")),
+        scripts=[Markup(script) for script in scripts],
+        script_hashes=Markup(" ".join(_policy_hash(script) for script in scripts)),
+        licences="\n".join(_asset(f"LICENSE.{name}") for name in ("plot", "d3")),
+        versions=vendored(),
+    )
+
+
+def _shown(value: Any) -> Any:
+    """Return what the page shows of a value: text from outside without characters that would turn it round."""
+    return printable_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+@cache
+def _asset(name: str) -> str:
+    return (_PAGE / name).read_text(encoding="utf-8")
+
+
+def vendored() -> dict[str, str]:
+    """Return the versions of the charting libraries in the page, by package."""
+    return {name: entry["version"] for name, entry in json.loads(_asset("vendored.json")).items()}
+
+
+def _policy_hash(script: str) -> str:
+    """Return a script's hash as a security policy names it."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
+def _drawn(chart: Chart) -> dict[str, Any]:
+    """Return what the page's script needs of a chart."""
+    return {"kind": chart.kind, "title": chart.title, "summary": chart.summary, "data": chart.data}
+
+
+def _packed(rows: list[list[Any]]) -> str:
+    """Return rows as JSON, compressed, in base64: ten thousand runs are read when their table is opened, not before."""
+    return base64.b64encode(gzip.compress(json.dumps(rows).encode(), mtime=0)).decode()
+
+
+def _sections(series: Sequence[Series], loads: Sequence[Chart], mnist: MnistRun | None) -> list[tuple[str, str]]:
+    measured = [*(["Latency", "Throughput"] if series else []), *(["Load"] if loads else [])]
+    measured += ["Cost", "History"] if series else []
+    return [(name.lower(), name) for name in (*measured, *(["Digits"] if mnist else []), "Environment")]
+
+
+def _origin(results: Sequence[Result], series: Sequence[Series]) -> str:
+    """Return a phrase that says what the results are of."""
+    if not series:
+        return ""
+    commits = {run.commit for one in series for run in one.runs}
+    newest = max((run for one in series for run in one.runs), key=lambda run: (run.commit_date, run.result.date))
+    dates = [result.date for result in results]
+    days = sorted({f"{date.day} {date:%B %Y}": date for date in (min(dates), max(dates))}.items(), key=lambda d: d[1])
+    when = " to ".join(day for day, _ in days)
+    known = newest.result.commit_id
+    of = f"{plural(len(commits), 'commit')} ({newest.commit} is the newest)" if known else "no commit that is known"
+    return f"{plural(len(results), 'file')} of results with {_counted(series)} and {of}, measured {when}"
+
+
+def _counted(series: Sequence[Series]) -> str:
+    """Return how many benchmarks there are, in however many settings each was measured."""
+    return plural(len({one.name for one in series}), "benchmark")
+
+
+def _changes(histories: Iterable[History]) -> Table:
+    found = sorted(
+        (change for history in histories for change in history.changes),
+        key=lambda change: change.date,
+        reverse=True,
+    )
+    rows = [
+        [
+            change.benchmark,
+            f"{change.word}: {percent(change.ratio)}",
+            duration(change.before),
+            duration(change.after),
+            change.commit,
+            change.date,
+        ]
+        for change in found
+    ]
+    header = ["Benchmark", "Became", "Before", "After", "With commit", "Date"]
+    return Table("Changes found, the newest first", header, rows)
+
+
+# --- environment ------------------------------------------------------------------------------------------------------
+
+
+def _environment(results: Sequence[Result]) -> Table | None:
+    """Return what the benchmarks ran on and with; what varied is told with how many benchmarks' runs it was so in."""
+    if not results:
+        return None
+    seen: dict[str, Counter[str]] = {}
+    for result in results:
+        for name, value in _facts(result):
+            seen.setdefault(name, Counter())[value] += 1
+    rows = [[name, _values(values)] for name, values in seen.items()]
+    return Table("What the benchmarks ran on and with", ["What", "Value"], rows)
+
+
+def _facts(result: Result) -> Iterable[tuple[str, str]]:
+    machine = result.machine
+    yield "machine", str(machine.get("node") or "unknown")
+    yield "processor", processor(machine)
+    yield "system", " ".join(str(machine.get(key) or "") for key in ("system", "release", "machine")).strip()
+    yield "pytest-benchmark", result.version
+    noted = {
+        (name, str(run.extra_info[name]))
+        for run in result.benchmarks.values()
+        for name in COMPARED
+        if run.extra_info.get(name) not in (None, "") and name not in ("rows", "bytes")
+        if name not in INSTANCE_TYPES or run.extra_info.get("mode") == "real"
+    }
+    found = {name for name, _ in noted}
+    if "python" not in found:
+        yield "python", str(machine.get("python_version") or "unknown")
+    for name, value in sorted(noted):
+        yield name.replace("_", " "), value
+
+
+def _values(values: Counter[str]) -> str:
+    if len(values) == 1:
+        return next(iter(values))
+    shown = [f"{value} ({plural(count, 'file')})" for value, count in values.most_common(_MOST_VALUES)]
+    more = len(values) - _MOST_VALUES
+    return "; ".join([*shown, *([f"and {plural(more, 'other')}"] if more > 0 else [])])
+
+
+# --- load on an endpoint ----------------------------------------------------------------------------------------------
+
+
+def read_load(directory: Path) -> Chart:
+    """Return the chart of what ``harness bench endpoint`` wrote into a directory.
+
+    :raises ResultsError: it did not, or it cannot be read.
+    """
+    try:
+        content = json.loads((directory / "load.json").read_text(encoding="utf-8"))
+        if content["kind"] != "endpoint load" or content["format"] != 1:
+            raise ValueError(f"it is {content['kind']!r} of format {content['format']!r}")
+        return charts.load(content)
+    except OSError as error:
+        why = f"{error.filename}: {error.strerror}"
+    except KeyError as error:
+        why = f"its load.json has no {error}"
+    except (ValueError, TypeError, AttributeError) as error:
+        why = f"its load.json is cut off or of another kind: {error}"
+    raise ResultsError(
+        f"{directory} is no report of harness bench endpoint: {why}.",
+        checked="load.json in it, of format 1",
+        fix=f"make one with 'harness bench endpoint --output {directory}'",
+    )
+
+
+# --- the digits -------------------------------------------------------------------------------------------------------
+
+
+class Cell(NamedTuple):
+    """A count of the confusion matrix."""
+
+    text: str
+    heat: int
+    """0 for none, then 1 to 4 by its order of magnitude."""
+    right: bool
+
+
+class Row(NamedTuple):
+    """A digit's counts and the share that is right."""
+
+    cells: list[Cell]
+    right: str
+
+
+class MnistRun(NamedTuple):
+    """What ``harness mnist`` found."""
+
+    figures: Table
+    environment: Table
+    confusion: list[Row]
+    told: str
+    digits: str
+    """A PNG as a data URL."""
+    picture: str
+    """A PNG of the confusion as a data URL."""
+
+
+def read_mnist(directory: Path) -> MnistRun:
+    """Return what ``harness mnist`` wrote into a directory.
+
+    :raises ResultsError: it did not, or not all is there.
+    """
+    try:
+        report = json.loads((directory / "report.json").read_text(encoding="utf-8"))
+        digits, picture = ((directory / name).read_bytes() for name in ("digits.png", "confusion.png"))
+        counts = _counts(report["confusion"])
+        shown = [Table("The run", ["What", "Value"], rows) for rows in (_outcome(report), _conditions(report))]
+    except OSError as error:
+        raise _no_mnist(directory, f"{error.filename}: {error.strerror}") from error
+    except KeyError as error:
+        raise _no_mnist(directory, f"its report.json has no {error}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise _no_mnist(directory, f"its report.json is cut off or of another kind: {error}") from error
+    ran_on = shown[1]._replace(caption="What harness mnist ran on and with")
+    return MnistRun(shown[0], ran_on, _rows(counts), _worst(counts), _data_url(digits), _data_url(picture))
+
+
+def _no_mnist(directory: Path, why: str) -> ResultsError:
+    return ResultsError(
+        f"{directory} is no report of harness mnist: {why}.",
+        checked="report.json, digits.png and confusion.png in it",
+        fix=f"make one with 'harness mnist --output {directory}'",
+    )
+
+
+def _counts(confusion: Any) -> list[list[int]]:
+    counts = [[int(count) for count in row] for row in confusion]
+    if [len(row) for row in counts] != [_CLASSES] * _CLASSES or min(map(min, counts)) < 0:
+        raise ValueError(f"its confusion is not {_CLASSES} rows of {_CLASSES} counts")
+    return counts
+
+
+def _outcome(report: dict[str, Any]) -> list[list[str]]:
+    trained = report["rows_trained"]
+    stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in report["stages"].items())
+    rows = [
+        ["accuracy", f"{report['accuracy']:.4f}"],
+        ["rows trained", "unknown" if trained is None else f"{trained:,}"],
+        ["rows predicted", f"{report['rows_predicted']:,}, {report['rows_per_second']:,.0f} a second"],
+        ["seconds", f"{sum(report['stages'].values()):.1f}: {stages}"],
+    ]
+    if report["validation_accuracy"] is not None:
+        rows.insert(1, ["validation accuracy", f"{report['validation_accuracy']:.4f}"])
+    return rows
+
+
+def _conditions(report: dict[str, Any]) -> list[list[str]]:
+    names = ["mode", "region", "spark_master", "endpoint_instance_count"]
+    if report["mode"] == "real":
+        names += INSTANCE_TYPES
+    return [[name.replace("_", " "), str(report[name])] for name in names] + [
+        [str(name), str(value)] for name, value in report["versions"].items()
+    ]
+
+
+def _rows(counts: list[list[int]]) -> list[Row]:
+    highest = max(2, *map(max, counts))
+    rows = []
+    for true, row in enumerate(counts):
+        cells = [Cell(f"{count:,}", _heat(count, highest), true == predicted) for predicted, count in enumerate(row)]
+        rows.append(Row(cells, f"{row[true] / sum(row):.0%}".replace("%", f"{JOINED}%") if sum(row) else "none"))
+    return rows
+
+
+def _heat(count: int, highest: int) -> int:
+    """Return 1 to 4 by order of magnitude, or 0: on a linear scale the right ones drown the mistakes."""
+    return 0 if count == 0 else min(_HEATS, 1 + int(_HEATS * math.log(count) / math.log(highest)))
+
+
+def _worst(counts: list[list[int]]) -> str:
+    """Return a sentence on the digits that were mistaken most often."""
+    total = sum(map(sum, counts))
+    wrong = {(t, p): count for t, row in enumerate(counts) for p, count in enumerate(row) if t != p and count}
+    if not wrong:
+        return f"All of {total:,} digits were predicted right."
+    (true, predicted), count = max(wrong.items(), key=lambda item: item[1])
+    return (
+        f"{sum(wrong.values()):,} of {total:,} digits are wrong; the commonest mistake is {true} taken for "
+        f"{predicted}: {plural(count, 'time')}."
+    )
+
+
+def _data_url(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -1,0 +1,226 @@
+"""Results of benchmarks, read from the standard JSON of pytest-benchmark.
+
+The one reader for all that looks at results. What cannot be read never hides what can: :func:`read` returns both.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from harness.errors import ResultsError
+
+MATRIX = "matrix.json"
+"""The file among the results of ``harness bench`` that is its plan, and no result."""
+
+_KNOWN_VERSIONS = range(3, 6)
+"""Major versions of pytest-benchmark that write the format read here (checked: 3.1 to 5.3)."""
+_NO_COMMIT = "unversioned"  # what pytest-benchmark writes outside of a repository
+_WRITE_AGAIN = "run the benchmarks again with 'pytest benchmarks --benchmark-json FILE'"
+_MEASURE_AGAIN = "run the same 'harness bench' command again: it measures what is missing or damaged"
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark's rounds of one run."""
+
+    name: str
+    """The full name: file, test and parameters (``benchmarks/test_x.py::test_y[4]``)."""
+    group: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    times: tuple[float, ...] = ()
+    """Seconds of each round, in the order they were measured; none where they were not saved."""
+    median: float = math.nan
+    """Seconds."""
+    mean: float = math.nan
+    """Seconds."""
+    extra_info: Mapping[str, Any] = field(default_factory=dict)
+    """What the benchmark noted: its environment and the work of a round (:mod:`harness.bench.results.extra_info`)."""
+
+    def rate(self, amount: str) -> float | None:
+        """Return ``rows`` or ``bytes`` a second in the median round; None where the benchmark did not note these."""
+        work = self.extra_info.get(amount)
+        return work / self.median if isinstance(work, (int, float)) and self.median > 0 else None
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run of benchmarks: what one file holds."""
+
+    path: Path
+    date: datetime
+    """When it was saved, with its time zone."""
+    version: str
+    """The version of pytest-benchmark that wrote it."""
+    machine: Mapping[str, Any]
+    commit: Mapping[str, Any]
+    benchmarks: Mapping[str, Benchmark]
+    """By full name, in the order of the file."""
+
+    @cached_property
+    def commit_id(self) -> str:
+        """The commit's id, with ``+`` where there were changes beyond it; '' where it is not known."""
+        known = self.commit.get("id")
+        if not known or known == _NO_COMMIT:
+            return ""
+        return str(known) + ("+" if self.commit.get("dirty") else "")
+
+
+class Reading(NamedTuple):
+    """What was read, and what could not be."""
+
+    results: list[Result]
+    """By date."""
+    problems: list[ResultsError]
+
+
+def read(path: Path) -> Reading:
+    """Return the results in a file, or in all ``*.json`` files of a directory and those below it.
+
+    :raises ResultsError: there is nothing to read: no such path, or no file in the directory.
+    """
+    files = sorted(file for file in path.rglob("*.json") if file.name != MATRIX) if path.is_dir() else [path]
+    if not files:
+        raise ResultsError(f"{path} holds no results.", checked=f"{path}/**/*.json", fix=_write_again(path))
+    if not path.exists():
+        raise ResultsError(f"{path} does not exist.", fix="name a file of results, or a directory of such files")
+    found = Reading([], [])
+    for file in files:
+        try:
+            result, problems = read_file(file)
+        except ResultsError as error:
+            found.problems.append(error)
+            continue
+        found.results.append(result)
+        found.problems.extend(problems)
+    found.results.sort(key=lambda result: result.date)
+    return found
+
+
+def read_all(paths: Iterable[Path]) -> Reading:
+    """Return the results in all of some files and directories, and what could not be read of any.
+
+    :raises ResultsError: there are problems only.
+    """
+    found = Reading([], [])
+    for path in paths:
+        try:
+            reading = read(path)
+        except ResultsError as error:
+            reading = Reading([], [error])
+        found.results.extend(reading.results)
+        found.problems.extend(reading.problems)
+    if found.problems and not any(result.benchmarks for result in found.results):
+        raise found.problems[0]
+    return found
+
+
+def is_of_matrix(path: Path) -> bool:
+    """Return whether a file or directory of results is one that ``harness bench`` wrote, by the plan beside it."""
+    directory = path.absolute() if path.is_dir() else path.absolute().parent
+    return any((place / MATRIX).is_file() for place in (directory, directory.parent))
+
+
+def _write_again(path: Path) -> str:
+    """Return how to come by results instead of those that cannot be read."""
+    return _MEASURE_AGAIN if is_of_matrix(path) else _WRITE_AGAIN
+
+
+def read_file(path: Path) -> tuple[Result, list[ResultsError]]:
+    """Return the result that a file holds, and what is wrong with those of its benchmarks that are left out.
+
+    :raises ResultsError: it is no file of results; the error says why.
+    """
+    content = _content(path)
+    _check_version(path, content["version"])
+    benchmarks: dict[str, Benchmark] = {}
+    problems: list[ResultsError] = []
+    for number, entry in enumerate(content["benchmarks"]):
+        try:
+            benchmark = _benchmark(entry)
+        except (KeyError, TypeError, ValueError) as error:
+            problems.append(_problem(path, number, entry, error))
+            continue
+        benchmarks[benchmark.name] = benchmark
+    if not benchmarks and not problems:
+        raise ResultsError(f"{path} holds no benchmark.", checked="its list 'benchmarks'", fix=_write_again(path))
+    machine, commit = content.get("machine_info") or {}, content.get("commit_info") or {}
+    date = _date(path, content["datetime"])
+    return Result(path, date, content["version"], machine, commit, benchmarks), problems
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """Return a file's JSON, which has all keys that every version of the format has."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text)
+    except OSError as error:
+        raise ResultsError(f"{path} cannot be read: {error.strerror}.", fix="name a readable file") from error
+    except UnicodeDecodeError as error:
+        raise ResultsError(f"{path} is no JSON: it is not even text.", fix=_write_again(path)) from error
+    except json.JSONDecodeError as error:
+        cut = not text[error.pos :].strip() or "Unterminated" in error.msg
+        what = f"is cut off after {len(text):,} characters" if cut else f"is no JSON: {error}"
+        raise ResultsError(f"{path} {what}.", fix=_write_again(path)) from error
+    if not isinstance(content, dict) or not isinstance(content.get("benchmarks"), list):
+        raise ResultsError(
+            f"{path} is JSON, and not pytest-benchmark's: it has no list 'benchmarks'.", fix=_write_again(path)
+        )
+    missing = [key for key in ("version", "datetime") if not isinstance(content.get(key), str)]
+    if missing:
+        raise ResultsError(f"{path} does not say its {' and '.join(missing)}.", fix=_write_again(path))
+    return content
+
+
+def _check_version(path: Path, version: str) -> None:
+    major = version.partition(".")[0]
+    if not major.isdigit() or int(major) not in _KNOWN_VERSIONS:
+        raise ResultsError(
+            f"{path} was written by pytest-benchmark {version}, whose format is not known here.",
+            checked=f"its 'version'; known are {_KNOWN_VERSIONS[0]} to {_KNOWN_VERSIONS[-1]}",
+            fix="run the benchmarks again with a version that is known",
+        )
+
+
+def _date(path: Path, text: str) -> datetime:
+    try:
+        date = datetime.fromisoformat(text)
+    except ValueError:
+        raise ResultsError(f"{path} says {text!r} where its date should be.", fix=_write_again(path)) from None
+    return date if date.tzinfo else date.replace(tzinfo=timezone.utc)  # versions before 4 wrote UTC without saying so
+
+
+def _benchmark(entry: Any) -> Benchmark:
+    """Return a benchmark of a file; a KeyError, TypeError or ValueError says what is wrong with it."""
+    stats = entry["stats"]
+    times = tuple(float(seconds) for seconds in stats.get("data") or ())
+    if not all(math.isfinite(seconds) and seconds > 0 for seconds in times):
+        raise ValueError("a round's time is no positive number")
+    if not times and not stats.get("rounds"):
+        raise ValueError("it has no round")
+    median, mean = (np.median(times), np.mean(times)) if times else (stats["median"], stats["mean"])
+    if not float(median) > 0:
+        raise ValueError("its median is no positive number")
+    return Benchmark(
+        name=str(entry["fullname"]),
+        group=entry.get("group") or "",
+        params=entry.get("params") or {},
+        times=times,
+        median=float(median),
+        mean=float(mean),
+        extra_info=entry.get("extra_info") or {},
+    )
+
+
+def _problem(path: Path, number: int, entry: Any, error: Exception) -> ResultsError:
+    name = entry.get("fullname") if isinstance(entry, dict) else None
+    what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+    return ResultsError(f"{path}: benchmark {name or number + 1} is left out: {what}.", fix=_write_again(path))

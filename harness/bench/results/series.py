@@ -1,0 +1,219 @@
+"""Results arranged for the eye: each benchmark with all its runs, as long as they measured the same thing.
+
+Pure: no file is read and nothing is drawn here.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from harness.bench.results.extra_info import INSTANCE_TYPES
+from harness.bench.results.reader import Benchmark, Result
+
+_SETTING = (
+    "mode",
+    "region",
+    *INSTANCE_TYPES,
+    "training_instance_count",
+    "endpoint_instance_count",
+    "spark_master",
+    "cores",
+    "dataset",
+    "rows",
+    "bytes",
+)
+"""Keys of ``extra_info`` that part a benchmark into several: versions do not, as what they change is its history."""
+_SHORT = 9  # digits of a commit's id
+_SIZES = ("medium", "large", "xlarge")  # of instance types, in ascending order; 2xlarge and more follow
+
+Setting = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A benchmark as one file of results has it."""
+
+    result: Result
+    benchmark: Benchmark
+
+    @property
+    def commit(self) -> str:
+        """The commit's id, short, with ``+`` where there were changes beyond it; the date where it is not known."""
+        known = self.result.commit_id
+        if not known:
+            return f"{self.result.date:%Y-%m-%d %H:%M:%S}"
+        return known[:_SHORT] + "+" * known.endswith("+")
+
+    @property
+    def commit_date(self) -> datetime:
+        """When the commit was made; when the benchmark was run, where it is not known."""
+        try:
+            date = datetime.fromisoformat(self.result.commit["time"])
+        except (KeyError, TypeError, ValueError):
+            return self.result.date
+        return date if date.tzinfo else date.astimezone()
+
+
+class Series:
+    """A benchmark's runs in one setting, from the oldest commit to the newest."""
+
+    def __init__(self, name: str, setting: Setting, runs: Iterable[Run]) -> None:
+        self.name = name
+        self.setting = setting
+        self.label = name.rpartition("::")[2]
+        """What it is called where it stands beside others; :func:`arrange` adds what tells it from them."""
+        found = list(runs)
+        first: dict[str, tuple[datetime, datetime]] = {}
+        for run in found:
+            when = (run.commit_date, run.result.date)
+            first[run.commit] = min(first.get(run.commit, when), when)
+        self.runs: Sequence[Run] = sorted(found, key=lambda run: (*first[run.commit], run.commit, run.result.date))
+        self.commits = sorted(first, key=lambda commit: (*first[commit], commit))
+
+    @property
+    def group(self) -> str:
+        """The benchmark's group; its file where it has none."""
+        return self.runs[-1].benchmark.group or self.name.partition("::")[0]
+
+    @cached_property
+    def newest(self) -> list[Run]:
+        """The runs of the newest commit; where it is not known, all runs of which none is."""
+        if not self.runs[-1].result.commit_id:
+            return [run for run in self.runs if not run.result.commit_id]
+        return [run for run in self.runs if run.commit == self.commits[-1]]
+
+    @cached_property
+    def spread(self) -> Spread:
+        """Seconds a round with the newest commit: of the medians of its runs, or of the rounds where it has one run."""
+        medians = [run.benchmark.median for run in self.newest]
+        rounds = self.newest[0].benchmark.times if len(medians) == 1 else ()
+        return Spread.of(rounds or medians, len(medians), len(rounds))
+
+    @property
+    def noted(self) -> Mapping[str, Any]:
+        """What the newest run noted of itself."""
+        return self.newest[-1].benchmark.extra_info
+
+    def work(self, amount: str) -> float | None:
+        """Return the ``rows`` or ``bytes`` of a round; None where the benchmark did not note them."""
+        found = self.noted.get(amount)
+        return float(found) if isinstance(found, (int, float)) and math.isfinite(found) and found > 0 else None
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Five numbers of a sample, in seconds."""
+
+    low: float
+    quarter: float
+    median: float
+    three_quarters: float
+    high: float
+    runs: int
+    """Where there are several, the sample is their medians."""
+    rounds: int
+    """Of a single run, whose sample they are; 0 where there are several runs, or the rounds were not saved."""
+
+    @classmethod
+    def of(cls, seconds: Sequence[float], runs: int, rounds: int) -> Spread:
+        """Return the five numbers of a sample that is not empty."""
+        low, quarter, median, three_quarters, high = np.percentile(seconds, [0, 25, 50, 75, 100]).tolist()
+        return cls(low, quarter, median, three_quarters, high, runs, rounds)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is more than one figure to be spread."""
+        return self.runs > 1 or self.rounds > 0
+
+
+def arrange(results: Iterable[Result]) -> list[Series]:
+    """Return all series of some results, in the order their benchmarks first appear, each with a label of its own.
+
+    A file that was given twice counts once. A benchmark whose median is no positive number is left out.
+    """
+    found: dict[tuple[str, tuple[tuple[str, str], ...]], dict[str, Run]] = {}
+    for result in results:
+        for benchmark in result.benchmarks.values():
+            if math.isfinite(benchmark.median) and benchmark.median > 0:
+                key = (benchmark.name, tuple(setting(result, benchmark).items()))
+                found.setdefault(key, {})[str(result.path.resolve())] = Run(result, benchmark)
+    series = [Series(name, dict(parts), runs.values()) for (name, parts), runs in found.items()]
+    tell_apart(series)
+    return series
+
+
+def in_order(series: Sequence[Series]) -> list[Series]:
+    """Return the series with the settings of each benchmark next to each other, in the order of their values.
+
+    Numbers in values count as such (``local[2]`` comes before ``local[10]``), and sizes of instance types as sizes.
+    """
+    place = {name: number for number, name in enumerate(dict.fromkeys(one.name for one in series))}
+    return sorted(series, key=lambda one: (place[one.name], *_to_sort(one.setting)))
+
+
+def _to_sort(parts: Setting) -> Iterator[list[str | int]]:
+    """Yield a setting's values as text and numbers in turns."""
+    for name in ("processor", *_SETTING):
+        size = re.sub(rf"\.({'|'.join(_SIZES)})$", lambda found: f".{_SIZES.index(found[1])}", parts.get(name, ""))
+        yield [int(part) if number % 2 else part for number, part in enumerate(re.split("([0-9]+)", size))]
+
+
+def setting(result: Result, benchmark: Benchmark) -> Setting:
+    """Return what one must know to compare a time with another; instance types only where AWS provided them."""
+    noted = benchmark.extra_info
+    unreal = () if noted.get("mode") == "real" else INSTANCE_TYPES
+    parts = {name: str(noted[name]) for name in _SETTING if noted.get(name) not in (None, "") and name not in unreal}
+    return {"processor": processor(result.machine), **parts}
+
+
+def processor(machine: Mapping[str, Any]) -> str:
+    """Return the name of a machine's processor and how many cores it has."""
+    cpu = machine.get("cpu")
+    cpu = cpu if isinstance(cpu, Mapping) else {}
+    name = str(cpu.get("brand_raw") or cpu.get("brand") or machine.get("machine") or "unknown processor")
+    count = cpu.get("count")
+    return f"{name}, {count} core{'s' * (count != 1)}" if count else name
+
+
+class Labelled(Protocol):
+    """What has a benchmark's name and setting, and a label of its own."""
+
+    name: str
+    setting: Setting
+    label: str
+
+
+_Labelled = TypeVar("_Labelled", bound=Labelled)
+
+
+def tell_apart(series: Sequence[Labelled]) -> None:
+    """Lengthen the labels of those that would be called the same by what differs between them."""
+    for alike in _alike(series, lambda one: one.label):
+        if len({one.name for one in alike}) > 1:
+            for one in alike:
+                one.label = one.name
+    for alike in _alike(series, lambda one: one.label):
+        names = sorted({name for one in alike for name in one.setting})
+        differing = [name for name in names if len({one.setting.get(name) for one in alike}) > 1]
+        for one in alike:
+            one.label += f" ({', '.join(_told(name, one.setting.get(name, 'unknown')) for name in differing)})"
+
+
+def _told(name: str, value: str) -> str:
+    return value if name in INSTANCE_TYPES else f"{name.replace('_', ' ')} {value}"
+
+
+def _alike(series: Sequence[_Labelled], key: Callable[[_Labelled], str]) -> list[list[_Labelled]]:
+    """Return the lists of two and more that have the same key."""
+    found: dict[str, list[_Labelled]] = {}
+    for one in series:
+        found.setdefault(key(one), []).append(one)
+    return [alike for alike in found.values() if len(alike) > 1]

@@ -1,0 +1,216 @@
+"""How a comparison is shown (terminal, Markdown for a pull request, JSON), and its exit code."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from harness.bench.analysis.comparison import Row, Versus, compare
+from harness.bench.analysis.statistics import CONFIDENCE, MINIMUM_EFFECT, Verdict
+from harness.console import PlainConsole, markdown_code, markdown_text, print_text
+from harness.errors import ResultsError, SettingsError
+
+_SLOWER = 1
+_STYLES = {
+    Verdict.FASTER: "green",
+    Verdict.SLOWER: "bold red",
+    Verdict.SAME: "dim",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.REFUSED: "magenta",
+}
+_UNITS = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9))
+
+
+def run_compare(paths: Sequence[Path], form: str, fail_on: str | None) -> int:
+    """Compare results, print the comparison, and return the command's exit code.
+
+    :param form: ``terminal``, ``markdown`` or ``json``.
+    :param fail_on: how much slower is too much, as ``5%``; None never fails.
+    :return: 1 where a benchmark is slower by more than that with confidence; 4 where one had to be refused and none is
+        slower; else 0. An inconclusive benchmark does not fail: a gate that fails by chance is soon switched off.
+    :raises SettingsError: ``fail_on`` is no percentage.
+    :raises ResultsError: as :func:`harness.bench.analysis.comparison.compare` does.
+    """
+    threshold = None if fail_on is None else percentage(fail_on)
+    versuses = compare(paths)
+    for problem in dict.fromkeys(problem for versus in versuses for problem in versus.left_out):
+        print_text(f"harness: left out: {problem}", sys.stderr)
+    _FORMS[form](versuses)
+    rows = [row for versus in versuses for row in versus.rows]
+    if threshold is not None:
+        _tell_gate(rows, threshold)
+        if any(failing(row, threshold) for row in rows):
+            return _SLOWER
+    return ResultsError.exit_code if any(row.refusal for row in rows) else 0
+
+
+def percentage(text: str) -> float:
+    """Return ``5%`` as 0.05.
+
+    :raises SettingsError: it is no percentage.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?%", text)
+    if not match:
+        raise SettingsError(f"--fail-on is {text!r}, which is no percentage.", fix="give one, as in --fail-on 5%")
+    return float(match[1]) / 100
+
+
+def failing(row: Row, threshold: float) -> bool:
+    """Return whether a benchmark is slower by more than a share with confidence."""
+    return not row.refusal and row.effect.slower_than(threshold)
+
+
+def _tell_gate(rows: Sequence[Row], threshold: float) -> None:
+    """Say on stderr what the exit code is made of."""
+    found = [row.name for row in rows if failing(row, threshold)]
+    limit = f"{threshold * 100:g} %"
+    sys.stdout.flush()
+    print_text(f"slower by more than {limit}: {', '.join(found) or 'nothing'}", sys.stderr)
+    open_ = [row for row in rows if row.verdict is Verdict.INCONCLUSIVE and row.effect.high > threshold]
+    if open_:
+        print(f"not failed for, though {limit} slower cannot be ruled out: {len(open_)} inconclusive", file=sys.stderr)
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
+
+
+def _change(row: Row) -> str:
+    """Return the change; nothing where it would be taken for a comparison."""
+    if row.refusal:
+        return "–"
+    return f"{row.effect.change:+.1%}".replace("%", " %")
+
+
+def _interval(row: Row) -> str:
+    if row.refusal or math.isinf(row.effect.high):
+        return "–"
+    return f"{row.effect.low * 100:+.1f} to {row.effect.high * 100:+.1f} %"
+
+
+def _times(row: Row) -> str:
+    """Return both times in the unit that suits the base: ``22.1 → 24.3 ms``."""
+    name, size = next((unit for unit in _UNITS if row.base >= unit[1]), _UNITS[-1])
+    return f"{row.base / size:.4g} → {row.other / size:.4g} {name}"
+
+
+def _method(versuses: Sequence[Versus]) -> str:
+    """Return which interval and which test the verdicts rest on."""
+    count = sum(not row.refusal for versus in versuses for row in versus.rows)
+    kinds = {versus.alternated for versus in versuses}
+    tests = [name for kind, name in ((True, "signed-rank"), (False, "rank-sum")) if kind in kinds]
+    return (
+        f"Intervals: {CONFIDENCE:.0%}, studentised bootstrap of the 20% trimmed mean log ratio of runs. Test: "
+        f"Wilcoxon's {' and '.join(tests)}, by randomisation, at {1 - CONFIDENCE:.0%} of all {count} together "
+        f"(greatest statistic). Faster, slower: beyond ±{MINIMUM_EFFECT:.0%}; same: within."
+    ).replace("%", " %")
+
+
+def _runs(versus: Versus) -> str:
+    base, other = len(versus.base.runs), len(versus.other.runs)
+    if versus.alternated:
+        return f"{base} and {other} runs, alternating"
+    why = " (the files left out may be why)" if versus.left_out else ""
+    return f"{base} and {other} runs, not alternating{why}"
+
+
+def _notes(versus: Versus) -> list[str]:
+    differing = [f"{name} differs: {how}" for name, how in versus.differences.items()]
+    refused = Counter(row.refusal for row in versus.rows if row.refusal)
+    return [*differing, *(f"refused ({count}): {reason}" for reason, count in refused.items()), *versus.warnings]
+
+
+def _summary(versuses: Sequence[Versus]) -> str:
+    counts = Counter(row.verdict for versus in versuses for row in versus.rows)
+    return ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict])
+
+
+# --- forms ------------------------------------------------------------------------------------------------------------
+
+
+def _to_terminal(versuses: Sequence[Versus]) -> None:
+    console = PlainConsole()
+    console.soft_wrap = not console.is_terminal  # in a file or a pipe a name is one word, however long
+    for versus in versuses:
+        console.print(f"{versus.other.label} against {versus.base.label}: {_runs(versus)}", style="bold")
+        console.print(f"  {'verdict':<13} {'change':>9}  {'interval':<20} median run", style="dim")
+        for row in versus.rows:
+            console.print(Text(row.name, overflow="fold"))
+            verdict = Text(f"  {row.verdict.value:<13}", style=_STYLES[row.verdict])
+            console.print(verdict + f" {_change(row):>9}  {_interval(row):<20} {_times(row)}")
+        for note in _notes(versus):
+            console.print(Text(f"! {note}", style="yellow"))
+        console.print()
+    console.print(Text(_summary(versuses), style="bold"))
+    console.print(Text(_method(versuses), style="dim"))
+
+
+def _to_markdown(versuses: Sequence[Versus]) -> None:
+    print("\n".join(_markdown(versuses)))
+
+
+def _markdown(versuses: Sequence[Versus]) -> Iterable[str]:
+    yield f"**{_summary(versuses)}**"
+    for versus in versuses:
+        yield f"\n{markdown_code(versus.other.label)} against {markdown_code(versus.base.label)}: {_runs(versus)}\n"
+        yield f"| benchmark | verdict | change | {CONFIDENCE:.0%} interval | median run |"
+        yield "| --- | --- | ---: | ---: | ---: |"
+        for row in versus.rows:
+            name = markdown_code(row.name).replace("|", "\\|")
+            verdict = (
+                f"**{row.verdict.value}**" if row.verdict in (Verdict.SLOWER, Verdict.FASTER) else row.verdict.value
+            )
+            yield f"| {name} | {verdict} | {_change(row)} | {_interval(row)} | {_times(row)} |"
+        yield ""
+        yield from (f"- left out: {markdown_text(problem.what)}" for problem in versus.left_out)
+        yield from (f"- {markdown_text(note)}" for note in _notes(versus))
+    yield f"\n<sub>{_method(versuses)}</sub>"
+
+
+def _to_json(versuses: Sequence[Versus]) -> None:
+    content = {
+        "confidence": CONFIDENCE,
+        "minimum_effect": MINIMUM_EFFECT,
+        "method": _method(versuses),
+        "comparisons": [_as_json(versus) for versus in versuses],
+    }
+    print(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def _as_json(versus: Versus) -> dict[str, Any]:
+    return {
+        "base": versus.base.label,
+        "other": versus.other.label,
+        "alternated": versus.alternated,
+        "differences": versus.differences,
+        "left_out": [problem.what for problem in versus.left_out],
+        "warnings": versus.warnings,
+        "benchmarks": [_row_as_json(row) for row in versus.rows],
+    }
+
+
+def _row_as_json(row: Row) -> dict[str, Any]:
+    effect = row.effect
+    known = not math.isinf(effect.high)
+    return {
+        "name": row.name,
+        "verdict": row.verdict.value,
+        "refusal": row.refusal,
+        "base_seconds": row.base,
+        "other_seconds": row.other,
+        "change": None if row.refusal else effect.change,
+        "low": effect.low if known else None,
+        "high": effect.high if known else None,
+        "p": effect.p,
+        "runs": effect.runs,
+    }
+
+
+_FORMS = {"terminal": _to_terminal, "markdown": _to_markdown, "json": _to_json}

@@ -1,0 +1,330 @@
+"""``harness instances``: how a comparison of instances is shown (80 columns, Markdown, JSON), and its exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.table import Table
+from rich.text import Text
+
+from harness.aws.pricing import PriceFile
+from harness.bench.analysis.instances import (
+    P99,
+    Comparison,
+    Offer,
+    Standing,
+    comparisons,
+)
+from harness.bench.analysis.recommendation import HOW_TO_STATE_A_GOAL, Goal, Recommendation, recommend
+from harness.bench.analysis.statistics import CONFIDENCE, LEAST_RUNS, Estimate
+from harness.bench.results.reader import read_all
+from harness.bench.results.recorded_instances import is_of_aws, predicts
+from harness.bench.results.series import Run, arrange
+from harness.console import (
+    JOINED,
+    PlainConsole,
+    between,
+    digits,
+    duration,
+    markdown_code,
+    markdown_text,
+    plural,
+    print_text,
+    unit_of,
+    widened,
+)
+from harness.errors import ResultsError, SettingsError
+
+_METHOD = (
+    f"Intervals: {CONFIDENCE:.0%}, studentised bootstrap of the 20% trimmed mean of logarithms, over endpoints where "
+    f"there are {LEAST_RUNS} of a type; else over {LEAST_RUNS} runs or more, of one endpoint of each type unless told "
+    "otherwise. Pareto front: no other is both cheaper and faster; with a question mark, it is not sure. "
+    "Cost: of the instances while as busy as when measured, without storage, requests and data transfer."
+).replace("%", f"{JOINED}%")
+_MOST_NAMES = 4
+_STYLES = {Standing.ON: "bold green", Standing.MAYBE_ON: "green", Standing.MAYBE_OFF: "dim", Standing.OFF: "dim"}
+
+
+class Found(NamedTuple):
+    """What is shown."""
+
+    shown: list[Comparison]
+    """The benchmarks that were run on several kinds or numbers of instances."""
+    of: Comparison
+    """The one that the recommendation is made by."""
+    recommendation: Recommendation | None
+    """None where no price is known."""
+    notes: list[str]
+    goal: Goal
+
+
+def run_instances(
+    paths: Sequence[Path],
+    form: str = "terminal",
+    goal: Goal = Goal(),  # noqa: B008 - frozen
+    prices: Path | None = None,
+    benchmark: str | None = None,
+) -> int:
+    """Compare instance types, print the comparison with a recommendation, and return the command's exit code.
+
+    What cannot be read is told on stderr, and the rest is compared.
+
+    :param paths: files of results, or directories of them.
+    :param form: ``terminal``, ``markdown`` or ``json``.
+    :param prices: a file of prices, which go before those in the results.
+    :param benchmark: part of the name of the benchmark to recommend by; by default it is the one of which p99 is
+        known, on most instances, with most rows a round.
+    :return: 4 where results of the local AWS were refused, or the recommendation cannot be made; else 0.
+    :raises SettingsError: the prices cannot be used, or no benchmark has such a name.
+    :raises ResultsError: nothing can be read, or there are no two instance types to compare.
+    """
+    known = None if prices is None else PriceFile(prices)
+    reading = read_all(paths)
+    runs = [run for series in arrange(reading.results) for run in series.runs]
+    predicting = [run for run in runs if predicts(run)]
+    local = [run for run in predicting if run.benchmark.extra_info.get("mode") != "real"]
+    found = comparisons(predicting, known)
+    several = _several(found, predicting, local)
+    of = _choose(several, benchmark)
+    try:
+        recommendation, refusal = recommend(of, goal), None
+    except ResultsError as error:
+        recommendation, refusal = None, error
+    _FORMS[form](Found(several, of, recommendation, [*_notes(predicting, local), *_alone(found)], goal))
+    sys.stdout.flush()
+    for problem in reading.problems:
+        print_text(f"harness: left out: {problem}", sys.stderr)
+    if refusal is not None:
+        raise refusal
+    return ResultsError.exit_code if local else 0
+
+
+def _several(found: Sequence[Comparison], predicting: Sequence[Run], local: Sequence[Run]) -> list[Comparison]:
+    """Return the comparisons of two offers and more.
+
+    :raises ResultsError: there is none; the error says why.
+    """
+    several = [comparison for comparison in found if len(comparison.offers) > 1]
+    if several:
+        return several
+    measured = sorted({offer.name for comparison in found for offer in comparison.offers})
+    fix = "measure others too, in turns: harness bench --mode real --endpoint-instance-type TYPE,TYPE"
+    if not predicting:
+        raise ResultsError(
+            "No benchmark here predicts with an endpoint.",
+            checked="benchmarks that note 'rows', of the groups transform and endpoint or with a price",
+            fix="run benchmarks/test_endpoint.py with --harness-mode=real, or harness bench --mode real",
+        )
+    if not measured:
+        said = " ".join(_notes(predicting, local))
+        raise ResultsError(
+            f"Nothing here was measured on instances of AWS. {said}",
+            checked="'mode' and 'endpoint_instance_type' in what the results note",
+            fix="measure in AWS, in turns: harness bench --mode real --endpoint-instance-type TYPE,TYPE",
+        )
+    if len(measured) == 1:
+        raise ResultsError(f"All results in AWS are of {measured[0]}: there is nothing to compare it with.", fix=fix)
+    raise ResultsError(
+        f"No benchmark was run alike on two of {', '.join(measured)}: {_apart(found)}.",
+        checked="name, region, Spark master, dataset and rows",
+        fix=fix,
+    )
+
+
+def _apart(found: Sequence[Comparison]) -> str:
+    return "; ".join(f"{comparison.label} on {comparison.offers[0].name}" for comparison in found[:_MOST_NAMES])
+
+
+def _notes(predicting: Sequence[Run], local: Sequence[Run]) -> Iterator[str]:
+    """Tell what is no instance type, or not known to be one."""
+    if local:
+        names = sorted({str(run.benchmark.extra_info.get("endpoint_instance_type") or "none") for run in local})
+        yield (
+            f"Refused: {_counted(local)} in mock mode. The local AWS runs on this machine and is no instance type, "
+            f"though its results name {', '.join(names)}."
+        )
+    unknown = [run for run in predicting if run not in local and not is_of_aws(run)]
+    if unknown:
+        yield f"Left out: {_counted(unknown)} in AWS that did not note the type of the instances."
+
+
+def _counted(runs: Sequence[Run]) -> str:
+    """Return ``3 runs of 2 benchmarks``."""
+    return f"{plural(len(runs), 'run')} of {plural(len({run.benchmark.name for run in runs}), 'benchmark')}"
+
+
+def _alone(found: Sequence[Comparison]) -> Iterator[str]:
+    """Tell what was run on one kind of instances only."""
+    alone = [f"{one.label} ({one.offers[0].name})" for one in found if len(one.offers) == 1]
+    if alone:
+        more = f" and {len(alone) - _MOST_NAMES} more" if len(alone) > _MOST_NAMES else ""
+        yield f"Not shown, being of one kind of instances only: {', '.join(alone[:_MOST_NAMES])}{more}."
+
+
+def _choose(several: Sequence[Comparison], part: str | None) -> Comparison:
+    """Return the comparison to recommend by.
+
+    :raises SettingsError: none has such a name.
+    """
+    able = [comparison for comparison in several if part is None or part in f"{comparison.name} {comparison.label}"]
+    if not able:
+        raise SettingsError(
+            f"--benchmark is {part!r}, and no benchmark that was run on several instances has that in its name.",
+            fix=f"give part of one of these: {', '.join(comparison.label for comparison in several)}",
+        )
+    return max(able, key=lambda one: (one.measure == P99, len(one.priced), one.rows))
+
+
+# --- terminal ---------------------------------------------------------------------------------------------------------
+
+
+def _to_terminal(found: Found) -> None:
+    console = widened(PlainConsole())
+    for comparison in found.shown:
+        console.print(Text(comparison.label, style="bold", overflow="fold"))
+        console.print(_table(comparison))
+        for warning in comparison.warnings:
+            console.print(Text(f"! {warning}", style="yellow"))
+        console.print()
+    for note in found.notes:
+        console.print(Text(f"! {note}", style="yellow"))
+    if found.recommendation:
+        console.print(Text(_plain(found.recommendation.sentence), style="bold"))
+    if found.goal == Goal():
+        console.print(Text(HOW_TO_STATE_A_GOAL))
+    console.print(Text(_plain(_METHOD), style="dim"))
+
+
+def _table(comparison: Comparison) -> Table:
+    unit, unit_name = unit_of(min(offer.seconds.value for offer in comparison.offers))
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("instances", overflow="fold")
+    for name in ("USD/million", f"{'p99' if comparison.measure == P99 else 'round'}, {unit_name}", "rows/s"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("USD/hour", overflow="fold")
+    table.add_column("front", no_wrap=True)
+    for offer in comparison.offers:
+        standing = comparison.standing(offer)
+        table.add_row(
+            Text(offer.name),
+            _cell(offer.usd_per_million),
+            _cell(offer.seconds, unit),
+            _cell(offer.rows_per_second),
+            Text(digits(offer.usd_per_hour)).append(f"\n{_source(offer)}", style="dim"),
+            Text(standing.value, style=_STYLES[standing]) if standing else Text("–"),
+        )
+    return table
+
+
+def _cell(figure: Estimate, unit: float = 1.0) -> Text:
+    """Return a figure above its interval."""
+    ends = f"\n{digits(figure.low / unit)}–{digits(figure.high / unit)}" if figure.is_known else ""
+    return Text(digits(figure.value / unit)).append(ends, style="dim")
+
+
+def _source(offer: Offer) -> str:
+    return f"{offer.price.source}, {offer.price.date}" if offer.price else "not known"
+
+
+def _plain(text: str) -> str:
+    return text.replace(JOINED, " ")
+
+
+# --- Markdown and JSON ------------------------------------------------------------------------------------------------
+
+
+def _to_markdown(found: Found) -> None:
+    print(_plain("\n".join(_markdown(found))))
+
+
+def _markdown(found: Found) -> Iterable[str]:
+    if found.recommendation:
+        yield f"**{markdown_text(found.recommendation.sentence)}**"
+    if found.goal == Goal():
+        yield f"\n{HOW_TO_STATE_A_GOAL}"
+    for comparison in found.shown:
+        yield f"\n{markdown_code(comparison.label)}\n"
+        yield f"| instances | USD a million | {comparison.measure} | rows/s | USD an hour | Pareto front | runs |"
+        yield "| --- | ---: | ---: | ---: | --- | --- | ---: |"
+        for offer in comparison.offers:
+            cells = [
+                offer.name,
+                between(offer.usd_per_million),
+                between(offer.seconds, duration),
+                between(offer.rows_per_second),
+                f"{digits(offer.usd_per_hour)} ({_source(offer)})",
+                standing.value if (standing := comparison.standing(offer)) else "–",
+                str(len(offer.runs)),
+            ]
+            yield f"| {' | '.join(markdown_text(cell).replace('|', chr(92) + '|') for cell in cells)} |"
+        yield ""
+        yield from (f"- {markdown_text(warning)}" for warning in comparison.warnings)
+    yield ""
+    yield from (f"- {markdown_text(note)}" for note in found.notes)
+    yield f"\n<sub>{_METHOD}</sub>"
+
+
+def _to_json(found: Found) -> None:
+    said = found.recommendation
+    content = {
+        "confidence": CONFIDENCE,
+        "method": _plain(_METHOD),
+        "goal": asdict(found.goal),
+        "recommendation": said and {
+            "benchmark": found.of.name,
+            "setting": found.of.setting,
+            "sentence": _plain(said.sentence),
+            "instances": said.chosen and said.chosen.name,
+            "alike": [offer.name for offer in said.alike],
+        },
+        "notes": found.notes,
+        "benchmarks": [_as_json(comparison) for comparison in found.shown],
+    }  # fmt: skip
+    print(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def _as_json(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "name": comparison.name,
+        "setting": comparison.setting,
+        "latency": comparison.measure,
+        "offers": [_offer_as_json(comparison, offer) for offer in comparison.offers],
+        "not_in_turns": [[one.name, other.name] for one, other in comparison.apart],
+        "warnings": comparison.warnings,
+    }
+
+
+def _offer_as_json(comparison: Comparison, offer: Offer) -> dict[str, Any]:
+    standing = comparison.standing(offer)
+    return {
+        "instance_type": offer.kind,
+        "instances": offer.count,
+        "runs": len(offer.runs),
+        "endpoints": offer.endpoints,
+        "intervals_over": "endpoints" if offer.is_of_its_type else "runs",
+        "requests": offer.requests or None,
+        "rows_per_second": _figure_as_json(offer.rows_per_second),
+        "latency_seconds": _figure_as_json(offer.seconds),
+        "price": offer.price and {
+            "usd_per_hour": offer.price.hourly,
+            "source": offer.price.source,
+            "date": offer.price.date,
+        },
+        "usd_per_hour": offer.usd_per_hour if offer.price else None,
+        "usd_per_million": _figure_as_json(offer.usd_per_million) if offer.price else None,
+        "on_front": standing.is_on if standing else None,
+        "front_is_sure": standing in (Standing.ON, Standing.OFF) if standing else None,
+    }  # fmt: skip
+
+
+def _figure_as_json(figure: Estimate) -> dict[str, float | None]:
+    known = figure.is_known
+    return {"value": figure.value, "low": figure.low if known else None, "high": figure.high if known else None}
+
+
+_FORMS = {"terminal": _to_terminal, "markdown": _to_markdown, "json": _to_json}

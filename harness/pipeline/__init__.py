@@ -1,0 +1,1 @@
+"""Reference pipeline: load, fit, transform, evaluate, clean up."""
