@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import signal
 import subprocess
 import sys
 from functools import partial
@@ -17,9 +16,6 @@ from tests.integration.independent import IndependentAWS
 ROOT = str(Path(harness.__file__).parents[1])
 OUTSIDE = dict(os.environ)
 """The environment before the ``aws`` fixture leads this process to the local AWS."""
-
-# A shell's background ignores it, and so would all that tests start there.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
