@@ -47,7 +47,8 @@ import json, os
 from harness.aws.cleanup.names import names_of
 from harness.errors import SetupError
 from harness.settings import Settings
-from harness.spark.session import build_session, estimator
+from harness.spark.sdk import estimator
+from harness.spark.session import build_session
 {FAKE_AWS}
 aws = FakeAWS()
 before = dict(os.environ)
