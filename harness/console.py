@@ -41,7 +41,7 @@ class Interval(Protocol):
 
     @property
     def is_known(self) -> bool:
-        """Whether there is an interval."""
+        """True if there is an interval."""
 
 
 def printable(text: str) -> str:

@@ -5,7 +5,7 @@ resource of its run bears the run's tags. Since when it may go, the expiry of it
 the run bears a tag.
 
 Any caller who may tag can put a run's tags on any resource, and who makes a resource can give it any name. So what
-only one of the two leads to may be somebody else's: it is shown, and for whoever sweeps to decide.
+only one of the two leads to may belong to another user: it is shown, and the caller of the sweep decides.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
 LoadGen calls them "early stopping":
 https://github.com/mlcommons/inference/blob/master/loadgen/early_stopping.cc. Each query is over a percentile's true
-value with probability 1 - q, so the number that are over a given value tells whether that value is the percentile's
-upper bound. A percentile whose upper bound would be the longest latency itself is not claimed, so that the least number
-of queries is 64 for p90 and 662 for p99, as in LoadGen. Its fixed numbers without early stopping (24,576 for p90,
-270,336 for p99; table "Query counts" of
+value with probability 1 - q, so the number of queries over a given value shows whether that value is the
+percentile's upper bound. A percentile whose upper bound would be the longest latency itself is not claimed, so that the
+least number of queries is 64 for p90 and 662 for p99, as in LoadGen. Its fixed numbers without early stopping
+(24,576 for p90, 270,336 for p99; table "Query counts" of
 https://github.com/mlcommons/inference_policies/blob/master/inference_rules.adoc) come from a margin of a twentieth of
 1 - q, see :func:`fixed_queries`.
 """
@@ -23,7 +23,7 @@ CONFIDENCE = 0.99
 def queries_needed(quantile: float, over: int = 1) -> int:
     """Return the least number of queries of which ``over`` may exceed a bound that is to hold for the quantile.
 
-    With one, this is LoadGen's least number for a percentile to be told.
+    With one, this is LoadGen's least number for a percentile to be reported.
     """
     low, high = over, 1
     while not keeps(high, over, quantile):
@@ -48,7 +48,7 @@ def keeps(queries: int, over: int, quantile: float) -> bool:
 def keeps_in_each(queries: Iterable[int], quantile: float) -> bool:
     """Return whether a bound holds for the quantile, at 99 % confidence, that each of some measurements was within.
 
-    Of their queries, no more is known than that so many or fewer exceed it as leave the measurement's own quantile.
+    Each measurement only says that its own quantile is within the bound: that limits how many of its queries exceed it.
     """
     over = 1 - quantile
     chances = [float(binom.cdf(count - math.ceil(round(quantile * count, 6)), count, over)) for count in queries]
@@ -56,5 +56,5 @@ def keeps_in_each(queries: Iterable[int], quantile: float) -> bool:
 
 
 def least_to_break(queries: int, quantile: float) -> int:
-    """Return how many of the queries must exceed a bound to tell that the quantile does, at 99 % confidence."""
+    """Return how many of the queries must exceed a bound to show that the quantile does, at 99 % confidence."""
     return int(binom.ppf(CONFIDENCE, queries, 1 - quantile)) + 1
