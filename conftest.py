@@ -15,8 +15,8 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
 
 settings.register_profile("ci", max_examples=40, deadline=None)
-# Eight properties in tests/unit/test_libsvm_properties.py take a dataset for each example: 10⁵ together. How long
-# drawing one takes on a busy machine says nothing of the code.
+# Eight properties in tests/unit/libsvm/test_libsvm_properties.py take a dataset for each example: 10⁵ together. How
+# long drawing one takes on a busy machine says nothing of the code.
 settings.register_profile(
     "nightly", max_examples=12_500, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -9,8 +9,8 @@ import pytest
 from harness.bench.report.page import contents, render
 from harness.bench.results.reader import Reading
 from harness.bench.results.series import arrange
-from tests.browser import chromium, opened
-from tests.samples import noisy, result
+from tests.support.browser import chromium, opened
+from tests.support.samples import noisy, result
 
 RUNS, ROUNDS = 10_000, 10
 NAMES = [f"benchmarks/test_x.py::test_transform[{form}]" for form in ("dense", "sparse")]

@@ -9,7 +9,7 @@ from harness.aws.local import MockAWS
 from harness.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.proxied import tunnel
+from tests.support.proxied import tunnel
 
 
 @pytest.fixture(scope="module", params=["anyone", "enforced"])

@@ -5,7 +5,7 @@ Guided by coverage, for as long as you like::
     pip install -e '.[fuzz]'
     tests/fuzz/run DIRECTORY 20 500000
 
-``tests/unit/test_libsvm_fuzz.py`` replays the corpus that is kept beside this file.
+``tests/unit/libsvm/test_libsvm_fuzz.py`` replays the corpus that is kept beside this file.
 """
 
 import sys

@@ -10,7 +10,7 @@ import pytest
 
 from harness.waiting import wait_until
 from tests.integration.conftest import OUTSIDE, ROOT
-from tests.processes import alive, commands, descendants
+from tests.support.processes import alive, commands, descendants
 
 WHO = """
 import os, boto3

@@ -22,8 +22,8 @@ from harness.aws.cleanup.recording import watch
 from harness.settings import Settings
 from harness.spark.sdk import clean_up
 from harness.waiting import wait_until
-from tests.hosted import IMAGE, create
 from tests.integration.conftest import OUTSIDE, ROOT
+from tests.support.hosted import IMAGE, create
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ from harness.aws.cleanup.names import names_of
 from harness.aws.cleanup.resources import Resource
 from harness.aws.real import RealAWS
 from harness.settings import Settings
-from tests.hosted import create
+from tests.support.hosted import create
 
 reaper.SETTLE_SECONDS = 2.0
 role, interrupted = sys.argv[1:]

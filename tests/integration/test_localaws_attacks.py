@@ -15,7 +15,7 @@ from harness.localaws.http.gateway import LARGEST_HEAD
 from harness.localaws.moto_backend import ROLE_NAME
 from harness.settings import Settings
 from harness.waiting import wait_until
-from tests.proxied import ask, password, plain, tunnel
+from tests.support.proxied import ask, password, plain, tunnel
 
 STS = "/?Action=GetCallerIdentity&Version=2011-06-15"
 CREATE_BUCKET = """

@@ -19,7 +19,7 @@ from harness.localaws.control.api import TOKEN_HEADER
 from harness.localaws.http.certificates import TRUST_STORE_PASSWORD
 from harness.settings import Settings
 from harness.waiting import wait_until
-from tests.proxied import ask, password, plain, tunnel
+from tests.support.proxied import ask, password, plain, tunnel
 
 STS = "/?Action=GetCallerIdentity&Version=2011-06-15"
 

@@ -9,8 +9,8 @@ from botocore.exceptions import ClientError
 from harness.aws.local import MockAWS
 from harness.settings import Settings
 from harness.waiting import wait_until
-from tests.growth import disk, held
-from tests.proxied import tunnel
+from tests.support.growth import disk, held
+from tests.support.proxied import tunnel
 
 KB, MB = 1 << 10, 1 << 20
 SMALL, LARGE = b"s" * KB, b"l" * (MB + 17)

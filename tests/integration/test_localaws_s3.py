@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from harness import mnist
 from harness.aws.local import MockAWS
 from harness.settings import Settings
-from tests.proxied import tunnel
+from tests.support.proxied import tunnel
 
 MB = 1 << 20
 LARGE = os.urandom(3 * MB + 17)

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from harness.localaws.iam import sigv4
 from harness.localaws.iam.sigv4 import SignedChunks
 from tests.integration.independent import EVERYTHING
-from tests.proxied import ask, tunnel
+from tests.support.proxied import ask, tunnel
 
 S3, IAM, STS = "s3.us-east-1.amazonaws.com", "iam.amazonaws.com", "sts.us-east-1.amazonaws.com"
 FORM = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}

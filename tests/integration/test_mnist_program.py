@@ -15,7 +15,7 @@ from harness.mnist import HYPERPARAMETERS
 from harness.pipeline.pipeline import Pipeline, Silent
 from harness.waiting import wait_until
 from tests.integration.conftest import said
-from tests.processes import alive, commands, descendants
+from tests.support.processes import alive, commands, descendants
 
 STAGES = ["AWS", "Spark", "read", "upload", "train", "host", "validate", "transform", "sample", "clean up"]
 

@@ -6,8 +6,8 @@ import pytest
 
 from harness.bench.report.page import run_report
 from harness.waiting import wait_until
-from tests.browser import chromium, opened
-from tests.samples import MOCK, history, load_report, mnist_report, noisy, on_instances, result, save
+from tests.support.browser import chromium, opened
+from tests.support.samples import MOCK, history, load_report, mnist_report, noisy, on_instances, result, save
 
 WIDTHS = (360, 1280)
 SCHEMES = ("light", "dark")

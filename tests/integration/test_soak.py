@@ -15,8 +15,8 @@ from harness.aws.local import MockAWS
 from harness.localaws.memory import EVERY_SECONDS
 from harness.settings import Settings
 from harness.waiting import wait_until
-from tests.growth import Held, held
-from tests.soak import call_for, register, warm_up
+from tests.support.growth import Held, held
+from tests.support.soak import call_for, register, warm_up
 
 SECONDS = float(os.environ.get("HARNESS_SOAK_SECONDS", "1800"))
 ROUNDS = 20

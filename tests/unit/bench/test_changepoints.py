@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.bench.analysis.changepoints import LEAST_RUNS, stretches
-from tests.samples import noisy
+from tests.support.samples import noisy
 
 
 def changes(medians, commits=None):

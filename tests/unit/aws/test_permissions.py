@@ -73,7 +73,7 @@ def test_only_jobs_of_one_environment_at_github_assume_the_role_of_workflows():
     issuer = "token.actions.githubusercontent.com"
     claims = {f"{issuer}:aud": "sts.amazonaws.com", f"{issuer}:sub": "repo:me/mine:environment:nightly"}
     assert trust["Condition"] == {"StringEquals": claims}
-    workflow = (Path(__file__).parents[2] / ".github" / "workflows" / "nightly.yml").read_text()
+    workflow = (Path(__file__).parents[3] / ".github" / "workflows" / "nightly.yml").read_text()
     assert "environment: nightly" in workflow
 
 

@@ -121,7 +121,7 @@ from dataclasses import replace
 from pathlib import Path
 from harness.aws.cleanup.ledger_file import LedgerFile
 from harness.aws.cleanup.names import new_run
-from tests.unit.test_ledger_file import HEADER
+from tests.unit.aws.test_ledger_file import HEADER
 print(LedgerFile.create(Path({str(tmp_path / "new")!r}), replace(HEADER, run=new_run(HEADER.account))).path)
 """
     environment = os.environ | {"PYTHONPATH": str(Path(harness.__file__).parents[1])}
@@ -272,7 +272,7 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from harness.aws.cleanup.ledger_file import LedgerFile, read_ledger
-from tests.unit.test_ledger_file import HEADER, MODEL
+from tests.unit.aws.test_ledger_file import HEADER, MODEL
 file = LedgerFile.create(Path(sys.argv[1]), HEADER)
 file.append(MODEL)
 size = file.path.stat().st_size

@@ -22,7 +22,7 @@ from harness.bench.results.series import arrange, in_order
 from harness.cli.main import main
 from harness.console import JOINED, duration
 from harness.errors import ResultsError, SettingsError
-from tests.samples import MACHINE, MOCK, history, load_report, mnist_report, noisy, on_instances, result, save
+from tests.support.samples import MACHINE, MOCK, history, load_report, mnist_report, noisy, on_instances, result, save
 
 PAGE = files("harness.bench.report") / "assets"
 EVIL = 'test_x.py::test_</script><script>document.title="run"</script><img src=x onerror=alert(1)>&"\'{{ 7*7 }}'

@@ -37,7 +37,7 @@ from harness.bench.results.series import arrange
 from harness.cli.main import main
 from harness.errors import ResultsError
 from harness.settings import Settings
-from tests.samples import MACHINE, result, save
+from tests.support.samples import MACHINE, result, save
 
 ENDPOINT = "benchmarks/test_endpoint.py::test_the_endpoint_alone[batch=815]"
 TRANSFORM = "benchmarks/test_endpoint.py::test_transform[partitions=2]"

@@ -9,7 +9,7 @@ from harness.bench.report import charts
 from harness.bench.results.series import arrange
 from harness.cli.bench import tell
 from harness.console import JOINED
-from tests.samples import MOCK, result, save
+from tests.support.samples import MOCK, result, save
 
 LONG = "benchmarks/test_x.py::test_transform[" + "a-long-name-" * 9 + "x]"
 
