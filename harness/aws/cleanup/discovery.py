@@ -217,7 +217,8 @@ class _Region:
             self._notes.append(f"{self._name}: tags of {resource} are not believed: {_shown(tags)}")
         elif mark:
             self._runs[resource] = mark.run
-            self._proven |= {named} if named else set()
+            if named:
+                self._proven.add(named)
             self._expiries[mark.run] = max(mark.expires, self._expiries.get(mark.run, mark.expires))
 
     def _remain(self, resource: Resource, candidate: _Candidate) -> Remain | None:

@@ -97,16 +97,17 @@ def sweep(settings: Settings, wishes: Wishes, *, as_json: bool = False) -> int:
     found = _find(account, settings.region, _regions(session, settings, wishes), wishes)
     now = account.clock.now()
     costs = _hourly_prices(found.remains, account, settings)
-    doomed = [remain for remain in found.remains if wishes.fate(remain, now) == "delete"]
-    billed = any(wishes.fate(each, now) == "unproven" and each.resource.kind in _USAGES for each in found.remains)
-    shown = [_row(remain, wishes.fate(remain, now), costs) for remain in found.remains]
+    fates = [wishes.fate(remain, now) for remain in found.remains]
+    shown = [_row(remain, fate, costs) for remain, fate in zip(found.remains, fates, strict=True)]
+    doomed = [remain for remain, fate in zip(found.remains, fates, strict=True) if fate == "delete"]
+    billed = any(row["fate"] == "unproven" and row["kind"] in _USAGES for row in shown)
     if not as_json:
         _show(shown, now)
     left = _delete(found.ledgers, doomed, account, costs, wishes) if wishes.delete else []
     if as_json:
         print(json.dumps({"found": shown, "left": [_described(each) for each in left], "notes": found.notes}, indent=2))
     else:
-        _conclude(console, found, doomed, left, wishes, now)
+        _conclude(console, found.notes, fates, left, wishes)
     return 1 if left or found.unseen or (wishes.delete and billed) else 0
 
 
@@ -306,29 +307,27 @@ def _duration(length: timedelta) -> str:
     return f"in {-minutes} min" if minutes < 0 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def _conclude(
-    console: Console, found: Found, doomed: list[Remain], left: list[Leftover], wishes: Wishes, now: datetime
-) -> None:
+def _conclude(console: Console, notes: list[str], fates: list[Fate], left: list[Leftover], wishes: Wishes) -> None:
     def say(text: str) -> None:
         console.print(Text(text))
 
-    for note in found.notes:
+    for note in notes:
         say(f"note: {printable(note)}")
-    fates = [wishes.fate(remain, now) for remain in found.remains]
+    doomed = fates.count("delete")
     if unproven := fates.count("unproven"):
         say(f"{unproven} found only by name, by tag or by a job: look at them, then add --include-unproven.")
     if "early" in fates:
         say(f"{fates.count('early')} stay: their runs may be alive, or --ttl is not over.")
     if not wishes.delete:
-        which = "all of it" if len(doomed) == len(fates) else f"{len(doomed)} of {len(fates)}"
+        which = "all of it" if doomed == len(fates) else f"{doomed} of {len(fates)}"
         say(f"To delete {which}: add --yes." if doomed else "Nothing to delete.")
         return
     for each in left:
         say(f"left: {printable(f'{each.resource} ({each.state})')}\n  {printable(each.command)}")
     if left:
-        say(f"{len(left)} are, or may be, left of {len(doomed)}; the commands above delete them.")
+        say(f"{len(left)} are, or may be, left of {doomed}; the commands above delete them.")
     else:
-        say(f"Deleted {len(doomed)}." if doomed else "Nothing to delete.")
+        say(f"Deleted {doomed}." if doomed else "Nothing to delete.")
 
 
 # --- deleting ---------------------------------------------------------------------------------------------------------
