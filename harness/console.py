@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -22,26 +22,6 @@ _WIDTH_OF_A_FILE = 240  # columns
 JOINED = "\u00a0"
 """Between a number and its unit, so that no line break separates them."""
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
-
-
-class Interval(Protocol):
-    """A number with the interval that it may be in."""
-
-    @property
-    def value(self) -> float:
-        """The number itself."""
-
-    @property
-    def low(self) -> float:
-        """The interval's lower end."""
-
-    @property
-    def high(self) -> float:
-        """The interval's upper end."""
-
-    @property
-    def is_known(self) -> bool:
-        """True if there is an interval."""
 
 
 def printable(text: str) -> str:
@@ -116,7 +96,7 @@ def _table(figures: list[tuple[str, str]]) -> Table:
 
 
 def unit_of(seconds: float) -> tuple[float, str]:
-    """Return the unit in which a time is best told, as seconds and by name."""
+    """Return the unit that suits a time, as seconds and by name."""
     return next((unit for unit in _UNITS if seconds >= unit[0]), _UNITS[-1])
 
 
@@ -130,7 +110,7 @@ def digits(number: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in the unit it is best told in: ``12.4 ms``."""
+    """Return a time in the unit that suits it: ``12.4 ms``."""
     unit, name = unit_of(seconds)
     return f"{digits(seconds / unit)}{JOINED}{name}"
 
@@ -150,11 +130,6 @@ def percent(ratio: float) -> str:
 def plural(count: int, noun: str) -> str:
     """Return ``1 run``, ``2 runs``."""
     return f"{count:,} {noun}{'s' * (count != 1)}"
-
-
-def between(figure: Interval, shown: Callable[[float], str] = digits) -> str:
-    """Return a figure with its interval, if it has one: ``12.4 (11.9 to 13.0)``."""
-    return shown(figure.value) + (f" ({shown(figure.low)} to {shown(figure.high)})" if figure.is_known else "")
 
 
 def require_writable(directory: Path, replaced: Iterable[str] = ()) -> None:

@@ -28,7 +28,6 @@ from harness.bench.results.series import Run, arrange
 from harness.console import (
     JOINED,
     PlainConsole,
-    between,
     digits,
     duration,
     markdown_code,
@@ -254,9 +253,9 @@ def _markdown(found: Found) -> Iterable[str]:
         for offer in comparison.offers:
             cells = [
                 offer.name,
-                between(offer.usd_per_million),
-                between(offer.seconds, duration),
-                between(offer.rows_per_second),
+                offer.usd_per_million.shown(digits),
+                offer.seconds.shown(duration),
+                offer.rows_per_second.shown(digits),
                 f"{digits(offer.usd_per_hour)} ({_source(offer)})",
                 standing.value if (standing := comparison.standing(offer)) else "–",
                 str(len(offer.runs)),

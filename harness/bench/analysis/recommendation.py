@@ -9,7 +9,7 @@ from typing import NamedTuple
 from harness.bench.analysis.instances import P99, Comparison, Offer
 from harness.bench.analysis.latency_bound import hold, what_is_missing
 from harness.bench.analysis.statistics import LEAST_RUNS, Estimate
-from harness.console import between, digits, duration
+from harness.console import digits, duration
 from harness.errors import ResultsError
 
 HOW_TO_STATE_A_GOAL = (
@@ -149,7 +149,7 @@ def _best(comparison: Comparison, able: Sequence[Offer], what: str, *figures: _F
 
 
 def _cost(offer: Offer) -> str:
-    return f"USD {between(offer.usd_per_million)} for a million predictions at {_hourly(offer)}"
+    return f"USD {offer.usd_per_million.shown(digits)} for a million predictions at {_hourly(offer)}"
 
 
 def _hourly(offer: Offer) -> str:
@@ -158,4 +158,4 @@ def _hourly(offer: Offer) -> str:
 
 
 def _latency(comparison: Comparison, offer: Offer) -> str:
-    return f"{comparison.measure} {between(offer.seconds, duration)}"
+    return f"{comparison.measure} {offer.seconds.shown(duration)}"

@@ -28,7 +28,7 @@ Nothing here knows of files, pytest or AWS. Times go in as logarithms, so that a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property, lru_cache
@@ -118,6 +118,13 @@ class Estimate:
         with np.errstate(divide="ignore"):
             low, value, high = (float(np.divide(dividend, end)) for end in (self.high, self.value, self.low))
         return Estimate(value, low, high)
+
+    def shown(self, number: Callable[[float], str]) -> str:
+        """Return the figure with its interval, if it has one: ``12.4 (11.9 to 13.0)``.
+
+        :param number: returns a figure as it is to be shown.
+        """
+        return number(self.value) + (f" ({number(self.low)} to {number(self.high)})" if self.is_known else "")
 
     def is_surely_below(self, other: Estimate) -> bool:
         """Return whether the whole interval lies below the other's."""

@@ -20,7 +20,7 @@ from harness.bench.analysis.recommendation import Goal, recommend
 from harness.bench.analysis.statistics import LEAST_RUNS, Estimate
 from harness.bench.results.extra_info import COMPARED
 from harness.bench.results.series import Run, Series, Spread
-from harness.console import JOINED, between, digits, duration, percent, plural, unit_of
+from harness.console import JOINED, digits, duration, percent, plural, unit_of
 
 MOST_POSITIONS = 400
 """Positions along a history that are drawn; more commits than that share some."""
@@ -408,9 +408,9 @@ def _cost_table(comparison: Comparison) -> Table:
     rows = [
         [
             offer.name,
-            between(offer.usd_per_million),
-            between(offer.seconds, duration),
-            between(offer.rows_per_second),
+            offer.usd_per_million.shown(digits),
+            offer.seconds.shown(duration),
+            offer.rows_per_second.shown(digits),
             digits(offer.usd_per_hour),
             f"{offer.price.source}, {offer.price.date}" if offer.price else "not known",
             standing.value if (standing := comparison.standing(offer)) else "–",
