@@ -1,14 +1,9 @@
 """Time of one call to the local AWS, with and without IAM enforced, and of a connection through its proxy."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
 from harness.aws.local import MockAWS
 from harness.settings import Settings
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.support.proxied import tunnel
 
 

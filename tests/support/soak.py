@@ -8,6 +8,8 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
+from harness.aws.cleanup.names import ENDPOINT_LOGS
+from harness.localaws.sagemaker.training import LOG_GROUP
 from harness.waiting import wait_until
 
 KB, MB = 1 << 10, 1 << 20
@@ -150,10 +152,9 @@ class Caller:
         assert described["TrainingJobStatus"] == "Completed", described["FailureReason"]
         key = described["ModelArtifacts"]["S3ModelArtifacts"].removeprefix(f"s3://{self._name}/")
         self._s3.delete_object(Bucket=self._name, Key=key)
-        group = "/aws/sagemaker/TrainingJobs"
-        found = self._clients["logs"].describe_log_streams(logGroupName=group, logStreamNamePrefix=name)
+        found = self._clients["logs"].describe_log_streams(logGroupName=LOG_GROUP, logStreamNamePrefix=name)
         for stream in found["logStreams"]:
-            self._clients["logs"].delete_log_stream(logGroupName=group, logStreamName=stream["logStreamName"])
+            self._clients["logs"].delete_log_stream(logGroupName=LOG_GROUP, logStreamName=stream["logStreamName"])
 
     def serve(self):
         name = f"soak-{uuid.uuid4().hex}"
@@ -174,7 +175,7 @@ class Caller:
         self._sagemaker.delete_endpoint(EndpointName=name)
         self._sagemaker.delete_endpoint_config(EndpointConfigName=name)
         self._sagemaker.delete_model(ModelName=name)
-        self._clients["logs"].delete_log_group(logGroupName=f"/aws/sagemaker/Endpoints/{name}")
+        self._clients["logs"].delete_log_group(logGroupName=ENDPOINT_LOGS + name)
 
 
 def call_for(aws, seconds, seed):
