@@ -35,7 +35,7 @@ HYPERPARAMETERS = {
     "num_class": CLASSES,
     "num_round": 10,
 }
-"""What the reference program (the SDK's MNIST example with XGBoost) trains with."""
+"""Hyperparameters of the reference program, the SDK's MNIST example with XGBoost."""
 
 _FILE_PREFIX: dict[Split, str] = {"train": "train", "test": "t10k"}
 _CHUNK_ROWS = 2_000

@@ -1,4 +1,4 @@
-"""How often comparisons are wrong: ``python -m benchmarks.aa.calibration FILE``.
+"""Error rates of comparisons: ``python -m benchmarks.aa.calibration FILE``.
 
 ``benchmarks/aa/recording.py`` records blocks of three rounds, in an order drawn at random: A and B do the same, S is
 10 % slower. Here they are cut into comparisons, one after the other, each of as many blocks as the recording says. No

@@ -1,7 +1,7 @@
 """Checks of an account before anything is created in it: who calls, what they may do, what there is, what it may cost.
 
 None of the checks changes anything. What AWS does not let the caller look at is ``unknown``, which stops no run: AWS's
-own refusal comes then, later, and :func:`harness.aws.account.permissions.explain_denied` tells what it means.
+own refusal comes then, later, and :func:`harness.aws.account.permissions.explain_denied` explains it.
 """
 
 from __future__ import annotations

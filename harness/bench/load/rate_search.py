@@ -1,9 +1,10 @@
 """The highest rate that keeps a percentile of latency under a bound: bracket, bisect, confirm.
 
 Latency is noisy, so a rate is judged by how many queries were over the bound, with the binomial test of
-:mod:`harness.bench.load.validity`, and not by the percentile that came out. What is not told by one probe is probed
-again, and what was found must hold for a whole run; a step down is taken until one does. The test takes queries for
-independent, and those that wait in one queue are not: a short probe tells less than it seems to, a whole run has room.
+:mod:`harness.bench.analysis.quantile_tests`, and not by the percentile that came out. What one probe does
+not decide is probed again, and what was found must hold for a whole run; a step down is taken until one does. The test
+takes queries for independent, and those that wait in one queue are not: a short probe tells less than it seems to, a
+whole run has room.
 """
 
 from __future__ import annotations

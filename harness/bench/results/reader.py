@@ -43,7 +43,7 @@ class Benchmark:
     mean: float = math.nan
     """Seconds."""
     extra_info: Mapping[str, Any] = field(default_factory=dict)
-    """What the benchmark noted: its environment and the work of a round (:mod:`harness.bench.results.extra_info`)."""
+    """Metadata: environment and the work of a round, see :mod:`harness.bench.results.extra_info`."""
 
     def rate(self, amount: str) -> float | None:
         """Return ``rows`` or ``bytes`` a second in the median round; None where the benchmark did not note these."""

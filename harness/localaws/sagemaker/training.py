@@ -69,7 +69,7 @@ class TrainingJob:
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
     changed: threading.Condition = field(default_factory=threading.Condition, repr=False)
     discarded: bool = False
-    """Whether nobody wants the job's outcome any more: its containers are killed."""
+    """True once no one wants the job's outcome: its containers are killed."""
 
     @property
     def name(self) -> str:

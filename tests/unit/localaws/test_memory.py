@@ -33,7 +33,7 @@ for _ in threads:
 print(library.mallinfo2().uordblks)
 let_go.set()
 """
-"""Prints the bytes that are in use once fifty threads have freed 350 kB and go on."""
+"""Prints the bytes that are in use once fifty threads have freed 350 kB and still run."""
 
 
 def in_use(environment):
