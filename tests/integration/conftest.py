@@ -1,21 +1,15 @@
 """What the integration tests share: one small setting, one local AWS, one Spark session, one trained model."""
 
 import dataclasses
-import os
 import subprocess
 import sys
 from functools import partial
-from pathlib import Path
 
 import pytest
 
-import harness
 from harness.fixtures import session_settings
 from tests.integration.independent import IndependentAWS
-
-ROOT = str(Path(harness.__file__).parents[1])
-OUTSIDE = dict(os.environ)
-"""The environment before the ``aws`` fixture leads this process to the local AWS."""
+from tests.support.outside import OUTSIDE, ROOT
 
 
 @pytest.fixture(scope="session")
@@ -30,8 +24,9 @@ def harness_settings(pytestconfig):
 
 
 def said(stderr):
-    """Return the lines of a standard error that are not the JVM's, which tells of options in the environment."""
-    return [line for line in stderr.splitlines() if not line.startswith("Picked up JAVA_TOOL_OPTIONS")]
+    """Return the lines of a standard error that are not the JVM's, which lists options found in the environment."""
+    picked_up = ("Picked up JAVA_TOOL_OPTIONS", "NOTE: Picked up JDK_JAVA_OPTIONS")
+    return [line for line in stderr.splitlines() if not line.startswith(picked_up)]
 
 
 @pytest.fixture(scope="session")

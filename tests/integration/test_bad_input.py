@@ -16,7 +16,7 @@ from harness.errors import DataError, PipelineError
 from harness.mnist import HYPERPARAMETERS
 from harness.pipeline.pipeline import Data, Pipeline, Silent
 from harness.spark.validation import check_libsvm
-from tests.integration.conftest import OUTSIDE, ROOT
+from tests.support.outside import OUTSIDE, ROOT
 
 CRASHES = "import os, sys; print('out of luck', flush=True); os.kill(os.getpid(), 9)"
 

@@ -7,7 +7,7 @@ import pytest
 
 from harness.bench.results.extra_info import COMPARED
 from harness.bench.results.reader import read_file
-from tests.integration.conftest import OUTSIDE, ROOT
+from tests.support.outside import OUTSIDE, ROOT
 
 QUICK = (
     "benchmarks/test_endpoint.py",

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from harness.waiting import wait_until
-from tests.integration.conftest import OUTSIDE, ROOT
+from tests.support.outside import OUTSIDE, ROOT
 from tests.support.processes import alive, commands, descendants
 
 WHO = """

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import psutil
 import pytest
 
-from tests.integration.conftest import OUTSIDE, ROOT
+from tests.support.outside import OUTSIDE, ROOT
 
 WAYS = ("SIGKILL", "SIGTERM", "SIGINT", "cut")
 CALLS = 200
@@ -24,8 +24,6 @@ CALLS = 200
 CUT_CALLS = 25
 """How many calls in a row a network that is cut loses before it is back."""
 AT_ONCE = 3
-QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-"""Half the CPU of a JVM that lives for seconds."""
 HARNESS = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
@@ -70,7 +68,6 @@ class Interrupted:
 
     def _start(self, *arguments):
         environment = {"PYTHONPATH": ROOT, "XDG_STATE_HOME": str(self._directory), "COLUMNS": "100"}
-        environment["JDK_JAVA_OPTIONS"] = QUICK_JAVA
         with (self._directory / "output").open("ab") as output:
             return subprocess.Popen(
                 [sys.executable, "-c", HARNESS, *arguments],

@@ -22,8 +22,8 @@ from harness.aws.cleanup.recording import watch
 from harness.settings import Settings
 from harness.spark.sdk import clean_up
 from harness.waiting import wait_until
-from tests.integration.conftest import OUTSIDE, ROOT
 from tests.support.hosted import IMAGE, create
+from tests.support.outside import OUTSIDE, ROOT
 
 
 @pytest.fixture

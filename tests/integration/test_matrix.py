@@ -12,7 +12,7 @@ import pytest
 from harness.aws.account.permissions import Place, policy
 from harness.bench.results.reader import read
 from harness.waiting import wait_until
-from tests.integration.conftest import OUTSIDE, ROOT
+from tests.support.outside import OUTSIDE, ROOT
 
 OF_ITS_OWN = """
 def test_bucket(benchmark, s3_client, harness_settings):

@@ -6,7 +6,7 @@ from importlib.metadata import entry_points
 
 import pytest
 
-from tests.integration.conftest import OUTSIDE, ROOT
+from tests.support.outside import OUTSIDE, ROOT
 
 INI = """
 [pytest]

@@ -16,7 +16,7 @@ from harness.aws.account.preflight import open_checked, preflight
 from harness.aws.real import RealAWS
 from harness.errors import PermissionMissingError, PreflightError
 from harness.settings import read_settings
-from tests.integration.conftest import OUTSIDE
+from tests.support.outside import OUTSIDE
 
 
 def product(component, usage_type):

@@ -6,10 +6,10 @@ import sys
 import pytest
 
 from harness.aws.account.permissions import Place, policy
-from tests.integration.conftest import OUTSIDE, ROOT
+from tests.support.outside import OUTSIDE, ROOT
 
-FIXTURES = "tests/integration/test_mnist_program.py"
-"""The tests of what the fixtures give: session, frames, model and clean-up."""
+FIXTURES = "tests/integration/test_trained_model.py"
+"""Tests of the fixtures' session, frames, model and clean-up."""
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ import pytest
 from harness.java import find_java
 from harness.spark.pythonpath import python_environment
 from harness.waiting import wait_until
-from tests.integration.conftest import OUTSIDE, ROOT, said
+from tests.integration.conftest import said
+from tests.support.outside import OUTSIDE, ROOT
 
 FAKE_AWS = """
 class FakeAWS:

@@ -21,7 +21,7 @@ from harness.aws.cleanup.resources import Resource
 from harness.cli import main
 from harness.settings import Settings
 from harness.waiting import wait_until
-from tests.integration.conftest import OUTSIDE
+from tests.support.outside import OUTSIDE
 
 HOUR = timedelta(hours=1)
 

@@ -1,0 +1,14 @@
+"""The environment that processes of tests start in: that of pytest, before the ``aws`` fixture changes it."""
+
+import os
+from pathlib import Path
+
+import harness
+
+ROOT = str(Path(harness.__file__).parents[1])
+"""Directory of the repository."""
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""Options of a JVM that lives for seconds: half the CPU time of one that compiles and collects for the long run."""
+os.environ.setdefault("JDK_JAVA_OPTIONS", QUICK_JAVA)
+OUTSIDE = dict(os.environ)
+"""The environment before the ``aws`` fixture points this process to the local AWS."""
