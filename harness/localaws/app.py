@@ -32,7 +32,7 @@ from harness.localaws.moto_backend import MOTO_SERVICES, Services
 from harness.localaws.s3 import streaming
 from harness.localaws.s3.disk_bodies import BodyWriter, beside_request
 from harness.localaws.sagemaker.control_plane import ControlPlane
-from harness.localaws.sagemaker.hosting import Host as Hosting
+from harness.localaws.sagemaker.hosting.instance import Host as Hosting
 
 LARGEST_INVOCATION = 6_291_456
 """Bytes; see "Payload size" in https://docs.aws.amazon.com/general/latest/gr/sagemaker.html"""

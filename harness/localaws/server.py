@@ -38,9 +38,9 @@ from harness.localaws.moto_backend import ACCOUNT, Services, role_arn
 from harness.localaws.price_list import PriceList
 from harness.localaws.quotas import Quotas
 from harness.localaws.sagemaker.control_plane import ControlPlane
-from harness.localaws.sagemaker.hosting import Host
+from harness.localaws.sagemaker.hosting.instance import Host
 from harness.localaws.sagemaker.images import Images
-from harness.localaws.sagemaker.training import Trainer
+from harness.localaws.sagemaker.training.run import Trainer
 from harness.processes import end_processes_of
 from harness.scratch import make_scratch
 

@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 
 from harness import libsvm
 from harness.localaws.iam.authorization import Unrestricted
-from harness.localaws.sagemaker import hosting
+from harness.localaws.sagemaker.hosting import instance as hosting
 from harness.localaws.sagemaker.images import Image
 from harness.waiting import wait_until
 

@@ -9,7 +9,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 from harness.aws.cleanup.names import ENDPOINT_LOGS
-from harness.localaws.sagemaker.training import LOG_GROUP
+from harness.localaws.sagemaker.training.run import LOG_GROUP
 from harness.waiting import wait_until
 
 KB, MB = 1 << 10, 1 << 20

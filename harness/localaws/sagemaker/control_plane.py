@@ -18,9 +18,9 @@ from harness.localaws.iam.authorization import Authorization
 from harness.localaws.moto_backend import Services, split_uri
 from harness.localaws.sagemaker.container_variables import check_variables
 from harness.localaws.sagemaker.execution_role import image_refusal, model_data_refusal
-from harness.localaws.sagemaker.hosting import Endpoint, Host
+from harness.localaws.sagemaker.hosting.instance import Endpoint, Host
 from harness.localaws.sagemaker.images import Images
-from harness.localaws.sagemaker.training import Trainer, TrainingJob
+from harness.localaws.sagemaker.training.run import Trainer, TrainingJob
 
 Request = dict[str, Any]
 Thing = TypeVar("Thing")

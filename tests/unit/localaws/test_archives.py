@@ -10,8 +10,8 @@ import tarfile
 
 import pytest
 
-from harness.localaws.sagemaker import archives
-from harness.localaws.sagemaker.archives import ArchiveError, unpack
+from harness.localaws.sagemaker.hosting import archives
+from harness.localaws.sagemaker.hosting.archives import ArchiveError, unpack
 
 
 def member(name, kind=tarfile.REGTYPE, link="", mode=0o644, **pax):
@@ -220,7 +220,7 @@ def test_a_directory_that_is_there_already_is_not_unpacked_into(pack, tmp_path):
 def test_unpacking_takes_memory_for_a_piece_and_not_for_the_archive(pack, tmp_path):
     packed = pack((member("model"), os.urandom(1 << 20) * 60))
     code = (
-        "import pathlib, resource, sys; from harness.localaws.sagemaker.archives import unpack; "
+        "import pathlib, resource, sys; from harness.localaws.sagemaker.hosting.archives import unpack; "
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; "
         "unpack(*map(pathlib.Path, sys.argv[1:])); "
         "unit = 1 if sys.platform == 'darwin' else 1024; "

@@ -5,9 +5,9 @@ import signal
 
 import pytest
 
-from harness.localaws.sagemaker import metrics
 from harness.localaws.sagemaker.images import XGBOOST
-from harness.localaws.sagemaker.metrics import SEARCHED_CHARACTERS, Metrics
+from harness.localaws.sagemaker.training import metrics
+from harness.localaws.sagemaker.training.metrics import SEARCHED_CHARACTERS, Metrics
 from harness.waiting import wait_until
 
 ROUND = "[3]#011train-rmse:0.5#011validation-rmse:0.25"

@@ -1,7 +1,8 @@
 """Metrics of a training job, which regular expressions find in the lines of its log.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/define-train-metrics.html. The caller gives the
-expressions, and a line may be anything: :mod:`~harness.localaws.sagemaker.metric_worker` bounds their time and memory.
+expressions, and a line may be anything. :mod:`~harness.localaws.sagemaker.training.metric_worker` bounds their time
+and memory.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from harness.localaws.moto_backend import Services, StoredObject, split_uri
 from harness.localaws.sagemaker.container_process import ContainerProcess, free_port
 from harness.localaws.sagemaker.execution_role import image_refusal, log_writer
 from harness.localaws.sagemaker.images import Image
-from harness.localaws.sagemaker.metrics import Metrics
+from harness.localaws.sagemaker.training.metrics import Metrics
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 STOP_GRACE_SECONDS = 120

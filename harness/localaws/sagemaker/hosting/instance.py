@@ -23,9 +23,9 @@ from urllib3.util.wait import wait_for_read
 from harness.localaws.exceptions import AWSError, ModelError, ServiceUnavailable, ValidationError
 from harness.localaws.iam.authorization import Authorization
 from harness.localaws.moto_backend import Services, split_uri
-from harness.localaws.sagemaker.archives import ArchiveError, unpack
 from harness.localaws.sagemaker.container_process import ContainerProcess, free_port
 from harness.localaws.sagemaker.execution_role import image_refusal, log_writer, model_data_refusal
+from harness.localaws.sagemaker.hosting.archives import ArchiveError, unpack
 from harness.localaws.sagemaker.images import Image, Images
 
 INVOCATION_SECONDS = 60

@@ -1,0 +1,1 @@
+"""Endpoints in service: their state, their deployment, the instances that serve them."""

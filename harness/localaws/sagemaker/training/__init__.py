@@ -1,0 +1,1 @@
+"""Training jobs: their state, their run on instances, their channels and metrics."""
