@@ -40,7 +40,7 @@ from harness.localaws.quotas import Quotas
 from harness.localaws.sagemaker.control_plane import ControlPlane
 from harness.localaws.sagemaker.hosting.instance import Host
 from harness.localaws.sagemaker.images import Images
-from harness.localaws.sagemaker.training.run import Trainer
+from harness.localaws.sagemaker.training.trainer import Trainer
 from harness.processes import end_processes_of
 from harness.scratch import make_scratch
 

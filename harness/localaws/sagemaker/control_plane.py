@@ -20,7 +20,8 @@ from harness.localaws.sagemaker.container_variables import check_variables
 from harness.localaws.sagemaker.execution_role import image_refusal, model_data_refusal
 from harness.localaws.sagemaker.hosting.instance import Endpoint, Host
 from harness.localaws.sagemaker.images import Images
-from harness.localaws.sagemaker.training.run import Trainer, TrainingJob
+from harness.localaws.sagemaker.training.job import Job
+from harness.localaws.sagemaker.training.trainer import Trainer
 
 Request = dict[str, Any]
 Thing = TypeVar("Thing")
@@ -47,7 +48,7 @@ class ControlPlane:
         self._clear()
 
     def _clear(self) -> None:
-        self._jobs: dict[tuple[str, str], TrainingJob] = {}
+        self._jobs: dict[tuple[str, str], Job] = {}
         self._models: dict[tuple[str, str], dict[str, Any]] = {}
         self._configs: dict[tuple[str, str], dict[str, Any]] = {}
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
@@ -174,7 +175,7 @@ class _Call:
                     "Training job names must be unique within an AWS account and region, and a training job with this "
                     f"name already exists ({arn})"
                 )
-            job = plane._jobs[self.region, name] = TrainingJob(request, self.region, arn)
+            job = plane._jobs[self.region, name] = Job(request, self.region, arn)
             self.tag(arn)
         plane._trainer.start(job, image)
         return {"TrainingJobArn": arn}
@@ -206,7 +207,7 @@ class _Call:
                 )
             self.check_bucket(source["S3Uri"], f"Data of channel {channel['ChannelName']} at")
 
-    def _job(self) -> TrainingJob:
+    def _job(self) -> Job:
         return self.find(self.plane._jobs, self.request["TrainingJobName"], "Requested resource not found.")
 
     def describe_training_job(self) -> dict[str, Any]:
@@ -219,7 +220,7 @@ class _Call:
         job = self._job()
         if job.done:
             raise ValidationException(f"The request was rejected because the training job is in status {job.status}.")
-        self.plane._trainer.stop(job)
+        job.ask_to_stop()
         return {}
 
     def list_training_jobs(self) -> dict[str, Any]:

@@ -1,0 +1,77 @@
+"""Channels of a training job: the S3 objects of each, their paths below its directory, its configuration."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from harness.localaws.moto_backend import Services, StoredObject, split_uri
+from harness.localaws.sagemaker.training.job import TrainingFailure
+
+
+def path_inside(path: str, stored: StoredObject) -> str:
+    """Return the path below a channel's directory where an object goes, whatever its key holds.
+
+    :raises TrainingFailure: it would leave the directory.
+    """
+    if ".." in path.split("/"):
+        raise TrainingFailure(
+            f"ClientError: Data download failed: the key of s3://{stored.bucket}/{stored.key} leads out of the channel"
+        )
+    return path.lstrip("/")
+
+
+def input_configuration(channel: dict[str, Any]) -> dict[str, str]:
+    """Return a channel's entry of ``inputdataconfig.json``."""
+    source = channel["DataSource"]["S3DataSource"]
+    configuration = {
+        "TrainingInputMode": "File",
+        "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
+        "RecordWrapperType": channel.get("RecordWrapperType", "None"),
+    }
+    if channel.get("ContentType"):
+        configuration["ContentType"] = channel["ContentType"]
+    return configuration
+
+
+def find_objects(services: Services, source: dict[str, Any]) -> Iterator[tuple[str, StoredObject]]:
+    """Yield the objects of an S3DataSource, each with its path below the channel's directory."""
+    if source["S3DataType"] == "ManifestFile":
+        yield from _manifest_objects(services, source["S3Uri"])
+        return
+    bucket, prefix = split_uri(source["S3Uri"])
+    parent = prefix[: prefix.rfind("/") + 1]
+    for stored in services.list_objects(bucket, prefix):
+        if not stored.key.endswith("/"):
+            base = f"{prefix}/" if stored.key.startswith(f"{prefix}/") else parent
+            yield stored.key.removeprefix(base), stored
+
+
+def _manifest_objects(services: Services, uri: str) -> Iterator[tuple[str, StoredObject]]:
+    """Yield what a manifest names: ``[{"prefix": "s3://bucket/dir/"}, "path", …]``."""
+    entries = _read_json(services, uri)
+    if not isinstance(entries, list) or not entries or not isinstance(entries[0], dict) or "prefix" not in entries[0]:
+        raise TrainingFailure(
+            f'ClientError: Manifest {uri} must be a JSON list that begins with {{"prefix": "s3://…"}}'
+        )
+    bucket, prefix = split_uri(entries[0]["prefix"])
+    for path in entries[1:]:
+        found = [stored for stored in services.list_objects(bucket, prefix + path) if stored.key == prefix + path]
+        if not found:
+            raise TrainingFailure(
+                f"ClientError: Data download failed: s3://{bucket}/{prefix}{path} of manifest {uri} does not exist"
+            )
+        yield path, found[0]
+
+
+def _read_json(services: Services, uri: str) -> Any:
+    buffer = io.BytesIO()
+    try:
+        services.read_object(*split_uri(uri), buffer)
+        return json.loads(buffer.getvalue())
+    except KeyError:
+        raise TrainingFailure(f"ClientError: Manifest {uri} does not exist") from None
+    except ValueError as error:
+        raise TrainingFailure(f"ClientError: Manifest {uri} is no JSON: {error}") from None
