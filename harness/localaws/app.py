@@ -29,7 +29,7 @@ from harness.localaws.http.canonical import is_form, moto_body, moto_scope
 from harness.localaws.http.request import QUERY_SERVICES, ClientGone, Message, Receive, Request, Scope, Send
 from harness.localaws.iam.authorization import Authorization
 from harness.localaws.moto_backend import MOTO_SERVICES, Services
-from harness.localaws.s3 import streaming
+from harness.localaws.s3 import deletion, streaming
 from harness.localaws.s3.disk_bodies import BodyWriter, beside_request
 from harness.localaws.sagemaker.control_plane import ControlPlane
 from harness.localaws.sagemaker.hosting.instance import Host as Hosting
@@ -219,16 +219,16 @@ class LocalAWSApp:
 
     async def _delete_objects(self, request: Request, send: Send, *, body: bytes) -> None:
         """Let moto delete what the caller may delete, and add to its answer what the caller may not."""
-        entries = streaming.entries_to_delete(body)
+        entries = deletion.entries_to_delete(body)
         refused = await self._in_thread(self._authorization.refused_entries, request, entries)
         if entries and refused.keys() == set(entries):
-            await _send(send, 200, "application/xml", streaming.with_refused(streaming.NOTHING_DELETED, refused))
+            await _send(send, 200, "application/xml", deletion.with_refused(deletion.NOTHING_DELETED, refused))
             return
         answer = _Answer()
         headers = {name: value for name, value in request.headers.items() if name not in _BODY_HEADERS}
-        await self._ask_moto(request, answer.send, body=streaming.without_entries(body, refused), headers=headers)
+        await self._ask_moto(request, answer.send, body=deletion.without_entries(body, refused), headers=headers)
         if refused:
-            answer.rewrite(lambda told: streaming.with_refused(told, refused) if answer.status == 200 else told)
+            answer.rewrite(lambda told: deletion.with_refused(told, refused) if answer.status == 200 else told)
         await answer.forward(send)
 
     def _check_origin(self, request: Request) -> None:

@@ -22,7 +22,7 @@ from harness.localaws.iam.identities import Identity
 from harness.localaws.iam.policy_evaluation import Decision
 from harness.localaws.iam.required_actions import Asked, Need
 from harness.localaws.iam.sigv4 import Digest, MalformedSignature, Signature, SignedChunks
-from harness.localaws.s3.streaming import Entry
+from harness.localaws.s3.deletion import Entry
 
 _UNSIGNED = ("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML")
 
