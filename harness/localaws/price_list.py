@@ -16,7 +16,7 @@ from harness.localaws.quotas import page
 OPERATIONS = ("GetProducts",)
 
 
-class PriceList:
+class PriceListAPI:
     """The products with their prices."""
 
     def __init__(self) -> None:

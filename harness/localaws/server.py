@@ -35,10 +35,10 @@ from harness.localaws.iam import identities, simulation
 from harness.localaws.iam.authorization import Authorization, Enforced, Unrestricted
 from harness.localaws.memory import return_free_memory
 from harness.localaws.moto_backend import ACCOUNT, Services, role_arn
-from harness.localaws.price_list import PriceList
+from harness.localaws.price_list import PriceListAPI
 from harness.localaws.quotas import Quotas
 from harness.localaws.sagemaker.control_plane import ControlPlane
-from harness.localaws.sagemaker.hosting.instance import Host
+from harness.localaws.sagemaker.hosting.deployment import Deployer
 from harness.localaws.sagemaker.images import Images
 from harness.localaws.sagemaker.training.trainer import Trainer
 from harness.processes import end_processes_of
@@ -66,12 +66,12 @@ class LocalAWS:
         self.administrator = identities.put_administrator(region) if enforce_iam else {}
         self.authorization = self._enforced() if enforce_iam else Unrestricted()
         self.quotas = Quotas(ACCOUNT)
-        self.price_list = PriceList()
+        self.price_list = PriceListAPI()
         self.trainer = Trainer(self.services, directory / "training", self._container_environment, self.authorization)
-        self.host = Host(
+        self.deployer = Deployer(
             self.services, self.images, directory / "endpoints", self._container_environment, self.authorization
         )
-        self.plane = ControlPlane(self.services, self.images, self.trainer, self.host, self.authorization)
+        self.plane = ControlPlane(self.services, self.images, self.trainer, self.deployer, self.authorization)
         self.services.share_tags(self.plane.tagged)
         self.credentials = self.services.assume_role(region, role_arn(region), "harness")
         self.stopping = asyncio.Event()
@@ -89,7 +89,7 @@ class LocalAWS:
             **{("pricing", name): self.price_list.call for name in price_list.OPERATIONS},
             **{("iam", name): simulation.simulate for name in simulation.OPERATIONS},
         }
-        return LocalAWSApp(self.services, self.plane, self.host, self.authorization, own, self.faults, self.calls)
+        return LocalAWSApp(self.services, self.plane, self.authorization, own, self.faults, self.calls)
 
     def connection(self) -> Connection:
         """Return what a client needs to reach this local AWS."""
@@ -157,7 +157,7 @@ class LocalAWS:
                     "status": endpoint.status,
                     "pids": [instance.pid for variant in endpoint.variants for instance in variant.instances],
                 }
-                for endpoint in self.plane.endpoints()
+                for endpoint in self.plane.endpoints.all()
             },
         }
 

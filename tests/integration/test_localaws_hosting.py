@@ -19,8 +19,11 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from harness import libsvm
-from harness.localaws.iam.authorization import Unrestricted
-from harness.localaws.sagemaker.hosting import instance as hosting
+from harness.localaws.exceptions import ModelError
+from harness.localaws.sagemaker import invocations
+from harness.localaws.sagemaker.hosting import instance as instances
+from harness.localaws.sagemaker.hosting.endpoint import Endpoint, Variant
+from harness.localaws.sagemaker.hosting.instance import Instance
 from harness.localaws.sagemaker.images import Image
 from harness.waiting import wait_until
 
@@ -560,14 +563,14 @@ def test_an_endpoint_with_another_instance_goes_on_when_one_dies(local, make, sa
 @pytest.fixture
 def serve(monkeypatch, tmp_path):
     """Returns a function that starts an instance of a server; pings are frequent."""
-    monkeypatch.setattr(hosting, "PING_EVERY_SECONDS", 0.1)
-    monkeypatch.setattr(hosting, "_PING_TIMEOUT", 0.3)
+    monkeypatch.setattr(instances, "PING_EVERY_SECONDS", 0.1)
+    monkeypatch.setattr(instances, "_PING_TIMEOUT", 0.3)
     started = []
 
     def serve(text):
         (tmp_path / "container.py").write_text(text)
         image = Image((sys.executable, str(tmp_path / "container.py")))
-        started.append(hosting.Instance(image, tmp_path, {}, serve.log.append))
+        started.append(Instance(image, tmp_path, {}, serve.log.append))
         started[-1].start()
         return started[-1]
 
@@ -594,7 +597,7 @@ def test_a_container_that_hangs_is_ended_and_started_again(serve):
 
 
 def test_a_container_that_hangs_while_invocations_go_on_is_started_again(monkeypatch, serve):
-    monkeypatch.setattr(hosting, "INVOCATION_SECONDS", 1.0)
+    monkeypatch.setattr(instances, "INVOCATION_SECONDS", 1.0)
     instance = serve(SERVER.format(answer="self.body()"))
     hanging = instance.pid
     instance.hold(1)  # and never out: others come before it is
@@ -607,7 +610,7 @@ def test_a_container_that_hangs_while_invocations_go_on_is_started_again(monkeyp
 
 
 def test_a_container_that_computes_in_its_only_thread_is_spared(monkeypatch, serve):
-    monkeypatch.setattr(hosting, "INVOCATION_SECONDS", 2.0)
+    monkeypatch.setattr(instances, "INVOCATION_SECONDS", 2.0)
     server = SERVER.format(answer="time.sleep(0.7) or self.body()")
     instance = serve(server.replace("ThreadingHTTPServer", "HTTPServer").replace("HTTP/1.1", "HTTP/1.0"))
     computing = instance.pid
@@ -629,16 +632,16 @@ def test_a_container_that_says_it_is_not_healthy_is_started_again_however_busy(s
 
 
 def test_a_container_that_takes_too_long_is_told_as_aws_does(monkeypatch, tmp_path):
-    monkeypatch.setattr(hosting, "INVOCATION_SECONDS", 0.5)
+    monkeypatch.setattr(invocations, "INVOCATION_SECONDS", 0.5)
     (tmp_path / "container.py").write_text(SERVER.format(answer="time.sleep(5) or b''"))
     image = Image((sys.executable, str(tmp_path / "container.py")))
-    instance = hosting.Instance(image, tmp_path, {}, lambda line: None)
-    endpoint = hosting.Endpoint("slow", "c", "us-east-1", "arn:aws:sagemaker:us-east-1:123456789012:endpoint/slow", {})
-    endpoint.variants = [hosting.Variant("v1", 1, "image", [instance])]
+    instance = Instance(image, tmp_path, {}, lambda line: None)
+    endpoint = Endpoint("slow", "c", "us-east-1", "arn:aws:sagemaker:us-east-1:123456789012:endpoint/slow", {})
+    endpoint.variants = [Variant("v1", 1, "image", [instance])]
     instance.start()
     try:
-        with pytest.raises(hosting.ModelError, match="timed out while waiting for a response") as error:
-            hosting.Host(None, None, tmp_path, dict, Unrestricted()).invoke(endpoint, b"x", {}, None)
+        with pytest.raises(ModelError, match="timed out while waiting for a response") as error:
+            invocations.invoke(endpoint, b"x", {}, None)
     finally:
         instance.stop()
     assert error.value.status == 424

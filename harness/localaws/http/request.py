@@ -29,6 +29,8 @@ _ACCESS_KEY = re.compile(r"Credential=([^/]+)/")
 _SCOPE_REGION = re.compile(r"Credential=[^/]+/\d+/([^/]+)/")
 _INVOCATIONS = re.compile(r"/endpoints/(?P<name>[^/]+)/invocations")
 _RPC_PATH = re.compile(r"/service/(?P<service>[^/]+)/operation/(?P<operation>\w+)")
+LARGEST_BODY = 64 << 20
+"""Bytes of a body that is not streamed: keys to delete, parts of an upload, parameters."""
 QUERY_SERVICES = ("sts", "iam")
 """Services of the query protocol: the operation is ``Action``, in the query or in a form."""
 

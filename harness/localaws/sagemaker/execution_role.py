@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from harness.localaws.exceptions import ValidationException
 from harness.localaws.iam.authorization import Authorization
 from harness.localaws.iam.required_actions import Need, object_arn
 from harness.localaws.moto_backend import ACCOUNT, Services, partition_of, split_uri
@@ -16,6 +17,15 @@ _REGISTRY = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<name>[^:@]+)"
 )
 _PULLING = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+
+
+def check_role(services: Services, arn: str) -> None:
+    """Raise :class:`ValidationException` unless the role exists and trusts SageMaker."""
+    if not services.trusts_sagemaker(arn):
+        raise ValidationException(
+            f"Could not assume role {arn}. Please ensure that the role exists and allows principal "
+            "'sagemaker.amazonaws.com' to assume the role."
+        )
 
 
 def image_refusal(authorization: Authorization, role: str, image: str) -> str | None:

@@ -1,22 +1,64 @@
-"""A request as moto is asked, made from what was decided about it, so that moto cannot read another operation from it.
+"""Requests to moto, made from what was decided about a client's request, so that moto decides the same.
 
-moto looks for the operation in a form, the query, the body and the headers, for the bucket in the host's name, for the
-account and the region in headers. A request's own words for these do not reach it.
+moto looks for the operation in a form, the query, the body and the headers. It looks for the bucket in the host name,
+and for account and region in headers. None of these reaches it as the client wrote them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from harness.localaws.http.request import QUERY_SERVICES, Request, Scope
+from a2wsgi import WSGIMiddleware
+
+from harness.localaws.exceptions import UnknownOperation
+from harness.localaws.http.answers import HeldAnswer
+from harness.localaws.http.request import QUERY_SERVICES, Message, Receive, Request, Scope, Send
 
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 """Content types in whose bodies moto looks for fields."""
 _NO_BODY = ("GET", "HEAD", "DELETE")
 _KEEP_TYPE = ("PutObject", "CopyObject", "CreateMultipartUpload", "UploadPart", "PostObject")
 """Operations of S3 that keep a request's content type, or read it."""
+
+
+class MotoProxy:
+    """Lets moto answer requests."""
+
+    def __init__(self, wsgi: Callable[..., Iterable[bytes]], services: Collection[str], threads: int) -> None:
+        """Ask the WSGI application, which answers for these services, from at most ``threads`` threads at once."""
+        self._app = WSGIMiddleware(wsgi, workers=threads)
+        self._services = services
+
+    async def answer(
+        self,
+        request: Request,
+        send: Send,
+        *,
+        body: bytes = b"",
+        method: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Let moto answer the request, with another method, other headers or another body if they are given.
+
+        :raises UnknownOperation: moto does not answer for the service here.
+        """
+        if request.host.service not in self._services:
+            raise UnknownOperation(f"The local AWS does not emulate {request.operation} of {request.host.service}.")
+        scope = moto_scope(request, method or request.scope["method"], headers or request.headers, body)
+        answer = HeldAnswer()  # in one piece, so that its end is known before it is sent
+        await self._app(scope, _replay(body), answer.send)
+        await answer.forward(send)
+
+
+def _replay(body: bytes) -> Receive:
+    """Return a ``receive`` that gives a body already read."""
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
 
 
 def moto_scope(request: Request, method: str, headers: Mapping[str, str], body: bytes) -> Scope:

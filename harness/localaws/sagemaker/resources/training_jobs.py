@@ -1,0 +1,130 @@
+"""Training jobs: CreateTrainingJob, DescribeTrainingJob, StopTrainingJob, ListTrainingJobs."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, ClassVar
+
+from harness.localaws.exceptions import ResourceInUse, ValidationException
+from harness.localaws.moto_backend import Services, split_uri
+from harness.localaws.sagemaker.container_variables import check_variables
+from harness.localaws.sagemaker.execution_role import check_role
+from harness.localaws.sagemaker.images import Images
+from harness.localaws.sagemaker.resources.call import HOLD_SECONDS, Call, Operation
+from harness.localaws.sagemaker.resources.kind import ResourceKind, Tags
+from harness.localaws.sagemaker.resources.listing import page
+from harness.localaws.sagemaker.training.job import Job
+from harness.localaws.sagemaker.training.trainer import Trainer
+
+
+class TrainingJobs(ResourceKind[Job]):
+    """The training jobs."""
+
+    arn_kind = "training-job"
+    not_emulated: ClassVar = {
+        "ListTrainingJobs": {
+            "WarmPoolStatusEquals": "it has no warm pools and no plans",
+            "TrainingPlanArnEquals": "it has no warm pools and no plans",
+        }
+    }
+
+    def __init__(self, tags: Tags, lock: threading.RLock, services: Services, images: Images, trainer: Trainer) -> None:
+        super().__init__(tags, lock)
+        self._services = services
+        self._images = images
+        self._trainer = trainer
+
+    def operations(self) -> dict[str, Operation]:
+        """Return the operations by name."""
+        return {
+            "CreateTrainingJob": self.create,
+            "DescribeTrainingJob": self.describe,
+            "StopTrainingJob": self.stop,
+            "ListTrainingJobs": self.list_page,
+        }
+
+    def names(self) -> list[str]:
+        """Return the names of the jobs that still run, in all regions."""
+        return [job.name for job in self.all() if not job.done]
+
+    def create(self, call: Call) -> dict[str, Any]:
+        """Add a job and start it (CreateTrainingJob)."""
+        request, name = call.parameters, call.parameters["TrainingJobName"]
+        image = self._images.find(_training_image(request))
+        check_variables(request.get("Environment") or {})
+        check_role(self._services, request["RoleArn"])
+        self._check_channels(request.get("InputDataConfig", []))
+        self._check_bucket(request["OutputDataConfig"]["S3OutputPath"], "Output path")
+        arn = call.arn(self.arn_kind, name)
+        job = Job(request, call.region, arn)
+        taken = ResourceInUse(
+            "Training job names must be unique within an AWS account and region, and a training job with this "
+            f"name already exists ({arn})"
+        )
+        self.add(call, name, arn, job, taken)
+        self._trainer.start(job, image)
+        return {"TrainingJobArn": arn}
+
+    def _check_channels(self, channels: list[dict[str, Any]]) -> None:
+        names = [channel["ChannelName"] for channel in channels]
+        if len(set(names)) < len(names):
+            raise ValidationException(f"Channel names must be unique, but are {', '.join(names)}")
+        for channel in channels:
+            source = channel["DataSource"].get("S3DataSource")
+            if source is None or source["S3DataType"] not in ("S3Prefix", "ManifestFile"):
+                raise ValidationException(
+                    f"The local AWS reads channel {channel['ChannelName']} from an S3DataSource of type S3Prefix or "
+                    "ManifestFile."
+                )
+            self._check_bucket(source["S3Uri"], f"Data of channel {channel['ChannelName']} at")
+
+    def _check_bucket(self, uri: str, what: str) -> None:
+        bucket, _ = split_uri(uri)
+        if not self._services.has_bucket(bucket):
+            raise ValidationException(
+                f"{what} \"{uri}\" cannot be used: S3 bucket '{bucket}' does not exist. "
+                "Please ensure that the bucket exists in the selected region."
+            )
+
+    def describe(self, call: Call) -> dict[str, Any]:
+        """Return a job's state (DescribeTrainingJob)."""
+        job = self.find(call, call.parameters["TrainingJobName"])
+        if call.may_wait:
+            job.wait_done(HOLD_SECONDS)
+        return job.describe()
+
+    def stop(self, call: Call) -> dict[str, Any]:
+        """Ask a job to stop (StopTrainingJob)."""
+        job = self.find(call, call.parameters["TrainingJobName"])
+        if job.done:
+            raise ValidationException(f"The request was rejected because the training job is in status {job.status}.")
+        job.ask_to_stop()
+        return {}
+
+    def list_page(self, call: Call) -> dict[str, Any]:
+        """Return a page of jobs (ListTrainingJobs)."""
+        status, jobs = call.parameters.get("StatusEquals"), self.by_name(call.region).values()
+        found = [job.summary() for job in jobs if status in (None, job.status)]
+        return page(call, found, "TrainingJobSummaries", "TrainingJobName", order="Ascending")
+
+    def missing(self, call: Call, name: str) -> str:  # noqa: ARG002 - AWS's message does not name the job
+        """Return AWS's message about a name that no job has."""
+        return "Requested resource not found."
+
+
+def _training_image(request: dict[str, Any]) -> str:
+    """Return the image of a CreateTrainingJob request.
+
+    :raises ValidationException: the request asks for what is not emulated.
+    """
+    for needed in ("AlgorithmSpecification", "ResourceConfig", "StoppingCondition"):
+        if needed not in request:
+            raise ValidationException(f"{needed} is required")
+    if request["ResourceConfig"].get("InstanceCount", 0) < 1:
+        raise ValidationException("The local AWS trains on equal instances: give ResourceConfig.InstanceCount.")
+    specification = request["AlgorithmSpecification"]
+    if specification["TrainingInputMode"] == "Pipe":
+        raise ValidationException("The local AWS does not emulate TrainingInputMode Pipe. Use File or FastFile.")
+    if "TrainingImage" not in specification:
+        raise ValidationException("The local AWS runs training images. Give AlgorithmSpecification.TrainingImage.")
+    return str(specification["TrainingImage"])
