@@ -1,6 +1,6 @@
-"""Checks a request against AWS's own description of the operation, as AWS does before it looks at anything else.
+"""Validation of requests against AWS's description of the operation, which AWS does before all other checks.
 
-The rules (required, length, range, pattern, enum) come from botocore's service model; the messages are AWS's.
+The rules (required, length, range, pattern, enum) come from botocore's service model. The messages are AWS's.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _string(shape: Shape, value: str, path: str) -> Iterator[str]:
 
 
 def _as_python(pattern: str) -> str:
-    """Translate what Java's patterns have and Python's ``re`` has not: the Unicode classes of tags."""
+    """Translate the part of Java's patterns that Python's ``re`` lacks: the Unicode classes of tags."""
     return re.sub(r"\\p\{\w+\}", r"\\w\\s", pattern)
 
 

@@ -1,4 +1,4 @@
-"""What a client needs to reach the local AWS: environment variables, JVM options, and the control API."""
+"""Clients' way to the local AWS: environment variables, JVM options, and the control API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from harness.localaws.http.certificates import TRUST_STORE_PASSWORD
 PROXY_USER = "harness"
 """The user name of the proxy's password."""
 MARK = "HARNESS_LOCAL_AWS"
-"""The variable that tells that AWS clients are led to a local AWS: real mode refuses to start where it is set."""
+"""Variable that is set where AWS clients are redirected to a local AWS. Real mode refuses to start if it is set."""
 _CONTROL_SECONDS = 60
 _JVM_OPTIONS = "jvm.options"
 _OTHER_SOURCES = (
@@ -31,7 +31,7 @@ _OTHER_SOURCES = (
     "AWS_ROLE_ARN",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
 )
-"""Where else boto3 and the Java SDK look for credentials, or for when they end."""
+"""Further variables in which boto3 and the Java SDK look for credentials, or for their expiry."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Connection:
     token: str
     """Opens the control API."""
     proxy_password: str
-    """Opens the proxy: a client that has it was started by this run's owner."""
+    """Opens the proxy: only clients of this run know it."""
     run_id: str
     region: str
     account: str
@@ -53,7 +53,7 @@ class Connection:
     trust_store: str
     pid: int
     administrator: dict[str, str] = field(default_factory=dict)
-    """Credentials that may do everything, as environment variables, where permissions are enforced; else nothing."""
+    """Credentials of an administrator, as environment variables, if permissions are enforced; else empty."""
 
     @classmethod
     def from_json(cls, text: str) -> Connection:
@@ -66,7 +66,7 @@ class Connection:
 
     @property
     def proxy(self) -> str:
-        """The gateway's address, without its password: for people, and for comparison."""
+        """The gateway's address without its password, to be shown and compared."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
@@ -75,7 +75,7 @@ class Connection:
         return f"http://{PROXY_USER}:{self.proxy_password}@127.0.0.1:{self.port}"
 
     def prepare(self) -> None:
-        """Write the files that :meth:`environment` names: blank AWS configuration, and the options of JVMs."""
+        """Write the files that :meth:`environment` names: an empty AWS configuration, and the options of JVMs."""
         directory = Path(self.directory)
         (directory / "config").write_text("[default]\n")
         (directory / "credentials").write_text("")
@@ -84,24 +84,24 @@ class Connection:
             file.write(shlex.join(self._system_properties()))
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that lead every AWS client here, and no client to a user's own account."""
+        """Return the variables that redirect every AWS client here, and none to the user's account."""
         return {
             **self.outside_environment(self.credentials),
-            # A user's credentials must not be found either, in whatever spelling: Java prefers AWS_SECRET_KEY.
+            # Nor must a client find the user's credentials under other names: Java prefers AWS_SECRET_KEY.
             **dict.fromkeys(_OTHER_SOURCES, ""),
             "AWS_ACCESS_KEY": self.credentials["AWS_ACCESS_KEY_ID"],
             "AWS_SECRET_KEY": self.credentials["AWS_SECRET_ACCESS_KEY"],
             "AWS_SECURITY_TOKEN": self.credentials["AWS_SESSION_TOKEN"],
             "AWS_CREDENTIAL_PROFILES_FILE": str(Path(self.directory) / "credentials"),
             MARK: self.proxy,
-            # Marks every process started for this run, so that none outlives it.
+            # Marks every process of this run, so that all end with it.
             "HARNESS_RUN": self.run_id,
         }
 
     def outside_environment(self, credentials: Mapping[str, str]) -> dict[str, str]:
-        """Return the variables that lead AWS clients here as some caller, in processes that are no part of this run.
+        """Return the variables that redirect AWS clients here, in processes outside this run.
 
-        :param credentials: ``AWS_ACCESS_KEY_ID`` and what goes with it.
+        :param credentials: the caller's variables: ``AWS_ACCESS_KEY_ID``, its secret, and its token if it has one.
         """
         proxies = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), self.client_proxy)
         direct = dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,::1")
@@ -113,7 +113,7 @@ class Connection:
             **credentials,
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
-            # A user's profile, files and endpoints must not be found.
+            # Clients must not find the user's profile, files and endpoints.
             "AWS_PROFILE": "default",
             "AWS_DEFAULT_PROFILE": "default",
             "AWS_CONFIG_FILE": str(Path(self.directory) / "config"),
@@ -126,8 +126,8 @@ class Connection:
     def jvm_options(self) -> list[str]:
         """Return the options that redirect the AWS clients of a JVM.
 
-        They are in a file that only its owner can read: every user of a machine can see a process's command line, and
-        Java prints ``JAVA_TOOL_OPTIONS``. Java 8 cannot read such a file: see :func:`harness.java.options_for`.
+        They are in a file that only its owner can read. Every user of the machine can see a command line, and Java
+        prints ``JAVA_TOOL_OPTIONS``. Java 8 cannot read such a file: see :func:`harness.java.options_for`.
         """
         return [f"{OPTIONS_FILE}{Path(self.directory) / _JVM_OPTIONS}"]
 
@@ -159,7 +159,7 @@ class Connection:
             raise LocalAWSError(
                 f"The local AWS does not answer {method} {path}: {error}.",
                 checked=f"port {self.port} of 127.0.0.1, process {self.pid}",
-                fix="start it again; if it ended by itself, its last output says why",
+                fix="start it again; if it ended by itself, its last output names the reason",
             ) from error
         finally:
             connection.close()

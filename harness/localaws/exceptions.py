@@ -1,4 +1,4 @@
-"""The errors the local AWS answers with, in the codes and words of AWS.
+"""Errors that the local AWS answers with, with AWS's codes and messages.
 
 Codes are those of https://docs.aws.amazon.com/sagemaker/latest/APIReference/CommonErrors.html and of each
 operation's page.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 class AWSError(Exception):
-    """An error answer: HTTP status, code and message, and further members of the answer's body."""
+    """An error answer: HTTP status, code, message, and further members of the answer's body."""
 
     status = 400
     code = "InternalFailure"
@@ -20,7 +20,7 @@ class AWSError(Exception):
 
 
 class SerializationException(AWSError):
-    """The request is not what the operation's model describes."""
+    """The request does not have the form that the operation's model describes."""
 
     code = "SerializationException"
 
@@ -41,13 +41,13 @@ class InvalidArgument(AWSError):
 
 
 class NotImplementedByS3(AWSError):
-    """The operation is one of S3's that is not emulated. S3 has this code with the status 501, which SDKs try again."""
+    """The local AWS does not emulate the S3 operation. S3 uses this code with status 501, which SDKs retry."""
 
     code = "NotImplemented"
 
 
 class ContentMismatch(AWSError):
-    """A body in S3 is not the one that was signed.
+    """A body sent to S3 differs from the one that was signed.
 
     See https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
     """
@@ -56,13 +56,13 @@ class ContentMismatch(AWSError):
 
 
 class MalformedXML(AWSError):
-    """A body that S3 reads is not the XML that the operation takes."""
+    """A body sent to S3 is not the XML that the operation takes."""
 
     code = "MalformedXML"
 
 
 class UnknownOperation(AWSError):
-    """The host's service has no operation of that name, or it is not emulated."""
+    """The service has no operation of that name, or the local AWS does not emulate it."""
 
     code = "UnknownOperationException"
 
@@ -80,9 +80,9 @@ class ValidationError(AWSError):
 
 
 class IncompleteBody(AWSError):
-    """The body of an upload to S3 is not coded as the request says.
+    """The body of an upload to S3 is not encoded as the request says.
 
-    S3 answers so to every fault of the aws-chunked coding, be it a size, a line's end or the end of the body:
+    S3 gives this answer to every mistake in the aws-chunked encoding, in a size, at the end of a line or of the body:
     https://github.com/versity/versitygw/issues/1666 and https://github.com/versity/versitygw/issues/1685 show it.
     """
 
@@ -97,7 +97,7 @@ class RequestTooLarge(AWSError):
 
 
 class ModelError(AWSError):
-    """The container answered an invocation with an error, or not at all.
+    """The container answered an invocation with an error, or did not answer.
 
     See https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
     """
@@ -107,7 +107,7 @@ class ModelError(AWSError):
 
 
 class ServiceUnavailable(AWSError):
-    """No instance of the endpoint can take the request just now."""
+    """No instance of the endpoint can take the request now."""
 
     status = 503
     code = "ServiceUnavailable"

@@ -1,9 +1,8 @@
 """Return of free memory to the machine.
 
-Requests are answered in dozens of threads. glibc keeps what they free, in several heaps, in case they need it again:
-after five minutes of mixed S3 calls 72 of 100 MB were free, and the process still grew. Each thread also caches pieces
-that it freed. They counted as used, 0.3 MB more with every 9,000 calls, and kept the pages around them from being
-returned.
+Dozens of threads answer requests. glibc keeps the memory that they free, in several heaps, for later use. After five
+minutes of mixed S3 calls 72 of 100 MB were free, and the process still grew. Each thread also caches freed pieces,
+0.3 MB more with every 9,000 calls. They count as used and prevent the return of the pages around them.
 """
 
 from __future__ import annotations
@@ -22,19 +21,19 @@ _NO_CACHES = "glibc.malloc.tcache_count=0"
 
 
 def frugal_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables for a process whose threads cache no memory that they freed.
+    """Return the environment of a process whose threads cache no freed memory.
 
-    Only glibc knows the variable, and reads it when the process starts: see "Memory Allocation Tunables" in its manual.
+    Only glibc reads the variable, when the process starts: see "Memory Allocation Tunables" in its manual.
     """
     given = environment.get(_TUNABLES)
     return {**environment, _TUNABLES: f"{given}:{_NO_CACHES}" if given else _NO_CACHES}
 
 
 def return_free_memory() -> None:
-    """Return free memory to the machine from now on, as long as this process runs.
+    """Return free memory to the machine every :data:`EVERY_SECONDS`, as long as this process runs.
 
-    Only glibc has to be asked. Called before other threads start, it also limits the heaps, of which glibc makes eight
-    for each core.
+    Only glibc needs this. If called before other threads start, it also limits the number of heaps. glibc makes
+    eight of them for each core.
     """
     library = ctypes.CDLL(None)
     if hasattr(library, "malloc_trim"):

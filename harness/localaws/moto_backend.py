@@ -1,7 +1,7 @@
-"""S3, STS, IAM, CloudWatch Logs and the rest of SageMaker's control plane, as moto emulates them.
+"""moto's services: S3, STS, IAM, CloudWatch Logs and the rest of SageMaker's control plane.
 
-With :mod:`harness.localaws.s3.disk_bodies` the only module that touches moto's inside: all else of the local AWS goes
-through the few methods here.
+Only this module, :mod:`harness.localaws.s3.disk_bodies` and :mod:`harness.localaws.iam.identities` use moto's
+internals. All other modules use the methods here.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ _TRUST_POLICY = {
     ],
 }
 MOTO_SERVICES = ("s3", "sts", "iam", "logs", "sagemaker", "service-quotas", "resourcegroupstaggingapi")
-"""The services that moto answers for, at least in part."""
+"""The services that moto answers for, wholly or in part."""
 _PARTITIONS = ("aws", "aws-cn", "aws-us-gov")
 _SESSION_SECONDS = 12 * 3600
 LOG_LINES = 100_000
-"""Lines that a log stream keeps of a container at most; the oldest go first."""
+"""Lines that a log stream keeps. The oldest are deleted first."""
 _SAMPLE_BUCKET = re.compile(r"sagemaker-sample-data-(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)")
 
 
@@ -68,13 +68,13 @@ class StoredObject:
 
 
 class Services:
-    """moto's services with what the local AWS adds: a role, credentials, and SageMaker's sample data."""
+    """moto's services, with an execution role, credentials and SageMaker's sample data."""
 
     def __init__(self, directory: Path) -> None:
         """Keep objects' bodies in ``directory``."""
         disk_bodies.install()
         werkzeug_app.DISABLE_GLOBAL_CORS = True  # it would allow every origin everything
-        tempfile.tempdir = str(directory)  # where bodies are written to
+        tempfile.tempdir = str(directory)  # the directory of bodies
         self.directory = directory
         self._lock = threading.Lock()
         self._providing = threading.Lock()
@@ -86,14 +86,14 @@ class Services:
     def wsgi(self) -> WSGIApp:
         """Return moto's services as one WSGI application.
 
-        A request's ASGI scope says in ``service`` which of :data:`MOTO_SERVICES` is to answer. moto's own server would
-        choose by path, target and signature, among all that moto knows.
+        The entry ``service`` of a request's ASGI scope says which of :data:`MOTO_SERVICES` answers. moto's own server
+        would choose by path, target and signature, among all services that moto has.
         """
         applications: dict[str, WSGIApp] = {}
 
         def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
             scope = environ["asgi.scope"]
-            # As it was sent: moto decodes the path itself, and would decode a decoded one (``%25``) again.
+            # As the client sent it: moto decodes the path itself, and would decode ``%25`` twice.
             environ["RAW_URI"] = scope["raw_path"].decode("latin-1")
             service = scope["service"]
             with self._lock:
@@ -108,7 +108,7 @@ class Services:
         with self._providing:
             self._provided.clear()
             for name in ("s3", "logs", "sagemaker"):
-                # Not the reset() of all accounts together, which resets every other service too.
+                # Not reset() of all accounts together, which resets all other services too.
                 for backends in list(moto.backends.get_backend(name).values()):
                     backends.reset()
 
@@ -123,7 +123,7 @@ class Services:
                 yield TaggedResource(arn, tags, f"sagemaker:{arn.split(':', 5)[-1].partition('/')[0]}")
 
         SageMakerModelBackend.iter_tagged_resources = resources
-        sagemaker_backends[ACCOUNT]  # moto looks at accounts that were used
+        sagemaker_backends[ACCOUNT]  # moto searches accounts that were used
 
     # --- identity -------------------------------------------------------------------------------------------------
 
@@ -135,9 +135,9 @@ class Services:
             )
 
     def assume_role(self, region: str, arn: str, session: str) -> dict[str, str]:
-        """Return credentials of a role as ``AssumeRole`` gives them: access key, secret, session token.
+        """Return a role's credentials, as from ``AssumeRole``: access key, secret, session token.
 
-        They are the same for a session of the same name until half of their time has passed.
+        Sessions of the same name share credentials until half of their lifetime has passed.
         """
         backend = sts_backends[ACCOUNT][hosts.partition(region)]
         with self._lock:
@@ -158,7 +158,7 @@ class Services:
         return account
 
     def trusts_sagemaker(self, arn: str) -> bool:
-        """Return whether the role exists and lets SageMaker assume it."""
+        """Return whether the role exists and trusts SageMaker."""
         _, partition, _, _, account, resource = arn.split(":", 5)
         name = resource.rpartition("/")[2]
         roles = iam_backends[account][partition].roles.values() if partition in _PARTITIONS else ()
@@ -173,7 +173,7 @@ class Services:
         return bucket in s3_backends.bucket_accounts
 
     def list_objects(self, bucket: str, prefix: str) -> list[StoredObject]:
-        """Return the objects whose key starts with ``prefix``, in order of their keys."""
+        """Return the objects whose key starts with ``prefix``, sorted by key."""
         if not self.has_bucket(bucket):
             return []
         keys = list(self._bucket(bucket).keys.items())
@@ -199,7 +199,7 @@ class Services:
         s3_backends[ACCOUNT]["aws"].put_object(bucket, name, body)
 
     def allows_origin(self, bucket: str, origin: str, method: str, headers: Iterable[str]) -> bool:
-        """Return whether a bucket's CORS rules allow a page of ``origin`` a method with these headers.
+        """Return whether a bucket's CORS rules allow a page of ``origin`` this method and these headers.
 
         See https://docs.aws.amazon.com/AmazonS3/latest/userguide/ManageCorsUsing.html
         """
@@ -223,7 +223,7 @@ class Services:
         return getattr(key, "size", None)  # a delete marker has none
 
     def has_object(self, bucket: str, name: str) -> bool:
-        """Return whether there is such an object."""
+        """Return whether the object exists."""
         return self.has_bucket(bucket) and self.object_size(bucket, name) is not None
 
     def _bucket(self, bucket: str) -> Any:
@@ -234,11 +234,11 @@ class Services:
             raise KeyError(f"s3://{bucket}") from None
 
     def lacks_sample_data(self, bucket: str) -> bool:
-        """Return whether the bucket is SageMaker's sample bucket of a region, and not made yet."""
+        """Return whether the bucket is SageMaker's sample bucket of a region and does not exist yet."""
         return bucket not in self._provided and _SAMPLE_BUCKET.fullmatch(bucket) is not None
 
     def provide_sample_data(self, bucket: str) -> None:
-        """Make SageMaker's sample bucket of a region, with MNIST as LibSVM, unless it was made before."""
+        """Make SageMaker's sample bucket of a region, with MNIST as LibSVM, unless it exists."""
         match = _SAMPLE_BUCKET.fullmatch(bucket)
         if not match or bucket in self._provided:
             return
@@ -254,14 +254,14 @@ class Services:
             self._provided.add(bucket)
 
     def _sample(self, split: mnist.Split) -> Body:
-        """Return a part of MNIST; the regions' buckets share it."""
+        """Return a split of MNIST, which the buckets of all regions share."""
         body = self._samples.get(split)
         if body is None:
             body = self._samples[split] = _written(mnist.libsvm(split))
         return body
 
     def resources(self) -> dict[str, list[str]]:
-        """Return every object and unfinished upload as a URI, SageMaker's sample data aside, and every log group."""
+        """Return the URIs of objects and unfinished uploads, except sample data, and the names of log groups."""
         buckets = [
             (bucket, stored)
             for account in list(s3_backends.values())
@@ -280,11 +280,11 @@ class Services:
     # --- logs -----------------------------------------------------------------------------------------------------
 
     def has_log_group(self, region: str, group: str) -> bool:
-        """Return whether there is such a log group."""
+        """Return whether the log group exists."""
         return group in logs_backends[ACCOUNT][region].groups
 
     def log_writer(self, region: str, group: str, stream: str) -> Callable[[str], None]:
-        """Return a function that appends a line to a log stream, both made at once."""
+        """Make a log stream, and its group if needed; return a function that appends a line to it."""
         backend = logs_backends[ACCOUNT][region]
         with self._lock:
             if group not in backend.groups:
@@ -320,16 +320,16 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 class _Sessions(list[Any]):
-    """Sessions of roles in moto's STS, which keeps them and their keys for ever; here until they expire."""
+    """Sessions of roles in moto's STS, until they expire. moto itself keeps them and their keys for ever."""
 
     def __init__(self, keys: dict[str, Any]) -> None:
-        """Begin with none; ``keys`` are the access keys in moto's IAM."""
+        """Start empty. ``keys`` are the access keys in moto's IAM."""
         super().__init__()
         self._keys = keys
         self._lock = threading.Lock()
 
     def append(self, session: Any) -> None:
-        """Add a session, and forget those that are over."""
+        """Add a session, and forget expired ones."""
         now = utcnow()
         with self._lock:
             for over in [known for known in self if known.expiration <= now]:

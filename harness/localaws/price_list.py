@@ -1,6 +1,6 @@
-"""The Price List API. It knows the products that a test hands over and no others: no price is invented here.
+"""The Price List API. It has the products that a test provides, and no others: it invents no price.
 
-Products are as AWS's price list files have them: ``serviceCode``, ``product`` with ``attributes``, ``terms``. See
+Products have the form of AWS's price list files: ``serviceCode``, ``product`` with ``attributes``, ``terms``. See
 https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_pricing_GetProducts.html
 """
 
@@ -17,15 +17,15 @@ OPERATIONS = ("GetProducts",)
 
 
 class PriceListAPI:
-    """The products with their prices."""
+    """The emulated service, with its products and their prices."""
 
     def __init__(self) -> None:
         self._products: list[dict[str, Any]] = []
 
     def put(self, products: list[dict[str, Any]]) -> None:
-        """Know these products from now on, in place of those known before.
+        """Replace the products.
 
-        :raises ValueError: one is no product.
+        :raises ValueError: an item is not a product.
         """
         for product in products:
             if not isinstance(product, dict) or "attributes" not in product.get("product", {}):
@@ -43,7 +43,7 @@ class PriceListAPI:
 
 
 def _wanted(product: dict[str, Any], parameters: dict[str, Any]) -> bool:
-    """Return whether a product is of the service and has every value that the filters ask for."""
+    """Return whether a product belongs to the service and matches every filter."""
     filters = parameters.get("Filters", [])
     for unknown in {filter_["Type"] for filter_ in filters} - {"TERM_MATCH", "EQUALS"}:
         raise AWSError(f"The local AWS filters products by TERM_MATCH and EQUALS, not by {unknown}.")

@@ -1,6 +1,6 @@
-"""Service Quotas, as far as they are SageMaker's: how many instances of a type may train or serve at once.
+"""Service Quotas of SageMaker: the number of instances of a type that may train or serve at once.
 
-The names are AWS's; the codes (made from the names) and the values are the local AWS's own, and tests set them.
+The names are AWS's. The codes, made from the names, and the values are the local AWS's. Tests may set the values.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from harness.localaws.exceptions import AWSError
 from harness.localaws.http import hosts
 
 DEFAULT = 20.0
-"""Instances, where a test has set nothing."""
+"""Instances, unless a test sets another value."""
 _USES = {"TrainingInstanceType": "training job usage", "ProductionVariantInstanceType": "endpoint usage"}
 
 
@@ -32,7 +32,7 @@ class Quotas:
         self._values: dict[str, float] = {}
 
     def set(self, name: str, value: float) -> None:
-        """Give a quota (``ml.m4.xlarge for endpoint usage``) a value in all regions.
+        """Set a quota (``ml.m4.xlarge for endpoint usage``) in all regions.
 
         :raises ValueError: there is no quota of that name.
         """
@@ -41,7 +41,7 @@ class Quotas:
         self._values[name] = float(value)
 
     def reset(self) -> None:
-        """Give every quota its default again."""
+        """Reset every quota to its default."""
         self._values.clear()
 
     def call(self, operation: str, parameters: dict[str, Any], region: str) -> dict[str, Any]:
@@ -83,7 +83,7 @@ OPERATIONS = ("ListServiceQuotas", "GetServiceQuota", "ListAWSDefaultServiceQuot
 def page(items: list[Any], member: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """Return one page of a list as ``MaxResults`` and ``NextToken`` ask for it.
 
-    :raises AWSError: the token is none that was given out.
+    :raises AWSError: the token is invalid.
     """
     token = parameters.get("NextToken", "0")
     if not token.isdecimal():

@@ -1,7 +1,7 @@
-"""The local AWS as a process: everything put together, owned by who started it, and gone with it.
+"""The process of the local AWS: its parts, its start and its end.
 
-It prints one line of JSON when it is ready, and ends when it is told to or when its standard input closes, which is
-what happens when its owner ends, however that ends.
+It prints one line of JSON when it is ready. It ends when the control API asks it to, or when its standard input closes.
+The latter happens when its owner ends, even by a crash.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ from harness.scratch import make_scratch
 
 _WATCH_SECONDS = 1
 PORT_TAKEN = 98
-"""Exit code when the port asked for is taken (EADDRINUSE on Linux)."""
+"""Exit code if the given port is taken (EADDRINUSE on Linux)."""
 
 
 class LocalAWS:
-    """The parts of the local AWS, in one directory that is deleted with it."""
+    """The parts of the local AWS, with one directory for their files."""
 
     def __init__(self, region: str, directory: Path, *, enforce_iam: bool = False) -> None:
         self.region = region
@@ -92,7 +92,7 @@ class LocalAWS:
         return LocalAWSApp(self.services, self.plane, self.authorization, own, self.faults, self.calls)
 
     def connection(self) -> Connection:
-        """Return what a client needs to reach this local AWS."""
+        """Return the address and credentials with which clients reach this local AWS."""
         return Connection(
             port=self.port,
             token=self.token,
@@ -114,7 +114,7 @@ class LocalAWS:
         return self.connection().environment() | here | self.services.assume_role(region, role, "SageMaker")
 
     async def run(self, port: int) -> None:
-        """Serve until told to stop.
+        """Serve until :attr:`stopping` is set.
 
         :raises OSError: the port is taken.
         """
@@ -124,7 +124,7 @@ class LocalAWS:
         await self.stopping.wait()
         await self.gateway.stop()
         await asyncio.get_running_loop().run_in_executor(None, self.plane.reset)
-        watcher.kill_containers(self.directory)  # such as one that was just being started
+        watcher.kill_containers(self.directory)  # also one that was just being started
 
     def _handlers(self) -> dict[tuple[str, str], Any]:
         return {
@@ -143,8 +143,10 @@ class LocalAWS:
         }
 
     def resources(self) -> dict[str, list[str]]:
-        """Return the names of all that exists, by kind: training jobs that still run, models, endpoint configs,
-        endpoints, S3 objects and unfinished uploads (as URIs, without SageMaker's sample data), log groups.
+        """Return the names of existing resources by kind.
+
+        The kinds are training jobs that still run, models, endpoint configs, endpoints, S3 objects and unfinished
+        uploads (as URIs, without SageMaker's sample data), and log groups.
         """
         return self.plane.resources() | self.services.resources()
 
@@ -172,9 +174,9 @@ class LocalAWS:
 
 
 def peak_memory() -> int:
-    """Return the most memory this process has held, in bytes.
+    """Return the largest amount of memory that this process has used, in bytes.
 
-    Not getrusage(2) on Linux: it hands the peak of the process that started this one down to it.
+    On Linux, getrusage(2) does not serve: a process inherits the peak of the process that started it.
     """
     if sys.platform == "darwin":
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -188,10 +190,10 @@ def _made(directory: Path) -> Path:
 
 
 def _watch_owner(local_aws: LocalAWS, loop: asyncio.AbstractEventLoop, owner: int) -> None:
-    """End the run when the owner ends without a word.
+    """End the run when the owner has ended without ending it.
 
-    Then its end of the pipe on standard input closes, unless a process that it forked holds that open, and this process
-    gets another parent. While this process is busy or stopped, :mod:`~harness.localaws.watcher` does it.
+    The owner's end then closes the pipe on standard input, or gives this process another parent if a fork of the owner
+    holds the pipe open. While this process is busy or stopped, :mod:`~harness.localaws.watcher` ends the run instead.
     """
     while os.getppid() == owner:
         readable, _, _ = select.select([0], [], [], _WATCH_SECONDS)
@@ -206,9 +208,9 @@ def _watch_owner(local_aws: LocalAWS, loop: asyncio.AbstractEventLoop, owner: in
 
 
 def _allow_many_files() -> None:
-    """Raise the limit of open files as far as allowed: each connection is one, and each container's output."""
+    """Raise the limit of open files as far as allowed. Each connection and each container needs a file."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):  # macOS refuses what it calls unlimited
+    with suppress(ValueError, OSError):  # macOS refuses "unlimited"
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
@@ -218,7 +220,7 @@ async def _serve(region: str, port: int, directory: Path, *, enforce_iam: bool) 
     owner = os.getppid()
     watcher.start(owner, directory, local_aws.run_id)
     threading.Thread(target=_watch_owner, args=(local_aws, loop, owner), daemon=True).start()
-    # Writing MNIST takes two seconds, and whoever starts Spark first never waits for them.
+    # Writing MNIST takes two seconds. Spark takes longer to start, so no caller waits for it.
     sample = f"sagemaker-sample-data-{region}"
     threading.Thread(target=local_aws.services.provide_sample_data, args=(sample,), daemon=True).start()
     await local_aws.run(port)
@@ -229,7 +231,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m harness.localaws", description=__doc__)
     parser.add_argument("--region", default="us-east-1")
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--enforce-iam", action="store_true", help="let callers do what policies allow, and no more")
+    parser.add_argument("--enforce-iam", action="store_true", help="allow callers only what policies allow")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     return_free_memory()

@@ -1,7 +1,7 @@
-"""A small process that ends what is left of a local AWS: ``python -m harness.localaws.watcher``.
+"""A small process that ends the remains of a local AWS: ``python -m harness.localaws.watcher``.
 
-The local AWS watches its owner itself, and cannot while it is busy or stopped (SIGSTOP); nor can it end its containers
-once it was killed, and a stopped container does not see its standard input close.
+The local AWS also watches its owner itself, but not while it is busy or stopped (SIGSTOP). It cannot end its containers
+once it is killed, and a stopped container does not notice that its standard input closes.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ import psutil
 from harness.processes import RUN_VARIABLE, end_processes_of, kill_processes_with
 
 GRACE_SECONDS = 5
-"""Time that a local AWS has to end by itself after its owner."""
+"""Time that a local AWS has to end by itself once its owner has ended."""
 _LOOK_SECONDS = 1
 
 
 def start(owner: int, directory: Path, run: str) -> int:
-    """Watch over this process, which a process ``owner`` owns that holds the other end of its standard input.
+    """Start a watcher of this process.
 
-    :return: a descriptor that this process holds open until it ends.
+    :param owner: the process that started this one, and holds the other end of its standard input.
+    :return: a descriptor that this process must hold open until it ends.
     """
     ours, theirs = os.pipe()
     command = [sys.executable, "-m", "harness.localaws.watcher"]
@@ -35,7 +36,7 @@ def start(owner: int, directory: Path, run: str) -> int:
         [*command, *map(str, (os.getpid(), owner, ours, directory, run))],
         pass_fds=[ours],
         stdout=subprocess.DEVNULL,
-        env=_without_mark(os.environ),  # else who ends a run of which this is a part would end it first
+        env=_without_mark(os.environ),  # else the end of an enclosing run would kill the watcher first
         start_new_session=True,
     )
     os.close(ours)
@@ -43,9 +44,9 @@ def start(owner: int, directory: Path, run: str) -> int:
 
 
 def watch(pid: int, owner: int, pipe: int, directory: str, run: str) -> None:
-    """Wait until the local AWS or its owner has ended, and end what is left.
+    """Wait until the local AWS or its owner has ended, and end the remaining processes.
 
-    :param pid: the local AWS's.
+    :param pid: process id of the local AWS.
     :param pipe: closes when the local AWS ends.
     """
     if not _owner_ends_first(pid, owner, pipe):
@@ -60,12 +61,15 @@ def watch(pid: int, owner: int, pipe: int, directory: str, run: str) -> None:
 
 
 def kill_containers(directory: Path) -> None:
-    """Kill the containers below a local AWS's directory, and what they started."""
+    """Kill the containers below a local AWS's directory, with the processes that they started."""
     kill_processes_with("SAGEMAKER_BASE_DIR", f"{directory}{os.sep}")
 
 
 def _owner_ends_first(pid: int, owner: int, pipe: int) -> bool:
-    """Wait for an end. The owner's closes its pipe, or, if a fork holds that open, gives the local AWS a new parent."""
+    """Wait until the owner or the local AWS ends; return True if the owner ends first.
+
+    The owner's end closes its pipe. If a fork holds the pipe open, the local AWS gets a new parent.
+    """
     while not _is_readable(pipe, 0):
         readable, _, _ = select.select([0, pipe], [], [], _LOOK_SECONDS)
         if 0 in readable and not os.read(0, 4096):

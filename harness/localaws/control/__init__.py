@@ -1,1 +1,1 @@
-"""Control of the local AWS from outside: its API, faults to inject, and the log of calls."""
+"""Control of the local AWS from outside: its API, injected faults, and the log of calls."""

@@ -1,6 +1,6 @@
-"""The control API of the local AWS: its state, its faults, what was called. JSON over HTTP on the gateway's own port.
+"""The control API of the local AWS: its state, its faults, its log of calls. JSON over HTTP on the gateway's port.
 
-Every request carries the run's token, so that no other user of the machine can steer it.
+Every request carries the run's token, so that no other user of the machine can control the local AWS.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 Handler = Callable[[dict[str, Any]], Any]
 TOKEN_HEADER = "x-harness-token"
 LARGEST_BODY = 16 << 20
-"""Bytes of a request's body: the largest are a price list's products."""
+"""Bytes of a request's body. A price list's products are the largest."""
 
 
 class ControlApp:
@@ -55,11 +55,11 @@ class ControlApp:
 
 
 _CLOSE = [(b"connection", b"close")]
-"""Of an answer that comes before the body was read."""
+"""Headers of an answer that is sent before the request's body was read."""
 
 
 async def _read(receive: Callable[[], Awaitable[dict[str, Any]]]) -> bytes | None:
-    """Return a request's body, None as soon as it is too large."""
+    """Return a request's body, or None as soon as it is too large."""
     body, more = b"", True
     while more:
         message = await receive()

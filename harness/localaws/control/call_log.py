@@ -1,4 +1,4 @@
-"""Record of the latest requests, and of the hosts that were refused."""
+"""Log of the latest calls and of refused hosts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 _KEPT = 10_000
 _NAMES = 1_000
-"""Operations that are counted, and refused hosts that are kept, by name: clients choose the names."""
+"""Most operations that are counted, and most refused hosts that are kept. Clients choose these names."""
 _LONGEST = 4096
 """Characters of a text in a record. S3's keys have at most 1,024 bytes, or 3,072 characters in a path."""
 
@@ -20,7 +20,7 @@ class CallRecord:
     """One request that the local AWS answered."""
 
     time: float
-    """When it came, in seconds since the epoch."""
+    """Arrival, in seconds since the epoch."""
     service: str
     operation: str
     host: str
@@ -31,14 +31,14 @@ class CallRecord:
     """Bytes of the request's body."""
     user_agent: str
     error: str = ""
-    """The code of the error, if there was one; of DeleteObjects, which tells of each key, that of the first."""
+    """Code of the error, or . DeleteObjects reports an error for each key: this is the first."""
     model_seconds: float = 0.0
-    """Of an invocation: until the container had answered, with the way there on this machine (CloudWatch's
-    ModelLatency); 0 where none answered."""
+    """Time until the container had answered an invocation, with the way to it (CloudWatch's ModelLatency). 0 if no
+    container answered."""
 
 
 class CallLog:
-    """The latest 10,000 calls, and how often each operation was called. No more is kept, whatever clients ask for."""
+    """The latest 10,000 calls, and the number of calls of each operation. Its size is bounded whatever clients ask."""
 
     def __init__(self) -> None:
         self._calls: deque[CallRecord] = deque(maxlen=_KEPT)
@@ -55,12 +55,12 @@ class CallLog:
                 self._counts[call.operation] += 1
 
     def refuse(self, host: str) -> None:
-        """Record a host that was asked for and is not emulated."""
+        """Record a requested host that is not emulated."""
         with self._lock:
             self._refused.append(host[:_LONGEST])
 
     def clear(self) -> None:
-        """Forget what was called; keep what was refused, since that speaks of the whole run."""
+        """Forget the calls. Keep the refused hosts, which concern the whole run."""
         with self._lock:
             self._calls.clear()
             self._counts.clear()
@@ -76,7 +76,7 @@ class CallLog:
 
 
 def _compact(call: CallRecord) -> CallRecord:
-    """Return a record with texts of bounded length, of which those that many calls have in common are held once."""
+    """Return a record with texts of bounded length. Texts that many calls share are held once."""
     return replace(
         call,
         operation=sys.intern(call.operation[:_LONGEST]),

@@ -1,4 +1,4 @@
-"""Faults that a test puts into the local AWS: errors, delays, lost answers, signals, a full disk, a dying container."""
+"""Faults that a test injects: errors, delays, lost answers, signals, a full disk, a dying container."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from harness.localaws.http import hosts
 
 EFFECTS = ("error", "disk_full", "kill_container", "cut", "lose_answer", "signal", "stuck")
 _ONE_OPERATION = {"kill_container": "InvokeEndpoint", "stuck": "CreateEndpoint"}
-"""Effects that only one operation can suffer."""
+"""Effects that only one operation can have."""
 
 
 @lru_cache
 def known_operations() -> frozenset[str]:
-    """Return the names of the operations of all services that are emulated, so that a misspelt fault is noticed."""
+    """Return the operations of all emulated services, so that a misspelt name is an error."""
     models = map(service_model, hosts.SERVICES)
     return frozenset(name for model in models for name in model.operation_names)
 
 
 @dataclass
 class Fault:
-    """What happens to the next calls of an operation."""
+    """Something that happens to the next calls of an operation."""
 
     operation: str
     """The operation as AWS names it (``InvokeEndpoint``, ``PutObject``), or ``*`` for any."""
     effect: str = "error"
-    """What happens:
+    """Effect on the call:
 
     - ``error`` answers with ``status``, ``code`` and ``message``;
     - ``cut`` cuts the connection, and the call is not applied;
-    - ``lose_answer`` applies the call and cuts the connection where its answer would be;
+    - ``lose_answer`` applies the call and cuts the connection before its answer;
     - ``signal`` sends ``signal`` to the process ``pid`` before the call is applied, or with ``after`` once it is
-      applied and before it is answered; the call itself goes its way;
+      applied and before it is answered; the call itself continues;
     - ``stuck`` keeps an endpoint in ``Creating`` for ``delay`` seconds;
-    - ``disk_full`` acts as a disk without room does;
+    - ``disk_full`` acts like a full disk;
     - ``kill_container`` kills the serving process while it has the request;
     - '' only delays.
     """
@@ -47,17 +47,17 @@ class Fault:
     code: str = "InternalFailure"
     message: str = "A fault that was asked for"
     delay: float = 0.0
-    """Seconds to wait first."""
+    """Seconds to wait before the effect."""
     times: int = 1
-    """How many calls it happens to."""
+    """Number of calls that it happens to."""
     skip: int = 0
-    """How many calls of the operation pass before the first that may suffer."""
+    """Number of calls of the operation that pass before the first that it may happen to."""
     share: float = 1.0
-    """The share of calls, from 0 to 1, that it happens to, chosen at random."""
+    """Share of calls, from 0 to 1, that it happens to, chosen at random."""
     seed: int = 0
-    """What the choice begins with: the same calls suffer each time."""
+    """Seed of the random choice: the same seed chooses the same calls."""
     caller: str = ""
-    """The access key whose calls may suffer; '' for everybody's."""
+    """Access key of the caller whose calls it happens to; '' for all callers."""
     pid: int = 0
     signal: str = "SIGKILL"
     """The signal's name."""
@@ -88,14 +88,14 @@ class Fault:
 
 
 class Faults:
-    """The faults that wait for their call."""
+    """The faults that wait for a call."""
 
     def __init__(self) -> None:
         self._waiting: list[tuple[Fault, random.Random]] = []
         self._lock = threading.Lock()
 
     def add(self, fault: Fault) -> None:
-        """Let the fault happen to the next calls of its operation."""
+        """Inject a fault into the next calls of its operation."""
         with self._lock:
             self._waiting.append((fault, random.Random(fault.seed)))
 
@@ -105,7 +105,7 @@ class Faults:
             self._waiting.clear()
 
     def take(self, operation: str, caller: str = "") -> Fault | None:
-        """Return the fault for this call of ``operation``, if there is one, and count it as happened."""
+        """Return the fault for this call of ``operation``, or None, and count it as happened."""
         with self._lock:
             for waiting in self._waiting:
                 fault, chance = waiting
@@ -123,7 +123,7 @@ class Faults:
 
 
 def _hits(fault: Fault, chance: random.Random) -> bool:
-    """Return whether a fault happens to the next call of its operation, which is counted."""
+    """Return whether a fault happens to this call of its operation, and count the call."""
     if fault.skip:
         fault.skip -= 1
         return False

@@ -1,4 +1,4 @@
-"""The certificate authority of one run, and the certificates it gives to AWS's host names."""
+"""Certificate authority of one run, which issues certificates for AWS's host names."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12Certificate, serialize_java_truststore
 
 TRUST_STORE_PASSWORD = "changeit"
-"""Java's customary password of trust stores; the store holds no secret."""
+"""Java's usual password of trust stores. The store holds no secret."""
 _KEPT = 256
-"""Hosts whose certificate is kept: each bucket is a host, and a client may ask for any number of them."""
+"""Most certificates that are kept. Each bucket is a host, and a client may use any number of them."""
 
 
 class CertificateAuthority:
-    """A certificate authority that lives as long as the run. Its private key never leaves the process."""
+    """A certificate authority for one run. Its private key never leaves the process."""
 
     def __init__(self, directory: Path) -> None:
-        """Make the authority and write what clients need to trust it into ``directory``."""
+        """Make the authority, and write the files by which clients trust it into ``directory``."""
         self._ca = trustme.CA(organization_name="sagemaker-spark-harness local AWS")
         self._contexts: OrderedDict[str, ssl.SSLContext] = OrderedDict()
         self._lock = threading.Lock()
@@ -39,7 +39,7 @@ class CertificateAuthority:
         return serialize_java_truststore([entry], BestAvailableEncryption(TRUST_STORE_PASSWORD.encode()))
 
     def context(self, host: str) -> ssl.SSLContext:
-        """Return a server-side TLS context with a certificate for ``host``; those of the latest 256 hosts are kept."""
+        """Return a server-side TLS context with a certificate for ``host``. The latest 256 are kept."""
         with self._lock:
             if host not in self._contexts:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

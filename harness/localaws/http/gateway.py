@@ -1,11 +1,11 @@
 """The proxy through which AWS clients reach the local AWS.
 
-It accepts ``CONNECT host:443``, ends TLS with a certificate for that host, and hands the HTTP/1.1 requests inside to an
-ASGI application; the connection is kept alive as AWS keeps it. Requests in absolute form (plain-http endpoints) are
-served too. Any host that is not emulated is refused and reported: that is the proof that nothing leaves the machine.
+It accepts ``CONNECT host:443``, ends TLS with a certificate for that host, and passes the HTTP/1.1 requests inside to
+an ASGI application. It keeps connections alive as AWS does. It also serves requests in absolute form (plain-http
+endpoints). It refuses and reports every host that is not emulated, which proves that nothing leaves the machine.
 
-Every client proves with the proxy's password that it belongs to the run (RFC 7235, "Basic"): other users of the machine
-can reach the port, and so can pages in a browser. The control API, which is no proxy's, has its own token.
+The proxy's password proves that a client belongs to the run (RFC 7235, "Basic"). Other users of the machine can reach
+the port, and so can pages in a browser. The control API is not behind the proxy and has its own token.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from harness.localaws.http.certificates import CertificateAuthority
 ASGIApp = Callable[..., Any]
 
 LARGEST_HEAD = 32 * 1024
-"""Bytes of a request line with its headers. S3 takes 8 KB of headers, and a presigned URL and its token come on top:
+"""Bytes of a request line with its headers. S3 takes 8 KB of headers, besides a presigned URL and its token:
 https://docs.aws.amazon.com/AmazonS3/latest/API/RESTCommonRequestHeaders.html"""
 HEAD_SECONDS = 20.0
-"""Time that a client has for a request's head, and for the TLS handshake. AWS publishes no number."""
+"""Time for a request's head, and for the TLS handshake. AWS publishes no number."""
 BODY_SECONDS = 60.0
-"""Longest pause in a body that is being read: S3 answers RequestTimeout after one, of an unpublished length."""
+"""Longest pause in a body that is being read. S3 answers RequestTimeout after a pause of unpublished length."""
 _CHECK_SECONDS = 1.0
 _MOST_WAITING = 512
-"""Connections at once whose client has not sent a password yet: clients of a run send it at once."""
+"""Most connections whose client has not sent the password yet. Clients of a run send it at once."""
 _KEEP_ALIVE_SECONDS = 300
 _LOOPBACK = ("127.0.0.1", "localhost")
 _TOO_LARGE = f"The request's head is larger than {LARGEST_HEAD:,} bytes."
@@ -74,17 +74,17 @@ class Gateway:
         self._waiting: dict[_Connection, None] = {}
 
     async def start(self, port: int = 0) -> int:
-        """Listen on 127.0.0.1 and return the port.
+        """Listen on 127.0.0.1, and return the port.
 
         :raises OSError: the port is taken.
         """
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", port)
-        self._checking = loop.create_task(self._look_after_connections())
+        self._checking = loop.create_task(self._check_connections())
         return cast("int", self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
-        """Stop listening and close what is open."""
+        """Stop listening, and close every connection."""
         if self._server:
             self._server.close()
         if self._checking:
@@ -93,13 +93,13 @@ class Gateway:
             connection.shutdown()
 
     def cut(self, cut: bool) -> None:
-        """Drop every connection of clients and refuse new ones, or take them again; the control API stays."""
+        """Drop every client's connection and refuse new ones, or accept them again. The control API stays open."""
         self._cut = cut
         for connection in list(self._state.connections) if cut else ():
             connection.transport.abort()
 
-    async def _look_after_connections(self) -> None:
-        """End connections whose client has stopped in the middle of a request, and keep answers' Date up to date."""
+    async def _check_connections(self) -> None:
+        """End connections whose client stopped inside a request, and update the Date of answers."""
         loop = asyncio.get_running_loop()
         while True:
             self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
@@ -109,13 +109,13 @@ class Gateway:
                     connection.transport.abort()
 
     def admits(self, host: str, head: bytes) -> bool:
-        """Return whether a request may reach ``host``: it holds the password, or asks for the control API."""
+        """Return whether a request may reach ``host``: it has the password, or calls the control API."""
         given = _header(head, b"proxy-authorization")
         wants_control = host in _LOOPBACK and not head.startswith(b"CONNECT ")
         return wants_control or hmac.compare_digest(given, self._credentials)
 
     def waits(self, connection: _Connection, waits: bool) -> None:
-        """Count a connection that has not proved yet whose it is; the oldest goes if there are too many."""
+        """Count a connection without a password, or no longer. If there are too many, abort the oldest."""
         if not waits:
             self._waiting.pop(connection, None)
             return
@@ -124,22 +124,22 @@ class Gateway:
             next(iter(self._waiting)).abort()
 
     def http(self, host: str) -> _HTTP | None:
-        """Return a protocol that reads HTTP/1.1 and calls the application for ``host``; None if there is none."""
+        """Return the HTTP/1.1 protocol that calls the application for ``host``, or None if there is none."""
         if host in _LOOPBACK:
             return _HTTP(self._control_config, self._control_state, {})
         if not hosts.parse(host):
             return None
-        given: dict[str, Any] = {}  # the application finds it in a request's scope
+        given: dict[str, Any] = {}  # the state in the scope of a request
         protocol = _HTTP(self._config, self._state, given)
         given["cut"] = lambda: protocol.transport.abort()  # noqa: PLW0108 - it has no transport yet
         return protocol
 
     def drops(self, host: str) -> bool:
-        """Return whether a new connection to ``host`` is dropped, since the network is cut."""
+        """Return whether a new connection to ``host`` is dropped because the network is cut."""
         return self._cut and host not in _LOOPBACK
 
     async def tunnel(self, transport: asyncio.Transport, host: str, protocol: _HTTP) -> None:
-        """Answer the CONNECT for ``host`` and speak TLS, then HTTP, on the connection."""
+        """Answer the CONNECT for ``host``, then speak TLS and HTTP on the connection."""
         transport.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         loop = asyncio.get_running_loop()
         context = await loop.run_in_executor(None, self._authority.context, host)
@@ -161,7 +161,7 @@ class Gateway:
                 protocol.data_received(early.data)
 
     def refuse(self, transport: asyncio.Transport, host: str) -> None:
-        """Answer that ``host`` is not to be reached from here."""
+        """Answer that ``host`` cannot be reached."""
         self._refused(host)
         reason = f"The local AWS does not emulate {host}; it emulates {', '.join(hosts.SERVICES)}.\n".encode()
         head = f"HTTP/1.1 403 Forbidden\r\nContent-Length: {len(reason)}\r\nConnection: close\r\n\r\n"
@@ -170,7 +170,7 @@ class Gateway:
 
 
 class _EarlyData(asyncio.Protocol):
-    """Keeps a request that comes together with the end of the TLS handshake, before its protocol is connected."""
+    """Keeps a request that arrives with the end of the TLS handshake, before its protocol is connected."""
 
     def __init__(self) -> None:
         self.data = b""
@@ -184,7 +184,7 @@ class _EarlyData(asyncio.Protocol):
 
 
 class _HTTP(HttpToolsProtocol):
-    """HTTP/1.1 with bounds on a request's head, and on how long a client may keep a request waiting for the rest."""
+    """HTTP/1.1 with limits on the size and time of a request's head, and on pauses in its body."""
 
     def __init__(self, config: Config, state: ServerState, given: dict[str, Any]) -> None:
         super().__init__(config, state, given)
@@ -219,12 +219,12 @@ class _HTTP(HttpToolsProtocol):
         cycle = self.cycle
         if cycle is None or cycle.response_complete or not cycle.more_body:
             return False
-        waits = self.flow.read_paused or cycle.waiting_for_100_continue  # then it is the client who waits
+        waits = self.flow.read_paused or cycle.waiting_for_100_continue  # then the client waits
         return not waits and now - self._last_data > BODY_SECONDS
 
 
 class _Connection(asyncio.Protocol):
-    """A new connection, until its first head tells whether it is a tunnel or a plain request."""
+    """A new connection, until its first head shows a tunnel or a plain request."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -286,8 +286,8 @@ class _Connection(asyncio.Protocol):
             protocol.data_received(head)
 
     def _ask_for_password(self, *, keeps: bool) -> None:
-        """Answer 407. Java's clients send the password only then, on the same connection if it stays open."""
-        connection = "keep-alive" if keeps else "close"  # a plain request may have a body that nobody reads
+        """Answer 407. Java's clients send the password only after it, on the same connection if it stays open."""
+        connection = "keep-alive" if keeps else "close"  # a plain request may have a body, which is not read
         head = (
             'HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="local AWS"\r\n'
             f"Content-Length: {len(_NO_PASSWORD)}\r\nConnection: {connection}\r\n\r\n"
@@ -300,14 +300,14 @@ class _Connection(asyncio.Protocol):
 
 
 def _host(target: str, head: bytes) -> str:
-    """Return the host that a plain request is for, from its target in absolute form or from its Host header."""
+    """Return the host of a plain request, from its target in absolute form or from its Host header."""
     absolute = target.removeprefix("http://").partition("/")[0] if target.startswith("http://") else ""
     named = absolute or _header(head, b"host").decode("latin-1")
     return named.rpartition(":")[0] or named
 
 
 def _header(head: bytes, wanted: bytes) -> bytes:
-    """Return the first value of a header in a head; empty if there is none."""
+    """Return the first value of a header in a head, or nothing if there is none."""
     fields = (line.partition(b":") for line in head.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:])
     return next((value.strip() for name, _, value in fields if name.strip().lower() == wanted), b"")
 

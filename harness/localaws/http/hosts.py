@@ -1,6 +1,6 @@
-"""AWS's host names: which service and region a host stands for, and whether the local AWS emulates it.
+"""Host names of AWS, with the service, region and bucket of each that the local AWS emulates.
 
-Host names follow https://docs.aws.amazon.com/general/latest/gr/rande.html; those of China end in ``.amazonaws.com.cn``.
+They follow https://docs.aws.amazon.com/general/latest/gr/rande.html. Those of China end in ``.amazonaws.com.cn``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PATTERNS = [
     ("service-quotas", rf"servicequotas(?:-fips)?\.{_REGION}{_DOMAIN}"),
     ("pricing", rf"api\.pricing\.{_REGION}{_DOMAIN}"),
     ("resourcegroupstaggingapi", rf"tagging\.{_REGION}{_DOMAIN}"),
-    # A bucket's name may stand before s3, and may hold dots.
+    # A bucket's name may precede s3, and may contain dots.
     ("s3", rf"(?:(?P<bucket>[a-z0-9][a-z0-9.-]*)\.)?s3(?:-fips)?(?:[.-](?:dualstack\.)?{_REGION})?{_DOMAIN}"),
 ]
 _COMPILED = [(service, re.compile(pattern)) for service, pattern in _PATTERNS]
@@ -31,7 +31,7 @@ SERVICES = sorted({service for service, _ in _PATTERNS})
 
 @dataclass(frozen=True)
 class Host:
-    """What an AWS host name stands for."""
+    """Service, region and bucket of a host name."""
 
     service: str
     region: str | None
@@ -39,7 +39,7 @@ class Host:
 
 
 def parse(name: str) -> Host | None:
-    """Return what the host ``name`` (without port) stands for, or None if the local AWS does not emulate it."""
+    """Return service, region and bucket of a host name without port, or None if it is not emulated."""
     for service, pattern in _COMPILED:
         if match := pattern.fullmatch(name.lower()):
             found = match.groupdict()

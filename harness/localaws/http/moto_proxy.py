@@ -20,7 +20,7 @@ _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 """Content types in whose bodies moto looks for fields."""
 _NO_BODY = ("GET", "HEAD", "DELETE")
 _KEEP_TYPE = ("PutObject", "CopyObject", "CreateMultipartUpload", "UploadPart", "PostObject")
-"""Operations of S3 that keep a request's content type, or read it."""
+"""S3 operations that store a request's content type, or read it."""
 
 
 class MotoProxy:
@@ -62,10 +62,10 @@ def _replay(body: bytes) -> Receive:
 
 
 def moto_scope(request: Request, method: str, headers: Mapping[str, str], body: bytes) -> Scope:
-    """Return the ASGI scope of a request to moto; it names the service in ``service``.
+    """Return the ASGI scope of a request to moto. Its entry ``service`` names the service.
 
-    :param method: in place of the request's own.
-    :param headers: in place of the request's own.
+    :param method: replaces the client's.
+    :param headers: replace the client's.
     """
     kept = {
         name: value
@@ -101,7 +101,7 @@ def moto_body(request: Request, parameters: Mapping[str, Any], body: bytes) -> b
 
 
 def is_form(headers: Mapping[str, str]) -> bool:
-    """Return whether moto looks for fields in the body of a request with these headers."""
+    """Return whether moto looks for fields in a body with these headers."""
     return headers.get("content-type", "").lower().startswith(_FORMS)
 
 

@@ -1,4 +1,4 @@
-"""What an HTTP request asks for: the service, the operation, the bucket and key, and who signed it."""
+"""HTTP requests, with the facts that decide their answers: service, operation, bucket and key, signer."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ _RPC_PATH = re.compile(r"/service/(?P<service>[^/]+)/operation/(?P<operation>\w+
 LARGEST_BODY = 64 << 20
 """Bytes of a body that is not streamed: keys to delete, parts of an upload, parameters."""
 QUERY_SERVICES = ("sts", "iam")
-"""Services of the query protocol: the operation is ``Action``, in the query or in a form."""
+"""Services of the query protocol. ``Action``, in the query or in a form, names the operation."""
 
 
 class Verifier(Protocol):
-    """Verifies a body as it comes."""
+    """Verifies a body block by block."""
 
     def feed(self, block: bytes) -> None:
         """Take the next bytes of the body."""
 
     @property
     def matches(self) -> bool:
-        """Whether all that came is the body that was signed."""
+        """True if all bytes so far are the body that was signed."""
 
 
 class ClientGone(Exception):
-    """The client went away before its request was whole; there is nobody to answer."""
+    """The client went away before its request was complete, so no answer can be sent."""
 
 
 class Request:
-    """An HTTP request, with what the answer needs to know about it."""
+    """An HTTP request to an emulated service."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
@@ -59,7 +59,7 @@ class Request:
         self.headers: dict[str, str] = {
             name.decode("latin-1"): value.decode("latin-1")
             for name, value in scope["headers"]
-            # To WSGI, x_amz_copy_source is x-amz-copy-source, and so it would be to moto.
+            # WSGI, and so moto, would take x_amz_copy_source for x-amz-copy-source.
             if b"_" not in name or name.startswith(b"x-amz-meta-")
         }
         name = self.headers.get("host", "").partition(":")[0]
@@ -68,36 +68,36 @@ class Request:
         self.path: str = scope["path"]
         self.query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         self.action = self.query.get("Action", [""])[0]
-        """The operation of a service with the query protocol (STS, IAM), which may also be told in a form."""
+        """Operation of a service with the query protocol (STS, IAM). A form may name it instead of the query."""
         self.received = 0
         self.model_seconds = 0.0
-        """How long a container took to answer, if one was asked."""
+        """Seconds that a container took to answer, if one was invoked."""
         self.fault: Fault | None = None
-        """What this call is to suffer."""
+        """Fault that happens to this call."""
         self.verifier: Verifier | None = None
-        """Verifies the body, as it is read, where the request says how it is signed."""
+        """Verifies the body while it is read, if the request says how it is signed."""
         self._asked = False
         self._body: bytes | None = None
 
     @property
     def is_kept_waiting(self) -> bool:
-        """Whether the client still waits for leave to send its body, and will not send it after an answer."""
+        """True while the client waits for permission to send its body. It will not send it after an answer."""
         return "expect" in self.headers and not self._asked
 
     @property
     def url(self) -> str:
-        """The URL as it was sent, with its percent signs."""
+        """The URL as the client sent it, with its percent signs."""
         query = self.scope["query_string"].decode("latin-1")
         return f"https://{self.host_name}{self.scope['raw_path'].decode('latin-1')}{'?' if query else ''}{query}"
 
     @property
     def body_read(self) -> bytes:
-        """The body as far as :meth:`body` has read it."""
+        """The body, if :meth:`body` has read it."""
         return self._body or b""
 
     @property
     def region(self) -> str:
-        """The region of the host, or else of the signature."""
+        """The host's region, or else the signature's."""
         signed = _SCOPE_REGION.search(self.headers.get("authorization", ""))
         return self.host.region or (signed.group(1) if signed else "us-east-1")
 
@@ -132,18 +132,18 @@ class Request:
 
     @property
     def is_rpc(self) -> bool:
-        """Whether the path names service and operation, as in Smithy's RPC protocol."""
+        """True if the path names service and operation, as in Smithy's RPC protocol."""
         return _RPC_PATH.fullmatch(self.path) is not None
 
     def check_cbor(self) -> None:
-        """Raise :class:`AWSError` for CBOR where the service does not speak it: what it asks for would not be seen."""
+        """Raise :class:`AWSError` if a service that does not speak CBOR gets it. Its parameters could not be read."""
         if not self.is_rpc or "smithy-rpc-v2-cbor" not in service_model(self.host.service).metadata["protocols"]:
             raise SerializationException(f"{self.host_name} takes JSON, and the request's content type is CBOR.")
 
     def check_unambiguous(self) -> None:
-        """Raise :class:`AWSError` if a request asks for no operation of its service, or could be taken for two.
+        """Raise :class:`AWSError` unless a request names exactly one operation of its service.
 
-        Permissions are decided for one operation, which another part of the local AWS carries out.
+        Permissions are decided for one operation, and another part of the local AWS carries it out.
         """
         if self.host.service == "s3":
             self._check_s3()
@@ -165,26 +165,26 @@ class Request:
             raise NotImplementedByS3(f"The local AWS does not emulate {self.scope['method']} of {what} of S3.")
 
     def _names_service(self) -> bool:
-        """Return whether a JSON request's target, or the path of an RPC request, is one of the host's service."""
+        """Return whether a JSON request's target, or an RPC request's path, names the host's service."""
         match = _RPC_PATH.fullmatch(self.path)
         named = match["service"] if match else self.headers.get("x-amz-target", "").rpartition(".")[0]
         return bool(named) and named == service_model(self.host.service).metadata["targetPrefix"]
 
     @property
     def endpoint_name(self) -> str:
-        """The endpoint that an invocation is for, or ''."""
+        """Endpoint of an invocation, or ''."""
         match = _INVOCATIONS.fullmatch(self.path)
         return unquote(match["name"]) if match else ""
 
     def bucket_and_key(self) -> tuple[str, str]:
-        """Return the bucket and key an S3 request is about, in virtual-hosted or path style."""
+        """Return the bucket and key of an S3 request, in virtual-hosted or path style."""
         if self.host.bucket:
             return self.host.bucket, self.path.removeprefix("/")
         bucket, _, key = self.path.removeprefix("/").partition("/")
         return bucket, key
 
     async def receive(self) -> Message:
-        """Return the next message, counting the body's bytes."""
+        """Return the next message, and count the body's bytes."""
         self._asked = True
         message = await self._receive()
         if message["type"] == "http.disconnect":
@@ -193,9 +193,9 @@ class Request:
         return message
 
     async def blocks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes.
+        """Yield the body block by block.
 
-        :raises AWSError: at its end, if it is not the body that was signed.
+        :raises AWSError: at its end, if it differs from the body that was signed.
         """
         more = True
         while more:
@@ -223,9 +223,9 @@ class Request:
         return self._body
 
     def cut(self) -> NoReturn:
-        """Cut the connection, as a network that breaks does.
+        """Cut the connection, as a network failure does.
 
-        :raises ClientGone: always, since there is nobody to answer any more.
+        :raises ClientGone: always, because no answer can be sent any more.
         """
         self.scope["state"]["cut"]()
         raise ClientGone

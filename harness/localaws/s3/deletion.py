@@ -13,21 +13,21 @@ from harness.localaws.exceptions import MalformedXML
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 ElementTree.register_namespace("", _NAMESPACE)  # moto and clients look for names without a prefix
 NOTHING_DELETED = f'<DeleteResult xmlns="{_NAMESPACE}"/>'.encode()
-"""The answer to DeleteObjects when no key was deleted."""
+"""Answer to DeleteObjects if no key was deleted."""
 Entry = tuple[str, str]
-"""A key that DeleteObjects names, with a version's id or ''."""
+"""A key that DeleteObjects names, with a version id or ''."""
 
 
 def entries_to_delete(body: bytes) -> list[Entry]:
-    """Return what a DeleteObjects request names.
+    """Return the keys that a DeleteObjects request names.
 
-    :raises MalformedXML: the body is no XML.
+    :raises MalformedXML: the body is not XML.
     """
     return [_entry(element) for element in _objects(_parsed(body))]
 
 
 def without_entries(body: bytes, entries: Collection[Entry]) -> bytes:
-    """Return a DeleteObjects request, written again, without some of its entries."""
+    """Return a DeleteObjects request without some of its entries."""
     root = _parsed(body)
     for element in _objects(root):
         if _entry(element) in entries:
@@ -36,15 +36,12 @@ def without_entries(body: bytes, entries: Collection[Entry]) -> bytes:
 
 
 def with_refused(answer: bytes, reasons: Mapping[Entry, str]) -> bytes:
-    """Return the answer to DeleteObjects with what was not deleted, each with its reason.
-
-    See https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
-    """
+    """Return the answer to DeleteObjects with errors for the keys that were not deleted, each with its reason."""
     root = ElementTree.fromstring(answer)
     for (key, version), reason in reasons.items():
         error = ElementTree.SubElement(root, f"{{{_NAMESPACE}}}Error")
-        told = (("Key", key), ("VersionId", version), ("Code", "AccessDenied"), ("Message", reason))
-        for name, text in told:
+        parts = (("Key", key), ("VersionId", version), ("Code", "AccessDenied"), ("Message", reason))
+        for name, text in parts:
             if text:
                 ElementTree.SubElement(error, f"{{{_NAMESPACE}}}{name}").text = text
     return ElementTree.tostring(root)
@@ -53,7 +50,7 @@ def with_refused(answer: bytes, reasons: Mapping[Entry, str]) -> bytes:
 def _parsed(body: bytes) -> ElementTree.Element:
     try:
         return ElementTree.fromstring(body)
-    except (ElementTree.ParseError, LookupError, ValueError):  # the latter of an encoding that nobody knows
+    except (ElementTree.ParseError, LookupError, ValueError):  # the last two for an unknown encoding
         raise MalformedXML("The XML you provided was not well-formed or did not validate.") from None
 
 

@@ -1,10 +1,10 @@
 """Bodies of S3 objects in moto: immutable, shared, and deleted with the last reference to them.
 
 moto holds each body in memory or in an open file, and releases neither. Here a body is a value that objects, versions,
-parts and readers refer to. Small bodies are in memory. Larger ones are in files that are open only while they are read.
-A copy shares the body of its source, and a completed upload those of its parts, so S3A's renames, which are copies,
-take no disk. The functions here do the same as the methods of moto that they replace, without the bytes. An object has
-its whole body from when it can first be seen, and a reader keeps the body while the object is replaced.
+parts and readers refer to. Small bodies are in memory. Larger ones are in files, open only while they are read. A copy
+shares its source's body, and a completed upload shares its parts' bodies. So S3A's renames, which are copies, take no
+disk. The functions here do the work of the moto methods that they replace, without copying bytes. An object has its
+whole body as soon as it is visible, and a reader keeps the body while the object is replaced.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _BLOCK = 1 << 20
 
 
 class _File:
-    """A file that is deleted when nothing refers to it any more."""
+    """A file that is deleted with the last reference to it."""
 
     def __init__(self, path: str, size: int) -> None:
         self.path = path
         self._size = size
-        # Not when this process exits: then the directory goes as a whole.
+        # Not at exit: then the whole directory is deleted.
         weakref.finalize(self, _remove, path).atexit = False
 
     def __len__(self) -> int:
@@ -72,7 +72,7 @@ class Body:
 
     @classmethod
     def joined(cls, bodies: Iterable[Body]) -> Body:
-        """Return the bodies one after the other, as one that shares their bytes."""
+        """Return the concatenation of bodies. It shares their bytes."""
         return cls(piece for body in bodies for piece in body._pieces)
 
     @property
@@ -91,7 +91,7 @@ class Body:
         return self._md5
 
     def read(self, start: int, length: int) -> bytes:
-        """Return ``length`` bytes from ``start`` on; fewer where a piece ends before, none at the end."""
+        """Return up to ``length`` bytes from offset ``start``: fewer at the end of a piece, none at the end."""
         number = bisect_right(self._ends, start)
         if number == len(self._pieces):
             return b""
@@ -99,19 +99,19 @@ class Body:
         return piece.read(offset, length) if isinstance(piece, _File) else piece[offset : offset + length]
 
     def blocks(self, start: int, length: int) -> Iterator[bytes]:
-        """Yield ``length`` bytes from ``start`` on, or what there is of them, in blocks of at most 1 MiB."""
+        """Yield up to ``length`` bytes from offset ``start``, in blocks of at most 1 MiB."""
         end = start + length
         while start < end and (block := self.read(start, min(_BLOCK, end - start))):
             yield block
             start += len(block)
 
     def __deepcopy__(self, memo: object) -> Body:
-        """Return this same body: moto copies whole objects to list their versions."""
+        """Return the same body: moto copies whole objects to list their versions."""
         return self
 
 
 class BodyWriter:
-    """Takes a body as it comes, in memory while it is small and then in a file; what is not finished is deleted."""
+    """Receives a body block by block, first in memory, and in a file once it is large. Deletes it if unfinished."""
 
     def __init__(self) -> None:
         self._memory = bytearray()
@@ -138,7 +138,7 @@ class BodyWriter:
     def finish(self, md5: str | None = None) -> Body:
         """Return the body that was written.
 
-        :param md5: its MD5, if that is known.
+        :param md5: its MD5, if known.
         """
         if self._file is None:
             return Body([bytes(self._memory)] if self._memory else [], md5)
@@ -151,7 +151,7 @@ class BodyWriter:
 
     def __exit__(self, *_: object) -> None:
         if self._file:
-            with suppress(OSError):  # a full disk: what is left in its buffer goes nowhere
+            with suppress(OSError):  # the disk is full: the rest of its buffer is lost
                 self._file.close()
         if self._path:
             _remove(self._path)
@@ -159,31 +159,31 @@ class BodyWriter:
 
 @dataclass
 class _Beside:
-    """Bodies that accompany a request to moto: the one it stores, and that of the object that its HEAD found."""
+    """Bodies that accompany a request to moto: the one that it stores, and the one that its HEAD finds."""
 
     body: Body | None = None
     found: Body | None = None
 
 
-# moto answers in another thread, which runs in a copy of the context of who asks.
+# moto answers in another thread, which runs in a copy of the caller's context.
 _beside: ContextVar[_Beside | None] = ContextVar("beside", default=None)
 
 
 @contextmanager
 def beside_request(body: Body | None = None) -> Iterator[_Beside]:
-    """Let the request to moto that is made meanwhile store ``body`` as its own, and give the body it found."""
+    """Make the request to moto inside this context store ``body``, or report the body that it found."""
     beside = _Beside(body)
     token = _beside.set(beside)
     try:
         yield beside
     finally:
         _beside.reset(token)
-        # Timers of the connection keep a copy of the context, and with it all this, until it is closed.
+        # Timers of the connection keep a copy of the context, and so these bodies, until it is closed.
         beside.body = beside.found = None
 
 
 def _complete_with_parts(multipart: FakeMultipart, wanted: Iterable[tuple[int, str]]) -> tuple[Any, str, Any]:
-    """Do what ``FakeMultipart.complete`` does, without copies of the object; parts it does not name are forgotten.
+    """Do what ``FakeMultipart.complete`` does, without copying. Parts that the request does not name are forgotten.
 
     The checks and the ETag (the MD5 of the parts' MD5s) are those of
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
@@ -206,7 +206,7 @@ def _complete_with_parts(multipart: FakeMultipart, wanted: Iterable[tuple[int, s
 
 
 def _range(body: Body, start: int, length: int) -> Body:
-    """Return a range of a body: the same one if that is all of it, else a copy, which keeps no more than the range."""
+    """Return a range of a body: the body itself if the range is all of it, else a copy of the range."""
     if (start, length) == (0, body.size):
         return body
     with BodyWriter() as writer:
@@ -216,7 +216,7 @@ def _range(body: Body, start: int, length: int) -> Body:
 
 
 class _BodyKey(FakeKey):  # type: ignore[misc]  # moto carries no types
-    """moto's object, which has a :class:`Body` where moto has an open file."""
+    """moto's object, with a :class:`Body` in place of an open file."""
 
     body: Body
     _etag: str | None
@@ -238,11 +238,11 @@ class _BodyKey(FakeKey):  # type: ignore[misc]  # moto carries no types
 
     @property
     def etag(self) -> str:
-        """The ETag: of an object that was stored whole the MD5."""
+        """The ETag, which is the MD5 of an object that was stored in one piece."""
         return f'"{self._etag or self.body.md5}"'
 
     def dispose(self, garbage: bool = False) -> None:
-        """Do nothing: a reader may still need the body, which is deleted with the last reference."""
+        """Do nothing. A reader may still need the body, which is deleted with the last reference."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "lock"}
@@ -311,7 +311,7 @@ def _copy_part_sharing(
     start_byte: int | None,
     end_byte: int | None,
 ) -> FakeKey:
-    """Do what ``S3Backend.upload_part_copy`` does, without the whole source in memory."""
+    """Do what ``S3Backend.upload_part_copy`` does, without reading the whole source into memory."""
     source: Body = backend.get_object(src_bucket_name, src_key_name, version_id=src_version_id).body
     start, end = (0, source.size - 1) if start_byte is None or end_byte is None else (start_byte, end_byte)
     multipart = backend.get_bucket(dest_bucket_name).multiparts[multipart_id]
@@ -319,14 +319,14 @@ def _copy_part_sharing(
 
 
 def _mark_deleted(backend: S3Backend, bucket_name: str, key_name: str) -> Any:
-    """Do what ``S3Backend._set_delete_marker`` does; the marker keeps the kind of what it hides, but not its body."""
+    """Do what ``S3Backend._set_delete_marker`` does. The marker keeps the hidden object's type, but not its body."""
     marker = _set_delete_marker(backend, bucket_name, key_name)
-    marker.key = object.__new__(type(marker.key))  # moto asks for no more than its type
+    marker.key = object.__new__(type(marker.key))  # moto needs only its type
     return marker
 
 
 def _delete_with_tags(backend: S3Backend, bucket_name: str, key_name: str, *rest: Any, **named: Any) -> Any:
-    """Do what ``S3Backend.delete_object`` does, and forget the tags of the versions that go: moto keeps them."""
+    """Do what ``S3Backend.delete_object`` does, and forget the tags of deleted versions, which moto keeps."""
     keys = backend.get_bucket(bucket_name).keys
     before = list(keys.getlist(key_name, []))
     answer = _delete_object(backend, bucket_name, key_name, *rest, **named)
@@ -346,7 +346,7 @@ def _delete_bucket_with_tags(backend: S3Backend, bucket_name: str) -> FakeBucket
 
 
 class _Tokens(dict[str, str]):
-    """Tokens of the latest 10,000 lists that were cut; moto keeps those of all."""
+    """Tokens of the latest 10,000 truncated lists. moto keeps all tokens."""
 
     def __setitem__(self, token: str, value: str) -> None:
         super().__setitem__(token, value)
@@ -365,12 +365,12 @@ def _init_with_bounds(backend: S3Backend, *arguments: Any, **named: Any) -> None
 
 
 def _untracked(kind: type, *_: Any, **__: Any) -> Any:
-    """Make an instance, as ``BaseModel.__new__`` does, which also adds it to a list for moto's dashboard, for ever."""
+    """Make an instance as ``BaseModel.__new__`` does, without its entry in the list for moto's dashboard."""
     return super(BaseModel, kind).__new__(kind)
 
 
 def install() -> None:
-    """Have moto keep bodies as described above, and none of what is deleted, for the life of this process."""
+    """Make moto keep bodies as described above, and nothing that is deleted, until this process ends."""
     BaseModel.__new__ = staticmethod(_untracked)
     moto.s3.models.FakeKey = _BodyKey
     FakeMultipart.complete = _complete_with_parts

@@ -1,7 +1,7 @@
-"""Operation of S3 that an HTTP request asks for: decided once, for permissions and for the answer alike.
+"""Operations of S3, found from an HTTP request once, both for permissions and for the answer.
 
-Names are those of https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations.html. The tables list
-what moto carries out. It takes other requests for another operation: ``DELETE /bucket?uploads`` for DeleteBucket.
+Names are those of https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations.html. The tables list the operations
+that moto carries out. moto mistakes other requests for them: ``DELETE /bucket?uploads`` for DeleteBucket.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ _OBJECT: dict[str, dict[str, str]] = {
         "uploads": "CreateMultipartUpload",
     },
 }
-"""By HTTP method and the query parameter that chooses an operation, '' where there is none."""
+"""Operations by HTTP method and by the query parameter that chooses one, '' without a parameter."""
 
 _NOT_EMULATED = [
     "abac",
@@ -117,14 +117,14 @@ CHOOSING = frozenset(
     [parameter for level in (_BUCKET, _OBJECT) for names in level.values() for parameter in names if parameter]
     + _NOT_EMULATED
 )
-"""Query parameters of which each chooses an operation of S3."""
+"""Query parameters that each choose an operation of S3."""
 
 
 def s3_operation(method: str, key: str, query: Collection[str], *, copies: bool = False) -> str:
-    """Return the name of the operation on an object, or on a bucket if ``key`` is empty; '' if none is emulated.
+    """Return the name of the operation on an object, or on a bucket if ``key`` is empty; '' if it is not emulated.
 
-    :param query: the names of the query's parameters, of which at most one may be in :data:`CHOOSING`.
-    :param copies: whether the request names an object to copy from.
+    :param query: names of the query's parameters. At most one may be in :data:`CHOOSING`.
+    :param copies: True if the request names an object to copy from.
     """
     chosen = next((parameter for parameter in query if parameter in CHOOSING), "")
     name = (_OBJECT if key else _BUCKET).get(method, {}).get(chosen, "")

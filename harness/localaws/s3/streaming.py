@@ -1,7 +1,7 @@
 """Bodies of S3 objects, streamed from the socket to disk and back.
 
-moto keeps objects whole in memory while it answers; a training set of hundreds of megabytes is read and written block
-by block here instead, and moto is asked about everything but the body. Small bodies are moto's alone.
+moto holds whole objects in memory while it answers. Large bodies, such as a training set of hundreds of megabytes, are
+read and written here block by block, and moto answers everything except the body. moto handles small bodies alone.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _BLOCK = 1 << 18
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _CHUNKED = "aws-chunked"
 LARGEST_LINES = 8 << 10
-"""Bytes that the header of a chunk may have, and all trailers together: as many as S3 takes of a request's headers,
-see https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html. Those of the SDKs have about 100."""
+"""Most bytes of a chunk's header, and of all trailers together. It is S3's limit for a request's headers, see
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html. The SDKs' have about 100."""
 _CHUNK_HEADER = re.compile(rb"([0-9a-fA-F]{1,16})(?:;.*)?")
 _SHOWN = 40
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A body that was received: its size, its MD5, and the trailing headers that came with it."""
+    """A received body: its size, its MD5, and its trailing headers."""
 
     size: int
     md5: str
@@ -36,17 +36,17 @@ class Upload:
 
 
 class Writable(Protocol):
-    """A place that takes bytes."""
+    """A target of bytes."""
 
     def write(self, data: bytes | memoryview, /) -> object:
         """Take bytes."""
 
 
 async def receive_body(blocks: AsyncIterator[bytes], headers: Mapping[str, str], target: Writable) -> Upload:
-    """Write a body to ``target``, taking AWS's own chunks apart where the request has them.
+    """Write a body to ``target``, and decode AWS's chunks if the request has them.
 
-    :raises IncompleteBody: the chunks are not as
-        https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html describes them.
+    :raises IncompleteBody: the chunks do not have the form that
+        https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html describes.
     """
     decoder = ChunkDecoder() if is_aws_chunked(headers) else None
     digest, size = hashlib.md5(usedforsecurity=False), 0
@@ -61,14 +61,14 @@ async def receive_body(blocks: AsyncIterator[bytes], headers: Mapping[str, str],
 
 
 def is_aws_chunked(headers: Mapping[str, str]) -> bool:
-    """Return whether a request says that its body is in AWS's own chunks."""
+    """Return whether a request says that its body is in AWS's chunks."""
     return _CHUNKED in headers.get("content-encoding", "") or "STREAMING" in headers.get("x-amz-content-sha256", "")
 
 
 class ChunkDecoder:
-    """Takes the ``aws-chunked`` coding apart: ``<hex size>[;chunk-signature=…]CRLF data CRLF … 0 CRLF trailers CRLF``.
+    """Decodes the ``aws-chunked`` encoding: ``<hex size>[;chunk-signature=…]CRLF data CRLF … 0 CRLF trailers CRLF``.
 
-    It is as strict as S3 is, and holds at most :data:`LARGEST_LINES` bytes of what is no data.
+    It is as strict as S3, and holds at most :data:`LARGEST_LINES` bytes of lines.
     """
 
     def __init__(self) -> None:
@@ -78,14 +78,14 @@ class ChunkDecoder:
         self._last = False
         self._trailing = 0
         self.complete = False
-        """True once the body's end was read."""
+        """True once the end of the body was read."""
         self.trailers: dict[str, str] = {}
-        """Headers after the last chunk, by lower-case name: the checksum."""
+        """Headers after the last chunk, such as a checksum, by lower-case name."""
 
     def feed(self, block: bytes) -> list[memoryview]:
         """Return the data in ``block``.
 
-        :raises IncompleteBody: the body is not in the coding.
+        :raises IncompleteBody: the body is not in this encoding.
         """
         found: list[memoryview] = []
         view, position = memoryview(block), 0
@@ -145,9 +145,10 @@ def _incomplete(reason: str) -> IncompleteBody:
 
 
 def parse_range(header: str, size: int) -> tuple[int, int] | None:
-    """Return the first and last byte that a Range header asks for of ``size`` bytes, or None where it asks for none.
+    """Return the first and last byte that a Range header asks for, or None if it asks for no range.
 
-    :raises IndexError: the range lies outside.
+    :param size: bytes of the object.
+    :raises IndexError: the range is outside.
     """
     match = _RANGE.fullmatch(header.strip())
     if not match or match.groups() == ("", ""):
@@ -169,7 +170,7 @@ async def send_body(
     start: int,
     length: int,
 ) -> None:
-    """Send ``length`` bytes from ``start`` on, block by block."""
+    """Send ``length`` bytes from offset ``start``, block by block."""
     end = start + length
     while start < end:
         block = await in_thread(read_at, start, min(_BLOCK, end - start))
