@@ -163,7 +163,7 @@ async def _parameters(request: Request) -> dict[str, Any]:
     try:
         parameters = json.loads(body or b"{}")
     except ValueError as error:
-        raise SerializationException(f"The body is no JSON: {error}") from None
+        raise SerializationException(f"The body is not JSON: {error}") from None
     return parameters if isinstance(parameters, dict) else {}
 
 

@@ -1,6 +1,6 @@
 """The Price List API. It has the products that a test provides, and no others: it invents no price.
 
-Products have the form of AWS's price list files: ``serviceCode``, ``product`` with ``attributes``, ``terms``. See
+Products have the form that AWS's price list files use: ``serviceCode``, ``product`` with ``attributes``, ``terms``. See
 https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_pricing_GetProducts.html
 """
 

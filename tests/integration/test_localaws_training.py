@@ -457,7 +457,7 @@ def test_keys_with_slashes_too_many_stay_inside_their_channel(told, s3, trained,
     assert told(channel("c", f"s3://{bucket}/odd/"))["files"] == {"c/file": "1"}
     s3.put_object(Bucket=bucket, Key="worse/../../file", Body=b"1")
     reason = failure(trained(InputDataConfig=[channel("train", f"s3://{bucket}/worse/")]))
-    assert reason.endswith(f"the key of s3://{bucket}/worse/../../file leads out of the channel")
+    assert reason.endswith(f"the key of s3://{bucket}/worse/../../file points outside the channel")
 
 
 def test_a_manifest_names_the_objects_of_a_channel(told, s3, trained, bucket):

@@ -1,1 +1,1 @@
-"""HTTP as the local AWS speaks it: the proxy, certificates, host names, and each request with its one operation."""
+"""HTTP of the local AWS: the proxy, certificates, host names, requests, answers, requests to moto."""

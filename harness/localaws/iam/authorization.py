@@ -1,7 +1,7 @@
-"""IAM enforced: every call is decided before it has any effect, by the policies that the local IAM has of its caller.
+"""Authorization: the caller's policies in the local IAM decide every call before it has an effect.
 
-The execution role is held to its policies too, wherever SageMaker acts as it: see :meth:`Authorization.refusal`.
-Where nothing is enforced (:class:`Unrestricted`) everybody may do everything.
+The execution role's policies apply too, whenever SageMaker acts as that role: see :meth:`Authorization.refusal`.
+Without ``--enforce-iam`` (:class:`Unrestricted`) every caller may do everything.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ _UNSIGNED = ("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML")
 
 
 class Authorization(Protocol):
-    """Decides what callers and roles may do."""
+    """Decides about callers' and roles' actions."""
 
     async def check(self, request: Request, parameters: dict[str, object]) -> None:
-        """Raise :class:`AWSError` unless the caller may do all that a request needs."""
+        """Raise :class:`AWSError` unless the caller has all permissions that a request needs."""
 
     def refused_entries(self, request: Request, entries: Iterable[Entry]) -> dict[Entry, str]:
-        """Return what DeleteObjects names and the caller may not delete, each with the reason."""
+        """Return the keys of DeleteObjects that the caller may not delete, each with the reason."""
 
     def refusal(self, role: str, need: Need) -> str | None:
-        """Return why SageMaker may not do something as a role, in AWS's words, or None if it may."""
+        """Return AWS's message if SageMaker may not do something as a role, or None if it may."""
 
 
 class Unrestricted:
-    """Lets everybody do everything."""
+    """Allows every caller everything."""
 
     async def check(self, request: Request, parameters: dict[str, object]) -> None:
         """Raise nothing."""
@@ -61,13 +61,17 @@ class Enforced:
     def __init__(
         self, account: str, tags_of: Callable[[str], Mapping[str, str]], has_object: Callable[[str, str], bool]
     ) -> None:
-        """Look up a resource's tags by its ARN, and whether a bucket has a key, with the functions given."""
+        """Decide with the tags of resources.
+
+        :param tags_of: returns a resource's tags by its ARN.
+        :param has_object: returns whether a bucket has a key.
+        """
         self._account = account
         self._tags_of = tags_of
         self._has_object = has_object
 
     async def check(self, request: Request, parameters: dict[str, object]) -> None:
-        """Raise :class:`AWSError` unless the caller is known and may do all that the request needs."""
+        """Raise :class:`AWSError` unless the caller is known and has all permissions that the request needs."""
         await asyncio.to_thread(self._check, request, parameters)
 
     def _check(self, request: Request, parameters: dict[str, object]) -> None:
@@ -97,7 +101,7 @@ class Enforced:
         )
 
     def refused_entries(self, request: Request, entries: Iterable[Entry]) -> dict[Entry, str]:
-        """Return what DeleteObjects names and the caller may not delete, each with the reason."""
+        """Return the keys of DeleteObjects that the caller may not delete, each with the reason."""
         caller = _caller(request)
         if caller is None:
             return {}
@@ -111,14 +115,14 @@ class Enforced:
         return refused
 
     def refusal(self, role: str, need: Need) -> str | None:
-        """Return why SageMaker may not do something as a role, in AWS's words, or None if it may."""
+        """Return AWS's message if SageMaker may not do something as a role, or None if it may."""
         identity = identities.find_principal(role)
         if identity is None:
             return f"The role {role} does not exist"
         return self.reason(identity, need, need.resource.split(":")[3] if ":" in need.resource else "")
 
     def reason(self, caller: Identity, need: Need, region: str) -> str | None:
-        """Return why a caller may not do something, in AWS's words, or None if it may."""
+        """Return AWS's message if a caller may not do something, or None if it may."""
         tags = self._tags_of(need.resource) if ":sagemaker:" in need.resource else {}
         existing = {
             f"{prefix}:ResourceTag/{key}": [value] for key, value in tags.items() for prefix in ("aws", "sagemaker")
@@ -127,11 +131,11 @@ class Enforced:
         decision = decide(caller, need.action, need.resource, context)
         if need.action == "sts:AssumeRole" and decision is not Decision.EXPLICIT_DENY:
             decision = _with_trust(caller, need, context, decision)
-        return None if decision is Decision.ALLOWED else _told(caller, need, decision)
+        return None if decision is Decision.ALLOWED else _refusal_message(caller, need, decision)
 
 
 def decide(caller: Identity, action: str, resource: str, context: policy_evaluation.Context) -> Decision:
-    """Return what the policies of a user or role say, within the limits set to them."""
+    """Return the decision of a user's or role's policies, within its limits."""
     decisions = [policy_evaluation.evaluate(caller.policies, action, resource, context)]
     decisions += [policy_evaluation.evaluate([limit], action, resource, context) for limit in caller.limits]
     if Decision.EXPLICIT_DENY in decisions:
@@ -140,9 +144,9 @@ def decide(caller: Identity, action: str, resource: str, context: policy_evaluat
 
 
 def _with_trust(caller: Identity, need: Need, context: policy_evaluation.Context, decision: Decision) -> Decision:
-    """Return the decision about assuming a role, to which the role's own trust has to agree.
+    """Return the decision about assuming a role, which the role's trust policy must allow too.
 
-    A trust that names the caller itself needs no policy of the caller's; one that names the account does.
+    If it names the caller, the caller needs no policy. If it names the account, the caller does.
     """
     trust = identities.trust_policy(need.resource)
     if trust is None or not policy_evaluation.trusts(trust, need.action, caller.principal, context):
@@ -151,7 +155,7 @@ def _with_trust(caller: Identity, need: Need, context: policy_evaluation.Context
 
 
 def principal_context(caller: Identity) -> dict[str, list[str]]:
-    """Return the condition keys that come from who calls."""
+    """Return the condition keys that depend on the caller."""
     context = {
         "aws:PrincipalArn": [caller.principal],
         "aws:PrincipalAccount": [caller.principal.split(":")[4]],
@@ -175,7 +179,7 @@ def _surroundings(caller: Identity, region: str) -> dict[str, list[str]]:
 
 
 def _not_decided(request: Request, parameters: dict[str, object]) -> str | None:
-    """Return what a request holds that limits permissions, or needs some, and is not evaluated here."""
+    """Return the part of a request that limits or needs permissions and is not evaluated here, or None."""
     if request.host.service == "s3" and request.operation == "PostObject":
         return "POST forms"
     unknown: tuple[str, ...] = (
@@ -187,23 +191,23 @@ def _not_decided(request: Request, parameters: dict[str, object]) -> str | None:
 
 
 def _at_home(need: Need) -> Need:
-    """Return a need with the ARN that a user, role or group really has, path included."""
+    """Return a need with the full ARN of a user, role or group, including its path."""
     return replace(need, resource=identities.arn_of(need.resource)) if need.action.startswith("iam:") else need
 
 
 def _caller(request: Request) -> Identity | None:
-    """Return who signed a request, or None where nobody needs to.
+    """Return the identity that signed a request, or None if it needs no signature.
 
-    What of the body was signed is verified when the body is read: see :attr:`Request.verifier`.
+    The signature of the body is verified while the body is read: see :attr:`Request.verifier`.
 
-    :raises AWSError: nobody signed it, or not rightly, or the credentials are unknown or have expired.
+    :raises AWSError: the signature is missing or wrong, or the credentials are unknown or expired.
     """
     service = request.host.service
     signature = _signature(request)
     if signature is None:
         if (
             service == "s3" and request.scope["method"] == "OPTIONS"
-        ):  # a browser asks without credentials what a page may ask
+        ):  # a browser sends preflight requests without credentials
             return None
         if service == "sts" and request.operation in _UNSIGNED:
             raise _error(
@@ -216,7 +220,7 @@ def _caller(request: Request) -> Identity | None:
     _check_scope(request, signature)
     caller = identities.find_caller(signature.key)
     if caller is None or caller.principal.split(":")[1] != hosts.partition(signature.region):
-        raise _error(service, "unknown")  # keys are of one partition
+        raise _error(service, "unknown")  # a key belongs to one partition
     if caller.token != request.session_token:
         raise _error(service, "token")
     if caller.expired:
@@ -236,13 +240,13 @@ def _signature(request: Request) -> Signature | None:
 
 
 def _check_scope(request: Request, signature: Signature) -> None:
-    """Raise :class:`AWSError` unless a credential is scoped to the host's service and region."""
+    """Raise :class:`AWSError` unless a credential's scope is the host's service and region."""
     service = request.host.service
     if signature.service != _SIGNING_NAMES.get(service, service):
         expected = _SIGNING_NAMES.get(service, service)
         raise _error(service, "scope", f"Credential should be scoped to correct service: '{expected}'.")
     region = request.host.region or _GLOBAL_REGIONS.get(request.host_name, "us-east-1")
-    regional = request.host.region is not None or service != "s3"  # S3's global host takes buckets of all regions
+    regional = request.host.region is not None or service != "s3"  # S3's global host serves buckets of all regions
     domain = "aws-cn" if request.host_name.endswith(".cn") else "aws"
     foreign = not regional and hosts.partition(signature.region) != domain
     if foreign or (regional and signature.region != region):
@@ -261,7 +265,7 @@ def _check_time(service: str, signature: Signature) -> None:
 
 
 def _check_signature(request: Request, signature: Signature, secret: str) -> None:
-    """Raise :class:`AWSError` unless the signature is right, with what it says of the body."""
+    """Raise :class:`AWSError` unless the signature is right. It may prescribe a verifier of the body."""
     service, digest = request.host.service, request.headers.get("x-amz-content-sha256", "")
     if service != "s3":
         found = hashlib.sha256(request.body_read).hexdigest()
@@ -289,11 +293,11 @@ _SIGNING_NAMES = {
     "service-quotas": "servicequotas",
     "resourcegroupstaggingapi": "tagging",
 }
-"""Names that credentials are scoped to, if not the service's."""
+"""Service names in the scope of credentials, if they differ from boto3's."""
 _GLOBAL_REGIONS = {"iam.us-gov.amazonaws.com": "us-gov-west-1"}
-"""The region that hosts without one sign for, where it is not us-east-1."""
+"""Signing region of hosts without a region, if it is not us-east-1."""
 _LONGEST_SKEW = {"json": timedelta(minutes=5), "other": timedelta(minutes=15)}
-"""Largest difference of a request's time from AWS's: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+"""Largest difference between a request's time and AWS's: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 (RequestTimeTooSkewed, 15 minutes), https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html (5 minutes)."""
 _TIME = "%Y%m%dT%H%M%SZ"
 _HEXADECIMAL = re.compile("[0-9a-f]{64}")
@@ -360,8 +364,8 @@ def _denied(service: str, reason: str) -> AWSError:
     return _error(service, "denied", reason)
 
 
-def _told(caller: Identity, need: Need, decision: Decision) -> str:
-    """Return the refusal as AWS words it; S3 puts the resource in quotation marks."""
+def _refusal_message(caller: Identity, need: Need, decision: Decision) -> str:
+    """Return AWS's message. S3 puts the resource in quotation marks."""
     resource = f'"{need.resource}"' if need.action.startswith("s3:") else need.resource
     because = (
         "with an explicit deny in an identity-based policy"

@@ -1,4 +1,4 @@
-"""Who calls: users, roles and their sessions in moto's IAM and STS, and the policies that speak about them."""
+"""Identities of callers: users, roles and their sessions in moto's IAM and STS, with their policies."""
 
 from __future__ import annotations
 
@@ -16,43 +16,43 @@ from harness.localaws.http import hosts
 
 Document = dict[str, Any]
 ADMINISTRATOR = "administrator"
-"""The user who may do everything."""
+"""Name of the user who may do everything."""
 PARTITIONS = ("aws", "aws-cn", "aws-us-gov")
 _EVERYTHING = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A user or a role, and what limits or grants what it may do."""
+    """A user or a role, with its policies and their limits."""
 
     arn: str
-    """Of the user, or of the session of a role, as GetCallerIdentity tells it."""
+    """ARN of the user, or of the role's session, as GetCallerIdentity returns it."""
     principal: str
-    """ARN of the user or of the role itself."""
+    """ARN of the user or of the role."""
     name: str
     secret: str = ""
-    """The secret access key, by which requests are signed."""
+    """The secret access key, which signs requests."""
     token: str = ""
-    """The session token, of a session."""
+    """The session token, if it is a session."""
     policies: tuple[Document, ...] = ()
     limits: tuple[Document, ...] = ()
-    """Policies of which each must allow what is done: a permissions boundary, the policy of a session."""
+    """Policies that must each allow an action too: a permissions boundary, a session's policy."""
     tags: dict[str, str] = field(default_factory=dict)
     expires: datetime | None = None
 
     @property
     def is_user(self) -> bool:
-        """Whether it is a user rather than a role."""
+        """True if it is a user, False if it is a role."""
         return ":user/" in self.principal
 
     @property
     def expired(self) -> bool:
-        """Whether its session is over."""
+        """True if its session has expired."""
         return self.expires is not None and self.expires <= datetime.now(timezone.utc)
 
 
 def put_administrator(region: str) -> dict[str, str]:
-    """Make the user who may do everything in the region's partition; return the credentials as variables."""
+    """Make an administrator in the region's partition; return the credentials as environment variables."""
     backend = iam_backends[DEFAULT_ACCOUNT_ID][hosts.partition(region)]
     backend.create_user(region, ADMINISTRATOR)
     backend.put_user_policy(ADMINISTRATOR, "everything", json.dumps(_EVERYTHING))
@@ -61,7 +61,7 @@ def put_administrator(region: str) -> dict[str, str]:
 
 
 def find_caller(access_key: str) -> Identity | None:
-    """Return who an access key belongs to, or None if it is nobody's or not active."""
+    """Return the identity that an access key belongs to, or None if the key is unknown or inactive."""
     for partition in PARTITIONS:
         for user in list(iam_backends[DEFAULT_ACCOUNT_ID][partition].users.values()):
             for key in user.access_keys:
@@ -74,7 +74,7 @@ def find_caller(access_key: str) -> Identity | None:
 
 
 def arn_of(arn: str) -> str:
-    """Return the ARN, with its path, of the user, role or group that an ARN names; the same if there is none."""
+    """Return the ARN with its path of the user, role or group that an ARN names; the same ARN if it is unknown."""
     _, partition, _, _, _, resource = arn.split(":", 5) if arn.count(":") >= 5 else [""] * 6
     kind, _, name = resource.partition("/")
     if partition not in PARTITIONS or kind not in ("user", "role", "group"):
@@ -84,7 +84,7 @@ def arn_of(arn: str) -> str:
 
 
 def find_principal(arn: str) -> Identity | None:
-    """Return a user or a role by ARN, a role as the session that SageMaker has of it; None if there is none."""
+    """Return a user by ARN, or a role as SageMaker's session of it; None if it does not exist."""
     for partition in PARTITIONS:
         backend = iam_backends[DEFAULT_ACCOUNT_ID][partition]
         for user in list(backend.users.values()):
@@ -97,7 +97,7 @@ def find_principal(arn: str) -> Identity | None:
 
 
 def trust_policy(role_arn: str) -> Document | None:
-    """Return the document that says who may assume a role, or None if there is no such role."""
+    """Return a role's trust policy, or None if the role does not exist."""
     for partition in PARTITIONS:
         for role in list(iam_backends[DEFAULT_ACCOUNT_ID][partition].roles.values()):
             if role.arn == role_arn:

@@ -1,11 +1,11 @@
-"""What policies say about an action: IAM's evaluation of identity-based policies and of who a role trusts.
+"""Evaluation of policies, as IAM does it, for identity-based policies and trust policies.
 
-Pure: it knows documents, an action, a resource and a context, and no account. The rules are those of
+It is pure: its inputs are documents, an action, a resource and a context. The rules are those of
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html and
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 
-moto's own evaluation is not used: to it a condition that does not hold is a denial, ``?``, ``NotResource`` and most
-operators are unknown, and a dot matches any character.
+moto's own evaluation is not used. It takes a condition that does not hold for a denial, does not know ``?``,
+``NotResource`` and most operators, and lets a dot match any character.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from typing import Any
 Document = dict[str, Any]
 Statement = dict[str, Any]
 Context = Mapping[str, list[str]]
-"""Values of condition keys; a key that the request has not is not in it."""
+"""Values of the condition keys that the request has."""
 
 _VARIABLE = re.compile(r"\$\{([^{}]+)\}")
 _ITSELF = {"*": "\ufdd0", "?": "\ufdd1"}
-"""Stand-ins, which no text has, for characters that came from a policy variable and are no wildcards."""
+"""Placeholders, which no text has, for characters of a policy variable's value that are not wildcards."""
 _AS_ITSELF = str.maketrans(_ITSELF)
 _MEANT = str.maketrans({mark: character for character, mark in _ITSELF.items()})
 _NEGATED = ("StringNot", "NumericNot", "DateNot", "ArnNot", "NotIpAddress")
@@ -33,7 +33,7 @@ _ARN_PARTS = 6
 
 
 class Decision(Enum):
-    """What comes of it, as SimulatePrincipalPolicy calls it."""
+    """Result of an evaluation, as SimulatePrincipalPolicy names it."""
 
     ALLOWED = "allowed"
     IMPLICIT_DENY = "implicitDeny"
@@ -41,7 +41,7 @@ class Decision(Enum):
 
 
 def evaluate(documents: Iterable[Document], action: str, resource: str, context: Context) -> Decision:
-    """Return what policies together say about an action (``s3:GetObject``) on a resource (an ARN or ``*``).
+    """Return the decision of policies together about an action (``s3:GetObject``) on a resource (an ARN or ``*``).
 
     :raises ValueError: a condition has an operator that IAM does not have.
     """
@@ -57,7 +57,7 @@ def evaluate(documents: Iterable[Document], action: str, resource: str, context:
 
 
 def trusts(document: Document, action: str, principal: str, context: Context) -> bool:
-    """Return whether a role's trust policy lets a principal do an action (``sts:AssumeRole``).
+    """Return whether a role's trust policy allows a principal an action (``sts:AssumeRole``).
 
     :param principal: an ARN, or a service (``sagemaker.amazonaws.com``).
     """
@@ -77,7 +77,7 @@ def names(document: Document, principal: str) -> bool:
 
 
 def statements(document: Document) -> list[Statement]:
-    """Return the statements of a document, which may have one outside a list."""
+    """Return the statements of a document. A single one may stand outside a list."""
     return _listed(document.get("Statement", []))
 
 
@@ -86,7 +86,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _folded(context: Context) -> Context:
-    """Return the context with its keys in lower case, since IAM takes them in any."""
+    """Return the context with its keys in lower case, because IAM ignores their case."""
     return {key.lower(): values for key, values in context.items()}
 
 
@@ -111,7 +111,7 @@ def _is_about(statement: Statement, resource: str, context: Context) -> bool:
 
 
 def _is_principal(principals: Any, principal: str) -> bool:
-    """Return whether a trust policy's Principal names the caller, its account, or everybody."""
+    """Return whether a trust policy's Principal names the caller, its account, or ``*``."""
     if principals == "*":
         return True
     named = _names_of(principals)
@@ -125,7 +125,7 @@ def _names_of(principals: Any) -> list[str]:
 
 
 def _filled_in(pattern: str, context: Context) -> str:
-    """Replace policy variables (``${aws:username}``); one without a value matches nothing."""
+    """Replace policy variables (``${aws:username}``). A variable without a value matches nothing."""
 
     def value(match: re.Match[str]) -> str:
         name = match[1].partition(",")[0].strip()
@@ -139,8 +139,8 @@ def _filled_in(pattern: str, context: Context) -> str:
 def _compiled(pattern: str) -> re.Pattern[str]:
     """Return the expression of a pattern, which takes time in proportion to pattern times text.
 
-    What stands between two asterisks is taken where it is first found, which is never worse than later. Else each
-    asterisk would try all lengths for every length of those before it. A lookahead holds on to what it found.
+    The part between two asterisks matches at its first occurrence, which is never worse than a later one. A lookahead
+    keeps that match. Otherwise each asterisk would try all lengths for every length of those before it.
     """
     first, *rest = (_without_asterisk(part) for part in pattern.split("*"))
     if not rest:
@@ -155,12 +155,12 @@ def _without_asterisk(pattern: str) -> str:
 
 
 def like(pattern: str, text: str) -> bool:
-    """Return whether a text is as a pattern with ``*`` and ``?`` has it."""
+    """Return whether a text matches a pattern with ``*`` and ``?``."""
     return _compiled(pattern).fullmatch(text) is not None
 
 
 def arn_like(pattern: str, arn: str) -> bool:
-    """Return whether an ARN is as a pattern has it; no wildcard reaches over one of the first five colons."""
+    """Return whether an ARN matches a pattern. No wildcard matches one of the first five colons."""
     patterns, parts = pattern.split(":", _ARN_PARTS - 1), arn.split(":", _ARN_PARTS - 1)
     if len(patterns) < _ARN_PARTS and not pattern.startswith("arn:"):
         return like(pattern, arn)
@@ -181,7 +181,7 @@ def _conditions_hold(statement: Statement, context: Context) -> bool:
 
 
 def _holds(operator: str, wanted: list[Any], values: list[str] | None, context: Context) -> bool:
-    """Return whether one condition holds for the values of its key, None where the request has no such key."""
+    """Return whether one condition holds for the values of its key, None if the request lacks the key."""
     quantifier, _, name = operator.rpartition(":")
     name, if_exists = name.removesuffix("IfExists"), name.endswith("IfExists")
     if name == "Null":
@@ -197,7 +197,7 @@ def _holds(operator: str, wanted: list[Any], values: list[str] | None, context: 
 
 
 def keys_missing(documents: Iterable[Document], action: str, resource: str, context: Context) -> list[str]:
-    """Return the condition keys that statements about an action and a resource look at and the context has not."""
+    """Return the condition keys that statements about an action and a resource use and the context lacks."""
     folded = _folded(context)
     about = [
         statement
@@ -210,7 +210,7 @@ def keys_missing(documents: Iterable[Document], action: str, resource: str, cont
 
 
 def _matcher(name: str, wanted: list[str]) -> Callable[[str], bool]:
-    """Return what tells whether a value is as an operator wants it: as any of ``wanted``, or as none if negated."""
+    """Return a function that compares a value by an operator: it must match any of ``wanted``, or none if negated."""
     negated = name.startswith(_NEGATED)
     compare = _OPERATORS.get(name.replace("Not", "", 1) if negated else name)
     if compare is None:
@@ -225,7 +225,7 @@ def _text(value: Any) -> str:
 
 
 def _date(text: str) -> float:
-    """Return seconds since the epoch, from those or from ISO 8601."""
+    """Return seconds since the epoch, from a number of seconds or from ISO 8601."""
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return float(text)
     moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
@@ -254,4 +254,4 @@ _OPERATORS: dict[str, Callable[[str, str], bool]] = {
     **{f"Numeric{name}": compare for name, compare in _ordered(float).items()},
     **{f"Date{name}": compare for name, compare in _ordered(_date).items()},
 }
-"""Operators by name, without those that negate one of them."""
+"""Operators by name, without the negated ones."""

@@ -1,6 +1,6 @@
-"""What a request needs permission for: IAM's actions, the resources they are about, and the values of condition keys.
+"""Permissions that a request needs: IAM's actions, their resources, and the values of condition keys.
 
-One function a service. Actions, resources and keys follow
+There is one function for each service. Actions, resources and keys follow
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
 
@@ -20,7 +20,7 @@ Context = dict[str, list[str]]
 
 @dataclass(frozen=True)
 class Need:
-    """An action on a resource, and what conditions may look at."""
+    """An action on a resource, with the condition keys of the request."""
 
     action: str
     resource: str
@@ -29,32 +29,32 @@ class Need:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a request asks for, whatever the protocol."""
+    """The facts of a request that decide its permissions, for every protocol."""
 
     service: str
-    """As boto3 calls it."""
+    """The service as boto3 names it."""
     operation: str
     region: str
     account: str
     parameters: dict[str, Any] = field(default_factory=dict)
-    """Members of the body: of JSON, or of a form."""
+    """Members of the body, which is JSON or a form."""
     bucket: str = ""
     key: str = ""
     query: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     endpoint: str = ""
-    """Of an invocation."""
+    """The endpoint of an invocation."""
     lacks_object: bool = False
-    """Whether S3 has no such object."""
+    """True if S3 does not have the object."""
 
     def arn(self, service: str, resource: str, *, region: str | None = None, account: str | None = None) -> str:
-        """Return an ARN in the partition of the region, by default of this region and account."""
+        """Return an ARN in the region's partition, by default with this region and account."""
         where = (self.region if region is None else region, self.account if account is None else account)
         return f"arn:{hosts.partition(self.region)}:{service}:{where[0]}:{where[1]}:{resource}"
 
 
 def needs(asked: Asked) -> list[Need]:
-    """Return all that a request needs permission for; nothing for what everybody may do."""
+    """Return the permissions that a request needs; none for operations that every caller may use."""
     return list(_SERVICES[asked.service](asked))
 
 
@@ -70,7 +70,7 @@ _OF_VERSIONS = (
     "PutObjectTagging",
     "DeleteObjectTagging",
 )
-"""Actions that have another name where a version is named."""
+"""Actions that have another name if the request names a version."""
 _READS = ("GetObject", "HeadObject")
 _ON_OBJECTS = {
     "GetObject": "GetObject",
@@ -128,7 +128,7 @@ _EXTRA_HEADERS = {
     "x-amz-object-lock-legal-hold": "s3:PutObjectLegalHold",
     "x-amz-bypass-governance-retention": "s3:BypassGovernanceRetention",
 }
-"""Headers of requests about objects that need a permission of their own."""
+"""Headers of requests about objects that need a further permission."""
 
 
 def bucket_arn(region: str, bucket: str) -> str:
@@ -147,7 +147,7 @@ def _s3(asked: Asked) -> Iterator[Need]:
     if asked.operation == "ListBuckets":
         yield Need("s3:ListAllMyBuckets", "*")
     elif asked.operation == "DeleteObjects":
-        return  # each key is decided by itself, and told so in the answer
+        return  # each key is decided separately, and the answer has an error for each
     elif asked.key:
         version = "Version" if "versionId" in asked.query else ""
         action = _ON_OBJECTS.get(asked.operation, asked.operation)
@@ -160,14 +160,14 @@ def _s3(asked: Asked) -> Iterator[Need]:
         if "x-amz-copy-source" in asked.headers:
             yield from _copied(asked)
         if asked.lacks_object and asked.operation in _READS:
-            # Without leave to list, S3 does not tell that an object is missing.
+            # Without permission to list, S3 does not say that an object is missing.
             yield Need("s3:ListBucket", bucket, {"s3:prefix": [asked.key]})
     else:
         yield Need(f"s3:{_ON_BUCKETS.get(asked.operation, asked.operation)}", bucket, listing)
 
 
 def _copied(asked: Asked) -> Iterator[Need]:
-    named = urlparse(asked.headers["x-amz-copy-source"])  # as moto, which copies, reads it
+    named = urlparse(asked.headers["x-amz-copy-source"])  # parsed as moto does, which copies the object
     action = "s3:GetObjectVersion" if "versionId" in parse_qs(named.query) else "s3:GetObject"
     yield Need(action, f"arn:{hosts.partition(asked.region)}:s3:::{unquote(named.path).lstrip('/')}")
 
@@ -180,7 +180,7 @@ _ROLES = ("RoleArn", "ExecutionRoleArn")
 
 
 def sagemaker_arn(asked: Asked, kind: str, name: str) -> str:
-    """Return the ARN of a resource of SageMaker; names are in lower case there."""
+    """Return the ARN of a SageMaker resource. SageMaker's ARNs have names in lower case."""
     return asked.arn("sagemaker", f"{kind}/{name.lower()}")
 
 
@@ -238,10 +238,10 @@ _IAM_ABOUT = {
     "PolicyArn": "",
     "PolicyName": "policy",
 }
-"""Members that name what an operation of IAM is about, and the kind in the ARN. The first that an operation has counts:
-the group to which a user is added, the user to whom a policy is attached."""
+"""Members that name an IAM operation's resource, and the kind in its ARN. The first that an operation has counts: the
+group to which a user is added, the user to whom a policy is attached."""
 _ABOUT_MORE = re.compile(r"(Attach|Detach)(User|Role|Group)Policy")
-_FOR_EVERYBODY = ("GetCallerIdentity", "GetSessionToken", "GetAccessKeyInfo")
+_WITHOUT_PERMISSION = ("GetCallerIdentity", "GetSessionToken", "GetAccessKeyInfo")
 
 
 def _iam(asked: Asked) -> Iterator[Need]:
@@ -260,14 +260,14 @@ def _iam(asked: Asked) -> Iterator[Need]:
 
 
 def _iam_members(operation: str) -> Collection[str]:
-    """Return the members that an operation of IAM takes; others, which AWS passes over, say nothing about it."""
+    """Return the members that an IAM operation takes. AWS ignores others."""
     model = service_model("iam")
     shape = model.operation_model(operation).input_shape if operation in model.operation_names else None
     return shape.members if shape else ()
 
 
 def _sts(asked: Asked) -> Iterator[Need]:
-    if asked.operation not in _FOR_EVERYBODY:
+    if asked.operation not in _WITHOUT_PERMISSION:
         given = {"sts:ExternalId": "ExternalId", "sts:RoleSessionName": "RoleSessionName"}
         context = {key: [asked.parameters[name]] for key, name in given.items() if name in asked.parameters}
         yield Need(f"sts:{asked.operation}", asked.parameters.get("RoleArn", "*"), context)
@@ -277,7 +277,7 @@ def _sts(asked: Asked) -> Iterator[Need]:
 
 
 def log_arn(asked: Asked, group: str, stream: str = "") -> str:
-    """Return what CloudWatch Logs decides about: a stream of a group, of no name where the group itself is meant."""
+    """Return the ARN of a log stream. For the group itself the stream's name is empty."""
     return asked.arn("logs", f"log-group:{group}:log-stream:{stream}")
 
 

@@ -1,8 +1,8 @@
 """Signature Version 4: the claims of a request about its signature, and their verification.
 
-In a header or in the query, of a whole body, of chunks or of none:
+A signature may be in a header or in the query. It may cover the whole body, chunks, or no body:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html and
-https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html. The arithmetic is botocore's.
+https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html. botocore does the computation.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _EMPTY = hashlib.sha256(b"").hexdigest()
 
 
 class MalformedSignature(ValueError):
-    """A request says about its signature what cannot be."""
+    """A request's claims about its signature are malformed."""
 
 
 @dataclass(frozen=True)
@@ -45,19 +45,19 @@ class Signature:
     key: str
     """The access key id."""
     moment: datetime
-    """When it was signed."""
+    """Time of signing."""
     region: str
     service: str
-    """As it signs: ``sagemaker`` for SageMaker's runtime too."""
+    """Signing name of the service: ``sagemaker`` for SageMaker's runtime too."""
     headers: tuple[str, ...]
-    """The names of the headers that are signed, in lower case."""
+    """Names of the signed headers, in lower case."""
     value: str
     expiry: timedelta | None = None
-    """For how long a signed URL is good; None where a header holds the signature."""
+    """Validity of a presigned URL; None if a header has the signature."""
 
     @property
     def timestamp(self) -> str:
-        """The moment as it is signed."""
+        """The moment in the form that is signed."""
         return self.moment.strftime("%Y%m%dT%H%M%SZ")
 
     @property
@@ -67,9 +67,9 @@ class Signature:
 
 
 def read(headers: Mapping[str, str], query: Mapping[str, list[str]]) -> Signature | None:
-    """Return what a request's headers (by names in lower case) or its query say, None if it is not signed.
+    """Return the claims in a request's headers (by names in lower case) or its query, or None if it is not signed.
 
-    :raises MalformedSignature: they say it in no way that Signature Version 4 knows.
+    :raises MalformedSignature: the claims do not have a form of Signature Version 4.
     """
     given = {name: values[0] for name, values in query.items()}
     if "authorization" in headers and ("X-Amz-Algorithm" in given or "Signature" in given):
@@ -97,29 +97,31 @@ def read(headers: Mapping[str, str], query: Mapping[str, list[str]]) -> Signatur
 def _signature(credential: str, date: str, headers: str, value: str, expiry: timedelta | None) -> Signature:
     match = _CREDENTIAL.fullmatch(credential)
     if match is None:
-        raise MalformedSignature(f"its credential {credential!r} is no KEY/DATE/REGION/SERVICE/aws4_request")
+        raise MalformedSignature(
+            f"its credential {credential!r} is not of the form KEY/DATE/REGION/SERVICE/aws4_request"
+        )
     try:
         moment = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
     except ValueError:
-        raise MalformedSignature(f"its X-Amz-Date {date!r} is no date such as 20260131T120000Z") from None
+        raise MalformedSignature(f"its X-Amz-Date {date!r} is not a date such as 20260131T120000Z") from None
     if date[:8] != match["date"]:
         raise MalformedSignature(f"its credential is of {match['date']}, and its X-Amz-Date of {date[:8]}")
     return Signature(match["key"], moment, match["region"], match["service"], tuple(headers.split(";")), value, expiry)
 
 
 def unsigned_headers(signature: Signature, headers: Mapping[str, str]) -> list[str]:
-    """Return the headers that AWS wants signed and that are not: ``host`` and all that are AWS's own."""
+    """Return the unsigned headers that AWS requires to be signed: ``host`` and all ``x-amz-`` headers."""
     return sorted(
         name for name in headers if (name == "host" or name.startswith("x-amz-")) and name not in signature.headers
     )
 
 
 def is_right(signature: Signature, secret: str, method: str, url: str, headers: Mapping[str, str], digest: str) -> bool:
-    """Return whether a request has the signature that its headers and a secret access key give.
+    """Return whether a request has the signature that its headers and a secret access key result in.
 
-    :param url: as it was sent, with its percent signs.
+    :param url: the URL as the client sent it, with its percent signs.
     :param headers: by names in lower case.
-    :param digest: the SHA-256 of the body in hexadecimal digits, or the word that is signed in its place.
+    :param digest: the SHA-256 of the body in hexadecimal digits, or the word that is signed instead.
     """
     if not headers.keys() >= set(signature.headers):
         return False
@@ -136,7 +138,7 @@ def is_right(signature: Signature, secret: str, method: str, url: str, headers: 
 
 
 class _Given(SigV4Auth):  # type: ignore[misc]  # botocore carries no types
-    """Signs the headers and the digest that a request says, whichever botocore would choose."""
+    """Signs the headers and the digest that a request names, not those that botocore would choose."""
 
     signed: dict[str, str]
     digest: str
@@ -152,14 +154,14 @@ class _Given(SigV4Auth):  # type: ignore[misc]  # botocore carries no types
 
 
 class _GivenS3(_Given, S3SigV4Auth):  # type: ignore[misc]
-    """The same by the rules of S3, where a path is signed as it is."""
+    """The same by S3's rules: a path is signed unchanged."""
 
 
 # --- bodies -----------------------------------------------------------------------------------------------------------
 
 
 class Digest:
-    """Compares a body, as it comes, with the SHA-256 that was signed."""
+    """Compares a body, block by block, with the signed SHA-256."""
 
     def __init__(self, expected: str) -> None:
         self._expected = expected
@@ -171,7 +173,7 @@ class Digest:
 
     @property
     def matches(self) -> bool:
-        """Whether all that came is the body that was signed."""
+        """True if all bytes so far are the body that was signed."""
         return hmac.compare_digest(self._found.hexdigest(), self._expected)
 
 
@@ -179,10 +181,10 @@ _LONGEST_LINE = 4096
 
 
 class SignedChunks:
-    """Verifies a body in signed chunks, ``<hex size>;chunk-signature=…CRLF data CRLF``, as it comes."""
+    """Verifies a body in signed chunks, ``<hex size>;chunk-signature=…CRLF data CRLF``, block by block."""
 
     def __init__(self, signature: Signature, secret: str) -> None:
-        """Verify chunks after a request whose own signature is right."""
+        """Verify the chunks of a request whose signature was verified."""
         self._signature = signature
         self._secret = _signing_key(signature, secret)
         self._previous = signature.value

@@ -1,4 +1,4 @@
-"""``iam:SimulatePrincipalPolicy``: what a user or role may do, told by the evaluation that decides calls.
+"""``iam:SimulatePrincipalPolicy``: simulates a user's or role's permissions, by the evaluation that decides calls.
 
 See https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
 """
@@ -23,7 +23,7 @@ _DEFAULT_PAGE = 100
 _INDEX = re.compile(r"\d+")
 
 
-def simulate(operation: str, form: dict[str, str], region: str) -> str:  # noqa: ARG001 - as all operations are called
+def simulate(operation: str, form: dict[str, str], region: str) -> str:  # noqa: ARG001 - the signature of all operations
     """Return the answer, one result for each action on each resource, as XML.
 
     :raises AWSError: as AWS would.
@@ -75,7 +75,7 @@ def _answer(results: str, marker: str | None) -> str:
 
 
 def _list(form: dict[str, str], name: str) -> list[str]:
-    """Return a list's members from a form, where they are ``<name>.member.<number>``."""
+    """Return a list's members from a form, whose fields are ``<name>.member.<number>``."""
     prefix = f"{name}.member."
     found = {field.removeprefix(prefix): value for field, value in form.items() if field.startswith(prefix)}
     return [found[number] for number in sorted(filter(_INDEX.fullmatch, found), key=int)]

@@ -1,1 +1,1 @@
-"""S3: operations, streamed bodies, and bodies on disk."""
+"""S3: a proxy in front of moto, operations, streamed bodies, bodies on disk, CORS."""

@@ -1,1 +1,1 @@
-"""SageMaker: the control plane, training jobs, endpoints, and the processes of their containers."""
+"""SageMaker: the control plane, invocations, resources, training, hosting, and container processes."""

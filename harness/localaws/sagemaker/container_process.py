@@ -1,6 +1,6 @@
-"""Container instances as processes: SageMaker's container contract without Docker.
+"""Containers as processes: SageMaker's container contract without Docker.
 
-Each instance has a directory that stands for ``/opt/ml`` (``SAGEMAKER_BASE_DIR``, as in SageMaker's toolkits). See
+Each container has a directory in place of ``/opt/ml`` (``SAGEMAKER_BASE_DIR``, as in SageMaker's toolkits). See
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html and
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
 """
@@ -19,17 +19,17 @@ from pathlib import Path
 from typing import IO, cast
 
 LINE_BYTES = 256 * 1024 - 26
-"""Bytes of a line of output; what is longer is split there, as the agent that writes SageMaker's logs does to stay
-below CloudWatch's limit of an event (https://docs.docker.com/engine/logging/drivers/awslogs/)."""
+"""Most bytes of a line of output. Longer lines are split, as the agent that writes SageMaker's logs does to stay below
+CloudWatch's limit of an event (https://docs.docker.com/engine/logging/drivers/awslogs/)."""
 _PIECE = 65_536
 _LINE_END = re.compile(rb"(\r*\n|\r+)")
-_REST_OF_END = re.compile(rb"\A\r*\n?")  # in a piece after one that ended with a carriage return
+_REST_OF_END = re.compile(rb"\A\r*\n?")  # at the start of a piece, if the last one ended with a carriage return
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "SYSTEMROOT")
 log = logging.getLogger(__name__)
 
 
 class ContainerProcess:
-    """A running container: a process in its own process group whose output goes, line by line, to ``on_line``."""
+    """A running container: a process in its own process group. Each line of its output is passed to ``on_line``."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class ContainerProcess:
         environment: Mapping[str, str],
         on_line: Callable[[str], None],
     ) -> None:
-        """Start ``command`` with ``root`` as its ``/opt/ml``."""
+        """Start ``command``, with ``root`` in place of ``/opt/ml``."""
         inherited = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         self._process = subprocess.Popen(
             list(command),
@@ -47,11 +47,11 @@ class ContainerProcess:
                 **inherited,
                 "HOME": str(root),
                 "PYTHONUNBUFFERED": "1",
-                # XGBoost's threads sleep while they wait for each other. Spinning, they take the cores from all else on
-                # this machine, and on a busy one from each other: five times the CPU, four times as long.
+                # XGBoost's threads sleep while they wait for each other. Spinning threads take the cores from other
+                # processes, and on a busy machine from each other: five times the CPU, four times the time.
                 "OMP_WAIT_POLICY": "passive",
                 "SAGEMAKER_BASE_DIR": str(root),
-                # The pipe on standard input closes when this process ends, however it ends.
+                # The pipe on standard input closes when this process ends, even by a crash.
                 "HARNESS_DIE_WITH_STDIN": "1",
                 **environment,
             },
@@ -79,16 +79,16 @@ class ContainerProcess:
 
     @property
     def pid(self) -> int:
-        """The process's id, which is its group's too."""
+        """The id of the process and of its group."""
         return self._process.pid
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code, negative for a signal; None while it runs."""
+        """The exit code, negative after a signal; None while the process runs."""
         return self._process.poll()
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """Wait for the end and its last output; return the exit code, or None after ``timeout`` seconds."""
+        """Wait for the end and the last output; return the exit code, or None after ``timeout`` seconds."""
         try:
             code = self._process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -97,14 +97,14 @@ class ContainerProcess:
         return code
 
     def terminate(self) -> None:
-        """Ask it to end (SIGTERM), as SageMaker does when a job is stopped."""
+        """Ask the container to end (SIGTERM), as SageMaker does to stop a job."""
         if self.exit_code is None:
             self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it and whatever it started, now."""
+        """Kill the container, with all processes of its group."""
         if self._killed:
-            return  # its id may be another's by now
+            return  # another process may have its id by now
         self._killed = True
         self._signal(signal.SIGKILL)
         self._process.wait()
@@ -119,9 +119,9 @@ class ContainerProcess:
 
 
 def split_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the lines of an output that comes in pieces, none longer than :data:`LINE_BYTES`.
+    """Yield the lines of an output that arrives in pieces, none longer than :data:`LINE_BYTES`.
 
-    A carriage return ends a line too, so that each state of a progress bar is one. Nothing between two is no line.
+    A carriage return ends a line too, so that each state of a progress bar is a line. Two in a row make no empty line.
     """
     begun, after_return = b"", False
     for piece in pieces:

@@ -1,7 +1,7 @@
-"""Environment variables of a request that a container is not given.
+"""Environment variables of requests that containers do not get.
 
-A container is a process of this machine here, without a wall around it. On AWS a variable such as ``PYTHONPATH`` or
-``LD_PRELOAD`` steers code inside the container only; here it would run code as the user whose local AWS this is.
+A container is a process of this machine here, and not isolated. On AWS a variable such as ``PYTHONPATH`` or
+``LD_PRELOAD`` controls code inside the container only. Here it would run code as the user of the local AWS.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _HARMLESS = (
     "PYTHONUNBUFFERED",
     "PYTHONUTF8",
 )
-"""Variables of Python's that load no code: https://docs.python.org/3/using/cmdline.html#environment-variables"""
+"""Variables of Python that load no code: https://docs.python.org/3/using/cmdline.html#environment-variables"""
 _REFUSED = re.compile(
     "|".join(
         (
@@ -32,9 +32,9 @@ _REFUSED = re.compile(
             r".*_?PYTHONPATH|GUNICORN_.*|UWSGI_.*|UVICORN_.*|FLASK_.*|PYSPARK_.*|SPARK_.*|IPYTHON.*|COVERAGE_.*|KERAS_.*",
             # shells
             r"BASH.*|ENV|SHELLOPTS|PS4|PROMPT_COMMAND|IFS|ZDOTDIR|CDPATH",
-            # where programs and files are looked for
+            # search paths of programs and files
             r"PATH|HOME|TMPDIR|TEMP|TMP|VIRTUAL_ENV|XDG_.*",
-            # the harness's own, and what keeps AWS clients from a real account
+            # the harness's variables, and those that keep AWS clients from a real account
             r"HARNESS_.*|SAGEMAKER_BASE_DIR|SAGEMAKER_BIND_TO_PORT",
             r"(?i:.*_PROXY)|LOCALDOMAIN|AWS_DATA_PATH|AWS_CA_BUNDLE|(?:REQUESTS|CURL)_CA_BUNDLE|SSL_CERT_.*|SSLKEYLOGFILE",
             r"AWS_ENDPOINT_URL.*|AWS_IGNORE_.*|AWS_CONFIG_FILE|AWS_SHARED_CREDENTIALS_FILE|AWS_CREDENTIAL_.*",
@@ -45,7 +45,7 @@ _REFUSED = re.compile(
 
 
 def check_variables(names: Iterable[str]) -> None:
-    """Raise :class:`ValidationException` naming the variables that a container of the local AWS is not given."""
+    """Raise :class:`ValidationException` if there are variables that containers do not get. It names them."""
     refused = sorted(name for name in names if _REFUSED.fullmatch(name) and name not in _HARMLESS)
     if refused:
         raise ValidationException(

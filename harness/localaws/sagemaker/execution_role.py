@@ -1,6 +1,6 @@
-"""What SageMaker does as an execution role: pulling images, reading model data, writing logs.
+"""Actions of SageMaker as an execution role: pulling images, reading model data, writing logs.
 
-What a role must be allowed is listed in https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
+The permissions that a role needs are listed in https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def check_role(services: Services, arn: str) -> None:
 
 
 def image_refusal(authorization: Authorization, role: str, image: str) -> str | None:
-    """Return why an image cannot be pulled as a role, or None if it can; images outside ECR need no permission."""
+    """Return AWS's message if a role may not pull an image, or None. Images outside ECR need no permission."""
     match = _REGISTRY.match(image)
     if not match:
         return None
@@ -40,7 +40,7 @@ def image_refusal(authorization: Authorization, role: str, image: str) -> str | 
 
 
 def model_data_refusal(authorization: Authorization, role: str, url: str | None, region: str) -> str | None:
-    """Return why a model's artifact cannot be read as a role, or None if it can."""
+    """Return AWS's message if a role may not read a model's artifact, or None if it may."""
     if not url:
         return None
     reason = authorization.refusal(role, Need("s3:GetObject", object_arn(region, *split_uri(url))))
@@ -54,9 +54,9 @@ def model_data_refusal(authorization: Authorization, role: str, url: str | None,
 def log_writer(
     services: Services, authorization: Authorization, role: str, region: str, group: str, stream: str
 ) -> Callable[[str], None]:
-    """Return a function that appends a line to a log stream; it writes nothing if the role may not.
+    """Return a function that appends a line to a log stream. It writes nothing if the role may not.
 
-    SageMaker goes on without a log then, in training and in hosting.
+    SageMaker then continues without a log, both in training and in hosting.
     """
     base = f"arn:{partition_of(role)}:logs:{region}:{ACCOUNT}:log-group:{group}:log-stream:"
     actions = [] if services.has_log_group(region, group) else [Need("logs:CreateLogGroup", base)]

@@ -1,4 +1,4 @@
-"""Which command a container image stands for, since containers run as processes here."""
+"""Container images and the commands in their place, because containers run as processes here."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ _XGBOOST_ACCOUNTS = {
     "us-west-1": "632365934929",
     "us-west-2": "433757028032",
 }
-"""Whose registry holds ``xgboost:1`` in a region: ``ApplicationsAccountMap`` of the SageMaker Spark SDK."""
+"""Account of the registry that has ``xgboost:1``, by region: ``ApplicationsAccountMap`` of the SageMaker Spark SDK."""
 _NUMBER = r"([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)"
 
 
 @dataclass(frozen=True)
 class Image:
-    """A container image: the command that ``train`` or ``serve`` is appended to, and the metrics its log holds."""
+    """A container image: a command, to which ``train`` or ``serve`` is appended, and the metrics in its log."""
 
     command: tuple[str, ...]
     metrics: tuple[tuple[str, str], ...] = ()
     """Names and regular expressions of metrics, as in AlgorithmSpecification.MetricDefinitions."""
 
 
-# The definitions of the built-in algorithm, for lines that begin with the round. An expression that may begin anywhere
-# is tried from every character of a line, each time up to its end.
+# The definitions of the built-in algorithm, for lines that begin with the round. Without that anchor, an expression is
+# tried from every character of a line, each time up to its end.
 _XGBOOST_METRICS = tuple(
     (f"{channel}:{metric}", rf"^\[[0-9]+\].*#011{channel}-{metric}(?:@[0-9-]+)?:{_NUMBER}")
     for channel in ("train", "validation")
@@ -61,9 +61,9 @@ XGBOOST = Image((sys.executable, "-m", "harness.containers.xgboost"), _XGBOOST_M
 
 
 def xgboost_uri(region: str) -> str:
-    """Return the URI of AWS's own XGBoost image in a region, as the SageMaker Spark SDK has it.
+    """Return the URI of AWS's XGBoost image in a region, as the SageMaker Spark SDK has it.
 
-    :raises KeyError: there is none.
+    :raises KeyError: the region has none.
     """
     suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     return f"{_XGBOOST_ACCOUNTS[region]}.dkr.ecr.{region}.{suffix}/xgboost:1"
@@ -77,9 +77,9 @@ class Images:
         self._lock = threading.Lock()
 
     def register(self, uri: str, command: list[str]) -> None:
-        """Let ``command`` stand for the image ``uri``; it is run with ``train`` or ``serve`` appended.
+        """Run ``command``, with ``train`` or ``serve`` appended, in place of the image ``uri``.
 
-        :raises ValueError: the command is no list of words.
+        :raises ValueError: the command is not a list of words.
         """
         if not isinstance(command, list) or not command or not all(isinstance(word, str) for word in command):
             raise ValueError(f"the command of {uri} is {command!r}; give a list of words such as ['python', 'mine.py']")
@@ -87,9 +87,9 @@ class Images:
             self._registered[uri] = Image(tuple(command))
 
     def find(self, uri: str) -> Image:
-        """Return the image of that URI.
+        """Return an image by URI.
 
-        :raises ValidationException: no image of that URI is known here.
+        :raises ValidationException: the local AWS does not have it.
         """
         with self._lock:
             if uri in self._registered:
@@ -99,6 +99,6 @@ class Images:
         if match and _XGBOOST_ACCOUNTS.get(match["region"]) == match["account"]:
             return XGBOOST
         raise ValidationException(
-            f"The local AWS has no image {uri}. It has {known}. Register the command that stands for your image "
+            f"The local AWS has no image {uri}. It has {known}. Register the command for your image "
             "with MockAWS.register_container(image, command)."
         )

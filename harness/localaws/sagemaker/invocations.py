@@ -19,7 +19,7 @@ from harness.localaws.sagemaker.hosting.instance import INVOCATION_SECONDS, Cont
 LARGEST_INVOCATION = 6_291_456
 """Bytes; see "Payload size" in https://docs.aws.amazon.com/general/latest/gr/sagemaker.html"""
 _OWN_HEADERS = "x-amzn-sagemaker-"
-"""Start of the names of SageMaker's headers, which containers get and may answer with."""
+"""Prefix of SageMaker headers, which containers get and may answer with."""
 _THREADS = 128
 
 

@@ -65,11 +65,11 @@ def test_long_names_and_other_alphabets_are_unpacked(pack, tmp_path, form):
 @pytest.mark.parametrize(
     ("bad", "told"),
     [
-        (member("../out"), "'../out' is no path within the archive"),
-        (member("a/../../out"), "'a/../../out' is no path within the archive"),
-        (member("/out"), "'/out' is no path within the archive"),
-        (member("a\\..\\out"), r"'a\\..\\out' is no path within the archive"),
-        (member("x", path="a\0b"), r"'a\x00b' is no path within the archive"),
+        (member("../out"), "'../out' is not a path within the archive"),
+        (member("a/../../out"), "'a/../../out' is not a path within the archive"),
+        (member("/out"), "'/out' is not a path within the archive"),
+        (member("a\\..\\out"), r"'a\\..\\out' is not a path within the archive"),
+        (member("x", path="a\0b"), r"'a\x00b' is not a path within the archive"),
         (member("link", tarfile.SYMTYPE, "/etc/passwd"), "'link' is a symbolic link; regular files and"),
         (member("link", tarfile.LNKTYPE, "model"), "'link' is a hard link; regular files and directories"),
         (member("dev", tarfile.CHRTYPE), "'dev' is a device"),
@@ -105,7 +105,7 @@ def test_a_chain_of_links_that_is_too_long_to_resolve_writes_nothing_outside(pac
 @pytest.mark.parametrize("second", ["model", "./model", "model/inside", "model/a/b"])
 def test_a_file_does_not_come_twice_nor_serve_as_a_directory(pack, tmp_path, second):
     attack = pack((member("model"), b"1"), (member(second), b"2"))
-    assert refusal(attack, tmp_path / "model") == f"'{second}' comes twice, or below a file"
+    assert refusal(attack, tmp_path / "model") == f"'{second}' occurs twice, or is below a file"
     assert (tmp_path / "model" / "model").read_bytes() == b"1"
 
 

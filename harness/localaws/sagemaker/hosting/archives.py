@@ -1,7 +1,7 @@
-"""Unpacking of model archives, which anybody may have made: regular files and directories, below one new directory.
+"""Unpacking of untrusted model archives: regular files and directories, below one new directory.
 
-``tarfile.extractall(filter="data")`` is not used: links let an archive write outside in the versions of Python that
-lack the fix of CVE-2025-4517, and nothing bounds the size. Only tar with gzip is read, as SageMaker asks for
+``tarfile.extractall(filter="data")`` is not used. In versions of Python without the fix of CVE-2025-4517 links let an
+archive write outside, and nothing limits the size. Only tar with gzip is read, which SageMaker requires
 (https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ContainerDefinition.html).
 """
 
@@ -15,15 +15,15 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 TOTAL_BYTES = 8 << 30
-"""Bytes that an archive may unpack to: more than any model that fits the memory of the machines tests run on."""
+"""Bytes that an archive may unpack to: more than fits the memory of the machines that run tests."""
 ALWAYS_BYTES = 64 << 20
 """Bytes that an archive of any size may unpack to."""
 RATIO = 200
-"""Bytes that each byte of an archive may unpack to, beyond :data:`ALWAYS_BYTES`. Models reach 20, and gzip 1,032."""
+"""Bytes that a byte of an archive may unpack to, beyond :data:`ALWAYS_BYTES`. Models reach 20, gzip 1,032."""
 MEMBERS = 50_000
-"""Members that an archive may have: the files of all but the largest Python environments."""
+"""Members that an archive may have: enough for all but the largest Python environments."""
 HEADER_BYTES = 64 << 10
-"""Bytes of a long name or of a member's pax attributes, which are held in memory."""
+"""Bytes of a long name, or of a member's pax attributes, which memory must hold."""
 
 _PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE, tarfile.DIRTYPE)
 _HEADERS = (
@@ -45,14 +45,14 @@ _PIECE = 1 << 20
 
 
 class ArchiveError(Exception):
-    """The archive is damaged, beyond a limit, or has a member that is not unpacked."""
+    """The archive is damaged, exceeds a limit, or has a member of a refused kind."""
 
 
 def unpack(archive: Path, target: Path) -> None:
     """Unpack a ``.tar.gz`` into a new directory.
 
-    :raises ArchiveError: it is no such archive, has a member that is neither a regular file nor a directory, a path
-        that leaves ``target`` or comes twice, or exceeds a limit, which the message names.
+    :raises ArchiveError: it is not such an archive, exceeds a limit, or has a member that is neither a regular file nor
+        a directory, or whose path leaves ``target`` or occurs twice. The message names the reason.
     :raises OSError: a file cannot be written.
     """
     target.mkdir(parents=True)
@@ -70,7 +70,7 @@ def unpack(archive: Path, target: Path) -> None:
 
 
 class _Bounded:
-    """A stream that gzip unpacks, up to a number of bytes."""
+    """A stream unpacked by gzip, limited in bytes."""
 
     def __init__(self, stream: gzip.GzipFile, most: int) -> None:
         self._stream = stream
@@ -88,13 +88,13 @@ class _Bounded:
         return data
 
     def read_to_end(self) -> None:
-        """Read what follows the last member, so that gzip's checksum is compared."""
+        """Read the rest after the last member, so that gzip's checksum is compared."""
         while self.read(_PIECE):
             pass
 
 
 class _Member(tarfile.TarInfo):
-    """A member whose headers are bounded before they are read, and which cannot be sparse."""
+    """A member that cannot be sparse, and whose headers are limited before they are read."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> _Member:
@@ -135,11 +135,11 @@ def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) 
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if Path(os.path.realpath(directory)) != Path(os.path.realpath(target)) / directory.relative_to(target):
-            raise ArchiveError(f"{_quoted(member.name)} leads out of the archive")
+            raise ArchiveError(f"{_quoted(member.name)} points outside the archive")
         if not member.isdir():
             _write(tar, member, path)
     except (FileExistsError, NotADirectoryError, IsADirectoryError):
-        raise ArchiveError(f"{_quoted(member.name)} comes twice, or below a file") from None
+        raise ArchiveError(f"{_quoted(member.name)} occurs twice, or is below a file") from None
 
 
 def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
@@ -162,13 +162,13 @@ def _copy(source: IO[bytes], file: IO[bytes], member: tarfile.TarInfo) -> None:
 
 
 def _parts(name: str) -> tuple[str, ...]:
-    """Return the parts of a member's path; none for the archive's own directory, ``.``.
+    """Return the parts of a member's path; none for the archive's root, ``.``.
 
-    :raises ArchiveError: the path is absolute, empty, or could be understood as leading elsewhere.
+    :raises ArchiveError: the path is absolute or empty, or may point outside.
     """
     path = PurePosixPath(name)
     if not name or path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
-        raise ArchiveError(f"{_quoted(name)} is no path within the archive")
+        raise ArchiveError(f"{_quoted(name)} is not a path within the archive")
     return path.parts
 
 
@@ -178,5 +178,5 @@ def _unwanted(member: tarfile.TarInfo) -> ArchiveError:
 
 
 def _quoted(name: str) -> str:
-    """Return a name for an error: on one line, without control characters, and not too long."""
+    """Return a name for an error message: on one line, without control characters, and of limited length."""
     return repr(name if len(name) <= 200 else f"{name[:200]}…")

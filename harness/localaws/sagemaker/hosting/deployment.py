@@ -136,7 +136,7 @@ class Deployer:
             raise DeploymentFailure(reason)
 
     def _fetch_model(self, container: dict[str, Any], model: dict[str, Any], directory: Path) -> Path:
-        """Download and unpack the artifact once for all instances; return the directory."""
+        """Download and unpack the artifact, once for all instances; return the directory."""
         target = directory / "model"
         url = container.get("ModelDataUrl")
         if not url:
@@ -195,7 +195,7 @@ class Deployer:
 
 
 def _drain(endpoint: Endpoint, variants: list[Variant]) -> None:
-    """Wait for the invocations that variants out of service still have, unless the endpoint is deleted."""
+    """Wait for the remaining invocations of old variants, unless the endpoint is deleted."""
     deadline = time.monotonic() + DRAIN_SECONDS
     instances = [instance for variant in variants for instance in variant.instances]
     while any(instance.busy for instance in instances) and time.monotonic() < deadline:

@@ -18,7 +18,7 @@ from harness.localaws.sagemaker.hosting.instance import Instance
 
 @dataclass
 class Variant:
-    """A production variant in service: its part of the endpoint config, and its instances."""
+    """A production variant in service, with its instances."""
 
     name: str
     weight: float
@@ -29,12 +29,12 @@ class Variant:
         self._turn = itertools.count()
 
     def next_instance(self) -> Instance | None:
-        """Return the instance whose turn it is among those that are ready, or None."""
+        """Return the next ready instance, in rotation, or None."""
         ready = [instance for instance in self.instances if instance.ready.is_set() and instance.pid]
         return ready[next(self._turn) % len(ready)] if ready else None
 
     def ask_to_stop(self) -> None:
-        """Tell every instance to end."""
+        """Ask every instance to end."""
         for instance in self.instances:
             instance.ask_to_stop()
 
@@ -47,7 +47,7 @@ class Variant:
 
 @dataclass
 class Endpoint:
-    """An endpoint: what it was made from, how it is, and what serves it."""
+    """An endpoint: its config, its status, and the variants that serve it."""
 
     name: str
     config_name: str
@@ -73,7 +73,7 @@ class Endpoint:
             self.changed.notify_all()
 
     def wait_settled(self, timeout: float) -> None:
-        """Wait until nothing is under way, at most ``timeout`` seconds."""
+        """Wait until the endpoint is settled, at most ``timeout`` seconds."""
         with self.changed:
             self.changed.wait_for(lambda: self.settled, timeout)
 

@@ -18,12 +18,12 @@ from harness.localaws.sagemaker.container_process import ContainerProcess, free_
 from harness.localaws.sagemaker.images import Image
 
 INVOCATION_SECONDS = 60
-"""How long a container may take to answer an invocation."""
+"""Seconds that a container may take to answer an invocation."""
 PING_SECONDS = 120
-"""How long a container may take to answer its first ping."""
+"""Seconds that a container may take to answer its first ping."""
 PING_EVERY_SECONDS = 5.0
-"""How often a container in service is pinged."""
-_PING_TIMEOUT = 2.0  # as on AWS, whose page says so
+"""Seconds between two pings of a container in service."""
+_PING_TIMEOUT = 2.0  # AWS's, from the same page
 _HEALTHY = 200
 _FAILED_PINGS = 3  # in a row, until a container counts as hanging
 _RESTART_PAUSE = 0.5
@@ -31,7 +31,7 @@ _STOP_SECONDS = 5
 
 
 class DeploymentFailure(Exception):
-    """The endpoint cannot be brought into service; the message is its failure reason."""
+    """The endpoint cannot be brought into service. The message is its failure reason."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ContainerAnswer:
 
 
 class Instance:
-    """One instance of a variant: a serving process, restarted when it dies or no longer answers pings."""
+    """One instance of a variant: a serving process, restarted if it dies or stops answering pings."""
 
     def __init__(
         self, image: Image, root: Path, environment: Mapping[str, str], on_line: Callable[[str], None]
@@ -70,12 +70,12 @@ class Instance:
 
     @property
     def pid(self) -> int | None:
-        """The serving process's id, while it runs."""
+        """Id of the serving process, or None if it does not run."""
         return self._process.pid if self._process and self._process.exit_code is None else None
 
     @property
     def busy(self) -> bool:
-        """Whether an invocation is held for this instance."""
+        """True if this instance has an invocation."""
         return self._invocations > 0
 
     def hold(self, invocations: int) -> None:
@@ -84,9 +84,9 @@ class Instance:
             self._invocations += invocations
 
     def start(self) -> None:
-        """Start the container and wait for its first good ping.
+        """Start the container, and wait until it answers a ping.
 
-        :raises DeploymentFailure: it ended or did not answer in time.
+        :raises DeploymentFailure: it ended, or did not answer in time.
         """
         self._launch()
         if not self._wait_for_ping():
@@ -97,7 +97,7 @@ class Instance:
     def _launch(self) -> None:
         with self._lock:
             if self._stopped.is_set():
-                return  # else it would be started behind the back of stop()
+                return  # else a container would start after stop()
             self.port = free_port()
             environment = {**self._environment, "SAGEMAKER_BIND_TO_PORT": str(self.port)}
             self._process = ContainerProcess(self._command, self.root, environment, self._on_line)
@@ -107,13 +107,13 @@ class Instance:
         deadline = time.monotonic() + PING_SECONDS
         while time.monotonic() < deadline and self._process.exit_code is None and not self._stopped.is_set():
             if self._ping() == _HEALTHY:
-                self._note_health()
+                self._record_health()
                 return True
             time.sleep(0.03)
         return False
 
     def _ping(self) -> int | None:
-        """Return the status of the answer to a ping, or None if there is none in time."""
+        """Return the status of the answer to a ping, or None if there is no answer in time."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PING_TIMEOUT)
         try:
             connection.request("GET", "/ping")
@@ -141,8 +141,8 @@ class Instance:
     def _check_health(self) -> None:
         """Kill a container that hangs or is not healthy.
 
-        It fails several pings in a row; or it has answered neither ping nor invocation for as long as an invocation may
-        take. Until then it may be computing, if it has an invocation, in the one thread that it answers pings with.
+        A container hangs if it fails several pings in a row, or if it has answered neither a ping nor an invocation
+        for as long as an invocation may take. Until then it may be computing an answer in its only thread.
         """
         if time.monotonic() < self._pinged + PING_EVERY_SECONDS:
             return
@@ -150,7 +150,7 @@ class Instance:
         status = self._ping()
         self._pinged = time.monotonic()
         if status == _HEALTHY:
-            self._note_health()
+            self._record_health()
         elif status is None and (was_busy or self.busy):
             self._excused_pings += 1
         else:
@@ -160,7 +160,7 @@ class Instance:
         elif self._excused_pings >= _FAILED_PINGS and self._pinged - self._last_answer > INVOCATION_SECONDS:
             self._end_unhealthy(f"container answered neither pings nor invocations for {INVOCATION_SECONDS} s")
 
-    def _note_health(self) -> None:
+    def _record_health(self) -> None:
         self._last_answer = time.monotonic()
         self._failed_pings = self._excused_pings = 0
         if not self._stopped.is_set():
@@ -172,7 +172,7 @@ class Instance:
             self.kill()
 
     def ask_to_stop(self) -> None:
-        """Tell the container to end, and do not start it again."""
+        """Ask the container to end, and do not start it again."""
         with self._lock:
             if not self._stopped.is_set():
                 self._deadline = time.monotonic() + _STOP_SECONDS
@@ -182,7 +182,7 @@ class Instance:
             self._process.terminate()
 
     def stop(self) -> None:
-        """End the container, by force if it takes too long from when it was asked."""
+        """End the container. Kill it if it takes longer than :data:`_STOP_SECONDS` since it was asked to end."""
         self.ask_to_stop()
         self._forget_connections()
         if self._process:
@@ -195,15 +195,15 @@ class Instance:
             self._process.kill()
 
     def invoke(self, body: bytes, headers: Mapping[str, str], timeout: float, *, dies: bool = False) -> ContainerAnswer:
-        """Send one invocation to the container; if it ``dies``, kill it while it has the request.
+        """Send one invocation to the container. If it ``dies``, kill it while it has the request.
 
         :raises TimeoutError: no answer within ``timeout`` seconds.
-        :raises OSError: the connection broke; the container has probably ended.
+        :raises OSError: the connection broke, probably because the container ended.
         """
         connection = self._connection(timeout)
         try:
             if dies:
-                self.kill()  # now rather than later: it may answer before a signal comes
+                self.kill()  # before the request: it may answer before a signal arrives
             connection.request("POST", "/invocations", body, dict(headers))
             response = connection.getresponse()
             answer = ContainerAnswer(
@@ -227,7 +227,7 @@ class Instance:
         with self._lock:
             idle = self._idle.pop() if self._idle else None
         if idle is not None and wait_for_read(idle.sock, 0):
-            idle.close()  # by the container, which need not keep connections for as long as we do
+            idle.close()  # the container closed it: it may keep connections for a shorter time than we do
             idle = None
         connection = idle or http.client.HTTPConnection("127.0.0.1", self.port)
         connection.timeout = timeout

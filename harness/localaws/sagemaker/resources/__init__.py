@@ -1,1 +1,1 @@
-"""Resources of SageMaker's control plane: one module for each kind, with its state and its operations."""
+"""Resources of the control plane: one module for each kind, with its state and its operations."""

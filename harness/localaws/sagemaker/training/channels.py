@@ -12,13 +12,13 @@ from harness.localaws.sagemaker.training.job import TrainingFailure
 
 
 def path_inside(path: str, stored: StoredObject) -> str:
-    """Return the path below a channel's directory where an object goes, whatever its key holds.
+    """Return the path of an object below its channel's directory.
 
-    :raises TrainingFailure: it would leave the directory.
+    :raises TrainingFailure: the path would leave the directory.
     """
     if ".." in path.split("/"):
         raise TrainingFailure(
-            f"ClientError: Data download failed: the key of s3://{stored.bucket}/{stored.key} leads out of the channel"
+            f"ClientError: Data download failed: the key of s3://{stored.bucket}/{stored.key} points outside the channel"
         )
     return path.lstrip("/")
 
@@ -50,7 +50,7 @@ def find_objects(services: Services, source: dict[str, Any]) -> Iterator[tuple[s
 
 
 def _manifest_objects(services: Services, uri: str) -> Iterator[tuple[str, StoredObject]]:
-    """Yield what a manifest names: ``[{"prefix": "s3://bucket/dir/"}, "path", …]``."""
+    """Yield the objects that a manifest names: ``[{"prefix": "s3://bucket/dir/"}, "path", …]``."""
     entries = _read_json(services, uri)
     if not isinstance(entries, list) or not entries or not isinstance(entries[0], dict) or "prefix" not in entries[0]:
         raise TrainingFailure(
@@ -74,4 +74,4 @@ def _read_json(services: Services, uri: str) -> Any:
     except KeyError:
         raise TrainingFailure(f"ClientError: Manifest {uri} does not exist") from None
     except ValueError as error:
-        raise TrainingFailure(f"ClientError: Manifest {uri} is no JSON: {error}") from None
+        raise TrainingFailure(f"ClientError: Manifest {uri} is not JSON: {error}") from None

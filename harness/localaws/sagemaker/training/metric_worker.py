@@ -1,10 +1,11 @@
 """Finds metrics in lines of a log, in a separate process: ``python -I -S metric_worker.py``.
 
 Python's regular expressions take exponential time for some expressions and lines, and hold the interpreter's lock
-meanwhile. Here they hold up nothing but themselves: each has a budget of CPU time, and the process one of memory.
+meanwhile. In this process they delay no other work. Each has a budget of CPU time, and the process one of memory.
 
-It reads lines of JSON: the list of expressions, then lines of the log. It answers each of these with a list that has
-for each expression the number found, null, or, once, the reason why it is given up. Stands alone, to start in 20 ms.
+It reads lines of JSON: the list of expressions, then lines of the log. It answers each line of the log with a list. For
+each expression this has a number, null, or, once, the reason why the expression is given up. The module imports nothing
+from the package, so that it starts in 20 ms.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from contextlib import suppress
 from types import FrameType
 
 BUDGET_SECONDS = 1.0
-"""CPU time that an expression may take over all lines, those aside that take it less than :data:`_FREE_SECONDS`."""
+"""CPU time of an expression over all lines. Lines that take less than :data:`_FREE_SECONDS` do not count."""
 _FREE_SECONDS = 0.01
 _MEMORY = 1 << 30
 
@@ -30,7 +31,7 @@ class _OutOfTime(Exception):
 
 
 class _Expression:
-    """One metric's expression, with what is left of its budget."""
+    """One metric's expression, with the rest of its budget."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -38,7 +39,7 @@ class _Expression:
         self._left = BUDGET_SECONDS
 
     def find(self, line: str) -> float | str | None:
-        """Return the number that the expression finds, None, or why it is given up; None after that."""
+        """Return the number found, None, or the reason why the expression is given up; None after that."""
         if self._left <= 0:
             return None
         try:
@@ -46,7 +47,7 @@ class _Expression:
         except _OutOfTime:
             reason = f"it takes more than {BUDGET_SECONDS:g} s"
         except re.error as error:
-            reason = f"it is no regular expression: {error}"
+            reason = f"it is not a regular expression: {error}"
         except (MemoryError, RecursionError, OverflowError):
             reason = "it takes too much memory"
         self._left = 0
@@ -73,13 +74,13 @@ class _Expression:
         match = self._pattern.search(line)
         try:
             value = float(match.group(1)) if match else math.nan
-        except (TypeError, ValueError):  # the group took no part, or is no number
+        except (TypeError, ValueError):  # the group did not match, or is not a number
             return None
         return value if math.isfinite(value) else None
 
 
 def main() -> None:
-    """Answer lines until there are no more."""
+    """Answer lines until standard input ends."""
     with suppress(ValueError, OSError):  # macOS has no such limit
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     signal.signal(signal.SIGVTALRM, _out_of_time)

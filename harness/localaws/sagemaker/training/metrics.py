@@ -1,4 +1,4 @@
-"""Metrics of a training job, which regular expressions find in the lines of its log.
+"""Metrics of a training job, found in the lines of its log by regular expressions.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/define-train-metrics.html. The caller gives the
 expressions, and a line may be anything. :mod:`~harness.localaws.sagemaker.training.metric_worker` bounds their time
@@ -20,19 +20,19 @@ from typing import IO, cast
 from urllib3.util.wait import wait_for_read
 
 SEARCHED_CHARACTERS = 8192
-"""Characters of a line that metrics are looked for in, from its start."""
+"""Characters of a line that are searched, from its start."""
 _ANSWER_SECONDS = 60.0  # for all expressions, which may take a second each
 _WORKER = Path(__file__).with_name("metric_worker.py")
 
 
 class Metrics:
-    """The metrics of one training job; its process starts with the first line."""
+    """The metrics of one training job. The process that searches starts with the first line."""
 
     def __init__(self, definitions: Sequence[tuple[str, str]], directory: Path, report: Callable[[str], None]) -> None:
-        """Look for metrics, given as names and expressions.
+        """Search for metrics, given as names and expressions.
 
-        :param directory: the container's, which marks the process as one of the local AWS's.
-        :param report: called once with each expression that is given up, and why.
+        :param directory: directory of the container, which marks the process as part of the local AWS.
+        :param report: called with a message for each expression that is given up.
         """
         self._definitions = list(definitions)
         self._directory = directory
@@ -42,7 +42,7 @@ class Metrics:
         self._lock = threading.Lock()
 
     def find(self, line: str) -> dict[str, float]:
-        """Return the values that a line of the log has, by metric."""
+        """Return the values in a line of the log, by metric."""
         with self._lock:
             if self._is_over:
                 return {}
@@ -61,7 +61,7 @@ class Metrics:
     def close(self) -> None:
         """End the process."""
         if self._process:
-            self._process.kill()  # a thread that waits for its answer sees the pipe close
+            self._process.kill()  # a thread that waits for its answer notices that the pipe closes
         with self._lock:
             self._end()
 
@@ -103,6 +103,6 @@ class Metrics:
 
 
 def _write(process: subprocess.Popen[bytes], content: object) -> None:
-    """Send a line, of 64 KiB at most, which a pipe holds however busy its reader is."""
+    """Send a line of at most 64 KiB, which fits the pipe even if its reader is busy."""
     text = json.dumps(content, ensure_ascii=False).encode(errors="replace")
     os.write(cast("IO[bytes]", process.stdin).fileno(), text + b"\n")

@@ -32,7 +32,7 @@ _QUOTED = 500  # characters of a line of output, so that a failure reason has ro
 
 
 class TrainingRun:
-    """One job on its way through the states."""
+    """Run of one job, through all its states."""
 
     def __init__(
         self,
@@ -181,7 +181,7 @@ class TrainingRun:
         deadline = time.monotonic() + limit
         while any(process.exit_code is None for process in processes):
             if any(process.exit_code for process in processes):
-                return "Completed"  # one has failed: the others wait for it in vain
+                return "Completed"  # one has failed, and the others would wait for it forever
             if self._job.discarded:
                 return "Stopped"
             if self._job.status == "Stopping":

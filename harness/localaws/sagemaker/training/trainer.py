@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Trainer:
-    """Runs training jobs, each in a thread of its own."""
+    """Runs training jobs, each in its own thread."""
 
     def __init__(
         self,
