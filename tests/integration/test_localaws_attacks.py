@@ -1,4 +1,4 @@
-"""What others on the machine, and pages in a browser, can do to a local AWS: nothing."""
+"""Attacks of other users of the machine, and of pages in a browser, on a local AWS."""
 
 import os
 import socket
@@ -39,7 +39,7 @@ JOB = {
 
 @pytest.fixture(scope="module")
 def attacked():
-    """A local AWS whose refusals are not the session's, which is to have none."""
+    """A separate local AWS, because the session must have no refusals."""
     with MockAWS.start(Settings()) as attacked:
         yield attacked
 
@@ -66,7 +66,7 @@ def test_a_client_without_the_password_gets_no_tunnel_and_learns_no_host(attacke
     assert attacked.calls()["refused"] == []
 
 
-def test_the_password_may_come_after_the_question_on_the_same_connection(attacked):
+def test_the_password_may_follow_a_407_on_the_same_connection(attacked):
     connect = b"CONNECT sts.amazonaws.com:443 HTTP/1.1\r\nHost: sts.amazonaws.com:443\r\n"
     given = f"Proxy-Authorization: {password(attacked)['Proxy-Authorization']}\r\n".encode()
     with socket.create_connection(("127.0.0.1", attacked.connection.port), timeout=20) as connection:
@@ -83,7 +83,7 @@ def command_line(process):
         return ""
 
 
-def test_no_command_line_and_no_announcement_of_java_holds_the_password(local, spark):
+def test_no_command_line_and_no_output_of_java_contains_the_password(local, spark):
     secret = local.connection.proxy_password
     family = [psutil.Process(), *psutil.Process().children(recursive=True)]
     lines = [command_line(process) for process in family]
@@ -115,14 +115,14 @@ def test_a_head_that_is_too_large_is_refused(attacked):
 # --- the control API ----------------------------------------------------------------------------------------------
 
 
-def test_the_control_api_looks_at_the_token_before_it_reads(attacked):
+def test_the_control_api_checks_the_token_before_it_reads_the_body(attacked):
     with socket.create_connection(("127.0.0.1", attacked.connection.port), timeout=20) as connection:
         head = f"POST /faults HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {10 * LARGEST_BODY}\r\n\r\n"
         connection.sendall(head.encode())
         assert connection.recv(4096).startswith(b"HTTP/1.1 403 ")
 
 
-def test_the_control_api_takes_no_body_without_bound(attacked):
+def test_the_control_api_limits_the_size_of_a_body(attacked):
     headers = {TOKEN_HEADER: attacked.connection.token, "Host": "127.0.0.1"}
     connection = plain(attacked)
     connection.putrequest("POST", "/faults", skip_host=True)
@@ -136,7 +136,7 @@ def test_the_control_api_takes_no_body_without_bound(attacked):
 
 
 @pytest.mark.parametrize("path", ["/moto-api/data.json", "/moto-api/reset", "/latest/meta-data/", "/us-east-1_x/"])
-def test_the_insides_of_moto_are_no_service(attacked, path):
+def test_the_internals_of_moto_cannot_be_reached(attacked, path):
     status, text = ask(tunnel(attacked, "s3.amazonaws.com"), "GET", path)
     assert status >= 400
     assert "Code>NoSuchBucket<" in text or "Code>NoSuchKey<" in text
@@ -153,7 +153,7 @@ def test_a_signature_for_another_service_reaches_no_other_service(attacked):
 
 
 @pytest.mark.parametrize("target", ["AmazonSNS.Publish", "DynamoDB_20120810.ListTables", "SageMaker.ListModels", ""])
-def test_a_target_of_another_service_is_no_operation_of_this_one(attacked, target):
+def test_a_target_of_another_service_is_an_unknown_operation(attacked, target):
     headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}
     status, text = ask(tunnel(attacked, "logs.us-east-1.amazonaws.com"), "POST", "/", headers, "{}")
     assert (status, "UnknownOperationException" in text) == (400, True)
@@ -169,7 +169,7 @@ def test_a_target_of_another_service_is_no_operation_of_this_one(attacked, targe
         ("PUT", "//precious/key", "InvalidArgument"),
     ],
 )
-def test_a_request_that_could_be_taken_for_two_is_carried_out_as_none(attacked, method, path, code):
+def test_an_ambiguous_request_is_refused(attacked, method, path, code):
     s3 = attacked.client("s3")
     s3.create_bucket(Bucket="precious")
     status, text = ask(tunnel(attacked, "s3.amazonaws.com"), method, path, body=b"x" if method == "PUT" else None)
@@ -180,7 +180,7 @@ def test_a_request_that_could_be_taken_for_two_is_carried_out_as_none(attacked, 
 # --- pages in a browser -------------------------------------------------------------------------------------------
 
 
-def test_what_a_page_asks_is_not_done_unless_the_bucket_s_rules_name_its_origin(attacked):
+def test_a_request_of_a_page_has_no_effect_unless_the_bucket_s_rules_allow_its_origin(attacked):
     s3 = attacked.client("s3")
     s3.create_bucket(Bucket="pages")
     s3.put_object(Bucket="pages", Key="key", Body=b"text")
@@ -198,7 +198,7 @@ def test_what_a_page_asks_is_not_done_unless_the_bucket_s_rules_name_its_origin(
     assert ask(tunnel(attacked, host), "PUT", f"/{signed}", page, b"x")[0] == 403
 
 
-def test_a_browser_is_told_beforehand_what_a_page_may_ask(attacked):
+def test_a_preflight_request_is_answered_by_the_bucket_s_rules(attacked):
     s3, host = attacked.client("s3"), "asked-before.s3.amazonaws.com"
     s3.create_bucket(Bucket="asked-before")
     rule = {"AllowedMethods": ["GET"], "AllowedOrigins": ["https://page.example"], "AllowedHeaders": ["x-mine"]}
@@ -215,7 +215,7 @@ def test_a_browser_is_told_beforehand_what_a_page_may_ask(attacked):
 @pytest.mark.parametrize(
     "name", ["PYTHONPATH", "LD_PRELOAD", "BASH_ENV", "JAVA_TOOL_OPTIONS", "https_proxy", "HARNESS_RUN"]
 )
-def test_a_variable_that_chooses_what_code_runs_is_refused_by_name(attacked, name):
+def test_a_variable_that_makes_a_container_load_code_is_refused_by_name(attacked, name):
     attacked.register_container("image", [sys.executable, "-c", ""])
     attacked.client("s3").create_bucket(Bucket="for-jobs")
     sagemaker = attacked.client("sagemaker")
@@ -267,7 +267,7 @@ def test_a_tunnel_to_the_control_api_needs_the_password_too(attacked):
         tunnel(attacked, "localhost", headers={}).connect()
 
 
-def test_connections_that_say_nothing_keep_nobody_out(attacked):
+def test_silent_connections_do_not_block_others(attacked):
     address = ("127.0.0.1", attacked.connection.port)
     silent = [socket.create_connection(address, timeout=20) for _ in range(600)]
     assert attacked.client("sts").get_caller_identity()["Account"] == attacked.account

@@ -1,4 +1,4 @@
-"""The gateway: what reaches the local AWS, what is refused, and how connections live."""
+"""The gateway: hosts that it serves, hosts that it refuses, and its connections."""
 
 import json
 import os
@@ -26,7 +26,7 @@ STS = "/?Action=GetCallerIdentity&Version=2011-06-15"
 
 @pytest.fixture(scope="module")
 def apart():
-    """A local AWS whose refusals are not the session's, which is to have none."""
+    """A separate local AWS, because the session must have no refusals."""
     with MockAWS.start(Settings()) as apart:
         yield apart
 
@@ -44,7 +44,7 @@ def test_a_plain_request_to_a_host_that_is_not_emulated_is_refused_and_reported(
     assert "plain.example.com" in apart.calls()["refused"]
 
 
-def test_a_kept_connection_is_no_way_around_the_refusal(apart):
+def test_a_second_request_on_a_connection_is_refused_too(apart):
     connection = plain(apart)
     assert ask(connection, "GET", f"http://sts.amazonaws.com{STS}", password(apart))[0] == 200
     status, text = ask(connection, "GET", "http://second.example.com/", {"Host": "second.example.com"})
@@ -52,7 +52,7 @@ def test_a_kept_connection_is_no_way_around_the_refusal(apart):
     assert "second.example.com" in apart.calls()["refused"]
 
 
-def test_a_reset_forgets_all_but_who_is_who_and_what_was_refused(apart):
+def test_a_reset_keeps_only_identities_and_refused_hosts(apart):
     apart.reset()
     ask(plain(apart), "GET", "http://example.org/", password(apart))
     apart.client("s3").create_bucket(Bucket="forgotten")
@@ -65,7 +65,7 @@ def test_a_reset_forgets_all_but_who_is_who_and_what_was_refused(apart):
     assert "assumed-role" in apart.client("sts").get_caller_identity()["Arn"]
 
 
-def test_a_local_aws_that_ended_by_itself_is_told_with_its_last_words(monkeypatch):
+def test_the_error_about_a_local_aws_that_ended_quotes_its_last_output(monkeypatch):
     monkeypatch.setenv("PYTHONFAULTHANDLER", "1")
     with MockAWS.start(Settings()) as own:
         os.kill(own.connection.pid, signal.SIGABRT)  # which lets Python tell where it is
@@ -125,7 +125,7 @@ def test_plain_http_endpoints_are_answered_in_absolute_form(local):
     assert s3.get_object(Bucket=bucket, Key="large")["Body"].read() == b"x" * 2_000_000
 
 
-def test_the_environment_leads_clients_that_know_nothing_of_boto(local):
+def test_the_environment_redirects_clients_other_than_boto(local):
     s3 = boto3.client("s3")
     s3.create_bucket(Bucket="for-anybody")
     s3.put_object(Bucket="for-anybody", Key="key", Body=b"text")
@@ -137,27 +137,27 @@ def test_the_environment_leads_clients_that_know_nothing_of_boto(local):
     assert opener.open(url, timeout=20).read() == b"text"
 
 
-def test_clients_of_the_local_aws_need_no_profile_of_the_users(local, monkeypatch):
+def test_clients_of_the_local_aws_do_not_need_the_users_profile(local, monkeypatch):
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     assert local.client("sts").get_caller_identity()["Account"] == local.account
     assert boto3.DEFAULT_SESSION is None, "it would keep what it found for the user's later clients"
 
 
-def test_the_control_api_wants_the_runs_token(local):
+def test_the_control_api_requires_the_runs_token(local):
     for headers in ({}, {TOKEN_HEADER: "guessed"}):
         status, text = ask(plain(local), "GET", "/status", headers)
         assert (status, json.loads(text)) == (403, {"error": "the token is missing or wrong"})
 
 
-def test_the_control_api_says_what_it_does_not_know(local):
+def test_the_control_api_names_an_unknown_path(local):
     with pytest.raises(LocalAWSError, match="no GET /weather"):
         local.connection.control("GET", "/weather")
     with pytest.raises(LocalAWSError, match="has no colour"):
         local.connection.control("POST", "/faults", {"operation": "PutObject", "colour": "red"})
 
 
-def test_calls_tell_what_was_asked_of_whom(local):
+def test_a_call_is_recorded_with_service_operation_and_host(local):
     boto3.client("sts").get_caller_identity()
     call = next(call for call in reversed(local.calls()["calls"]) if call["operation"] == "GetCallerIdentity")
     assert (call["service"], call["status"], call["path"]) == ("sts", 200, "/")
@@ -165,12 +165,12 @@ def test_calls_tell_what_was_asked_of_whom(local):
     assert 0 < call["seconds"] < 20
 
 
-def test_an_operation_that_nobody_emulates_is_an_error_and_not_a_success(local):
+def test_an_operation_that_is_not_emulated_is_an_error(local):
     with pytest.raises(Exception, match=r"(?i)not.*(implemented|emulate)"):
         boto3.client("sagemaker").list_algorithms()
 
 
-def test_a_port_that_is_taken_is_told_with_what_to_do_and_leaves_no_file(local, monkeypatch, tmp_path):
+def test_the_error_about_a_taken_port_names_a_fix_and_leaves_no_file(local, monkeypatch, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with pytest.raises(SetupError, match=f"Port {local.connection.port} is taken") as error:
         MockAWS.start(Settings(), port=local.connection.port)

@@ -1,4 +1,4 @@
-"""Nothing grows in the local AWS: what is deleted or replaced is given back to the machine."""
+"""Nothing grows in the local AWS: deleted and replaced objects release memory and disk."""
 
 import socket
 import uuid
@@ -17,12 +17,12 @@ SMALL, LARGE = b"s" * KB, b"l" * (MB + 17)
 PART = b"p" * (5 * MB)
 BUCKET = "growing"
 FEW = 8
-"""Descriptors that connections may take or leave meanwhile."""
+"""Descriptors that connections may open or close during a test."""
 
 
 @pytest.fixture(scope="module")
 def apart(harness_settings):
-    """A separate local AWS that no other test uses meanwhile."""
+    """A separate local AWS that no other test uses."""
     if harness_settings.mode == "real":
         pytest.skip("these tests are about the local AWS")
     with MockAWS.start(Settings()) as aws:
@@ -40,7 +40,7 @@ def s3(apart):
 
 @pytest.fixture
 def given_back(apart, s3):
-    """Check after a test that nothing is on disk that was not before."""
+    """Check that a test leaves no new file on disk."""
     before = disk(apart)
     yield before
     wait_until(lambda: disk(apart) == before, "the bodies to be deleted", timeout=10)
@@ -174,7 +174,7 @@ def test_an_upload_that_is_refused_leaves_no_body(s3, given_back):
             s3.put_object(Bucket="there-is-none", Key="k", Body=LARGE)
 
 
-def test_an_upload_that_breaks_off_leaves_no_body(apart, s3, given_back):
+def test_an_interrupted_upload_leaves_no_body(apart, s3, given_back):
     connection = upload(apart, s3, {"Content-Length": str(2 * len(PART))}, PART)
     wait_until(lambda: disk(apart) > given_back, "the upload to begin", timeout=10)
     connection.sock.shutdown(socket.SHUT_RDWR)
@@ -207,7 +207,7 @@ AWS_CHUNKED = {"Content-Encoding": "aws-chunked"}
      b"-1\r\n\r\n0\r\n\r\n", b"2\r\nabc\r\n0\r\n\r\n", b"1\na\n0\n\n", b"1\r\na\r\n", b"0\r\n\r\nmore"],
     ids=["no line end", "trailers", "header", "no trailer", "negative", "too long", "no CR", "no end", "after the end"],
 )  # fmt: skip
-def test_a_body_that_is_not_in_aws_chunks_is_refused_as_s3_refuses_it(apart, s3, given_back, body):
+def test_a_body_that_is_not_in_aws_chunks_is_refused_as_by_s3(apart, s3, given_back, body):
     connection = upload(apart, s3, {**AWS_CHUNKED, "Content-Length": str(len(body))}, body)
     answer = connection.getresponse()
     assert (answer.status, b"<Code>IncompleteBody</Code>" in answer.read()) == (400, True)

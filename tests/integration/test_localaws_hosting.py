@@ -63,7 +63,7 @@ def bucket(local, booster):
 
 @pytest.fixture(scope="module")
 def make(local, sagemaker, bucket):
-    """Make models, configs and endpoints of unique names; all of them are deleted at the end."""
+    """Make models, configs and endpoints with unique names, and delete them at the end."""
     made = _Maker(local, sagemaker, bucket)
     yield made
     made.delete()
@@ -179,7 +179,7 @@ def endpoint(make, sagemaker):
     return name
 
 
-def test_an_endpoint_in_service_tells_what_it_serves(sagemaker, endpoint):
+def test_an_endpoint_in_service_describes_its_variants(sagemaker, endpoint):
     described = sagemaker.describe_endpoint(EndpointName=endpoint)
     assert described["EndpointArn"] == f"arn:aws:sagemaker:us-east-1:123456789012:endpoint/{endpoint}"
     (variant,) = described["ProductionVariants"]
@@ -191,7 +191,7 @@ def test_an_endpoint_in_service_tells_what_it_serves(sagemaker, endpoint):
     assert sagemaker.list_tags(ResourceArn=described["EndpointArn"])["Tags"] == [{"Key": "team", "Value": "blue"}]
 
 
-def test_each_instance_is_a_process_of_its_own(local, endpoint):
+def test_each_instance_is_a_separate_process(local, endpoint):
     found = pids(local, endpoint)
     assert len(set(found)) == 2
     assert all("harness.containers.xgboost" in psutil.Process(pid).cmdline() for pid in found)
@@ -213,7 +213,7 @@ def test_tags_can_be_added_and_deleted(make, sagemaker):
     assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "b", "Value": "2"}]
 
 
-def test_what_exists_cannot_be_made_again(make, sagemaker, local, endpoint):
+def test_a_taken_name_is_refused(make, sagemaker, local, endpoint):
     model = make.model()
     container = {"Image": IMAGE, "ModelDataUrl": "s3://b/k"}
     again = message(sagemaker.create_model, ModelName=model, PrimaryContainer=container, ExecutionRoleArn=local.role)
@@ -229,7 +229,7 @@ def test_what_exists_cannot_be_made_again(make, sagemaker, local, endpoint):
 
 
 @pytest.mark.parametrize("call", ["describe", "delete"])
-def test_what_does_not_exist_is_told_in_the_words_of_aws(sagemaker, call):
+def test_a_missing_resource_is_reported_with_the_message_of_aws(sagemaker, call):
     kinds = {"model": ("Model", "model"), "endpoint-config": ("EndpointConfig", "endpoint configuration"),
              "endpoint": ("Endpoint", "endpoint")}  # fmt: skip
     for kind, (member, words) in kinds.items():
@@ -240,7 +240,7 @@ def test_what_does_not_exist_is_told_in_the_words_of_aws(sagemaker, call):
         assert answer["Message"] == f'Could not find {words} "{arn}".'
 
 
-def test_what_refers_to_something_missing_is_refused(make, sagemaker, local):
+def test_a_reference_to_a_missing_resource_is_refused(make, sagemaker, local):
     variant = {"VariantName": "v", "ModelName": "nobody", "InstanceType": "ml.m4.xlarge", "InitialInstanceCount": 1}
     assert "Could not find model" in message(
         sagemaker.create_endpoint_config, EndpointConfigName="c", ProductionVariants=[variant]
@@ -284,7 +284,7 @@ def test_endpoints_are_listed_by_status(sagemaker, endpoint):
     [("missing.tar.gz", "Failed to download model data"), ("broken.tar.gz", "Failed to extract model data archive"),
      ("text.tar.gz", "for production variant v1 did not pass the ping health check")],
 )  # fmt: skip
-def test_a_model_that_cannot_be_served_fails_the_endpoint_and_says_why(make, sagemaker, runtime, data, reason):
+def test_a_model_that_cannot_be_served_fails_the_endpoint_with_a_reason(make, sagemaker, runtime, data, reason):
     name = make.endpoint(make.config(make.model(data)))
     failed = settled(sagemaker, name)
     assert failed["EndpointStatus"] == "Failed"
@@ -314,7 +314,7 @@ def test_a_deleted_endpoint_is_gone_with_its_processes(make, local, sagemaker, r
 
 @pytest.fixture
 def scripted(make, tmp_path):
-    """Return a function that makes a model of some Python that answers invocations."""
+    """Return a function that makes a model from Python code that answers invocations."""
 
     def scripted(answer, **container):
         directory = tmp_path / str(next(numbers))
@@ -359,7 +359,7 @@ def test_an_update_moves_the_traffic_and_one_that_fails_leaves_it(make, local, s
 
 @pytest.fixture
 def gate(tmp_path):
-    """A directory in which a container notes each request, whose answers wait for a file ``open``."""
+    """A directory in which a container records each request. Its answers wait for a file ``open``."""
     (tmp_path / "requests").mkdir()
     yield tmp_path
     (tmp_path / "open").touch()
@@ -391,7 +391,7 @@ def test_an_update_lets_the_old_container_finish_what_it_has(gate, make, local, 
     wait_until(lambda: not any(map(psutil.pid_exists, old)), "the old container to be gone")
 
 
-def test_invocations_that_wait_keep_nothing_else_waiting(gate, make, sagemaker, scripted):
+def test_waiting_invocations_do_not_delay_other_requests(gate, make, sagemaker, scripted):
     name = make.endpoint(make.config(scripted(behind(gate))))
     in_service(sagemaker, name)
     runtime = boto3.client("sagemaker-runtime", config=ONCE.merge(Config(max_pool_connections=40)))
@@ -412,7 +412,7 @@ def test_a_container_that_closes_idle_connections_is_asked_on_new_ones(make, sag
         time.sleep(0.5)  # longer than the container keeps a connection
 
 
-def test_a_container_of_ones_own_gets_the_request_as_it_was_sent(make, sagemaker, runtime, scripted):
+def test_a_custom_container_gets_the_request_unchanged(make, sagemaker, runtime, scripted):
     answer = "str(sorted((n.lower(), v) for n, v in self.headers.items())).encode() + self.body()"
     name = make.endpoint(make.config(scripted(answer)))
     in_service(sagemaker, name)
@@ -451,7 +451,7 @@ def test_predictions_are_those_of_the_model_in_process_row_for_row(runtime, endp
     assert [float(value) for value in text.split(b",")] == booster.predict(xgb.DMatrix(rows)).tolist()
 
 
-def test_json_is_answered_to_who_accepts_json(runtime, endpoint, booster):
+def test_a_client_that_accepts_json_gets_json(runtime, endpoint, booster):
     rows = some_rows(3)
     answer = json.loads(invoke(runtime, endpoint, as_libsvm(rows), Accept="application/json"))
     assert answer == {"predictions": [{"score": value} for value in booster.predict(xgb.DMatrix(rows)).tolist()]}
@@ -478,7 +478,7 @@ def test_a_row_that_cannot_be_read_is_a_model_error_that_names_its_line(runtime,
     assert f":log-group:/aws/sagemaker/Endpoints/{endpoint}" in answer["LogStreamArn"]
 
 
-def test_types_that_the_model_does_not_know_are_model_errors(runtime, endpoint):
+def test_an_unknown_content_type_is_a_model_error(runtime, endpoint):
     answer = refusal(runtime.invoke_endpoint, EndpointName=endpoint, Body=b"x", ContentType="image/png")
     assert (answer["Error"]["Code"], answer["OriginalStatusCode"]) == ("ModelError", 415)
     answer = refusal(
@@ -487,7 +487,7 @@ def test_types_that_the_model_does_not_know_are_model_errors(runtime, endpoint):
     assert (answer["Error"]["Code"], answer["OriginalStatusCode"]) == ("ModelError", 406)
 
 
-def test_a_request_may_have_six_mebibytes_and_not_one_byte_more(runtime, endpoint):
+def test_a_request_may_have_at_most_six_mebibytes(runtime, endpoint):
     limit = 6 * 1024 * 1024
     row = b"0 1:1.0000000000\n"
     body = (row * (limit // len(row) + 1))[: limit - limit % len(row)].ljust(limit, b"\n")[:limit]
@@ -508,7 +508,7 @@ def test_an_endpoint_that_does_not_exist_is_a_validation_error(runtime, local):
     }  # fmt: skip
 
 
-def test_many_clients_at_once_get_each_its_own_answer(runtime, endpoint, booster):
+def test_concurrent_clients_each_get_their_own_answer(runtime, endpoint, booster):
     def differs(seed):
         rows = some_rows(20, seed)
         values = [float(value) for value in invoke(runtime, endpoint, as_libsvm(rows)).split(b",")]
@@ -528,7 +528,7 @@ def test_faults_hit_invocations_as_asked(faults, runtime, endpoint):
     assert time.monotonic() - began > 0.3
 
 
-def test_a_container_that_dies_while_it_serves_is_told_and_comes_back(faults, local, make, sagemaker, runtime):
+def test_a_container_that_dies_while_it_serves_is_reported_and_restarted(faults, local, make, sagemaker, runtime):
     name = make.endpoint(make.config(make.model()))
     in_service(sagemaker, name)
     before = pids(local, name)
@@ -549,7 +549,7 @@ def test_a_container_that_dies_while_it_serves_is_told_and_comes_back(faults, lo
     assert pids(local, name) != before
 
 
-def test_an_endpoint_with_another_instance_goes_on_when_one_dies(local, make, sagemaker, runtime):
+def test_an_endpoint_continues_to_serve_when_one_of_its_instances_dies(local, make, sagemaker, runtime):
     name = make.endpoint(make.config(make.model(), instances=2))
     in_service(sagemaker, name)
     victim, survivor = pids(local, name)
@@ -562,7 +562,7 @@ def test_an_endpoint_with_another_instance_goes_on_when_one_dies(local, make, sa
 
 @pytest.fixture
 def serve(monkeypatch, tmp_path):
-    """Returns a function that starts an instance of a server; pings are frequent."""
+    """A function that starts an instance of a server, with frequent pings."""
     monkeypatch.setattr(instances, "PING_EVERY_SECONDS", 0.1)
     monkeypatch.setattr(instances, "_PING_TIMEOUT", 0.3)
     started = []
@@ -584,23 +584,23 @@ def wait_for_another(instance, process):
     wait_until(lambda: instance.pid not in (None, process) and instance.ready.is_set(), "a new process")
 
 
-def test_a_container_that_hangs_is_ended_and_started_again(serve):
+def test_a_container_that_hangs_is_restarted(serve):
     instance = serve(SERVER.format(answer="self.body()"))
     hanging = instance.pid
     instance.hold(1)
     psutil.Process(hanging).suspend()
     time.sleep(2)
-    assert instance.pid == hanging, "it was ended while it had an invocation"
+    assert instance.pid == hanging, "ended during an invocation"
     instance.hold(-1)
     wait_for_another(instance, hanging)
     assert "container failed 3 pings in a row; ending it" in serve.log
 
 
-def test_a_container_that_hangs_while_invocations_go_on_is_started_again(monkeypatch, serve):
+def test_a_container_that_hangs_during_invocations_is_restarted(monkeypatch, serve):
     monkeypatch.setattr(instances, "INVOCATION_SECONDS", 1.0)
     instance = serve(SERVER.format(answer="self.body()"))
     hanging = instance.pid
-    instance.hold(1)  # and never out: others come before it is
+    instance.hold(1)  # and never released: others begin before it ends
     psutil.Process(hanging).suspend()
     with pytest.raises(TimeoutError):
         instance.invoke(b"x", {}, 0.5)
@@ -621,7 +621,7 @@ def test_a_container_that_computes_in_its_only_thread_is_spared(monkeypatch, ser
     assert not [line for line in serve.log if "ending it" in line]
 
 
-def test_a_container_that_says_it_is_not_healthy_is_started_again_however_busy(serve):
+def test_an_unhealthy_container_is_restarted_even_if_it_is_busy(serve):
     unhealthy = SERVER.format(answer="os.environ.setdefault('SICK', 'x').encode()")
     unhealthy = unhealthy.replace("self.send_response(200)", "self.send_response(503 if 'SICK' in os.environ else 200)")
     instance = serve(unhealthy)
@@ -631,7 +631,7 @@ def test_a_container_that_says_it_is_not_healthy_is_started_again_however_busy(s
     wait_for_another(instance, sick)
 
 
-def test_a_container_that_takes_too_long_is_told_as_aws_does(monkeypatch, tmp_path):
+def test_a_container_that_takes_too_long_is_reported_with_the_message_of_aws(monkeypatch, tmp_path):
     monkeypatch.setattr(invocations, "INVOCATION_SECONDS", 0.5)
     (tmp_path / "container.py").write_text(SERVER.format(answer="time.sleep(5) or b''"))
     image = Image((sys.executable, str(tmp_path / "container.py")))

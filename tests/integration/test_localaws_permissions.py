@@ -1,4 +1,4 @@
-"""The local AWS with IAM enforced: who may do what, and what a job or an endpoint may do as its role."""
+"""The local AWS with IAM enforced: permissions of callers, and of jobs and endpoints as their role."""
 
 import io
 import json
@@ -38,7 +38,7 @@ def refused(call, **arguments):
 
 
 def session_of(given):
-    """Return credentials that AssumeRole gave, as environment variables."""
+    """Return credentials from AssumeRole as environment variables."""
     members = ("AccessKeyId", "SecretAccessKey", "SessionToken")
     names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
     return {name: given[member] for name, member in zip(names, members, strict=True)}
@@ -73,7 +73,7 @@ def job(name, role):
 
 
 def ended(client, name):
-    """Return how a training job ended: its status, and why."""
+    """Return the final status of a training job, and its failure reason."""
     seen = wait_until(
         lambda: client.describe_training_job(TrainingJobName=name),
         f"{name} to end",
@@ -85,7 +85,7 @@ def ended(client, name):
 # --- callers ------------------------------------------------------------------------------------------------------
 
 
-def test_nobody_is_known_without_a_key_of_the_local_iam(independent_aws):
+def test_a_caller_without_a_key_of_the_local_iam_is_unknown(independent_aws):
     unknown = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "x"}
     codes = {
         service: refused(getattr(independent_aws.client(service, unknown), operation))[0]
@@ -102,7 +102,7 @@ def test_nobody_is_known_without_a_key_of_the_local_iam(independent_aws):
     }
 
 
-def test_a_key_with_another_secret_is_nobody_s_signature(independent_aws):
+def test_a_signature_by_another_secret_is_refused(independent_aws):
     user = independent_aws.user() | {"AWS_SECRET_ACCESS_KEY": "another"}
     operations = {"s3": "list_buckets", "sts": "get_caller_identity", "sagemaker": "list_models"}
     codes = [refused(getattr(independent_aws.client(name, user), call))[0] for name, call in operations.items()]
@@ -116,12 +116,12 @@ def test_a_signature_of_any_path_and_query_is_recognised(independent_aws, object
         assert objects.list_objects_v2(Bucket=BUCKET, Prefix=key)["KeyCount"] == 1
 
 
-def test_a_user_without_permissions_may_still_ask_who_it_is(independent_aws):
+def test_a_user_without_permissions_may_still_get_its_identity(independent_aws):
     arn = independent_aws.name_of(independent_aws.user(policy(deny("*"))))
     assert arn.startswith(f"arn:aws:iam::{independent_aws.account}:user/user-")
 
 
-def test_the_harness_s_own_role_may_do_nothing_where_permissions_are_enforced(independent_aws):
+def test_the_harness_role_may_do_nothing_if_permissions_are_enforced(independent_aws):
     client = independent_aws.client("sagemaker", independent_aws.connection.credentials)
     code, message = refused(client.list_models)
     assert code == "AccessDeniedException"
@@ -139,12 +139,12 @@ def test_a_refusal_names_caller_action_and_resource_as_aws_does(independent_aws)
     )
 
 
-def test_a_denial_wins_over_what_is_allowed_and_says_so(independent_aws):
+def test_an_explicit_denial_overrides_an_allowance_and_is_named(independent_aws):
     client = independent_aws.client("sagemaker", independent_aws.user(all_but("sagemaker:ListModels")))
     assert refused(client.list_models)[1].endswith("with an explicit deny in an identity-based policy")
 
 
-def test_groups_give_permissions_and_a_key_that_is_made_inactive_gives_none(independent_aws):
+def test_groups_give_permissions_and_an_inactive_key_gives_none(independent_aws):
     user = independent_aws.user(policy(allow("s3:ListAllMyBuckets")))
     iam, name = independent_aws.client("iam"), independent_aws.name_of(user).rpartition("/")[2]
     assert refused(independent_aws.client("sagemaker", user).list_models)[0] == "AccessDeniedException"
@@ -170,7 +170,7 @@ def test_the_default_version_of_an_attached_policy_counts(independent_aws):
     assert refused(client.list_models)[0] == "AccessDeniedException"
 
 
-def test_a_boundary_and_a_session_s_own_policy_limit_what_a_role_allows(independent_aws):
+def test_a_boundary_and_a_session_policy_limit_a_role(independent_aws):
     iam, trust = independent_aws.client("iam"), policy(allow("sts:AssumeRole") | {"Principal": {"AWS": "*"}})
     for statement in trust["Statement"]:
         del statement["Resource"]
@@ -188,7 +188,7 @@ def test_a_boundary_and_a_session_s_own_policy_limit_what_a_role_allows(independ
     assert refused(independent_aws.client("s3", stolen).list_buckets)[0] == "InvalidToken"
 
 
-def test_a_role_can_be_assumed_by_whom_it_trusts_only(independent_aws):
+def test_a_role_can_be_assumed_only_by_those_it_trusts(independent_aws):
     user = independent_aws.user(policy(allow("sts:AssumeRole")))
     trust = policy({"Effect": "Allow", "Principal": {"AWS": independent_aws.name_of(user)}, "Action": "sts:AssumeRole"})
     trusted = independent_aws.role(policy(allow("s3:ListAllMyBuckets")), trust)
@@ -203,7 +203,7 @@ def test_a_role_can_be_assumed_by_whom_it_trusts_only(independent_aws):
 # --- S3 -----------------------------------------------------------------------------------------------------------
 
 
-def test_objects_are_read_and_written_where_the_policy_says_only(independent_aws, objects):
+def test_objects_are_read_and_written_only_where_the_policy_allows(independent_aws, objects):
     mine = f"arn:aws:s3:::{BUCKET}/mine/*"
     s3 = independent_aws.client(
         "s3", independent_aws.user(policy(allow("s3:GetObject", "s3:PutObject", resource=mine)))
@@ -232,7 +232,7 @@ def test_objects_are_read_and_written_where_the_policy_says_only(independent_aws
     assert [uri.rpartition("/")[2] for uri in independent_aws.everything()["S3 object"]] == ["1", "2", "3", "4", "1"]
 
 
-def test_a_missing_object_is_told_to_those_only_who_may_list(independent_aws, objects):
+def test_only_callers_that_may_list_learn_that_an_object_is_missing(independent_aws, objects):
     reader = independent_aws.client("s3", independent_aws.user(policy(allow("s3:GetObject"))))
     lister = independent_aws.client("s3", independent_aws.user(policy(allow("s3:GetObject", "s3:ListBucket"))))
     assert refused(reader.head_object, Bucket=BUCKET, Key="none")[0] == "403"
@@ -247,7 +247,7 @@ def test_listing_can_be_limited_to_a_prefix(independent_aws, objects):
     assert refused(s3.list_objects_v2, Bucket=BUCKET)[0] == "AccessDenied"
 
 
-def test_each_key_of_a_deletion_is_decided_by_itself(independent_aws, objects):
+def test_each_key_of_a_deletion_is_decided_separately(independent_aws, objects):
     mine = policy(allow("s3:DeleteObject", resource=f"arn:aws:s3:::{BUCKET}/mine/*"))
     s3 = independent_aws.client("s3", independent_aws.user(mine))
     wanted = {"Objects": [{"Key": key} for key in ("mine/1", "other/1")]}
@@ -262,7 +262,7 @@ def test_each_key_of_a_deletion_is_decided_by_itself(independent_aws, objects):
 # --- SageMaker ----------------------------------------------------------------------------------------------------
 
 
-def test_creating_with_a_role_needs_leave_to_pass_it_to_sagemaker(independent_aws, objects):
+def test_creating_with_a_role_needs_permission_to_pass_it_to_sagemaker(independent_aws, objects):
     role = independent_aws.role()
     elsewhere = allow("iam:PassRole", Condition={"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}})
     here = allow("iam:PassRole", Condition={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}})
@@ -276,7 +276,7 @@ def test_creating_with_a_role_needs_leave_to_pass_it_to_sagemaker(independent_aw
     assert independent_aws.everything()["model"] == ["m"]
 
 
-def test_tags_given_at_creation_need_leave_to_tag_and_guard_what_they_mark(independent_aws):
+def test_tags_at_creation_need_permission_to_tag_and_restrict_access(independent_aws):
     model = {
         "ModelName": "tagged",
         "ExecutionRoleArn": independent_aws.role(),
@@ -331,7 +331,7 @@ def test_a_job_whose_role_lacks_a_permission_fails_and_names_it(independent_aws,
     assert f"not authorized to perform: {taken} on resource" in reason
 
 
-def test_a_job_without_leave_to_write_logs_trains_without_them(independent_aws, objects):
+def test_a_job_without_permission_to_write_logs_trains_without_them(independent_aws, objects):
     client, role = independent_aws.client("sagemaker"), independent_aws.role(all_but("logs:CreateLogStream"))
     client.create_training_job(**job("j", role))
     assert ended(client, "j")[0] == "Completed"
@@ -371,7 +371,7 @@ def test_an_endpoint_fails_when_its_role_loses_a_permission(independent_aws, obj
 # --- simulation ---------------------------------------------------------------------------------------------------
 
 
-def test_a_simulation_decides_as_calls_are_decided(independent_aws):
+def test_a_simulation_and_a_call_are_decided_alike(independent_aws):
     statements = [allow("s3:*", resource=f"arn:aws:s3:::{BUCKET}/*"), deny("s3:DeleteObject")]
     user = independent_aws.user(policy(*statements))
     asked = {
@@ -393,7 +393,7 @@ def test_a_simulation_decides_as_calls_are_decided(independent_aws):
     ]
 
 
-def test_a_simulation_takes_context_and_tells_what_it_misses(independent_aws):
+def test_a_simulation_takes_context_and_names_missing_keys(independent_aws):
     condition = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
     role = independent_aws.role(policy(allow("iam:PassRole", Condition=condition)))
 
@@ -408,7 +408,7 @@ def test_a_simulation_takes_context_and_tells_what_it_misses(independent_aws):
     assert simulate(ContextEntries=[entry | {"ContextKeyValues": ["ec2.amazonaws.com"]}]) == ("implicitDeny", [])
 
 
-def test_a_simulation_needs_a_permission_itself_and_a_principal_that_exists(independent_aws):
+def test_a_simulation_needs_permission_and_an_existing_principal(independent_aws):
     user = independent_aws.user(all_but("iam:SimulatePrincipalPolicy"))
     asked = {"PolicySourceArn": independent_aws.name_of(user), "ActionNames": ["s3:GetObject"]}
     code, told = refused(independent_aws.client("iam", user).simulate_principal_policy, **asked)
@@ -431,7 +431,7 @@ def test_quotas_have_the_names_of_aws_and_the_values_of_the_test(independent_aws
     assert refused(client.get_service_quota, ServiceCode="sagemaker", QuotaCode="L-0")[0] == "NoSuchResourceException"
 
 
-def test_prices_are_those_that_were_handed_over_and_no_others(independent_aws):
+def test_prices_are_only_those_that_were_provided(independent_aws):
     client = independent_aws.client("pricing")
     attributes = {"instanceName": "ml.m4.xlarge", "regionCode": "us-east-1"}
     fields = [{"Type": "TERM_MATCH", "Field": name, "Value": value} for name, value in attributes.items()]
@@ -462,7 +462,7 @@ def test_a_call_whose_connection_is_cut_has_not_been_applied(independent_aws):
     assert independent_aws.client("s3").list_buckets()["Buckets"] == []
 
 
-def test_a_cut_network_is_mended_and_nothing_came_through(independent_aws):
+def test_a_cut_network_drops_calls_until_it_is_restored(independent_aws):
     client = independent_aws.client("sts")
     client.get_caller_identity()
     before = independent_aws.calls()["counts"]["GetCallerIdentity"]
@@ -495,5 +495,5 @@ def test_an_endpoint_that_is_stuck_stays_in_creating(independent_aws, objects):
     assert refused(client.delete_endpoint, EndpointName="e")[1].startswith("Cannot update in-progress endpoint")
 
 
-def test_everything_is_allowed_to_who_may_do_everything(independent_aws):
+def test_an_administrator_may_do_everything(independent_aws):
     assert independent_aws.client("sagemaker", independent_aws.user(EVERYTHING)).list_models()["Models"] == []

@@ -1,4 +1,4 @@
-"""The same in every region: host names, partitions and what is trained and served there."""
+"""All regions work alike: host names, partitions, training and serving."""
 
 import io
 import tarfile

@@ -1,4 +1,4 @@
-"""S3, STS and IAM of the local AWS, asked as boto3 asks them."""
+"""S3, STS and IAM of the local AWS, called with boto3."""
 
 import hashlib
 import os
@@ -19,7 +19,7 @@ from tests.support.proxied import tunnel
 
 MB = 1 << 20
 LARGE = os.urandom(3 * MB + 17)
-"""Large enough to be streamed, and no multiple of anything."""
+"""Large enough to be streamed, and not a multiple of a block."""
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def body_of(s3, bucket, key, **asked):
 
 
 def status_of(call, **arguments):
-    """Return the HTTP status and code of the error that a call ends with."""
+    """Return the HTTP status and code of a call's error."""
     with pytest.raises(ClientError) as error:
         call(**arguments)
     answer = error.value.response
@@ -52,7 +52,7 @@ def status_of(call, **arguments):
 
 
 @pytest.mark.parametrize("size", [0, 1, MB - 1, MB, len(LARGE)])
-def test_an_object_comes_back_bit_for_bit_with_its_md5_as_etag(s3, bucket, key, size):
+def test_an_object_is_returned_bit_for_bit_with_its_md5_as_etag(s3, bucket, key, size):
     data = LARGE[:size]
     stored = s3.put_object(Bucket=bucket, Key=key, Body=data)
     assert body_of(s3, bucket, key) == data
@@ -130,7 +130,7 @@ def test_a_condition_that_does_not_hold_is_answered_as_s3_does(s3, bucket, key, 
 
 
 @pytest.mark.parametrize("size", [1000, len(LARGE)])
-def test_a_copy_is_an_object_of_its_own(s3, bucket, key, size):
+def test_a_copy_is_an_independent_object(s3, bucket, key, size):
     s3.put_object(Bucket=bucket, Key=key, Body=LARGE[:size])
     s3.copy_object(Bucket=bucket, Key=f"{key}-copy", CopySource={"Bucket": bucket, "Key": key})
     s3.put_object(Bucket=bucket, Key=key, Body=b"changed")
@@ -153,7 +153,7 @@ def test_parts_can_be_copied_from_ranges_of_another_object(s3, bucket, key):
     assert body_of(s3, bucket, key) == LARGE + LARGE
 
 
-def test_deleted_objects_are_gone_and_missing_ones_are_told_by_name(s3, bucket, key):
+def test_deleted_objects_are_gone_and_missing_ones_are_named(s3, bucket, key):
     names = [f"{key}/{number}" for number in range(3)]
     for name in names:
         s3.put_object(Bucket=bucket, Key=name, Body=LARGE[: 2 * MB])
@@ -173,12 +173,12 @@ def test_an_object_can_be_read_to_its_end_while_it_is_replaced(s3, bucket, key):
 
 
 ODD_KEYS = ["a%20b", "at=10%3A30/x", "what?x=1", "a#b", "a+b c", "a//b", "/leading", "//two", "é/ü", "100%", "%2F"]
-"""Spark writes a partition's value with what a path must not hold as ``%``, so that it is encoded twice on the way."""
+"""Spark escapes a partition's value with ``%``, so that the path is encoded twice."""
 
 
 @pytest.mark.parametrize("style", ["virtual", "path"])
 @pytest.mark.parametrize("size", [5, 2 * MB])
-def test_keys_are_taken_as_they_are_whatever_they_hold(s3, bucket, size, style):
+def test_keys_with_any_characters_are_kept_unchanged(s3, bucket, size, style):
     client = boto3.client("s3", config=Config(s3={"addressing_style": style}))
     prefix = "" if style == "virtual" else "below/"
     keys = [prefix + key for key in ODD_KEYS]
@@ -227,7 +227,7 @@ def test_readers_of_an_object_that_is_replaced_see_the_old_one_or_the_new_one(lo
     assert seen <= set(versions), [len(body) for body in seen]
 
 
-def test_an_upload_that_breaks_off_leaves_what_was_there(local, s3, bucket, key):
+def test_an_interrupted_upload_leaves_the_old_object(local, s3, bucket, key):
     s3.put_object(Bucket=bucket, Key=key, Body=b"old")
     url = s3.generate_presigned_url("put_object", {"Bucket": bucket, "Key": key})
     host = url.removeprefix("https://").partition("/")[0]
@@ -275,7 +275,7 @@ def test_memory_stays_small_while_a_large_object_is_stored_and_read(tmp_path):
     assert grown < source.stat().st_size * 2 / 3, f"grew by {grown / MB:.0f} MiB"
 
 
-def test_a_full_disk_is_told_once_and_not_tried_again(local, faults, s3, bucket, key, tmp_path):
+def test_a_full_disk_is_reported_once_without_retries(local, faults, s3, bucket, key, tmp_path):
     (tmp_path / "file").write_bytes(LARGE)
     faults.add("PutObject", effect="disk_full", times=5)
     before = local.calls()["counts"].get("PutObject", 0)

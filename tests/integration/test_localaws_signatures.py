@@ -1,4 +1,4 @@
-"""The local AWS with IAM enforced, attacked: signatures that are missing, old, for elsewhere, or of something else."""
+"""Attacks on signatures, with IAM enforced: missing, old, for another host, or of another request."""
 
 import hashlib
 from datetime import datetime, timedelta, timezone
@@ -219,7 +219,7 @@ def test_the_chunks_of_aws_s_own_example_are_verified():
 
 
 def test_clients_sign_as_the_local_aws_verifies(independent_aws):
-    """botocore's own ways: digests, and unsigned chunks with a checksum after them."""
+    """botocore signs digests, and sends unsigned chunks with a trailing checksum."""
     s3 = independent_aws.client("s3")
     s3.create_bucket(Bucket="clients")
     for key, config in (("digest", {"payload_signing_enabled": True}), ("trailer", {"payload_signing_enabled": False})):
@@ -271,7 +271,7 @@ def test_cbor_hides_no_resource(independent_aws):
     assert "/kept" in independent_aws.everything()["log group"]
 
 
-def test_an_underscore_in_a_header_is_no_hyphen(independent_aws):
+def test_an_underscore_in_a_header_is_not_taken_for_a_hyphen(independent_aws):
     s3 = independent_aws.client("s3")
     s3.create_bucket(Bucket="victim")
     s3.put_object(Bucket="victim", Key="secret", Body=b"TOP")
@@ -303,7 +303,7 @@ def test_a_deletion_of_many_is_decided_as_it_is_carried_out(independent_aws, bod
 
 
 @pytest.mark.parametrize("more", ["PolicySourceArn={arn}", "RoleName=x", "PolicyArn={arn}"])
-def test_a_parameter_that_an_operation_does_not_have_says_nothing_of_its_resource(independent_aws, more):
+def test_an_unknown_parameter_does_not_name_the_resource(independent_aws, more):
     own = "arn:aws:iam::*:user/${aws:username}"
     user = independent_aws.user(allowing({"Action": "iam:*", "Resource": [own, "arn:aws:iam::*:role/x"]}))
     before, body = keys_of(independent_aws), f"{NEW_KEY}&{more.format(arn=independent_aws.name_of(user))}".encode()
@@ -335,7 +335,7 @@ def test_a_user_is_denied_by_the_path_it_has_and_groups_are_decided_about_as_gro
 @pytest.mark.parametrize(
     "bucket", ["www.victim", "localhost.x", "localstack.y", "1.2.3.4", "s3.us-east-1.amazonaws.com"]
 )
-def test_a_bucket_s_name_in_the_host_is_that_bucket_and_no_other(independent_aws, bucket):
+def test_a_bucket_s_name_in_the_host_names_exactly_that_bucket(independent_aws, bucket):
     s3 = independent_aws.client("s3")
     for name in ("victim", "victim-2"):
         s3.create_bucket(Bucket=name)
@@ -355,7 +355,7 @@ def test_keys_are_of_one_partition(independent_aws):
     assert send(independent_aws, "POST", "https://iam.us-gov.amazonaws.com/", headers, NEW_KEY)[0] == 403
 
 
-def test_what_limits_permissions_and_is_not_evaluated_is_refused(independent_aws):
+def test_limits_of_permissions_that_are_not_evaluated_are_refused(independent_aws):
     sts, arn = independent_aws.client("sts"), independent_aws.role(trust=EVERYTHING | {
         "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]})  # fmt: skip
     with pytest.raises(ClientError, match="does not emulate PolicyArns"):

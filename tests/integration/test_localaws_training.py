@@ -1,4 +1,4 @@
-"""Training jobs of the local AWS: asked for with boto3, trained by processes, and looked at afterwards."""
+"""Training jobs of the local AWS: started with boto3, run as processes, and inspected afterwards."""
 
 import io
 import itertools
@@ -49,7 +49,7 @@ def bucket(s3):
 
 @pytest.fixture
 def ask(local, bucket):
-    """Return a CreateTrainingJob request that is right, changed as asked."""
+    """Return a valid CreateTrainingJob request with changes."""
 
     def ask(**changes):
         request = {
@@ -69,7 +69,7 @@ def ask(local, bucket):
 
 @pytest.fixture
 def trained(sagemaker, ask):
-    """Train with a request that is right but for the changes; return how the job ended."""
+    """Train with a valid request and changes; return the job's final description."""
 
     def trained(**changes):
         request = ask(**changes)
@@ -81,7 +81,7 @@ def trained(sagemaker, ask):
 
 @pytest.fixture
 def script(local, tmp_path):
-    """Return the AlgorithmSpecification of a container that runs some Python."""
+    """Return the AlgorithmSpecification of a container that runs Python code."""
 
     def script(text):
         image = f"script-{uuid.uuid4().hex}"
@@ -139,7 +139,7 @@ def as_booster(content):
     return booster
 
 
-def test_a_job_lives_through_its_states_and_leaves_model_metrics_and_log(sagemaker, s3, ask, bucket):
+def test_a_job_passes_through_its_states_and_leaves_model_metrics_and_log(sagemaker, s3, ask, bucket):
     channels = [channel("train", f"s3://{bucket}/data/train/"), channel("validation", f"s3://{bucket}/data/validation")]
     tags = [{"Key": "team", "Value": "blue"}]
     request = ask(InputDataConfig=channels, Tags=tags, ExperimentConfig={"ExperimentName": "e"})
@@ -187,7 +187,7 @@ def test_create_answers_before_the_job_is_done(sagemaker, ask, script):
     assert ended(sagemaker, request["TrainingJobName"])["TrainingJobStatus"] == "Completed"
 
 
-def test_the_spark_sdk_gets_its_answer_when_the_job_ends_and_need_not_ask_twice(sagemaker, ask, script):
+def test_the_spark_sdk_gets_its_answer_when_the_job_ends_without_a_second_call(sagemaker, ask, script):
     request = ask(AlgorithmSpecification=script("import time; time.sleep(1)"))
     sagemaker.create_training_job(**request)
     from_spark = boto3.client("sagemaker", config=boto3.session.Config(user_agent_extra="SageMaker-Spark-SDK"))
@@ -195,7 +195,7 @@ def test_the_spark_sdk_gets_its_answer_when_the_job_ends_and_need_not_ask_twice(
     assert job["TrainingJobStatus"] == "Completed"
 
 
-def test_calls_of_the_spark_sdk_that_are_held_keep_nothing_else_waiting(sagemaker, ask, script, tmp_path):
+def test_held_calls_of_the_spark_sdk_do_not_delay_other_requests(sagemaker, ask, script, tmp_path):
     request = ask(
         AlgorithmSpecification=script(
             f"import os\nimport time\nwhile not os.path.exists('{tmp_path}/end'): time.sleep(0.02)"
@@ -244,7 +244,7 @@ def test_calls_of_the_spark_sdk_that_are_held_keep_nothing_else_waiting(sagemake
          "2 validation errors detected: "),
     ],
 )  # fmt: skip
-def test_a_request_that_aws_would_refuse_is_refused_in_its_words_and_makes_no_job(sagemaker, ask, changes, told):
+def test_a_request_that_aws_refuses_is_refused_with_its_message_and_makes_no_job(sagemaker, ask, changes, told):
     request = ask(**changes)
     # botocore would refuse some of these itself, which the Java SDK does not
     unchecked = boto3.client("sagemaker", config=boto3.session.Config(parameter_validation=False))
@@ -255,7 +255,7 @@ def test_a_request_that_aws_would_refuse_is_refused_in_its_words_and_makes_no_jo
     assert request["TrainingJobName"] not in names
 
 
-def test_everything_that_is_wrong_is_told_in_one_message(ask, local):
+def test_all_broken_rules_are_reported_in_one_message(ask, local):
     unchecked = boto3.client("sagemaker", config=boto3.session.Config(parameter_validation=False))
     request = ask(TrainingJobName="-", RoleArn="me", StoppingCondition={"MaxRuntimeInSeconds": 0})
     del request["OutputDataConfig"]
@@ -272,7 +272,7 @@ def test_a_name_is_used_once(sagemaker, ask, trained):
     assert "Training job names must be unique within an AWS account and region" in error["Message"]
 
 
-def test_a_job_that_does_not_exist_is_told_so(sagemaker):
+def test_a_missing_job_is_reported(sagemaker):
     for call in (sagemaker.describe_training_job, sagemaker.stop_training_job):
         assert refusal(call, TrainingJobName="nobody")["Message"] == "Requested resource not found."
 
@@ -292,7 +292,7 @@ def failure(job):
     [("eta", "2.0", "Hyperparameter eta: 2.0 is not in [0, 1]"), ("etta", "1", "Extraneous hyperparameter found: etta"),
      ("max_depth", "deep", "Hyperparameter max_depth: could not parse value")],
 )  # fmt: skip
-def test_a_hyperparameter_that_cannot_be_used_fails_the_job_and_is_named(trained, name, value, told):
+def test_an_invalid_hyperparameter_fails_the_job_and_is_named(trained, name, value, told):
     job = trained(HyperParameters=PARAMETERS | {name: value})
     assert failure(job) == f"ClientError: {told}, exit code: 2"
 
@@ -321,7 +321,7 @@ def test_a_job_without_its_required_channel_fails(trained, bucket):
     assert failure(job) == "ClientError: Missing required channel: train, exit code: 2"
 
 
-def test_a_container_that_crashes_is_an_algorithm_error_with_its_exit_code_and_last_words(trained, script):
+def test_a_crash_of_a_container_is_an_algorithm_error_with_exit_code_and_last_output(trained, script):
     job = trained(AlgorithmSpecification=script("print('about to'); raise SystemExit(7)"))
     reason = failure(job)
     assert reason.startswith("AlgorithmError: ")
@@ -329,19 +329,19 @@ def test_a_container_that_crashes_is_an_algorithm_error_with_its_exit_code_and_l
     assert reason.endswith(", exit code: 7")
 
 
-def test_a_container_that_says_why_it_failed_is_quoted(trained, script):
+def test_the_failure_file_of_a_container_is_quoted(trained, script):
     text = "import os; open(os.environ['SAGEMAKER_BASE_DIR'] + '/output/failure', 'w').write('no luck'); os._exit(1)"
     assert failure(trained(AlgorithmSpecification=script(text))) == "AlgorithmError: no luck, exit code: 1"
 
 
-def test_a_container_that_a_signal_ends_fails_the_job_as_docker_would_tell_it(trained, script):
+def test_a_container_killed_by_a_signal_has_the_exit_code_that_docker_reports(trained, script):
     for number in (signal.SIGKILL, signal.SIGSEGV):
         reason = failure(trained(AlgorithmSpecification=script(f"import os; os.kill(os.getpid(), {int(number)})")))
         assert reason.startswith("AlgorithmError: ")
         assert reason.endswith(f", exit code: {128 + number}")
 
 
-def test_one_host_that_fails_ends_the_job_although_the_others_wait(trained, script):
+def test_a_host_that_fails_ends_the_job_while_others_wait(trained, script):
     text = (
         "import json, os, time\n"
         "host = json.load(open(os.environ['SAGEMAKER_BASE_DIR'] + '/input/config/resourceconfig.json'))['current_host']"
@@ -355,7 +355,7 @@ def test_one_host_that_fails_ends_the_job_although_the_others_wait(trained, scri
     assert time.monotonic() - began < 20
 
 
-def test_a_job_whose_bucket_is_deleted_meanwhile_fails_and_names_it(sagemaker, s3, ask, script):
+def test_a_job_whose_bucket_is_deleted_during_training_fails_and_names_it(sagemaker, s3, ask, script):
     s3.create_bucket(Bucket="short-lived")
     output = {"S3OutputPath": "s3://short-lived/"}
     request = ask(OutputDataConfig=output, AlgorithmSpecification=script("import time; time.sleep(0.7)"))
@@ -420,7 +420,7 @@ told = {'files': found, 'config': config, 'job': os.environ['TRAINING_JOB_NAME']
 
 @pytest.fixture
 def told(s3, trained, script):
-    """Run a container that tells what it was given."""
+    """Run a container that reports its input."""
 
     def told(*channels, **changes):
         job = trained(AlgorithmSpecification=script(LISTS_ITS_INPUT), InputDataConfig=list(channels), **changes)
@@ -452,7 +452,7 @@ def test_a_prefix_matches_keys_that_begin_with_it_directory_or_not(told, s3, buc
     assert told(channel("c", f"s3://{bucket}/p/other"))["files"] == {"c/other": "p/other"}
 
 
-def test_keys_with_slashes_too_many_stay_inside_their_channel(told, s3, trained, bucket):
+def test_keys_with_extra_slashes_stay_inside_their_channel(told, s3, trained, bucket):
     s3.put_object(Bucket=bucket, Key="odd//file", Body=b"1")
     assert told(channel("c", f"s3://{bucket}/odd/"))["files"] == {"c/file": "1"}
     s3.put_object(Bucket=bucket, Key="worse/../../file", Body=b"1")
@@ -471,7 +471,7 @@ def test_a_manifest_names_the_objects_of_a_channel(told, s3, trained, bucket):
     assert f"s3://{bucket}/m/missing of manifest s3://{bucket}/manifest does not exist" in reason
 
 
-def test_shards_are_told_apart_by_key_and_the_model_knows_all_of_them(s3, trained, sagemaker, bucket):
+def test_shards_are_divided_by_key_and_the_model_learns_from_all(s3, trained, sagemaker, bucket):
     two = {"InstanceType": "ml.m4.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 1}
     constant = "".join(f"{label} 1:1\n" for label in (0, 10))  # each shard has one label: only both give the mean
     for number, line in enumerate(constant.splitlines(keepends=True)):
@@ -513,7 +513,7 @@ print("=2")
 """
 
 
-def test_no_line_and_no_expression_holds_a_job_up(trained, script):
+def test_no_line_and_no_expression_delays_a_job(trained, script):
     specification = script(NOISE) | {
         "MetricDefinitions": [{"Name": "endless", "Regex": "(a+)+$"}, {"Name": "good", "Regex": "=([0-9]+)"}]
     }

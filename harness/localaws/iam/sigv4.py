@@ -97,9 +97,7 @@ def read(headers: Mapping[str, str], query: Mapping[str, list[str]]) -> Signatur
 def _signature(credential: str, date: str, headers: str, value: str, expiry: timedelta | None) -> Signature:
     match = _CREDENTIAL.fullmatch(credential)
     if match is None:
-        raise MalformedSignature(
-            f"its credential {credential!r} is not of the form KEY/DATE/REGION/SERVICE/aws4_request"
-        )
+        raise MalformedSignature(f"its credential {credential!r} is not KEY/DATE/REGION/SERVICE/aws4_request")
     try:
         moment = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
     except ValueError:

@@ -1,4 +1,4 @@
-"""A model's archive, hostile or not, is unpacked below its directory and within limits, or not at all."""
+"""Model archives, hostile ones too, are unpacked below their directory and within limits, or refused."""
 
 import gzip
 import io
@@ -22,7 +22,7 @@ def member(name, kind=tarfile.REGTYPE, link="", mode=0o644, **pax):
 
 @pytest.fixture
 def pack(tmp_path):
-    """Returns the path of a new archive of members, each given with its content if it has any."""
+    """A function that returns the path of a new archive of members, each with its content."""
 
     def archive(*members, form=tarfile.PAX_FORMAT):
         path = tmp_path / "model.tar.gz"
@@ -77,7 +77,7 @@ def test_long_names_and_other_alphabets_are_unpacked(pack, tmp_path, form):
         (member("\x1b[2J\u202e", tarfile.FIFOTYPE), r"'\x1b[2J\u202e' is a named pipe"),
     ],
 )  # fmt: skip
-def test_what_is_no_file_within_the_archive_is_refused_by_name(pack, tmp_path, bad, told):
+def test_a_member_that_is_not_a_file_within_the_archive_is_refused_by_name(pack, tmp_path, bad, told):
     assert told in refusal(pack((member("model"), b"1"), bad), tmp_path / "model")
     assert below(tmp_path / "model") == ["model"]
     assert not (tmp_path / "out").exists()
@@ -103,7 +103,7 @@ def test_a_chain_of_links_that_is_too_long_to_resolve_writes_nothing_outside(pac
 
 
 @pytest.mark.parametrize("second", ["model", "./model", "model/inside", "model/a/b"])
-def test_a_file_does_not_come_twice_nor_serve_as_a_directory(pack, tmp_path, second):
+def test_a_file_occurs_once_and_is_not_a_directory(pack, tmp_path, second):
     attack = pack((member("model"), b"1"), (member(second), b"2"))
     assert refusal(attack, tmp_path / "model") == f"'{second}' occurs twice, or is below a file"
     assert (tmp_path / "model" / "model").read_bytes() == b"1"
@@ -169,7 +169,7 @@ def test_old_sparse_files_are_refused(tmp_path):
 
 
 def negative_size():
-    """Returns a header with a size of -512, which tarfile of Python 3.11.13 reads for ever."""
+    """Return a header with a size of -512, which tarfile of Python 3.11.13 reads forever."""
     block = bytearray(member("model").tobuf(format=tarfile.GNU_FORMAT))
     block[124:136] = struct.pack(">12s", b"\xff" * 10 + b"\xfe\x00")
     block[148:156] = b" " * 8
@@ -184,7 +184,7 @@ def test_a_negative_size_is_refused(pack, tmp_path):
 
 
 @pytest.mark.parametrize("form", ["cut", "plain", "bz2", "xz", "text", "empty", "checksum"])
-def test_what_is_no_whole_tar_gz_is_refused(pack, tmp_path, form):
+def test_an_incomplete_tar_gz_is_refused(pack, tmp_path, form):
     packed = pack((member("model"), os.urandom(3000)))
     whole = packed.read_bytes()
     others = {"cut": whole[:-1500], "text": b"model", "empty": b"", "checksum": whole[:-8] + b"12345678"}
@@ -211,7 +211,7 @@ def test_what_the_tar_command_makes_is_unpacked(tmp_path):
     assert below(tmp_path / "model") == ["xgboost-model"]
 
 
-def test_a_directory_that_is_there_already_is_not_unpacked_into(pack, tmp_path):
+def test_nothing_is_unpacked_into_an_existing_directory(pack, tmp_path):
     (tmp_path / "model").mkdir()
     with pytest.raises(FileExistsError):
         unpack(pack(member("model")), tmp_path / "model")

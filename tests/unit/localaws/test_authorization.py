@@ -1,4 +1,4 @@
-"""What policies say, and what requests need permission for."""
+"""Evaluation of policies, and permissions that requests need."""
 
 import asyncio
 from datetime import datetime, timedelta, timezone
@@ -38,7 +38,7 @@ def under(condition, **context):
 # --- statements ---------------------------------------------------------------------------------------------------
 
 
-def test_what_nothing_allows_is_denied_and_a_denial_wins_wherever_it_stands():
+def test_an_action_that_nothing_allows_is_denied_and_a_denial_wins_in_any_position():
     assert decided() is IMPLICIT
     assert decided(statement()) is ALLOWED
     assert decided(statement("Deny"), statement()) is EXPLICIT
@@ -89,7 +89,7 @@ def test_a_wildcard_does_not_reach_over_the_colons_between_an_arn_s_parts():
 
 
 def matches(pattern, text):
-    """Say whether a text is as a pattern has it, by the definition of its first character."""
+    """Return whether a text matches a pattern, by the definition of its first character."""
     if not pattern or not text:
         return not text and not pattern.strip("*")
     if pattern[0] == "*":
@@ -184,7 +184,7 @@ def test_operators_compare_as_iam_does(operator, wanted, value, holds):
         ("ArnNotLike", True),
     ],
 )
-def test_a_key_that_the_request_has_not_fails_what_wants_a_value_and_passes_what_refuses_one(operator, holds):
+def test_a_missing_key_fails_positive_operators_and_passes_negated_ones(operator, holds):
     assert under({operator: {"x:Key": "a"}}) is (ALLOWED if holds else IMPLICIT)
 
 
@@ -215,12 +215,12 @@ def test_all_conditions_must_hold_and_one_that_does_not_is_no_denial():
     assert decided(statement(), denied, **{"x:One": ["2"]}) is ALLOWED
 
 
-def test_an_operator_that_iam_does_not_have_is_no_condition_that_holds():
+def test_an_unknown_operator_is_an_error():
     with pytest.raises(ValueError, match="no condition operator StringAlmost"):
         under({"StringAlmost": {"x:Key": "a"}}, x_key=["a"])
 
 
-def test_keys_that_matter_and_are_missing_are_told():
+def test_missing_condition_keys_are_named():
     about = [
         {"Statement": [statement(Condition={"StringEquals": {"x:One": "1", "x:Two": "2"}}), statement("Deny", "sts:*")]}
     ]
@@ -289,7 +289,7 @@ def test_a_copy_needs_its_source_and_its_target():
     ]
 
 
-def test_a_version_of_an_object_has_an_action_of_its_own():
+def test_a_version_of_an_object_has_a_separate_action():
     assert needed("s3", "GetObject", bucket="b", key="k", query={"versionId": "1"})[0][0] == "s3:GetObjectVersion"
 
 
@@ -359,7 +359,7 @@ def test_other_operations_need_the_action_of_their_name(service, operation, para
     assert needed(service, operation, parameters) == [(action, resource)]
 
 
-def test_an_invocation_is_an_action_of_sagemaker_s_on_the_endpoint():
+def test_an_invocation_is_an_action_of_sagemaker_on_the_endpoint():
     endpoint = "arn:aws:sagemaker:us-east-1:123456789012:endpoint/e"
     assert needed("sagemaker-runtime", "InvokeEndpoint", endpoint="E") == [("sagemaker:InvokeEndpoint", endpoint)]
 
@@ -369,7 +369,7 @@ def test_an_endpoint_is_created_from_a_config_that_is_decided_too():
     assert [resource.rpartition(":")[2] for _, resource in found] == ["endpoint/e", "endpoint-config/c"]
 
 
-def test_who_calls_is_told_to_everybody():
+def test_every_caller_may_get_its_identity():
     assert needed("sts", "GetCallerIdentity") == []
 
 
@@ -419,7 +419,7 @@ def test_the_signature_of_aws_s_own_example_is_recognised_and_no_other():
         ("api.sagemaker.us-east-1.amazonaws.com", "sagemaker", 400, "ExpiredTokenException"),
     ],
 )
-def test_a_session_that_is_over_is_told_so_in_each_protocol(host, service, status, code, monkeypatch):
+def test_an_expired_session_is_reported_in_each_protocol(host, service, status, code, monkeypatch):
     over = datetime.now(timezone.utc) - timedelta(seconds=1)
     session = Identity("arn:aws:sts::1:assumed-role/r/s", "arn:aws:iam::1:role/r", "r", "secret", "token", expires=over)
     monkeypatch.setattr(identities, "find_caller", {"ASIA1": session}.get)

@@ -1,4 +1,4 @@
-"""Bodies of objects: what they hold, what they share, and when their files go."""
+"""Bodies of objects: their bytes, the bytes that they share, and the end of their files."""
 
 import copy
 import hashlib

@@ -1,4 +1,4 @@
-"""Which hosts the local AWS stands for."""
+"""Host names that the local AWS emulates."""
 
 import pytest
 
@@ -34,7 +34,7 @@ EMULATED = {
 
 
 @pytest.mark.parametrize("name", EMULATED)
-def test_a_host_of_aws_tells_its_service_region_and_bucket(name):
+def test_a_host_name_has_a_service_a_region_and_a_bucket(name):
     assert parse(name) == EMULATED[name]
 
 

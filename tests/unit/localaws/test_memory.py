@@ -1,4 +1,4 @@
-"""The local AWS gives free memory back to the machine."""
+"""The local AWS returns free memory to the machine."""
 
 import os
 import platform
@@ -33,7 +33,7 @@ for _ in threads:
 print(library.mallinfo2().uordblks)
 let_go.set()
 """
-"""Prints the bytes that are in use once fifty threads have freed 350 kB and still run."""
+"""Prints the bytes in use after fifty threads, which still run, have freed 350 kB."""
 
 
 def in_use(environment):

@@ -15,7 +15,7 @@ ROUND = "[3]#011train-rmse:0.5#011validation-rmse:0.25"
 
 @pytest.fixture
 def look(tmp_path):
-    """Returns a function that looks for metrics, with what it reports in ``reports``."""
+    """A function that makes a search for metrics. Its ``reports`` are the messages of all searches."""
     opened = []
 
     def start(*expressions):
@@ -39,7 +39,7 @@ def test_values_are_found_as_the_expressions_say(look):
 @pytest.mark.parametrize(
     "line", ["", "loss=", "loss=high", "loss=nan", "loss=inf", "loss=1e999", "\x00\ud7ff\U0010ffff"]
 )
-def test_what_is_no_finite_number_is_no_value(look, line):
+def test_only_a_finite_number_is_a_value(look, line):
     looking = look("loss=(\\S*)")
     assert looking.find(line) == {}
     assert looking.find("loss=2") == {"0": 2.0}
@@ -62,7 +62,8 @@ def test_an_expression_that_is_slow_on_many_lines_is_given_up_too(look):
 
 @pytest.mark.parametrize(
     ("expression", "told"),
-    [("(", "it is not a regular expression: missing )"), ("loss=[0-9]+", "it has no group, in parentheses, for the value"),
+    [("(", "it is not a regular expression: missing )"),
+     ("loss=[0-9]+", "it has no group, in parentheses, for the value"),
      ("(" * 500, "it "), ("(?:(x?){9999}){9999}y", "it takes "), ("[[\0", "it is not a regular expression")],
 )  # fmt: skip
 def test_an_expression_that_cannot_be_used_is_reported_once(look, expression, told):
@@ -82,16 +83,16 @@ def test_the_built_in_expressions_are_fast_on_any_line(look):
     assert look.reports == []
 
 
-def test_metrics_are_looked_for_in_the_start_of_a_line(look):
+def test_metrics_are_searched_in_the_start_of_a_line(look):
     looking = look("loss=([0-9]+)")
     assert looking.find("x" * (SEARCHED_CHARACTERS - 6) + "loss=1") == {"0": 1.0}
     assert looking.find("x" * SEARCHED_CHARACTERS + "loss=1") == {}
 
 
 def test_a_process_that_fails_or_stops_ends_the_metrics_and_not_the_job(monkeypatch, look):
-    monkeypatch.setattr(metrics, "_ANSWER_SECONDS", 0.2)
     killed, stopped = look("=([0-9]+)"), look("=([0-9]+)")
     assert [killed.find("=1"), stopped.find("=1")] == [{"0": 1.0}, {"0": 1.0}]
+    monkeypatch.setattr(metrics, "_ANSWER_SECONDS", 0.2)
     os.kill(killed._process.pid, signal.SIGKILL)
     os.kill(stopped._process.pid, signal.SIGSTOP)
     assert [killed.find("=1"), stopped.find("=1"), stopped.find("=1")] == [{}, {}, {}]

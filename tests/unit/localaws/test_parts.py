@@ -1,4 +1,4 @@
-"""The small parts of the local AWS: validation, faults, images, certificates, what was called, names of operations."""
+"""Small parts of the local AWS: validation, faults, images, containers, certificates, the log of calls, services."""
 
 import json
 import os
@@ -57,24 +57,24 @@ def test_a_request_that_keeps_the_rules_passes():
          "must have length greater than or equal to 1"),
     ],
 )  # fmt: skip
-def test_a_rule_that_is_broken_is_told_in_the_words_of_aws(changes, told):
+def test_a_broken_rule_is_reported_with_the_message_of_aws(changes, told):
     message = broken("CreateEndpointConfig", CONFIG | changes)
     assert message.startswith(f"1 validation error detected: {told}")
 
 
-def test_all_broken_rules_are_told_together():
+def test_all_broken_rules_are_reported_together():
     message = broken("CreateEndpointConfig", {"ProductionVariants": [{"InitialVariantWeight": -1}]})
     assert message.startswith("3 validation errors detected: ")
     assert message.count("failed to satisfy constraint: Member must") == 3
 
 
 @pytest.mark.parametrize("name", [1, True, ["a"], {}])
-def test_a_value_of_the_wrong_type_is_no_serialization_of_the_request(name):
+def test_a_value_of_the_wrong_type_is_a_serialization_error(name):
     with pytest.raises(SerializationException, match="'endpointConfigName' has the wrong type: expected string"):
         check("sagemaker", "CreateEndpointConfig", CONFIG | {"EndpointConfigName": name})
 
 
-def test_true_is_no_number():
+def test_true_is_not_a_number():
     with pytest.raises(SerializationException, match="expected integer"):
         check("sagemaker", "ListEndpoints", {"MaxResults": True})
 
@@ -177,14 +177,14 @@ def test_the_built_in_xgboost_is_known_in_every_region(uri):
      "123456789012.dkr.ecr.us-east-1.amazonaws.com/xgboost:1",
      "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"],
 )  # fmt: skip
-def test_an_image_that_nobody_registered_is_told_with_those_there_are(uri):
+def test_the_error_about_an_unknown_image_lists_the_known_ones(uri):
     images = Images()
     images.register("mine:1", ["run"])
     with pytest.raises(ValidationException, match=r"has the built-in XGBoost .*, mine:1\..*register_container"):
         images.find(uri)
 
 
-def test_a_registered_command_stands_for_its_image_also_for_a_built_in_one():
+def test_a_registered_command_replaces_its_image_even_a_built_in_one():
     images = Images()
     uri = "811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:1"
     images.register(uri, ["python", "mine.py"])
@@ -192,7 +192,7 @@ def test_a_registered_command_stands_for_its_image_also_for_a_built_in_one():
 
 
 @pytest.mark.parametrize("command", ["python mine.py", [], ["python", 3], None])
-def test_a_command_that_is_no_list_of_words_is_refused(command):
+def test_a_command_that_is_not_a_list_of_words_is_refused(command):
     with pytest.raises(ValueError, match="give a list of words"):
         Images().register("mine:1", command)
 
@@ -236,7 +236,7 @@ def test_lines_end_at_newlines_and_carriage_returns():
     assert lines_of(b"\n\r\n\r  1%\r  2%\r") == [b"", b"", b"  1%", b"  2%"]
 
 
-def test_where_pieces_of_output_part_changes_no_line():
+def test_lines_do_not_depend_on_the_pieces_of_output():
     text = b"a\r\nb\rc\n\nd\r\r\n\ne"
     whole = lines_of(text)
     assert whole == [b"a", b"b", b"c", b"", b"d", b"", b"e"]
@@ -277,7 +277,7 @@ def authority(tmp_path_factory):
 
 
 def shake_hands(server, client, name):
-    """Return the certificate that a client sees who asks for ``name``."""
+    """Return the certificate that a client of the host ``name`` gets."""
     here, there = socket.socketpair()
 
     def serve():
@@ -388,7 +388,7 @@ def test_operations_of_s3_have_the_names_that_aws_gives_them(method, key, query,
     assert s3_operation(method, key, [query] if query else []) == name
 
 
-def test_copies_are_told_from_uploads():
+def test_copies_are_distinguished_from_uploads():
     assert s3_operation("PUT", "k", ["x-id"], copies=True) == "CopyObject"
     assert s3_operation("PUT", "k", ["uploadId"], copies=True) == "UploadPartCopy"
 
@@ -426,7 +426,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def services(tmp_path_factory):
-    """What becomes of sessions and log lines, in a process that moto is changed for."""
+    """Sessions and log lines, in a separate process because moto is changed there."""
     command = [sys.executable, "-c", SERVICES, tmp_path_factory.mktemp("objects")]
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
@@ -436,7 +436,7 @@ def test_containers_of_a_role_share_a_session_until_half_of_its_time_has_passed(
     assert services["before"] == [2, 2]
 
 
-def test_sessions_that_are_over_are_forgotten_with_their_keys(services):
+def test_expired_sessions_are_forgotten_with_their_keys(services):
     assert services["after"] == [2, 2], "the renewed one and the third"
 
 

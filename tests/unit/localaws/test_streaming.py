@@ -47,7 +47,7 @@ def test_chunks_give_the_same_data_however_the_bytes_are_split(parts, places, si
 
 
 @given(chunks, st.integers(1, 10_000))
-def test_chunks_that_break_off_are_not_complete(parts, place):
+def test_interrupted_chunks_are_not_complete(parts, place):
     text = encode(parts)
     end = text.rindex(b"0\r\n") + 2  # without the last line's end, its size may have more digits to come
     assert not decode([text[: place % end]])[1].complete
@@ -58,7 +58,7 @@ def test_data_that_looks_like_a_chunk_is_data():
     assert decode([encode([tricky, b"\r\n", b"0"])])[0] == tricky + b"\r\n0"
 
 
-def test_a_body_goes_to_its_file_with_size_and_md5():
+def test_a_body_is_written_to_its_file_with_size_and_md5():
     target = io.BytesIO()
     upload = asyncio.run(receive_body(stream([b"ab", b"", b"c"]), {}, target))
     assert (target.getvalue(), upload.size, upload.md5) == (b"abc", 3, hashlib.md5(b"abc").hexdigest())
@@ -70,7 +70,7 @@ def test_a_body_goes_to_its_file_with_size_and_md5():
     [{"content-encoding": "aws-chunked"}, {"content-encoding": "gzip,aws-chunked"},
      {"x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER"}],
 )  # fmt: skip
-def test_a_chunked_body_is_taken_apart_whatever_header_says_so(headers):
+def test_a_chunked_body_is_decoded_whichever_header_announces_it(headers):
     target = io.BytesIO()
     upload = asyncio.run(receive_body(stream([encode([b"abc"], {"X-Amz-Checksum-Sha1": " x "})]), headers, target))
     assert target.getvalue() == b"abc"
@@ -82,7 +82,7 @@ def test_a_chunked_body_is_taken_apart_whatever_header_says_so(headers):
     [b"5\r\nabc", b"zz\r\nabc\r\n0\r\n\r\n", b"", b"-1\r\n", b"0x1\r\n", b"1_0\r\n", b"\r\n", b"1\nab", b"2\r\nabc\r\n",
      b"0\r\n", b"0\r\n\r\nmore\r\n", b"0\r\nno trailer\r\n\r\n"],
 )  # fmt: skip
-def test_a_chunked_body_that_is_none_is_refused(body):
+def test_a_body_that_is_not_chunked_as_announced_is_refused(body):
     with pytest.raises(IncompleteBody, match="The request body terminated unexpectedly"):
         asyncio.run(receive_body(stream([body]), {"content-encoding": "aws-chunked"}, io.BytesIO()))
 
@@ -118,7 +118,7 @@ def test_a_range_may_be_open_at_either_end():
 
 
 @pytest.mark.parametrize("header", ["", "bytes=-", "items=0-1", "bytes=0-1,4-5", "bytes=a-b"])
-def test_what_is_no_single_range_of_bytes_asks_for_the_whole(header):
+def test_a_header_without_a_single_range_of_bytes_asks_for_the_whole_object(header):
     assert parse_range(header, 10) is None
 
 
@@ -129,7 +129,7 @@ def test_a_range_outside_is_an_error(header):
 
 
 @given(st.integers(0, 5), st.integers(1, 600_000))
-def test_a_body_is_sent_whole_and_its_last_block_says_so(start, length):
+def test_a_body_is_sent_completely_and_its_last_block_is_marked(start, length):
     data = bytes(start + length + 3)
     sent = []
 

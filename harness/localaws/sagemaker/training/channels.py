@@ -18,7 +18,8 @@ def path_inside(path: str, stored: StoredObject) -> str:
     """
     if ".." in path.split("/"):
         raise TrainingFailure(
-            f"ClientError: Data download failed: the key of s3://{stored.bucket}/{stored.key} points outside the channel"
+            f"ClientError: Data download failed: the key of s3://{stored.bucket}/{stored.key} points outside the "
+            "channel"
         )
     return path.lstrip("/")
 
