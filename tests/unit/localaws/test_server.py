@@ -1,0 +1,10 @@
+"""The process of the local AWS."""
+
+import subprocess
+import sys
+
+
+def test_importing_the_local_aws_starts_no_process_and_needs_no_java():
+    code = "import harness.localaws.server, sys; print('pyspark' in sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PATH": ""})
+    assert shown.stdout.strip() == "False"
