@@ -90,8 +90,8 @@ def test_one_tls_connection_serves_many_calls(local):
 def test_every_answer_is_dated(local, service):
     operation = {"s3": "list_buckets", "sts": "get_caller_identity", "sagemaker": "list_models"}[service]
     headers = getattr(local.client(service), operation)()["ResponseMetadata"]["HTTPHeaders"]
-    told = parsedate_to_datetime(headers["date"])
-    assert abs((datetime.now(timezone.utc) - told).total_seconds()) < 60
+    reported = parsedate_to_datetime(headers["date"])
+    assert abs((datetime.now(timezone.utc) - reported).total_seconds()) < 60
 
 
 def test_the_certificate_is_for_the_host_asked_for_and_no_other(local):

@@ -417,12 +417,12 @@ def test_a_custom_container_gets_the_request_unchanged(make, sagemaker, runtime,
     name = make.endpoint(make.config(scripted(answer)))
     in_service(sagemaker, name)
     body = bytes(range(256))
-    told = invoke(runtime, name, body, "application/x-recordio-protobuf", Accept="a/b", CustomAttributes="c=1")
-    assert told.endswith(body)
+    reported = invoke(runtime, name, body, "application/x-recordio-protobuf", Accept="a/b", CustomAttributes="c=1")
+    assert reported.endswith(body)
     for header in (("accept", "a/b"), ("content-type", "application/x-recordio-protobuf"),
                    ("x-amzn-sagemaker-custom-attributes", "c=1")):  # fmt: skip
-        assert str(header).encode() in told
-    assert b"authorization" not in told
+        assert str(header).encode() in reported
+    assert b"authorization" not in reported
 
 
 # --- invocations --------------------------------------------------------------------------------------------------
@@ -463,17 +463,19 @@ def test_every_row_gets_one_prediction_zeros_only_and_without_line_end_included(
 
 
 @pytest.mark.parametrize(
-    ("body", "content_type", "told"),
+    ("body", "content_type", "reported"),
     [(b"0 1:1\n0 1:x\n", "text/libsvm", "line 2, column 5: 'x'"), (b"0 1:1\n0 0:1", "text/libsvm", "line 2, column 3"),
      (b"0 1:1\n0 5:1\n", "text/libsvm", "line 2"), (b"1,2,3,4\n1,2,3,x", "text/csv", "line 2"),
      (b"1,2,3,4\n1,2,3", "text/csv", "line 2")],
 )  # fmt: skip
-def test_a_row_that_cannot_be_read_is_a_model_error_that_names_its_line(runtime, endpoint, body, content_type, told):
+def test_a_row_that_cannot_be_read_is_a_model_error_that_names_its_line(
+    runtime, endpoint, body, content_type, reported
+):
     answer = refusal(runtime.invoke_endpoint, EndpointName=endpoint, Body=body, ContentType=content_type)
     assert answer["Error"]["Code"] == "ModelError"
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 424
     assert answer["OriginalStatusCode"] == 415
-    assert told in answer["OriginalMessage"]
+    assert reported in answer["OriginalMessage"]
     assert answer["Error"]["Message"].startswith("Received client error (415) from primary with message")
     assert f":log-group:/aws/sagemaker/Endpoints/{endpoint}" in answer["LogStreamArn"]
 

@@ -211,7 +211,7 @@ def test_objects_are_read_and_written_only_where_the_policy_allows(independent_a
     assert s3.get_object(Bucket=BUCKET, Key="mine/1")["Body"].read() == b"1 1:1\n"
     s3.put_object(Bucket=BUCKET, Key="mine/3", Body=b"x" * (2 << 20))  # large enough to be streamed
     s3.copy_object(Bucket=BUCKET, Key="mine/4", CopySource={"Bucket": BUCKET, "Key": "mine/1"})
-    told = [
+    reported = [
         refused(s3.get_object, Bucket=BUCKET, Key="other/1"),
         refused(s3.put_object, Bucket=BUCKET, Key="other/2", Body=b"x" * (2 << 20)),
         refused(s3.copy_object, Bucket=BUCKET, Key="mine/5", CopySource={"Bucket": BUCKET, "Key": "other/1"}),
@@ -219,8 +219,8 @@ def test_objects_are_read_and_written_only_where_the_policy_allows(independent_a
         refused(s3.delete_object, Bucket=BUCKET, Key="mine/1"),
         refused(s3.list_objects_v2, Bucket=BUCKET),
     ]
-    assert {code for code, _ in told} == {"AccessDenied"}
-    actions = [message.split("perform: ")[1].split(" ")[0] for _, message in told]
+    assert {code for code, _ in reported} == {"AccessDenied"}
+    actions = [message.split("perform: ")[1].split(" ")[0] for _, message in reported]
     assert actions == [
         "s3:GetObject",
         "s3:PutObject",
@@ -268,8 +268,8 @@ def test_creating_with_a_role_needs_permission_to_pass_it_to_sagemaker(independe
     here = allow("iam:PassRole", Condition={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}})
     model = {"ModelName": "m", "ExecutionRoleArn": role, "PrimaryContainer": {"Image": XGBOOST}}
     without = independent_aws.client("sagemaker", independent_aws.user(policy(allow("sagemaker:*"), elsewhere)))
-    told = refused(without.create_model, **model)[1]
-    assert f"iam:PassRole on resource: {role} because" in told
+    reported = refused(without.create_model, **model)[1]
+    assert f"iam:PassRole on resource: {role} because" in reported
     assert independent_aws.everything().get("model") is None
     within = independent_aws.client("sagemaker", independent_aws.user(policy(allow("sagemaker:*"), here)))
     within.create_model(**model)
@@ -313,7 +313,7 @@ def test_resources_are_found_by_their_tags(independent_aws):
 
 
 @pytest.mark.parametrize(
-    ("taken", "told"),
+    ("taken", "reported"),
     [
         ("s3:GetObject", "Data download failed:AccessDenied (403): User: "),
         ("s3:ListBucket", "Data download failed:AccessDenied (403): User: "),
@@ -323,11 +323,11 @@ def test_resources_are_found_by_their_tags(independent_aws):
         ("ecr:GetDownloadUrlForLayer", "Cannot pull algorithm container. "),
     ],
 )
-def test_a_job_whose_role_lacks_a_permission_fails_and_names_it(independent_aws, objects, taken, told):
+def test_a_job_whose_role_lacks_a_permission_fails_and_names_it(independent_aws, objects, taken, reported):
     client, role = independent_aws.client("sagemaker"), independent_aws.role(all_but(taken))
     client.create_training_job(**job("j", role))
     status, reason = ended(client, "j")
-    assert (status, reason.startswith(f"ClientError: {told}")) == ("Failed", True)
+    assert (status, reason.startswith(f"ClientError: {reported}")) == ("Failed", True)
     assert f"not authorized to perform: {taken} on resource" in reason
 
 
@@ -342,9 +342,11 @@ def test_a_model_whose_role_may_not_read_its_data_is_not_created(independent_aws
     data, role = f"s3://{BUCKET}/models/model.tar.gz", independent_aws.role(all_but("s3:GetObject"))
     container = {"Image": XGBOOST, "ModelDataUrl": data}
     call = independent_aws.client("sagemaker").create_model
-    code, told = refused(call, ModelName="m", ExecutionRoleArn=role, PrimaryContainer=container)
+    code, reported = refused(call, ModelName="m", ExecutionRoleArn=role, PrimaryContainer=container)
     assert code == "ValidationException"
-    assert told.startswith(f'Could not access model data at {data}. Please ensure that the role "{role}" exists and')
+    assert reported.startswith(
+        f'Could not access model data at {data}. Please ensure that the role "{role}" exists and'
+    )
 
 
 def test_an_endpoint_fails_when_its_role_loses_a_permission(independent_aws, objects):
@@ -411,8 +413,8 @@ def test_a_simulation_takes_context_and_names_missing_keys(independent_aws):
 def test_a_simulation_needs_permission_and_an_existing_principal(independent_aws):
     user = independent_aws.user(all_but("iam:SimulatePrincipalPolicy"))
     asked = {"PolicySourceArn": independent_aws.name_of(user), "ActionNames": ["s3:GetObject"]}
-    code, told = refused(independent_aws.client("iam", user).simulate_principal_policy, **asked)
-    assert (code, "iam:SimulatePrincipalPolicy" in told) == ("AccessDenied", True)
+    code, reported = refused(independent_aws.client("iam", user).simulate_principal_policy, **asked)
+    assert (code, "iam:SimulatePrincipalPolicy" in reported) == ("AccessDenied", True)
     asked["PolicySourceArn"] += "-nobody"
     assert refused(independent_aws.client("iam").simulate_principal_policy, **asked)[0] == "NoSuchEntity"
 

@@ -147,8 +147,8 @@ def test_a_form_is_signed_with_its_body(independent_aws):
     headers = signed(admin, "POST", f"https://{IAM}/", harmless, FORM, "iam")
     assert send(independent_aws, "POST", f"https://{IAM}/", headers, harmless)[0] == 200
     before = keys_of(independent_aws)
-    told = headers | {"X-Amz-Content-SHA256": hashlib.sha256(harmless).hexdigest()}
-    for given in (headers, told):
+    reported = headers | {"X-Amz-Content-SHA256": hashlib.sha256(harmless).hexdigest()}
+    for given in (headers, reported):
         assert send(independent_aws, "POST", f"https://{IAM}/", given, NEW_KEY)[0] == 403
     assert send(independent_aws, "POST", f"https://{IAM}/?{NEW_KEY}", headers, harmless)[0] == 403
     assert keys_of(independent_aws) == before

@@ -220,7 +220,7 @@ def test_held_calls_of_the_spark_sdk_do_not_delay_other_requests(sagemaker, ask,
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "reported"),
     [
         ({"TrainingJobName": "under_score"}, "Value 'under_score' at 'trainingJobName' failed to satisfy constraint: "
          "Member must satisfy regular expression pattern"),
@@ -244,13 +244,13 @@ def test_held_calls_of_the_spark_sdk_do_not_delay_other_requests(sagemaker, ask,
          "2 validation errors detected: "),
     ],
 )  # fmt: skip
-def test_a_request_that_aws_refuses_is_refused_with_its_message_and_makes_no_job(sagemaker, ask, changes, told):
+def test_a_request_that_aws_refuses_is_refused_with_its_message_and_makes_no_job(sagemaker, ask, changes, reported):
     request = ask(**changes)
     # botocore would refuse some of these itself, which the Java SDK does not
     unchecked = boto3.client("sagemaker", config=boto3.session.Config(parameter_validation=False))
     error = refusal(unchecked.create_training_job, **request)
     assert error["Code"] == "ValidationException"
-    assert told in error["Message"]
+    assert reported in error["Message"]
     names = [job["TrainingJobName"] for job in sagemaker.list_training_jobs(MaxResults=100)["TrainingJobSummaries"]]
     assert request["TrainingJobName"] not in names
 
@@ -288,25 +288,25 @@ def failure(job):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "reported"),
     [("eta", "2.0", "Hyperparameter eta: 2.0 is not in [0, 1]"), ("etta", "1", "Extraneous hyperparameter found: etta"),
      ("max_depth", "deep", "Hyperparameter max_depth: could not parse value")],
 )  # fmt: skip
-def test_an_invalid_hyperparameter_fails_the_job_and_is_named(trained, name, value, told):
+def test_an_invalid_hyperparameter_fails_the_job_and_is_named(trained, name, value, reported):
     job = trained(HyperParameters=PARAMETERS | {name: value})
-    assert failure(job) == f"ClientError: {told}, exit code: 2"
+    assert failure(job) == f"ClientError: {reported}, exit code: 2"
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "reported"),
     [("1 0:1", "line 2, column 3: '0"), ("1 3:1 2:1", "line 2, column 7"), ("1 1:nan", "line 2, column 5: 'nan'"),
      ("one 1:1", "line 2, column 1: 'one'")],
 )  # fmt: skip
-def test_data_that_cannot_be_read_fails_the_job_and_its_line_is_named(s3, trained, bucket, line, told):
+def test_data_that_cannot_be_read_fails_the_job_and_its_line_is_named(s3, trained, bucket, line, reported):
     s3.put_object(Bucket=bucket, Key="bad/train/file", Body=f"0 1:1\n{line}\n")
     reason = failure(trained(InputDataConfig=[channel("train", f"s3://{bucket}/bad/train/")]))
     assert reason.startswith("ClientError: ")
-    assert told in reason
+    assert reported in reason
 
 
 def test_a_channel_without_objects_fails_the_job(trained, bucket):
@@ -413,25 +413,25 @@ base = pathlib.Path(os.environ['SAGEMAKER_BASE_DIR'])
 data = base / 'input/data'
 found = {str(p.relative_to(data)): p.read_text() for p in sorted(data.rglob('*')) if p.is_file()}
 config = {p.stem: json.loads(p.read_text()) for p in (base / 'input/config').glob('*.json')}
-told = {'files': found, 'config': config, 'job': os.environ['TRAINING_JOB_NAME'], 'mine': os.environ.get('MINE')}
-(base / 'model/told').write_text(json.dumps(told))
+reported = {'files': found, 'config': config, 'job': os.environ['TRAINING_JOB_NAME'], 'mine': os.environ.get('MINE')}
+(base / 'model/reported').write_text(json.dumps(reported))
 """
 
 
 @pytest.fixture
-def told(s3, trained, script):
+def reported(s3, trained, script):
     """Run a container that reports its input."""
 
-    def told(*channels, **changes):
+    def reported(*channels, **changes):
         job = trained(AlgorithmSpecification=script(LISTS_ITS_INPUT), InputDataConfig=list(channels), **changes)
-        return json.loads(artifact(s3, job)["told"])
+        return json.loads(artifact(s3, job)["reported"])
 
-    return told
+    return reported
 
 
-def test_a_container_finds_its_job_where_the_contract_says(told, s3, bucket):
+def test_a_container_finds_its_job_where_the_contract_says(reported, s3, bucket):
     s3.put_object(Bucket=bucket, Key="small/one/file", Body=b"1")
-    given = told(channel("train", f"s3://{bucket}/small/one", content_type="text/csv"), Environment={"MINE": "yes"})
+    given = reported(channel("train", f"s3://{bucket}/small/one", content_type="text/csv"), Environment={"MINE": "yes"})
     assert given["files"] == {"train/file": "1"}
     assert given["config"]["hyperparameters"] == PARAMETERS
     hosts = {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "lo"}
@@ -444,28 +444,31 @@ def test_a_container_finds_its_job_where_the_contract_says(told, s3, bucket):
     assert given["mine"] == "yes"
 
 
-def test_a_prefix_matches_keys_that_begin_with_it_directory_or_not(told, s3, bucket):
+def test_a_prefix_matches_keys_that_begin_with_it_directory_or_not(reported, s3, bucket):
     for key in ("p/part-1", "p/part-2/x", "p/other", "p/deep/part-3"):
         s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
-    assert told(channel("c", f"s3://{bucket}/p/part-"))["files"] == {"c/part-1": "p/part-1", "c/part-2/x": "p/part-2/x"}
-    assert told(channel("c", f"s3://{bucket}/p/deep"))["files"] == {"c/part-3": "p/deep/part-3"}
-    assert told(channel("c", f"s3://{bucket}/p/other"))["files"] == {"c/other": "p/other"}
+    assert reported(channel("c", f"s3://{bucket}/p/part-"))["files"] == {
+        "c/part-1": "p/part-1",
+        "c/part-2/x": "p/part-2/x",
+    }
+    assert reported(channel("c", f"s3://{bucket}/p/deep"))["files"] == {"c/part-3": "p/deep/part-3"}
+    assert reported(channel("c", f"s3://{bucket}/p/other"))["files"] == {"c/other": "p/other"}
 
 
-def test_keys_with_extra_slashes_stay_inside_their_channel(told, s3, trained, bucket):
+def test_keys_with_extra_slashes_stay_inside_their_channel(reported, s3, trained, bucket):
     s3.put_object(Bucket=bucket, Key="odd//file", Body=b"1")
-    assert told(channel("c", f"s3://{bucket}/odd/"))["files"] == {"c/file": "1"}
+    assert reported(channel("c", f"s3://{bucket}/odd/"))["files"] == {"c/file": "1"}
     s3.put_object(Bucket=bucket, Key="worse/../../file", Body=b"1")
     reason = failure(trained(InputDataConfig=[channel("train", f"s3://{bucket}/worse/")]))
     assert reason.endswith(f"the key of s3://{bucket}/worse/../../file points outside the channel")
 
 
-def test_a_manifest_names_the_objects_of_a_channel(told, s3, trained, bucket):
+def test_a_manifest_names_the_objects_of_a_channel(reported, s3, trained, bucket):
     s3.put_object(Bucket=bucket, Key="m/a/1", Body=b"1")
     s3.put_object(Bucket=bucket, Key="m/2", Body=b"2")
     manifest = [{"prefix": f"s3://{bucket}/m/"}, "a/1"]
     s3.put_object(Bucket=bucket, Key="manifest", Body=json.dumps(manifest))
-    assert told(channel("c", f"s3://{bucket}/manifest", "ManifestFile"))["files"] == {"c/a/1": "1"}
+    assert reported(channel("c", f"s3://{bucket}/manifest", "ManifestFile"))["files"] == {"c/a/1": "1"}
     s3.put_object(Bucket=bucket, Key="manifest", Body=json.dumps([*manifest, "missing"]))
     reason = failure(trained(InputDataConfig=[channel("train", f"s3://{bucket}/manifest", "ManifestFile")]))
     assert f"s3://{bucket}/m/missing of manifest s3://{bucket}/manifest does not exist" in reason

@@ -70,9 +70,7 @@ class ContainerProcess:
         for line in split_lines(iter(lambda: os.read(stdout.fileno(), _PIECE), b"")):
             try:
                 on_line(line.decode(errors="replace"))
-            except (
-                Exception
-            ):  # such as that of a log stream that was deleted; a pipe that nobody reads stops its writer
+            except Exception:  # the log stream may be deleted; and a pipe must be read, or its writer stops
                 if not is_lost:
                     log.exception("lines of the output of process %d are lost", self.pid)
                 is_lost = True

@@ -94,7 +94,7 @@ class Images:
         with self._lock:
             if uri in self._registered:
                 return self._registered[uri]
-            known = ", ".join(["the built-in XGBoost (xgboost:1 of AWS's registries)", *sorted(self._registered)])
+            known = ", ".join(["the built-in XGBoost (xgboost:1 in AWS's registries)", *sorted(self._registered)])
         match = _BUILT_IN.fullmatch(uri)
         if match and _XGBOOST_ACCOUNTS.get(match["region"]) == match["account"]:
             return XGBOOST

@@ -24,7 +24,7 @@ def test_a_request_that_keeps_the_rules_passes():
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "reported"),
     [
         ({"EndpointConfigName": None}, "Value null at 'endpointConfigName' failed to satisfy constraint: Member must "
          "not be null"),
@@ -40,9 +40,9 @@ def test_a_request_that_keeps_the_rules_passes():
          "must have length greater than or equal to 1"),
     ],
 )  # fmt: skip
-def test_a_broken_rule_is_reported_with_the_message_of_aws(changes, told):
+def test_a_broken_rule_is_reported_with_the_message_of_aws(changes, reported):
     message = broken("CreateEndpointConfig", CONFIG | changes)
-    assert message.startswith(f"1 validation error detected: {told}")
+    assert message.startswith(f"1 validation error detected: {reported}")
 
 
 def test_all_broken_rules_are_reported_together():

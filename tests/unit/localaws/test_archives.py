@@ -63,7 +63,7 @@ def test_long_names_and_other_alphabets_are_unpacked(pack, tmp_path, form):
 
 
 @pytest.mark.parametrize(
-    ("bad", "told"),
+    ("bad", "reported"),
     [
         (member("../out"), "'../out' is not a path within the archive"),
         (member("a/../../out"), "'a/../../out' is not a path within the archive"),
@@ -77,8 +77,8 @@ def test_long_names_and_other_alphabets_are_unpacked(pack, tmp_path, form):
         (member("\x1b[2J\u202e", tarfile.FIFOTYPE), r"'\x1b[2J\u202e' is a named pipe"),
     ],
 )  # fmt: skip
-def test_a_member_that_is_not_a_file_within_the_archive_is_refused_by_name(pack, tmp_path, bad, told):
-    assert told in refusal(pack((member("model"), b"1"), bad), tmp_path / "model")
+def test_a_member_that_is_not_a_file_within_the_archive_is_refused_by_name(pack, tmp_path, bad, reported):
+    assert reported in refusal(pack((member("model"), b"1"), bad), tmp_path / "model")
     assert below(tmp_path / "model") == ["model"]
     assert not (tmp_path / "out").exists()
 
@@ -112,8 +112,8 @@ def test_a_file_occurs_once_and_is_not_a_directory(pack, tmp_path, second):
 def test_an_archive_that_unpacks_to_a_thousand_times_its_size_is_stopped(pack, tmp_path):
     attack = pack((member("model"), bytes(200_000_000)))
     assert attack.stat().st_size < 205_000
-    told = refusal(attack, tmp_path / "model")
-    assert told.startswith("it unpacks to more than 67,108,864 bytes, the limit for its size (200 times that")
+    reported = refusal(attack, tmp_path / "model")
+    assert reported.startswith("it unpacks to more than 67,108,864 bytes, the limit for its size (200 times that")
     assert (tmp_path / "model" / "model").stat().st_size <= archives.ALWAYS_BYTES
 
 
@@ -138,9 +138,9 @@ def test_there_is_a_limit_of_members(monkeypatch, pack, tmp_path):
 @pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
 def test_a_header_is_not_read_beyond_its_limit(pack, tmp_path, form):
     attack = pack(member("n" * 1_000_000), form=form)
-    told = refusal(attack, tmp_path / "model")
-    assert told.startswith("a header has 1,000,0")
-    assert told.endswith("bytes; the limit is 65,536")
+    reported = refusal(attack, tmp_path / "model")
+    assert reported.startswith("a header has 1,000,0")
+    assert reported.endswith("bytes; the limit is 65,536")
 
 
 def test_headers_without_a_member_between_them_end(tmp_path):

@@ -29,9 +29,13 @@ def test_the_log_keeps_no_more_names_and_texts_than_its_bounds():
     for number in range(1_100):
         log.add(called(f"{number}" + "x" * 10_000))
         log.refuse(f"{number}.example.com")
-    told = log.as_json()
-    assert (len(told["counts"]), len(told["refused"]), told["refused"][-1]) == (1_000, 1_000, "1099.example.com")
-    assert max(map(len, told["counts"])) == len(told["calls"][-1]["operation"]) == 4_096
+    reported = log.as_json()
+    assert (len(reported["counts"]), len(reported["refused"]), reported["refused"][-1]) == (
+        1_000,
+        1_000,
+        "1099.example.com",
+    )
+    assert max(map(len, reported["counts"])) == len(reported["calls"][-1]["operation"]) == 4_096
 
 
 def test_clearing_forgets_calls_and_not_refusals():

@@ -46,7 +46,7 @@ def test_faults_that_are_cleared_do_not_happen():
 
 
 @pytest.mark.parametrize(
-    ("members", "told"),
+    ("members", "reported"),
     [({"operation": "GetRole", "effect": "fire"}, "choose one of error, disk_full, kill_container"),
      ({"operation": "GetRole", "times": 0}, "times must be at least 1"),
      ({"operation": "GetRole", "delay": -1}, "delay and skip at least 0"),
@@ -59,8 +59,8 @@ def test_faults_that_are_cleared_do_not_happen():
      ({"operation": "PutObject", "effect": "kill_container"}, "happens to InvokeEndpoint only"),
      ({"operation": "*", "effect": "kill_container"}, "happens to InvokeEndpoint only")],
 )  # fmt: skip
-def test_a_fault_that_cannot_happen_is_refused(members, told):
-    with pytest.raises(ValueError, match=told):
+def test_a_fault_that_cannot_happen_is_refused(members, reported):
+    with pytest.raises(ValueError, match=reported):
         Fault.from_json(members)
 
 

@@ -61,16 +61,16 @@ def test_an_expression_that_is_slow_on_many_lines_is_given_up_too(look):
 
 
 @pytest.mark.parametrize(
-    ("expression", "told"),
+    ("expression", "reported"),
     [("(", "it is not a regular expression: missing )"),
      ("loss=[0-9]+", "it has no group, in parentheses, for the value"),
      ("(" * 500, "it "), ("(?:(x?){9999}){9999}y", "it takes "), ("[[\0", "it is not a regular expression")],
 )  # fmt: skip
-def test_an_expression_that_cannot_be_used_is_reported_once(look, expression, told):
+def test_an_expression_that_cannot_be_used_is_reported_once(look, expression, reported):
     looking = look(expression)
     assert [looking.find("loss=1"), looking.find("loss=1")] == [{}, {}]
     assert len(look.reports) == 1
-    assert told in look.reports[0]
+    assert reported in look.reports[0]
 
 
 def test_the_built_in_expressions_are_fast_on_any_line(look):
