@@ -8,6 +8,7 @@ from in_spark import FORMS, consume, heap_use, load
 
 from harness import mnist
 from harness.bench.results.extra_info import mnist_hash
+from harness.regions import sample_bucket
 
 ROUNDS = 3
 
@@ -33,7 +34,7 @@ def local_files(tmp_path_factory):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("source", ["s3a", "disk"])
 def test_loading(benchmark, tell, note_work, spark, aws, local_files, source, form, features, rows):
-    root = f"s3a://sagemaker-sample-data-{aws.region}/spark/mnist" if source == "s3a" else local_files
+    root = f"s3a://{sample_bucket(aws.region)}/spark/mnist" if source == "s3a" else local_files
     paths = [f"{root}/{split}" for split in splits(rows)]
     counts = []
 

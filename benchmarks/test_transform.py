@@ -23,6 +23,7 @@ from sdk_text import requests, row_sizes
 from harness import mnist
 from harness.bench.endpoints import dense_text, host_nothing
 from harness.bench.results.extra_info import mnist_hash
+from harness.regions import sample_bucket
 
 ROUNDS, WARM_UP, NULL_ROUNDS, ALONE_ROUNDS = 5, 2, 10, 3
 REQUEST_ROWS = 815
@@ -32,7 +33,7 @@ REQUEST_ROWS = 815
 def frame(spark, aws, harness_settings, form, partitions):
     """MNIST's test rows, in memory: reading them is not what is measured."""
     count = harness_settings.test_rows
-    path = f"s3a://sagemaker-sample-data-{aws.region}/spark/mnist/test/"
+    path = f"s3a://{sample_bucket(aws.region)}/spark/mnist/test/"
     rows = load(spark, path, form).coalesce(1).limit(count).repartition(partitions).cache()
     assert rows.count() == count
     yield rows

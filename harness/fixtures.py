@@ -17,6 +17,7 @@ from unittest.mock import patch
 
 import pytest
 
+from harness import regions
 from harness.aws import AWS, open_aws
 from harness.settings import Settings, ini_name, read_settings
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:  # every pytest run loads this module: what takes long to impo
 
     from harness.aws.cleanup.ledger import Ledger
     from harness.aws.cleanup.resources import Leftover
-
-_AWS_DOMAINS = ("amazonaws.com", "amazonaws.com.cn", "api.aws")
 
 LEFTOVERS: pytest.StashKey[list[Leftover]] = pytest.StashKey()
 """What the session created and could not delete, in the stash of its configuration."""
@@ -79,7 +78,7 @@ def _covers_aws(entry: str) -> bool:
     """Return whether an entry of NO_PROXY lets some host of AWS's be reached past the local AWS, or is empty."""
     domain = re.sub(r":\d+$", "", entry.strip().lower()).lstrip("*.")
     return not domain or any(
-        f".{each}".endswith(f".{domain}") or f".{domain}".endswith(f".{each}") for each in _AWS_DOMAINS
+        f".{each}".endswith(f".{domain}") or f".{domain}".endswith(f".{each}") for each in regions.domains()
     )
 
 

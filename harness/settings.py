@@ -17,8 +17,8 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from harness.errors import SettingsError
+from harness.regions import REGION
 
-_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9]+")
 
 
@@ -35,7 +35,9 @@ class Settings:
     """What a session runs with. Read it with :func:`read_settings`, or build it to say all of it yourself."""
 
     mode: str = _setting("mock", "where SageMaker is: on this machine, or in AWS", choices=("mock", "real"))
-    region: str = _setting("us-east-1", "AWS region", also=("AWS_REGION", "AWS_DEFAULT_REGION"), pattern=_REGION)
+    region: str = _setting(
+        "us-east-1", "AWS region", also=("AWS_REGION", "AWS_DEFAULT_REGION"), pattern=re.compile(REGION)
+    )
     role: str | None = _setting(None, "IAM role (name or ARN) that SageMaker assumes in real mode")
     training_instance_type: str = _setting("ml.m4.xlarge", "instance type of training jobs", pattern=_INSTANCE_TYPE)
     training_instance_count: int = _setting(1, "instances of a training job", kind=int, least=1)

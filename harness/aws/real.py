@@ -16,6 +16,7 @@ from harness.aws.account.permissions import explain_denied
 from harness.aws.credentials import SharedCredentials, session_of
 from harness.errors import HarnessError, SettingsError, SetupError
 from harness.localaws.client import MARK
+from harness.regions import partition_of
 from harness.settings import Settings, environment_name, ini_name, option_name
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "RequestExpired", "SignatureDoesNotMatch"}
@@ -60,7 +61,7 @@ class RealAWS:
     @property
     def partition(self) -> str:
         """``aws``, ``aws-cn`` or ``aws-us-gov``."""
-        return self.caller.split(":")[1]
+        return partition_of(self.caller)
 
     def environment(self) -> dict[str, str]:
         """Return the region's variables and those that make whoever has them the caller that boto3 is."""

@@ -27,8 +27,8 @@ from harness.aws.cleanup.recording import watch
 from harness.aws.local import MockAWS
 from harness.bench.load.null_container import COMMAND
 from harness.errors import HarnessError, SettingsError
-from harness.localaws.sagemaker.images import xgboost_uri
 from harness.mnist import HYPERPARAMETERS
+from harness.regions import split_s3_uri, xgboost_image
 from harness.settings import Settings
 from harness.waiting import WaitTimeout, wait_until
 
@@ -183,7 +183,7 @@ def require_endpoint(aws: AWS, name: str) -> None:
 
 def _image(region: str) -> str:
     try:
-        return xgboost_uri(region)
+        return xgboost_image(region)
     except KeyError:
         raise SettingsError(
             f"AWS has no XGBoost 1 image in {region} to train with.",
@@ -198,7 +198,7 @@ def _train(
     """Train on rows, and return the model."""
     image = _image(aws.region)
     ledger.make_bucket()
-    bucket, _, prefix = names.data.removeprefix("s3://").partition("/")
+    bucket, prefix = split_s3_uri(names.data)
     aws.client("s3").put_object(Bucket=bucket, Key=f"{prefix}train/rows.libsvm", Body=rows)
     source = {"S3DataType": "S3Prefix", "S3Uri": f"{names.data}train/", "S3DataDistributionType": "FullyReplicated"}
     client.create_training_job(

@@ -7,7 +7,6 @@ internals. All other modules use the methods here.
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 import threading
 import time
@@ -32,10 +31,10 @@ from moto.s3.models import s3_backends
 from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
 from moto.sts.models import sts_backends
 
-from harness import mnist
-from harness.localaws.http import hosts
+from harness import mnist, regions
 from harness.localaws.s3 import disk_bodies
 from harness.localaws.s3.disk_bodies import Body, BodyWriter
+from harness.regions import region_of_sample_bucket
 
 WSGIApp = Callable[..., Iterable[bytes]]
 
@@ -51,11 +50,9 @@ _TRUST_POLICY = {
 }
 MOTO_SERVICES = ("s3", "sts", "iam", "logs", "sagemaker", "service-quotas", "resourcegroupstaggingapi")
 """The services that moto answers for, wholly or in part."""
-_PARTITIONS = ("aws", "aws-cn", "aws-us-gov")
 _SESSION_SECONDS = 12 * 3600
 LOG_LINES = 100_000
 """Lines that a log stream keeps. The oldest are deleted first."""
-_SAMPLE_BUCKET = re.compile(r"sagemaker-sample-data-(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)")
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,7 @@ class Services:
     # --- identity -------------------------------------------------------------------------------------------------
 
     def _put_role(self) -> None:
-        for partition in _PARTITIONS:
+        for partition in regions.PARTITIONS:
             sts_backends[ACCOUNT][partition].assumed_roles = _Sessions(iam_backends[ACCOUNT][partition].access_keys)
             iam_backends[ACCOUNT][partition].create_role(
                 ROLE_NAME, json.dumps(_TRUST_POLICY), "/", None, "Assumed by SageMaker in the local AWS", [], "3600"
@@ -139,7 +136,7 @@ class Services:
 
         Sessions of the same name share credentials until half of their lifetime has passed.
         """
-        backend = sts_backends[ACCOUNT][hosts.partition(region)]
+        backend = sts_backends[ACCOUNT][regions.partition(region)]
         with self._lock:
             self._sessions = {name: role for name, role in self._sessions.items() if _lasts(role)}
             name = (backend.partition, arn, session)
@@ -161,7 +158,7 @@ class Services:
         """Return whether the role exists and trusts SageMaker."""
         _, partition, _, _, account, resource = arn.split(":", 5)
         name = resource.rpartition("/")[2]
-        roles = iam_backends[account][partition].roles.values() if partition in _PARTITIONS else ()
+        roles = iam_backends[account][partition].roles.values() if partition in regions.PARTITIONS else ()
         documents = [role.assume_role_policy_document for role in roles if role.name == name]
         return bool(documents) and "sagemaker.amazonaws.com" in str(documents[0])
 
@@ -235,19 +232,18 @@ class Services:
 
     def lacks_sample_data(self, bucket: str) -> bool:
         """Return whether the bucket is SageMaker's sample bucket of a region and does not exist yet."""
-        return bucket not in self._provided and _SAMPLE_BUCKET.fullmatch(bucket) is not None
+        return bucket not in self._provided and region_of_sample_bucket(bucket) is not None
 
     def provide_sample_data(self, bucket: str) -> None:
         """Make SageMaker's sample bucket of a region, with MNIST as LibSVM, unless it exists."""
-        match = _SAMPLE_BUCKET.fullmatch(bucket)
-        if not match or bucket in self._provided:
+        region = region_of_sample_bucket(bucket)
+        if not region or bucket in self._provided:
             return
         with self._providing:
             if bucket in self._provided:
                 return
             bodies = {split: self._sample(split) for split in mnist.ROWS}
-            region = match["region"]
-            backend = s3_backends[ACCOUNT][hosts.partition(region)]
+            backend = s3_backends[ACCOUNT][regions.partition(region)]
             backend.create_bucket(bucket, region)
             for split, body in bodies.items():
                 backend.put_object(bucket, f"spark/mnist/{split}/mnist_{split}.libsvm", body)
@@ -267,7 +263,7 @@ class Services:
             for account in list(s3_backends.values())
             for backend in list(account.values())
             for bucket, stored in list(backend.buckets.items())
-            if not _SAMPLE_BUCKET.fullmatch(bucket)
+            if not region_of_sample_bucket(bucket)
         ]
         uploads = [(bucket, upload) for bucket, stored in buckets for upload in list(stored.multiparts.values())]
         regions = [backend for account in list(logs_backends.values()) for backend in list(account.values())]
@@ -313,12 +309,6 @@ def _like(pattern: str, text: str) -> bool:
     return len(text) >= len(before) + len(after) and text.startswith(before) and text.endswith(after)
 
 
-def split_uri(uri: str) -> tuple[str, str]:
-    """Return the bucket and the key of an ``s3://`` URI."""
-    bucket, _, key = re.sub(r"^s3[an]?://", "", uri).partition("/")
-    return bucket, key
-
-
 class _Sessions(list[Any]):
     """Sessions of roles in moto's STS, until they expire. moto itself keeps them and their keys for ever."""
 
@@ -348,11 +338,6 @@ def _written(chunks: Iterable[bytes]) -> Body:
         return writer.finish()
 
 
-def partition_of(arn: str) -> str:
-    """Return the partition that an ARN is in."""
-    return arn.split(":")[1]
-
-
 def role_arn(region: str) -> str:
     """Return the ARN of the execution role in the partition of ``region``."""
-    return f"arn:{hosts.partition(region)}:iam::{ACCOUNT}:role/{ROLE_NAME}"
+    return f"arn:{regions.partition(region)}:iam::{ACCOUNT}:role/{ROLE_NAME}"

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.localaws.api_models import check, service_model
 from harness.localaws.exceptions import AWSError
-from harness.localaws.http import hosts
+from harness.regions import partition
 
 DEFAULT = 20.0
 """Instances, unless a test sets another value."""
@@ -67,7 +67,7 @@ class Quotas:
         return {
             "ServiceCode": "sagemaker",
             "ServiceName": "Amazon SageMaker",
-            "QuotaArn": f"arn:{hosts.partition(region)}:servicequotas:{region}:{self._account}:sagemaker/{_code(name)}",
+            "QuotaArn": f"arn:{partition(region)}:servicequotas:{region}:{self._account}:sagemaker/{_code(name)}",
             "QuotaCode": _code(name),
             "QuotaName": name,
             "Value": value,

@@ -42,6 +42,7 @@ from harness.localaws.sagemaker.hosting.deployment import Deployer
 from harness.localaws.sagemaker.images import Images
 from harness.localaws.sagemaker.training.trainer import Trainer
 from harness.processes import end_processes_of
+from harness.regions import sample_bucket
 from harness.scratch import make_scratch
 
 _WATCH_SECONDS = 1
@@ -221,7 +222,7 @@ async def _serve(region: str, port: int, directory: Path, *, enforce_iam: bool) 
     watcher.start(owner, directory, local_aws.run_id)
     threading.Thread(target=_watch_owner, args=(local_aws, loop, owner), daemon=True).start()
     # Writing MNIST takes two seconds. Spark takes longer to start, so no caller waits for it.
-    sample = f"sagemaker-sample-data-{region}"
+    sample = sample_bucket(region)
     threading.Thread(target=local_aws.services.provide_sample_data, args=(sample,), daemon=True).start()
     await local_aws.run(port)
 

@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from harness.aws import AWS
 from harness.mnist import FEATURES, ROWS, Split
+from harness.regions import sample_bucket
 
 
 def read_libsvm(spark: SparkSession, path: str) -> DataFrame:
@@ -19,6 +20,6 @@ def read_mnist(spark: SparkSession, aws: AWS, split: Split, rows: int) -> DataFr
     :param split: ``train`` (60,000 rows) or ``test`` (10,000 rows).
     :param rows: how many rows, from the first on.
     """
-    frame = read_libsvm(spark, f"s3a://sagemaker-sample-data-{aws.region}/spark/mnist/{split}/")
+    frame = read_libsvm(spark, f"s3a://{sample_bucket(aws.region)}/spark/mnist/{split}/")
     # One partition is read in the order of the file; a limit over several takes what a shuffle brings first.
     return frame if rows >= ROWS[split] else frame.coalesce(1).limit(rows)

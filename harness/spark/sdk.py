@@ -15,6 +15,7 @@ from harness.aws.cleanup.names import Names
 from harness.aws.cleanup.resources import Resource
 from harness.errors import SetupError
 from harness.mnist import HYPERPARAMETERS
+from harness.regions import split_s3_uri
 from harness.settings import Settings
 
 _JARS = ("aws-java-sdk-bundle-*.jar", "hadoop-aws-*.jar", "sagemaker-spark_*.jar")
@@ -55,7 +56,7 @@ def estimator(aws: AWS, settings: Settings, names: Names) -> XGBoostSageMakerEst
 
     :param names: of all that it creates; the bucket of their data must exist.
     """
-    bucket, _, prefix = names.data.removeprefix("s3://").partition("/")
+    bucket, prefix = split_s3_uri(names.data)
     # The SDK's own choice are random prefixes in the same bucket, which nobody knows before they are used. Two of them:
     # after training it deletes all that is below that of the rows.
     rows, model = (sagemaker_pyspark.S3DataPath(bucket, f"{prefix}{part}") for part in ("rows", "model"))

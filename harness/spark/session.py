@@ -26,6 +26,7 @@ from pyspark.sql import SparkSession
 from harness.aws import AWS
 from harness.errors import SetupError
 from harness.java import Java, find_java, options_for
+from harness.regions import domain, partition
 from harness.scratch import Scratch, make_scratch
 from harness.settings import Settings, option_name
 from harness.spark import pythonpath
@@ -135,8 +136,8 @@ def _options(
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }
-    if aws.region.startswith("cn-"):  # S3A's own default leads to the partition of the rest of the world
-        options["spark.hadoop.fs.s3a.endpoint"] = f"s3.{aws.region}.amazonaws.com.cn"
+    if partition(aws.region) == "aws-cn":  # S3A's own default is an endpoint outside China
+        options["spark.hadoop.fs.s3a.endpoint"] = f"s3.{aws.region}.{domain(aws.region)}"
     return options | (_LOOPBACK if _is_local(master) else _executor_options(aws, java))
 
 

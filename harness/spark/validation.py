@@ -20,13 +20,13 @@ from pyspark.sql.types import DoubleType, StructField, StructType
 
 from harness import libsvm
 from harness.errors import DataError
+from harness.regions import region_of_sample_bucket, split_s3_uri
 from harness.spark.session import root_cause
 
 _BEYOND = 2.0**128 - 2.0**103
 """The least number that becomes infinite as a 32-bit float."""
 
 _COLUMNS = (("label", "double"), ("features", "vector"))
-_SAMPLE_BUCKET = "s3a://sagemaker-sample-data-"
 _GLOB = "*?[]{}\\"
 _GZIP = b"\x1f\x8b"
 _SPARK_READS = libsvm.BLANKS - {"tab"}
@@ -135,7 +135,7 @@ def _is_sample(frame: DataFrame) -> bool:
     while plan.nodeName() in ("GlobalLimit", "LocalLimit", "Repartition"):
         plan = plan.child()
     files = frame.inputFiles() if plan.nodeName().startswith("LogicalRelation") else []
-    return bool(files) and all(file.startswith(_SAMPLE_BUCKET) for file in files)
+    return bool(files) and all(region_of_sample_bucket(split_s3_uri(file)[0]) for file in files)
 
 
 class _Fault(NamedTuple):

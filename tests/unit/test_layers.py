@@ -10,7 +10,7 @@ import harness
 
 PACKAGE = Path(harness.__file__).parent
 LAYERS = [  # from the bottom up
-    ["errors"],
+    ["errors", "regions"],
     ["settings", "console", "waiting", "processes", "scratch", "mnist", "java"],
     ["libsvm"],
     ["localaws", "containers"],

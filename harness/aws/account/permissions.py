@@ -14,17 +14,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from harness.errors import HarnessError, PermissionMissingError
-from harness.localaws.http.hosts import partition
+from harness.regions import partition, partition_of, sample_bucket, sdk_bucket
 
 Who = Literal["caller", "role"]
 Statement = dict[str, Any]
 Document = dict[str, Any]
 
 _SAGEMAKER = "arn:{partition}:sagemaker:{region}:{account}"
-_BUCKET = "arn:{partition}:s3:::{account}-sagemaker-{region}"
+_BUCKET = "arn:{partition}:s3:::" + sdk_bucket("{account}", "{region}")
 """The bucket that the SDK makes for its data."""
 _DATA = f"{_BUCKET}/hsh-*"
-_SAMPLES = "arn:{partition}:s3:::sagemaker-sample-data-{region}"
+_SAMPLES = "arn:{partition}:s3:::" + sample_bucket("{region}")
 _LOGS = "arn:{partition}:logs:{region}:{account}:log-group"
 _ECR = "arn:{partition}:ecr:{region}"
 _KINDS = ("training-job", "model", "endpoint-config", "endpoint")
@@ -307,7 +307,7 @@ def _from_role(text: str) -> list[Denial]:
     match = _OF_ROLE.search(text)
     if match is None:
         return []
-    return [Denial(match["principal"], match["action"], _object_in(text, match["principal"].split(":")[1]))]
+    return [Denial(match["principal"], match["action"], _object_in(text, partition_of(match["principal"])))]
 
 
 def _guessed(text: str, partition: str) -> list[Denial]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.aws.account.permissions import Document, Place, policy, trust_policy
-from harness.localaws.http import hosts
+from harness.regions import partition
 
 Template = dict[str, Any]
 
@@ -35,13 +35,13 @@ def documents(account: str, regions: Sequence[str], role: str | None, github: st
     :param role: name or ARN of the execution role.
     :param github: ``OWNER/REPO``.
     """
-    partition = hosts.partition(regions[0])
+    own_partition = partition(regions[0])
     name = role or ROLE_NAME
-    arn = name if name.startswith("arn:") else f"arn:{partition}:iam::{account}:role/{name}"
-    places = [Place(account, region, arn, partition) for region in regions]
+    arn = name if name.startswith("arn:") else f"arn:{own_partition}:iam::{account}:role/{name}"
+    places = [Place(account, region, arn, own_partition) for region in regions]
     found = {"caller": policy("caller", places), "role": policy("role", places), "role-trust": trust_policy()}
     if github:
-        provider = f"arn:{partition}:iam::{account}:oidc-provider/{_ISSUER}"
+        provider = f"arn:{own_partition}:iam::{account}:oidc-provider/{_ISSUER}"
         found["caller-trust"] = _github_trust(provider, github)
     return found
 

@@ -31,6 +31,7 @@ from harness.aws.account.permissions import (
 from harness.aws.pricing import Price, Prices, Usage, price_source
 from harness.aws.real import RealAWS, principal
 from harness.errors import HarnessError, PreflightError
+from harness.regions import sample_bucket, sdk_bucket
 from harness.settings import Settings, option_name
 
 OK, WARNING, MISSING, UNKNOWN = "ok", "warning", "missing", "unknown"
@@ -258,7 +259,7 @@ def example(pattern: str) -> str:
 
 def _bucket(aws: RealAWS) -> Check:
     """Look at the bucket that the Spark SDK makes, whose name anybody can guess and take."""
-    name, s3 = f"{aws.account}-sagemaker-{aws.region}", aws.client("s3")
+    name, s3 = sdk_bucket(aws.account, aws.region), aws.client("s3")
     try:
         answer = s3.head_bucket(Bucket=name, ExpectedBucketOwner=aws.account)
     except _ERRORS as error:
@@ -304,7 +305,7 @@ def _bucket_arn(aws: RealAWS, name: str) -> str:
 
 
 def _samples(aws: RealAWS) -> Check:
-    name = f"sagemaker-sample-data-{aws.region}"
+    name = sample_bucket(aws.region)
     try:
         aws.client("s3").head_object(Bucket=name, Key=_SAMPLE)
     except _ERRORS as error:

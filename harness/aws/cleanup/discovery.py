@@ -22,6 +22,7 @@ from harness.aws.cleanup.clock import Clock, moment
 from harness.aws.cleanup.ledger import EXPIRES_TAG, RUN_TAG
 from harness.aws.cleanup.names import ENDPOINT_LOGS, is_run, run_of
 from harness.aws.cleanup.resources import ENDED, SAGEMAKER_KINDS, Clients, Janitor, Resource, is_gone
+from harness.regions import sdk_bucket
 from harness.settings import Settings
 
 RECENT = timedelta(days=7)
@@ -101,7 +102,7 @@ class _Region:
         self._client = client
         self._clock = clock or Clock()
         self._janitor = Janitor(client)
-        self._bucket = f"{account}-sagemaker-{name}"
+        self._bucket = sdk_bucket(account, name)
         self._expiries: dict[str, datetime] = {}
         self._runs: dict[Resource, str] = {}
         self._proven: set[str] = set()  # runs of which something bears both name and tags

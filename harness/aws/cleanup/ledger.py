@@ -43,6 +43,7 @@ from harness.aws.cleanup.resources import (
     is_valid,
 )
 from harness.errors import HarnessError
+from harness.regions import sdk_bucket
 from harness.settings import Settings
 
 TAG_PREFIX = "sagemaker-spark-harness:"
@@ -139,7 +140,7 @@ class Ledger:
     @property
     def bucket(self) -> str:
         """The bucket that all users of the Spark SDK in this account and region share."""
-        return f"{self.header.account}-sagemaker-{self.header.region}"
+        return sdk_bucket(self.header.account, self.header.region)
 
     @property
     def resources(self) -> list[Resource]:

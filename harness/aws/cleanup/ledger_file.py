@@ -30,6 +30,7 @@ from harness.aws.cleanup.clock import moment
 from harness.aws.cleanup.names import bears_run, is_run
 from harness.aws.cleanup.resources import SAGEMAKER_KINDS, Resource, is_valid
 from harness.errors import HarnessError
+from harness.regions import REGION
 
 MODES = ("real", "mock")
 SUFFIX = ".jsonl"
@@ -38,7 +39,7 @@ _MOST_BYTES = 64 << 20
 """More than a run ever wrote: an entry takes some 250 bytes."""
 _FIRST_SEAL = b"sagemaker-spark-harness ledger 1"
 _OTHERS_MAY_WRITE, _OTHERS_MAY_READ = 0o022, 0o077
-_ACCOUNT, _REGION = re.compile(r"[0-9]{12}"), re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
+_ACCOUNT, _REGION = re.compile(r"[0-9]{12}"), re.compile(REGION)
 
 
 @dataclass(frozen=True)

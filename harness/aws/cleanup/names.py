@@ -13,6 +13,7 @@ import secrets
 from dataclasses import dataclass
 
 from harness.aws.cleanup.resources import SAGEMAKER_KINDS, Resource
+from harness.regions import split_s3_uri
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _RANDOM = 10
@@ -73,7 +74,7 @@ def bears_run(resource: Resource, run: str, account: str) -> bool:
     elif resource.kind == "log group":
         parts = [resource.name.removeprefix(ENDPOINT_LOGS)]
     else:
-        parts = resource.name.removeprefix("s3://").split("/")[1:-1]
+        parts = split_s3_uri(resource.name)[1].split("/")[:-1]
     return any(run_of(part, account) == run for part in parts)
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from harness.regions import split_s3_uri
 from harness.waiting import WaitTimeout, wait_until
 
 Clients = Callable[[str], Any]
@@ -116,7 +117,7 @@ def delete_command(resource: Resource, region: str) -> str:
     elif resource.kind == "log group":
         words = ["logs", "delete-log-group", "--log-group-name", resource.name]
     elif resource.since:
-        return _delete_objects_command(*_split(resource.name), resource.since, region)
+        return _delete_objects_command(*split_s3_uri(resource.name), resource.since, region)
     else:
         words = ["s3", "rm", "--recursive", *_prefix_words(resource)]
     return _shell(["aws", *words, "--region", region])
@@ -395,7 +396,7 @@ class Janitor:
 
     def _empty(self, resource: Resource) -> None:
         """Delete all objects that are meant and abort uploads; what AWS refuses keeps nothing else from going."""
-        bucket, _ = _split(resource.name)
+        bucket, _ = split_s3_uri(resource.name)
         refused: list[dict[str, str]] = []
         for keys in self._keys(resource):
             wanted = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
@@ -416,17 +417,11 @@ def _settles_later(error: Exception) -> bool:
     return is_passing(error) or (isinstance(error, ClientError) and is_gone(error))
 
 
-def _split(uri: str) -> tuple[str, str]:
-    """Return the bucket and the rest of a URI."""
-    bucket, _, rest = uri.removeprefix("s3://").partition("/")
-    return bucket, rest
-
-
 def _listed(resource: Resource) -> tuple[str, str]:
     """Return the bucket and the prefix to list; of a staging, whose UUID is not known, the whole bucket."""
     if not is_valid(resource):
         raise ValueError(f"{resource} has no name of its kind")
-    bucket, prefix = _split(resource.name)
+    bucket, prefix = split_s3_uri(resource.name)
     return bucket, "" if resource.kind == "S3 staging" else prefix
 
 
@@ -435,7 +430,7 @@ def _is_meant(resource: Resource, item: dict[str, Any], changed: str) -> bool:
 
     :param changed: the member of the item that says when it was written.
     """
-    _, prefix = _split(resource.name)
+    _, prefix = split_s3_uri(resource.name)
     if resource.kind == "S3 staging":
         uuid, _, rest = item["Key"].partition("/")
         return _UUID.fullmatch(uuid) is not None and rest.startswith(prefix[2:])

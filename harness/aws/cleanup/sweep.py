@@ -40,6 +40,7 @@ from harness.aws.real import refuse_local_aws, session_and_caller
 from harness.console import printable, widened
 from harness.errors import HarnessError
 from harness.processes import end_processes_of
+from harness.regions import partition
 from harness.settings import Settings
 
 Fate = Literal["delete", "unproven", "early"]
@@ -133,8 +134,7 @@ class _Account:
 def _regions(session: boto3.Session, settings: Settings, wishes: Wishes) -> list[str]:
     if not wishes.all_regions:
         return [settings.region]
-    partition = session.get_partition_for_region(settings.region)
-    return list(session.get_available_regions("sagemaker", partition_name=partition))
+    return list(session.get_available_regions("sagemaker", partition_name=partition(settings.region)))
 
 
 # --- finding ----------------------------------------------------------------------------------------------------------
@@ -263,8 +263,7 @@ def _cost(remain: Remain, costs: Costs) -> float | None:
 
 
 def _prices(account: _Account, settings: Settings, region: str) -> Prices | None:
-    partition = account.session.get_partition_for_region(region)
-    return price_source(settings.prices, partition, region, lambda place: account.clients(place)("pricing"))
+    return price_source(settings.prices, partition(region), region, lambda place: account.clients(place)("pricing"))
 
 
 # --- showing ----------------------------------------------------------------------------------------------------------

@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_DOMAIN = r"\.amazonaws\.com(?:\.cn)?"
-_REGION = r"(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)"
+from harness import regions
+
+_DOMAIN = rf"\.{regions.DOMAIN}"
+_REGION = rf"(?P<region>{regions.REGION})"
 _PATTERNS = [
     ("sagemaker-runtime", rf"runtime\.sagemaker(?:-fips)?\.{_REGION}{_DOMAIN}"),
     ("sagemaker", rf"api\.sagemaker(?:-fips)?\.{_REGION}{_DOMAIN}"),
@@ -45,10 +47,3 @@ def parse(name: str) -> Host | None:
             found = match.groupdict()
             return Host(service, found.get("region"), found.get("bucket"))
     return None
-
-
-def partition(region: str) -> str:
-    """Return the partition (``aws``, ``aws-cn``, ``aws-us-gov``) that a region belongs to."""
-    return next(
-        (name for prefix, name in (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov")) if region.startswith(prefix)), "aws"
-    )

@@ -15,6 +15,7 @@ from a2wsgi import WSGIMiddleware
 from harness.localaws.exceptions import UnknownOperation
 from harness.localaws.http.answers import HeldAnswer
 from harness.localaws.http.request import QUERY_SERVICES, Message, Receive, Request, Scope, Send
+from harness.regions import domain
 
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 """Content types in whose bodies moto looks for fields."""
@@ -73,7 +74,7 @@ def moto_scope(request: Request, method: str, headers: Mapping[str, str], body: 
         if name not in ("transfer-encoding", "x-amz-target", "user-agent") and not name.startswith("x-moto")
     }
     service = request.host.service
-    kept["host"] = f"{_label(service)}.{request.region}.amazonaws.com{'.cn' if request.region[:3] == 'cn-' else ''}"
+    kept["host"] = f"{_label(service)}.{request.region}.{domain(request.region)}"
     kept["content-length"] = str(len(body))
     scope = {**request.scope, "service": service, "method": method}
     if service == "s3":

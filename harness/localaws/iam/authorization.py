@@ -14,8 +14,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
+from harness import regions
 from harness.localaws.exceptions import AWSError
-from harness.localaws.http import hosts
 from harness.localaws.http.request import QUERY_SERVICES, Request
 from harness.localaws.iam import identities, policy_evaluation, required_actions, sigv4
 from harness.localaws.iam.identities import Identity
@@ -219,7 +219,7 @@ def _caller(request: Request) -> Identity | None:
         raise _error(service, "missing")
     _check_scope(request, signature)
     caller = identities.find_caller(signature.key)
-    if caller is None or caller.principal.split(":")[1] != hosts.partition(signature.region):
+    if caller is None or regions.partition_of(caller.principal) != regions.partition(signature.region):
         raise _error(service, "unknown")  # a key belongs to one partition
     if caller.token != request.session_token:
         raise _error(service, "token")
@@ -248,7 +248,7 @@ def _check_scope(request: Request, signature: Signature) -> None:
     region = request.host.region or _GLOBAL_REGIONS.get(request.host_name, "us-east-1")
     regional = request.host.region is not None or service != "s3"  # S3's global host serves buckets of all regions
     domain = "aws-cn" if request.host_name.endswith(".cn") else "aws"
-    foreign = not regional and hosts.partition(signature.region) != domain
+    foreign = not regional and regions.partition(signature.region) != domain
     if foreign or (regional and signature.region != region):
         raise _error(service, "scope", f"Credential should be scoped to a valid region, not '{signature.region}'.")
 

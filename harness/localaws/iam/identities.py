@@ -12,12 +12,11 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
-from harness.localaws.http import hosts
+from harness import regions
 
 Document = dict[str, Any]
 ADMINISTRATOR = "administrator"
 """Name of the user who may do everything."""
-PARTITIONS = ("aws", "aws-cn", "aws-us-gov")
 _EVERYTHING = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
 
 
@@ -53,7 +52,7 @@ class Identity:
 
 def put_administrator(region: str) -> dict[str, str]:
     """Make an administrator in the region's partition; return the credentials as environment variables."""
-    backend = iam_backends[DEFAULT_ACCOUNT_ID][hosts.partition(region)]
+    backend = iam_backends[DEFAULT_ACCOUNT_ID][regions.partition(region)]
     backend.create_user(region, ADMINISTRATOR)
     backend.put_user_policy(ADMINISTRATOR, "everything", json.dumps(_EVERYTHING))
     key = backend.create_access_key(ADMINISTRATOR)
@@ -62,7 +61,7 @@ def put_administrator(region: str) -> dict[str, str]:
 
 def find_caller(access_key: str) -> Identity | None:
     """Return the identity that an access key belongs to, or None if the key is unknown or inactive."""
-    for partition in PARTITIONS:
+    for partition in regions.PARTITIONS:
         for user in list(iam_backends[DEFAULT_ACCOUNT_ID][partition].users.values()):
             for key in user.access_keys:
                 if key.access_key_id == access_key and key.status == "Active":
@@ -77,7 +76,7 @@ def arn_of(arn: str) -> str:
     """Return the ARN with its path of the user, role or group that an ARN names; the same ARN if it is unknown."""
     _, partition, _, _, _, resource = arn.split(":", 5) if arn.count(":") >= 5 else [""] * 6
     kind, _, name = resource.partition("/")
-    if partition not in PARTITIONS or kind not in ("user", "role", "group"):
+    if partition not in regions.PARTITIONS or kind not in ("user", "role", "group"):
         return arn
     known = getattr(iam_backends[DEFAULT_ACCOUNT_ID][partition], f"{kind}s")
     return next((found.arn for found in list(known.values()) if found.name == name.rpartition("/")[2]), arn)
@@ -85,7 +84,7 @@ def arn_of(arn: str) -> str:
 
 def find_principal(arn: str) -> Identity | None:
     """Return a user by ARN, or a role as SageMaker's session of it; None if it does not exist."""
-    for partition in PARTITIONS:
+    for partition in regions.PARTITIONS:
         backend = iam_backends[DEFAULT_ACCOUNT_ID][partition]
         for user in list(backend.users.values()):
             if user.arn == arn:
@@ -98,7 +97,7 @@ def find_principal(arn: str) -> Identity | None:
 
 def trust_policy(role_arn: str) -> Document | None:
     """Return a role's trust policy, or None if the role does not exist."""
-    for partition in PARTITIONS:
+    for partition in regions.PARTITIONS:
         for role in list(iam_backends[DEFAULT_ACCOUNT_ID][partition].roles.values()):
             if role.arn == role_arn:
                 return _parsed(role.assume_role_policy_document)
@@ -106,7 +105,7 @@ def trust_policy(role_arn: str) -> Document | None:
 
 
 def _user(user: Any, secret: str = "") -> Identity:
-    backend = iam_backends[DEFAULT_ACCOUNT_ID][user.arn.split(":")[1]]
+    backend = iam_backends[DEFAULT_ACCOUNT_ID][regions.partition_of(user.arn)]
     holders = [user, *backend.get_groups_for_user(user.name)]
     policies = tuple(document for holder in holders for document in _documents(holder))
     tags = {tag["Key"]: tag["Value"] for tag in user.tags or []}
@@ -121,7 +120,7 @@ def _role(role: Any, arn: str) -> Identity:
 
 
 def _session(session: Any) -> Identity:
-    partition = session.role_arn.split(":")[1]
+    partition = regions.partition_of(session.role_arn)
     roles = iam_backends[DEFAULT_ACCOUNT_ID][partition].roles.values()
     role = next((role for role in list(roles) if role.arn == session.role_arn), None)
     own = (_parsed(session.policy),) if session.policy else ()

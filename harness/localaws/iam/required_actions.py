@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlparse
 
+from harness import regions
 from harness.localaws.api_models import service_model
-from harness.localaws.http import hosts
 
 Context = dict[str, list[str]]
 
@@ -50,7 +50,7 @@ class Asked:
     def arn(self, service: str, resource: str, *, region: str | None = None, account: str | None = None) -> str:
         """Return an ARN in the region's partition, by default with this region and account."""
         where = (self.region if region is None else region, self.account if account is None else account)
-        return f"arn:{hosts.partition(self.region)}:{service}:{where[0]}:{where[1]}:{resource}"
+        return f"arn:{regions.partition(self.region)}:{service}:{where[0]}:{where[1]}:{resource}"
 
 
 def needs(asked: Asked) -> list[Need]:
@@ -133,12 +133,12 @@ _EXTRA_HEADERS = {
 
 def bucket_arn(region: str, bucket: str) -> str:
     """Return the ARN of a bucket."""
-    return f"arn:{hosts.partition(region)}:s3:::{bucket}"
+    return f"arn:{regions.partition(region)}:s3:::{bucket}"
 
 
 def object_arn(region: str, bucket: str, key: str) -> str:
     """Return the ARN of an object."""
-    return f"arn:{hosts.partition(region)}:s3:::{bucket}/{key}"
+    return f"arn:{regions.partition(region)}:s3:::{bucket}/{key}"
 
 
 def _s3(asked: Asked) -> Iterator[Need]:
@@ -169,7 +169,7 @@ def _s3(asked: Asked) -> Iterator[Need]:
 def _copied(asked: Asked) -> Iterator[Need]:
     named = urlparse(asked.headers["x-amz-copy-source"])  # parsed as moto does, which copies the object
     action = "s3:GetObjectVersion" if "versionId" in parse_qs(named.query) else "s3:GetObject"
-    yield Need(action, f"arn:{hosts.partition(asked.region)}:s3:::{unquote(named.path).lstrip('/')}")
+    yield Need(action, f"arn:{regions.partition(asked.region)}:s3:::{unquote(named.path).lstrip('/')}")
 
 
 # --- SageMaker --------------------------------------------------------------------------------------------------------

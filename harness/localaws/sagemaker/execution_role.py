@@ -5,17 +5,14 @@ The permissions that a role needs are listed in https://docs.aws.amazon.com/sage
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from harness.localaws.exceptions import ValidationException
 from harness.localaws.iam.authorization import Authorization
 from harness.localaws.iam.required_actions import Need, object_arn
-from harness.localaws.moto_backend import ACCOUNT, Services, partition_of, split_uri
+from harness.localaws.moto_backend import ACCOUNT, Services
+from harness.regions import ecr_image, partition_of, split_s3_uri
 
-_REGISTRY = re.compile(
-    r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<name>[^:@]+)"
-)
 _PULLING = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 
 
@@ -30,10 +27,10 @@ def check_role(services: Services, arn: str) -> None:
 
 def image_refusal(authorization: Authorization, role: str, image: str) -> str | None:
     """Return AWS's message if a role may not pull an image, or None. Images outside ECR need no permission."""
-    match = _REGISTRY.match(image)
-    if not match:
+    parts = ecr_image(image)
+    if not parts:
         return None
-    repository = f"arn:{partition_of(role)}:ecr:{match['region']}:{match['account']}:repository/{match['name']}"
+    repository = f"arn:{partition_of(role)}:ecr:{parts.region}:{parts.account}:repository/{parts.repository}"
     needs = [Need("ecr:GetAuthorizationToken", "*"), *(Need(action, repository) for action in _PULLING)]
     reason = next(filter(None, (authorization.refusal(role, need) for need in needs)), None)
     return reason and f'Either the image "{image}" does not exist or its permissions are incorrect: {reason}'
@@ -43,7 +40,7 @@ def model_data_refusal(authorization: Authorization, role: str, url: str | None,
     """Return AWS's message if a role may not read a model's artifact, or None if it may."""
     if not url:
         return None
-    reason = authorization.refusal(role, Need("s3:GetObject", object_arn(region, *split_uri(url))))
+    reason = authorization.refusal(role, Need("s3:GetObject", object_arn(region, *split_s3_uri(url))))
     return reason and (
         f'Could not access model data at {url}. Please ensure that the role "{role}" exists and that its trust '
         'relationship policy allows the action "sts:AssumeRole" for the service principal "sagemaker.amazonaws.com". '

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.localaws.http.hosts import SERVICES, Host, parse, partition
+from harness.localaws.http.hosts import SERVICES, Host, parse
 
 EMULATED = {
     "s3.amazonaws.com": Host("s3", None, None),
@@ -51,13 +51,3 @@ def test_every_service_is_among_the_examples():
 )  # fmt: skip
 def test_every_other_host_is_not_emulated(name):
     assert parse(name) is None
-
-
-def test_a_region_belongs_to_the_partition_its_name_begins_with():
-    found = {region: partition(region) for region in ("us-east-1", "eu-west-1", "cn-north-1", "us-gov-west-1")}
-    assert found == {
-        "us-east-1": "aws",
-        "eu-west-1": "aws",
-        "cn-north-1": "aws-cn",
-        "us-gov-west-1": "aws-us-gov",
-    }

@@ -16,12 +16,13 @@ from typing import Any
 
 from harness.localaws.exceptions import AWSError
 from harness.localaws.iam.authorization import Authorization
-from harness.localaws.moto_backend import Services, split_uri
+from harness.localaws.moto_backend import Services
 from harness.localaws.sagemaker.execution_role import image_refusal, log_writer, model_data_refusal
 from harness.localaws.sagemaker.hosting.archives import ArchiveError, unpack
 from harness.localaws.sagemaker.hosting.endpoint import Endpoint, Variant
 from harness.localaws.sagemaker.hosting.instance import DeploymentFailure, Instance
 from harness.localaws.sagemaker.images import Image, Images
+from harness.regions import split_s3_uri
 
 DRAIN_SECONDS = 60
 """Seconds that an update waits at most for the invocations of the old instances."""
@@ -146,7 +147,7 @@ class Deployer:
         directory.mkdir(parents=True)
         try:
             with archive.open("wb") as file:
-                self._services.read_object(*split_uri(url), file)
+                self._services.read_object(*split_s3_uri(url), file)
         except KeyError:
             raise DeploymentFailure(
                 f'Failed to download model data for container "{container.get("ContainerHostname", "container_1")}" '

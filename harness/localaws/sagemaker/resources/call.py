@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from harness.localaws.http import hosts
+from harness import regions
 
 HOLD_SECONDS = 40.0
 """Longest time that a Describe call of the Spark SDK waits for the end of what it describes. The SDK sleeps five
@@ -27,7 +27,7 @@ class Call:
 
     def arn(self, kind: str, name: str) -> str:
         """Return the ARN of a resource in the caller's account and region."""
-        return f"arn:{hosts.partition(self.region)}:sagemaker:{self.region}:{self.account}:{kind}/{name.lower()}"
+        return f"arn:{regions.partition(self.region)}:sagemaker:{self.region}:{self.account}:{kind}/{name.lower()}"
 
 
 Operation = Callable[[Call], dict[str, Any]]

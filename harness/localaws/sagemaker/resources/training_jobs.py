@@ -6,7 +6,7 @@ import threading
 from typing import Any, ClassVar
 
 from harness.localaws.exceptions import ResourceInUse, ValidationException
-from harness.localaws.moto_backend import Services, split_uri
+from harness.localaws.moto_backend import Services
 from harness.localaws.sagemaker.container_variables import check_variables
 from harness.localaws.sagemaker.execution_role import check_role
 from harness.localaws.sagemaker.images import Images
@@ -15,6 +15,7 @@ from harness.localaws.sagemaker.resources.kind import ResourceKind, Tags
 from harness.localaws.sagemaker.resources.listing import page
 from harness.localaws.sagemaker.training.job import Job
 from harness.localaws.sagemaker.training.trainer import Trainer
+from harness.regions import split_s3_uri
 
 
 class TrainingJobs(ResourceKind[Job]):
@@ -79,7 +80,7 @@ class TrainingJobs(ResourceKind[Job]):
             self._check_bucket(source["S3Uri"], f"Data of channel {channel['ChannelName']} at")
 
     def _check_bucket(self, uri: str, what: str) -> None:
-        bucket, _ = split_uri(uri)
+        bucket, _ = split_s3_uri(uri)
         if not self._services.has_bucket(bucket):
             raise ValidationException(
                 f"{what} \"{uri}\" cannot be used: S3 bucket '{bucket}' does not exist. "

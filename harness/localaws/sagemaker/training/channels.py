@@ -7,8 +7,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from harness.localaws.moto_backend import Services, StoredObject, split_uri
+from harness.localaws.moto_backend import Services, StoredObject
 from harness.localaws.sagemaker.training.job import TrainingFailure
+from harness.regions import split_s3_uri
 
 
 def path_inside(path: str, stored: StoredObject) -> str:
@@ -42,7 +43,7 @@ def find_objects(services: Services, source: dict[str, Any]) -> Iterator[tuple[s
     if source["S3DataType"] == "ManifestFile":
         yield from _manifest_objects(services, source["S3Uri"])
         return
-    bucket, prefix = split_uri(source["S3Uri"])
+    bucket, prefix = split_s3_uri(source["S3Uri"])
     parent = prefix[: prefix.rfind("/") + 1]
     for stored in services.list_objects(bucket, prefix):
         if not stored.key.endswith("/"):
@@ -57,7 +58,7 @@ def _manifest_objects(services: Services, uri: str) -> Iterator[tuple[str, Store
         raise TrainingFailure(
             f'ClientError: Manifest {uri} must be a JSON list that begins with {{"prefix": "s3://…"}}'
         )
-    bucket, prefix = split_uri(entries[0]["prefix"])
+    bucket, prefix = split_s3_uri(entries[0]["prefix"])
     for path in entries[1:]:
         found = [stored for stored in services.list_objects(bucket, prefix + path) if stored.key == prefix + path]
         if not found:
@@ -70,7 +71,7 @@ def _manifest_objects(services: Services, uri: str) -> Iterator[tuple[str, Store
 def _read_json(services: Services, uri: str) -> Any:
     buffer = io.BytesIO()
     try:
-        services.read_object(*split_uri(uri), buffer)
+        services.read_object(*split_s3_uri(uri), buffer)
         return json.loads(buffer.getvalue())
     except KeyError:
         raise TrainingFailure(f"ClientError: Manifest {uri} does not exist") from None

@@ -14,13 +14,14 @@ from typing import Any
 
 from harness.localaws.iam.authorization import Authorization
 from harness.localaws.iam.required_actions import Need, bucket_arn, object_arn
-from harness.localaws.moto_backend import Services, StoredObject, split_uri
+from harness.localaws.moto_backend import Services, StoredObject
 from harness.localaws.sagemaker.container_process import ContainerProcess, free_port
 from harness.localaws.sagemaker.execution_role import image_refusal, log_writer
 from harness.localaws.sagemaker.images import Image
 from harness.localaws.sagemaker.training.channels import find_objects, input_configuration, path_inside
 from harness.localaws.sagemaker.training.job import Job, TrainingFailure
 from harness.localaws.sagemaker.training.metrics import Metrics
+from harness.regions import split_s3_uri
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 STOP_GRACE_SECONDS = 120
@@ -100,7 +101,7 @@ class TrainingRun:
 
     def _download(self, channel: dict[str, Any]) -> None:
         source = channel["DataSource"]["S3DataSource"]
-        bucket, prefix = split_uri(source["S3Uri"])
+        bucket, prefix = split_s3_uri(source["S3Uri"])
         self._check_may("Data download", "s3:ListBucket", bucket_arn(self._job.region, bucket), prefix)
         found = list(find_objects(self._services, source))
         if not found:
@@ -222,7 +223,7 @@ class TrainingRun:
 
     def _upload(self) -> None:
         root = self._roots[self._hosts[0]]
-        bucket, key = split_uri(self._job.artifact)
+        bucket, key = split_s3_uri(self._job.artifact)
         if not self._services.has_bucket(bucket):
             raise TrainingFailure(f"ClientError: Artifact upload failed: S3 bucket {bucket} does not exist")
         self._check_may("Artifact upload", "s3:PutObject", object_arn(self._job.region, bucket, key))

@@ -1,0 +1,157 @@
+"""Names that depend on AWS's region or partition: domains, ARNs, buckets, image URIs; and the two halves of an S3 URI.
+
+Partitions and their domains are botocore's (``partitions.json``, which the AWS CLI and boto3 use too). It is read when
+it is first needed: every pytest run imports this module, and few need botocore.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any, NamedTuple
+
+PARTITIONS = ("aws", "aws-cn", "aws-us-gov")
+"""The partitions that have an XGBoost image of the SageMaker Spark SDK. The local AWS emulates these."""
+REGION = r"[a-z]{2}(?:-[a-z]+)+-\d"
+"""Pattern of a region's name."""
+DOMAIN = r"amazonaws\.com(?:\.cn)?"
+"""Pattern of the domains of service endpoints in ``PARTITIONS``."""
+
+_SAMPLE_BUCKET = "sagemaker-sample-data-"
+_REGION_OF_SAMPLE_BUCKET = re.compile(rf"{_SAMPLE_BUCKET}(?P<region>{REGION})")
+_S3_SCHEME = re.compile("^s3[an]?://")
+_ECR_IMAGE = re.compile(
+    rf"(?P<account>\d{{12}})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.{DOMAIN}"
+    r"/(?P<repository>[^:@]+)(?:[:@](?P<version>.*))?",
+    re.DOTALL,
+)
+_XGBOOST_ACCOUNTS = {
+    "af-south-1": "455444449433",
+    "ap-east-1": "286214385809",
+    "ap-northeast-1": "501404015308",
+    "ap-northeast-2": "306986355934",
+    "ap-south-1": "991648021394",
+    "ap-southeast-1": "475088953585",
+    "ap-southeast-2": "544295431143",
+    "ca-central-1": "469771592824",
+    "cn-north-1": "390948362332",
+    "cn-northwest-1": "387376663083",
+    "eu-central-1": "813361260812",
+    "eu-north-1": "669576153137",
+    "eu-south-1": "257386234256",
+    "eu-west-1": "685385470294",
+    "eu-west-2": "644912444149",
+    "eu-west-3": "749696950732",
+    "me-south-1": "249704162688",
+    "sa-east-1": "855470959533",
+    "us-east-1": "811284229777",
+    "us-east-2": "825641698319",
+    "us-gov-west-1": "226302683700",
+    "us-west-1": "632365934929",
+    "us-west-2": "433757028032",
+}
+"""Accounts whose registries hold ``xgboost:1``, by region: ``ApplicationsAccountMap`` of the SageMaker Spark SDK."""
+
+
+# --- partitions and domains -------------------------------------------------------------------------------------------
+
+
+@cache
+def _partitions() -> list[dict[str, Any]]:
+    from botocore.loaders import create_loader  # noqa: PLC0415 - takes 0.1 s, which every pytest run would pay
+
+    found: list[dict[str, Any]] = create_loader().load_data("partitions")["partitions"]
+    return found
+
+
+@cache
+def _partition(region: str) -> dict[str, Any]:
+    """Return botocore's description of a region's partition. As in botocore, unknown regions belong to ``aws``."""
+    known = _partitions()
+    named = (each for each in known if region in each["regions"])
+    alike = (each for each in known if re.fullmatch(each["regionRegex"], region))
+    return next(named, None) or next(alike, None) or next(each for each in known if each["id"] == "aws")
+
+
+def partition(region: str) -> str:
+    """Return the partition of a region: ``aws``, ``aws-cn``, ``aws-us-gov`` …."""
+    return str(_partition(region)["id"])
+
+
+def partition_of(arn: str) -> str:
+    """Return the partition of an ARN."""
+    return arn.split(":")[1]
+
+
+def domain(region: str) -> str:
+    """Return the domain of a region's service endpoints: ``amazonaws.com``, in China ``amazonaws.com.cn``."""
+    return str(_partition(region)["outputs"]["dnsSuffix"])
+
+
+def domains() -> set[str]:
+    """Return all domains that AWS's service endpoints have, those for IPv6 (dual stack) included."""
+    kinds = ("dnsSuffix", "dualStackDnsSuffix")
+    return {str(each["outputs"][kind]) for each in _partitions() for kind in kinds}
+
+
+# --- S3 ---------------------------------------------------------------------------------------------------------------
+
+
+def split_s3_uri(uri: str) -> tuple[str, str]:
+    """Return the bucket and the key of an ``s3://``, ``s3a://`` or ``s3n://`` URI."""
+    bucket, _, key = _S3_SCHEME.sub("", uri).partition("/")
+    return bucket, key
+
+
+def sdk_bucket(account: str, region: str) -> str:
+    """Return the bucket that all users of the SageMaker SDKs in an account and region share."""
+    return f"{account}-sagemaker-{region}"
+
+
+def sample_bucket(region: str) -> str:
+    """Return SageMaker's bucket of sample data in a region. It holds MNIST."""
+    return f"{_SAMPLE_BUCKET}{region}"
+
+
+def region_of_sample_bucket(bucket: str) -> str | None:
+    """Return the region whose sample data a bucket holds. Return None for any other bucket."""
+    match = _REGION_OF_SAMPLE_BUCKET.fullmatch(bucket)
+    return match["region"] if match else None
+
+
+# --- container images -------------------------------------------------------------------------------------------------
+
+
+class EcrImage(NamedTuple):
+    """A container image in Amazon ECR."""
+
+    account: str
+    region: str
+    repository: str
+    version: str | None
+    """The tag or the digest."""
+
+
+def ecr_image(uri: str) -> EcrImage | None:
+    """Return the parts of an image URI. Return None if the image is not in Amazon ECR."""
+    match = _ECR_IMAGE.fullmatch(uri)
+    return EcrImage(**match.groupdict()) if match else None
+
+
+def xgboost_image(region: str) -> str:
+    """Return the URI of AWS's XGBoost image in a region, as the SageMaker Spark SDK spells it.
+
+    :raises KeyError: AWS has no such image there.
+    """
+    return f"{_XGBOOST_ACCOUNTS[region]}.dkr.ecr.{region}.{domain(region)}/xgboost:1"
+
+
+def is_xgboost_image(uri: str) -> bool:
+    """Return whether a URI is that of AWS's XGBoost image, version 1, in some region."""
+    image = ecr_image(uri)
+    return (
+        image is not None
+        and _XGBOOST_ACCOUNTS.get(image.region) == image.account
+        and image.repository == "xgboost"
+        and image.version in ("1", "latest")
+    )

@@ -1,0 +1,130 @@
+"""Names that depend on a region or partition, and the halves of an S3 URI."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from botocore.session import Session
+
+import harness
+from harness import regions
+
+PACKAGE = Path(harness.__file__).parent
+SPELLED_ONCE = re.compile(r"^-sagemaker-$|sagemaker-sample-data|dkr\\?\.ecr|aws-us-gov|amazonaws\\?\.com\\?\.cn")
+"""Names that only ``regions`` may build, as they look in the source of a module."""
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-1", "cn-north-1", "us-gov-west-1", "us-iso-east-1"])
+def test_a_region_is_in_the_partition_that_botocore_gives(region):
+    assert regions.partition(region) == Session().get_partition_for_region(region)
+
+
+def test_a_region_that_botocore_does_not_know_is_in_the_partition_that_its_name_fits():
+    assert [regions.partition(f"{start}-north-9") for start in ("eu", "cn", "us-gov", "xx")] == [
+        "aws",
+        "aws-cn",
+        "aws-us-gov",
+        "aws",
+    ]
+
+
+def test_an_arn_names_its_partition():
+    assert regions.partition_of("arn:aws-cn:iam::123456789012:role/training") == "aws-cn"
+
+
+def test_a_region_has_the_domain_of_its_partition():
+    found = {region: regions.domain(region) for region in ("us-east-1", "cn-north-1", "us-gov-west-1")}
+    assert found == {
+        "us-east-1": "amazonaws.com",
+        "cn-north-1": "amazonaws.com.cn",
+        "us-gov-west-1": "amazonaws.com",
+    }
+    assert all(re.fullmatch(regions.DOMAIN, domain) for domain in found.values())
+
+
+def test_the_domains_are_those_of_all_partitions_with_ipv6():
+    assert {"amazonaws.com", "amazonaws.com.cn", "api.aws", "api.amazonwebservices.com.cn"} <= regions.domains()
+
+
+@pytest.mark.parametrize("scheme", ["s3", "s3a", "s3n"])
+def test_an_s3_uri_has_a_bucket_and_a_key(scheme):
+    assert regions.split_s3_uri(f"{scheme}://bucket/a/key.csv") == ("bucket", "a/key.csv")
+    assert regions.split_s3_uri(f"{scheme}://bucket") == ("bucket", "")
+
+
+def test_a_key_may_look_like_a_uri():
+    assert regions.split_s3_uri("s3://bucket/s3://other/key") == ("bucket", "s3://other/key")
+
+
+def test_only_the_sample_bucket_of_a_region_names_one():
+    assert regions.region_of_sample_bucket(regions.sample_bucket("cn-north-1")) == "cn-north-1"
+    assert regions.region_of_sample_bucket("sagemaker-sample-data-of-mine") is None
+    assert regions.region_of_sample_bucket(f"my-{regions.sample_bucket('us-east-1')}") is None
+
+
+def test_the_bucket_of_the_sdks_has_the_account_and_the_region_in_its_name():
+    assert regions.sdk_bucket("123456789012", "eu-west-1") == "123456789012-sagemaker-eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("region", "uri"),
+    [
+        ("us-east-1", "811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:1"),
+        ("cn-north-1", "390948362332.dkr.ecr.cn-north-1.amazonaws.com.cn/xgboost:1"),
+        ("us-gov-west-1", "226302683700.dkr.ecr.us-gov-west-1.amazonaws.com/xgboost:1"),
+    ],
+)
+def test_the_xgboost_image_is_in_the_registry_of_its_region(region, uri):
+    assert regions.xgboost_image(region) == uri
+    assert regions.is_xgboost_image(uri)
+    assert regions.is_xgboost_image(uri.replace("xgboost:1", "xgboost:latest").replace(".ecr.", ".ecr-fips."))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "811284229777.dkr.ecr.eu-west-1.amazonaws.com/xgboost:1",  # another region's account
+        "811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:2",
+        "811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost",
+        "811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:1\n",
+        "811284229777.dkr.ecr.us-east-1.amazonaws.com/mine:1",
+        "811284229777.dkr.ecr.us-east-1.amazonaws.com.evil.org/xgboost:1",
+        "xgboost:1",
+    ],
+)
+def test_another_image_is_not_the_xgboost_image(uri):
+    assert not regions.is_xgboost_image(uri)
+
+
+def test_an_image_in_ecr_has_an_account_a_region_a_repository_and_a_version():
+    image = regions.ecr_image("123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/mine@sha256:0f")
+    assert image == ("123456789012", "eu-west-1", "team/mine", "sha256:0f")
+    assert regions.ecr_image("docker.io/library/python:3") is None
+
+
+def test_a_region_without_the_image_has_none():
+    with pytest.raises(KeyError):
+        regions.xgboost_image("us-iso-east-1")
+
+
+def test_importing_the_module_does_not_import_botocore():
+    code = "import harness.regions, sys; sys.exit('botocore' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def strings_of(module):
+    """Return the strings of a module's code, without its docstrings."""
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    documentation = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    found = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return [node.value for node in found if node not in documentation]
+
+
+def test_no_other_module_spells_a_bucket_an_image_or_a_domain():
+    others = [path for path in PACKAGE.rglob("*.py") if path.name != "regions.py"]
+    spelled = {str(path): [text for text in strings_of(path) if SPELLED_ONCE.search(text)] for path in others}
+    assert {path: texts for path, texts in spelled.items() if texts} == {}
+    assert any(SPELLED_ONCE.search(text) for text in strings_of(PACKAGE / "regions.py"))
