@@ -42,8 +42,13 @@ def session_settings(config: pytest.Config) -> Settings:
     :raises SettingsError: a value cannot be used.
     """
     names = [setting.name for setting in dataclasses.fields(Settings)]
-    command_line = {name: config.getoption(ini_name(name)) for name in names}
-    return read_settings(command_line, os.environ, {ini_name(name): config.getini(ini_name(name)) for name in names})
+    ini = {ini_name(name): config.getini(ini_name(name)) for name in names}
+    return read_settings(typed_settings(config), os.environ, ini)
+
+
+def typed_settings(config: pytest.Config) -> dict[str, str | None]:
+    """Return the settings on pytest's command line, None for each that was not given."""
+    return {setting.name: config.getoption(ini_name(setting.name)) for setting in dataclasses.fields(Settings)}
 
 
 @pytest.fixture(scope="session")
@@ -176,8 +181,8 @@ def trained_model(
     In real mode, where the settings name an ``endpoint``, it is the model behind that one: it must read LibSVM and
     answer as XGBoost's does. Nothing is trained then, it is in no ledger, and it stays.
     """
-    if harness_settings.mode == "real" and harness_settings.endpoint:
-        yield _model_behind(aws, harness_settings.endpoint)
+    if endpoint := harness_settings.existing_endpoint:
+        yield _model_behind(aws, endpoint)
         return
     from harness.aws.cleanup.leftovers import refuse_leftovers  # noqa: PLC0415
     from harness.mnist import CLASSES  # noqa: PLC0415
@@ -211,8 +216,7 @@ def _model_behind(aws: AWS, endpoint: str) -> SageMakerModel:
 @pytest.fixture
 def faults(aws: AWS) -> Iterator[Any]:
     """Faults to inject into the local AWS, ``faults.add(...)``; cleared after the test. Skips in real mode."""
-    injector = getattr(aws, "faults", None)
-    if injector is None:
-        pytest.skip(f"faults are injected into the local AWS; there is no way to inject them into a {aws.mode} one")
-    yield injector
-    injector.clear()
+    if aws.faults is None:
+        pytest.skip(f"faults can be injected into the local AWS only, and this AWS is {aws.mode}")
+    yield aws.faults
+    aws.faults.clear()

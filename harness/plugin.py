@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import ExitStack
 
 import pytest
@@ -30,12 +30,10 @@ from harness.fixtures import (
     session_settings,
     spark,
     trained_model,
+    typed_settings,
 )
 from harness.processes import ended_in_order
-from harness.settings import Settings, environment_name, ini_name, option_name
-
-_OF_REAL_MODE = {"role": "a role of its own", "endpoint": "no endpoint until a test makes one"}
-"""Settings that mock mode cannot use, and what the local AWS has instead."""
+from harness.settings import Settings, environment_name, ini_name, option_name, refuse_without_effect
 
 __all__ = [
     "aws",
@@ -72,10 +70,10 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     try:
         settings = session_settings(config)
-        _check(settings, {name: config.getoption(ini_name(name)) for name in _OF_REAL_MODE})
+        refuse_without_effect(settings, typed_settings(config), option_name(""))
     except SettingsError as error:
         raise pytest.UsageError(str(error)) from error
-    if settings.mode == "real":
+    if settings.in_aws:
         _refuse_sharing(config)
         stack = ExitStack()
         stack.enter_context(ended_in_order())  # pytest leaves fixtures as they are when it is told to end
@@ -100,19 +98,6 @@ def _any_given(config: pytest.Config) -> bool:
         or config.getini(ini_name(name))
         for name in names
     )
-
-
-def _check(settings: Settings, typed: Mapping[str, str | None]) -> None:
-    """Raise :class:`SettingsError` if a role or an endpoint was typed that mock mode cannot use.
-
-    What the ini file or the environment says is kept there for real mode.
-    """
-    for name, value in typed.items() if settings.mode == "mock" else ():
-        if value is not None:
-            raise SettingsError(
-                f"{option_name(name)} is {value!r}, and the local AWS has {_OF_REAL_MODE[name]}.",
-                fix=f"leave it out, or choose {option_name('mode')}=real",
-            )
 
 
 @pytest.hookimpl(wrapper=True)

@@ -68,9 +68,45 @@ class Settings:
         for setting in dataclasses.fields(self):
             _check(setting, getattr(self, setting.name))
 
+    @property
+    def in_aws(self) -> bool:
+        """True if a run's resources are in AWS, which bills for them; False if they are on this machine."""
+        return self.mode == "real"
+
+    @property
+    def existing_endpoint(self) -> str | None:
+        """The endpoint to use instead of a new one. None if there is none, as always in mock mode."""
+        return self.endpoint if self.in_aws else None
+
     def origin(self, setting: str) -> str:
         """Return where a setting's value came from: an option, a variable, a key, a profile, or ``the default``."""
         return self._origins.get(setting, _DEFAULT)
+
+
+_ONLY_IN_AWS = {"role": "has its own role", "endpoint": "starts without endpoints"}
+"""Settings that mock mode cannot use, and the reason: it completes "the local AWS …"."""
+
+
+def has_effect(settings: Settings, setting: str) -> bool:
+    """Return whether a setting has an effect in the mode of the settings."""
+    return settings.in_aws or setting not in _ONLY_IN_AWS
+
+
+def refuse_without_effect(settings: Settings, typed: Mapping[str, str | None], prefix: str = "--") -> None:
+    """Raise :class:`SettingsError` for an option on the command line that has no effect in mock mode.
+
+    The same setting in the environment or an ini file is no error: it may be kept there for real mode.
+
+    :param typed: setting name → text on the command line, or None if the option was not given.
+    :param prefix: start of the command's options.
+    """
+    for name, value in typed.items():
+        if value is not None and not has_effect(settings, name):
+            option = prefix + name.replace("_", "-")
+            raise SettingsError(
+                f"{option} {value} has no effect in mock mode: the local AWS {_ONLY_IN_AWS[name]}.",
+                fix=f"remove it, or choose {prefix}mode=real",
+            )
 
 
 def option_name(setting: str) -> str:

@@ -1,21 +1,26 @@
-"""Where AWS is, in one shape: the local AWS of this machine (``mock``) or the real one (``real``).
+"""AWS in one shape: the local AWS of this machine (``mock``) or the real one (``real``).
 
-The two differ where they are built, in :func:`open_aws`; nothing that receives an :class:`AWS` asks which it is.
+Only :func:`open_aws` decides between the two. Code that receives an :class:`AWS` uses its members and never its mode.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.settings import Settings
 
+if TYPE_CHECKING:
+    from harness.aws.local import FaultInjection
+
 
 class AWS(Protocol):
-    """An AWS that Spark, boto3 and child processes can be pointed at."""
+    """An AWS that Spark, boto3 and child processes can be configured to use."""
 
     @property
     def mode(self) -> str:
-        """``mock`` or ``real``, to be shown to people."""
+        """``mock`` or ``real``, for reports and messages only."""
 
     @property
     def region(self) -> str:
@@ -29,28 +34,56 @@ class AWS(Protocol):
     def role(self) -> str:
         """ARN of the role that SageMaker assumes."""
 
+    @property
+    def outlives_process(self) -> bool:
+        """True if resources remain after the process that created them is killed: then a reaper deletes them."""
+
+    @property
+    def ledger_directory(self) -> Path:
+        """The directory for the ledgers of runs."""
+
+    @property
+    def hourly_prices(self) -> Mapping[str, Mapping[str, float]]:
+        """USD an hour of one instance, by kind of resource and instance type; empty if nothing costs money."""
+
+    @property
+    def faults(self) -> FaultInjection | None:
+        """Injection of faults; None if this AWS has no such means."""
+
+    @property
+    def runs_registered_containers(self) -> bool:
+        """True if :meth:`register_container` works; False if images come from registries only."""
+
+    def register_container(self, image: str, command: list[str]) -> None:
+        """Have ``command`` (run with ``train`` or ``serve`` appended) back a container image.
+
+        :raises HarnessError: the command is not a list of words, or images come from registries only.
+        """
+
     def environment(self) -> dict[str, str]:
-        """Return the environment variables by which AWS clients in Python and in child processes find their way."""
+        """Return the environment variables that configure AWS clients in Python and in child processes."""
 
     def jvm_options(self) -> list[str]:
-        """Return the ``-D`` options by which AWS clients in a JVM that we start find their way."""
+        """Return the options that configure the AWS clients of a JVM."""
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of a service, named as boto3 names it (``sagemaker-runtime``)."""
 
     def close(self) -> None:
-        """Stop what was started; an AWS that was closed is not used again."""
+        """Stop what was started. An AWS that was closed must not be used again."""
 
 
-def open_aws(settings: Settings) -> AWS:
-    """Return the AWS that the settings ask for, checked and ready for use; close it when done.
+def open_aws(settings: Settings, *, creates: bool = True) -> AWS:
+    """Return the AWS that the settings ask for, checked and ready for use. The caller closes it.
 
-    :raises HarnessError: it cannot be used, or a run cannot succeed in it; the error says why.
+    :param creates: False if nothing will be created in it: then no role is needed, and a real account is not checked.
+    :raises HarnessError: it cannot be used, or a run cannot succeed in it.
     """
-    if settings.mode == "real":
-        from harness.aws.account.preflight import open_checked  # noqa: PLC0415 - each side is imported only by who uses it
+    if settings.in_aws:
+        from harness.aws.account.preflight import open_checked  # noqa: PLC0415 - imported in this mode only
+        from harness.aws.real import RealAWS  # noqa: PLC0415
 
-        return open_checked(settings)
+        return open_checked(settings) if creates else RealAWS.start(settings, needs_role=False)
     from harness.aws.local import MockAWS  # noqa: PLC0415
 
     return MockAWS.start(settings)

@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import IO, Any, cast
 
 import boto3
@@ -51,9 +52,12 @@ class FaultInjection:
 
 
 class MockAWS:
-    """A local AWS of this process's own."""
+    """A local AWS that this process started. See :class:`harness.aws.AWS` for the members that both AWS's share."""
 
     mode = "mock"
+    outlives_process = False
+    """False: the local AWS ends with its owner, and all that is in it too."""
+    runs_registered_containers = True
 
     def __init__(self, process: subprocess.Popen[bytes], connection: Connection, errors: IO[bytes]) -> None:
         self._process = process
@@ -62,6 +66,7 @@ class MockAWS:
         self.region = connection.region
         self.account = connection.account
         self.role = connection.role
+        self.hourly_prices: Mapping[str, Mapping[str, float]] = {}
         self.faults = FaultInjection(self._control)
         self._session = _session()
 
@@ -91,6 +96,11 @@ class MockAWS:
     def running(self) -> bool:
         """Whether the process runs."""
         return self._process.poll() is None
+
+    @property
+    def ledger_directory(self) -> Path:
+        """The directory for the ledgers of runs. It is deleted with the local AWS."""
+        return Path(self.connection.directory) / "ledger"
 
     def environment(self) -> dict[str, str]:
         """Return the variables that lead AWS clients to this local AWS."""

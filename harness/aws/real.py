@@ -13,6 +13,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
 
 from harness.aws.account.permissions import explain_denied
+from harness.aws.cleanup.ledger_file import state_directory
 from harness.aws.credentials import SharedCredentials, session_of
 from harness.errors import HarnessError, SettingsError, SetupError
 from harness.localaws.client import MARK
@@ -42,6 +43,10 @@ class RealAWS:
     hourly_prices: dict[str, dict[str, float]] = field(default_factory=dict)
     """USD an hour of an instance, by the kind of resource and the instance type, as far as preflight found them."""
 
+    outlives_process = True
+    faults = None
+    runs_registered_containers = False
+
     @classmethod
     def start(cls, settings: Settings, *, needs_role: bool = True) -> RealAWS:
         """Return the account that the default credential chain leads to. Nothing is checked beyond that.
@@ -62,6 +67,21 @@ class RealAWS:
     def partition(self) -> str:
         """``aws``, ``aws-cn`` or ``aws-us-gov``."""
         return partition_of(self.caller)
+
+    @property
+    def ledger_directory(self) -> Path:
+        """The directory for the ledgers of this user's runs."""
+        return state_directory()
+
+    def register_container(self, image: str, command: list[str]) -> None:  # noqa: ARG002 - as the local AWS's
+        """Refuse: a real AWS runs images of registries.
+
+        :raises HarnessError: always.
+        """
+        raise HarnessError(
+            f"The image {image} cannot be backed by a command: SageMaker in AWS runs images of Amazon ECR.",
+            fix=f"push the image to Amazon ECR, or choose {option_name('mode')}=mock",
+        )
 
     def environment(self) -> dict[str, str]:
         """Return the region's variables and those that make whoever has them the caller that boto3 is."""

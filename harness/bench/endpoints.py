@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,6 @@ from harness.aws.account.permissions import explain_denied
 from harness.aws.cleanup.ledger import Ledger
 from harness.aws.cleanup.names import Names
 from harness.aws.cleanup.recording import watch
-from harness.aws.local import MockAWS
 from harness.bench.load.null_container import COMMAND
 from harness.errors import HarnessError, SettingsError
 from harness.mnist import HYPERPARAMETERS
@@ -156,9 +155,9 @@ def _noted(failed: dict[str, HarnessError], instance_type: str) -> Iterator[None
 
 def host_nothing(aws: AWS, ledger: Ledger, settings: Settings) -> str | None:
     """Host the container that answers constants; return the endpoint's name, or None where no such image is."""
-    if not hasattr(aws, "register_container"):
+    if not aws.runs_registered_containers:
         return None
-    cast("MockAWS", aws).register_container(_NULL_IMAGE, COMMAND)
+    aws.register_container(_NULL_IMAGE, COMMAND)
     names = ledger.names(settings, training=False)
     client = watch(aws.client("sagemaker"), ledger)
     _create(aws, settings, names, client, {"Image": _NULL_IMAGE})

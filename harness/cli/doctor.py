@@ -80,7 +80,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         "disk", shutil.disk_usage(tempfile.gettempdir()).free, _DISK_NEEDED, f"free in {tempfile.gettempdir()}"
     )
     yield _space("memory", psutil.virtual_memory().available, _MEMORY_NEEDED, "available")
-    if settings.mode == "real":
+    if settings.in_aws:
         yield from _real_aws(settings)
     else:
         yield _local_aws(settings)

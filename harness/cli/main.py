@@ -19,7 +19,7 @@ from typing import NoReturn
 
 from harness import __version__
 from harness.errors import HarnessError, SettingsError
-from harness.settings import Settings, read_settings
+from harness.settings import Settings, read_settings, refuse_without_effect
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -158,11 +158,7 @@ def _add_settings(parser: argparse.ArgumentParser, command: str) -> None:
 def _settings(options: argparse.Namespace) -> Settings:
     given = {setting.name: getattr(options, setting.name, None) for setting in dataclasses.fields(Settings)}
     settings = read_settings(given, os.environ)
-    if given["role"] is not None and settings.mode == "mock":
-        raise SettingsError(
-            f"--role is {given['role']!r}, and the local AWS has a role of its own.",
-            fix="leave it out, or choose --mode real",
-        )
+    refuse_without_effect(settings, given)
     return settings
 
 

@@ -132,7 +132,7 @@ def _run(settings: Settings, data: Data, progress: ConsoleProgress, log: Path) -
     began = time.perf_counter()
     progress.begin("AWS")
     with ExitStack() as stack:
-        if settings.mode == "real":
+        if settings.in_aws:
             stack.enter_context(ended_in_order())
         aws = stack.enter_context(closing(open_aws(settings)))
         with open_ledger(aws, settings) as ledger:

@@ -27,9 +27,9 @@ from tests.support.outside import OUTSIDE, ROOT
 
 
 @pytest.fixture
-def ours(local, tmp_path):
+def ours(local):
     """A ledger of this test's own, and the names of a fit."""
-    opened = Ledger.open(tmp_path, local, Settings())
+    opened = Ledger.open(local, Settings())
     opened.patience = 60.0
     yield opened, opened.names(Settings())
     assert opened.clean_up() == []

@@ -71,8 +71,15 @@ class Account:
     def ledger(self, region=None):
         """Return the ledger of a run of this process, with what one fit created."""
         region = region or self.aws.region
-        aws = SimpleNamespace(account=self.aws.account, region=region, mode="real", client=self.aws.client)
-        ledger = Ledger.open(state_directory(), aws, Settings(), run=self.run)
+        aws = SimpleNamespace(
+            account=self.aws.account,
+            region=region,
+            mode="real",
+            client=self.aws.client,
+            hourly_prices={},
+            ledger_directory=state_directory(),
+        )
+        ledger = Ledger.open(aws, Settings(), run=self.run)
         ledger.names()
         self.fit()
         return ledger

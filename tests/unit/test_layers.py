@@ -26,6 +26,12 @@ SIDEWAYS = LAYERS[-1]
 """Units that may import each other."""
 MOST_MODULES = 12
 """Modules of one folder, without ``__init__`` and ``__main__``."""
+KNOWS_THE_MODE = {
+    "settings.py": "Settings.in_aws, for what is decided before there is an AWS",
+    "aws/cleanup/ledger_file.py": "Header.in_aws, of a run that may have ended",
+    "bench/load/runner.py": "until prices are a member of AWS",
+}
+"""Modules that may compare a mode, and what for. The mode that a benchmark's result records is another matter."""
 USES_MOTO = ("moto_backend.py", "disk_bodies.py", "identities.py")
 
 MODULES = sorted(
@@ -114,6 +120,32 @@ def test_the_table_in_the_architecture_has_the_layers_from_the_top_down():
 def test_moto_is_known_to_its_backend_and_bodies_and_identities_only(module):
     uses_moto = any(name.split(".")[0] == "moto" for name in imports_of(module))
     assert not uses_moto or module.name in USES_MOTO
+
+
+def asks_the_mode(source):
+    """Return the lines of some source that compare a mode, or take an AWS for one of the two kinds."""
+    lines = []
+    for node in ast.walk(ast.parse(source)):
+        sides = [ast.unparse(side) for side in (node.left, *node.comparators)] if isinstance(node, ast.Compare) else []
+        compared = {"'mock'", "'real'"} & set(sides) and any(re.search(r"\bmode$", side) for side in sides)
+        called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and ast.unparse(node)
+        taken = called and re.match(r"(cast|isinstance)\(.*(MockAWS|RealAWS)|(hasattr|getattr)\(aws\b", called)
+        lines += [node.lineno] if compared or taken else []
+    return lines
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_only_the_function_that_opens_aws_decides_by_the_mode(module):
+    assert str(module) in KNOWS_THE_MODE or asks_the_mode((PACKAGE / module).read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    ['if settings.mode == "real": pass', 'x = "mock" != mode', 'cast("MockAWS", aws).reset()', 'hasattr(aws, "faults")',
+     "isinstance(aws, RealAWS)", 'getattr(aws, "faults", None)'],
+)  # fmt: skip
+def test_the_check_sees_a_decision_by_the_mode(source):
+    assert asks_the_mode(source) == [1]
 
 
 @pytest.mark.parametrize(

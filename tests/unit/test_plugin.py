@@ -163,6 +163,7 @@ def test_a_leftover_fails_the_session_even_where_its_error_is_swallowed(run):
 
 FAKE_AWS = """
     import os
+    from pathlib import Path
     from types import SimpleNamespace
     import pytest
 
@@ -174,7 +175,7 @@ FAKE_AWS = """
 
     class Fake:
         mode, region, account, role = "mock", "us-east-1", "1", "arn:aws:iam::1:role/r"
-        connection = SimpleNamespace(directory=os.getcwd())
+        ledger_directory, hourly_prices, outlives_process, faults = Path("ledger").resolve(), {}, False, None
         def environment(self): return {"AWS_ACCESS_KEY_ID": "local"}
         def client(self, service): return Client(service)
         def close(self): print("\\nclosed with", os.environ.get("AWS_ACCESS_KEY_ID"))
@@ -232,7 +233,7 @@ def test_an_aws_without_faults_skips_the_tests_that_inject_them_and_says_why(run
     pytester.makeconftest(FAKE_AWS.replace('"mock"', '"real"'))
     result = run("-rs", test="def test_it(faults): pass")
     result.assert_outcomes(skipped=1)
-    result.stdout.fnmatch_lines(["SKIPPED*faults are injected into the local AWS; *real one"])
+    result.stdout.fnmatch_lines(["SKIPPED*faults can be injected into the local AWS only, and this AWS is real"])
 
 
 def test_faults_are_cleared_after_each_test(run, pytester):

@@ -1,9 +1,19 @@
+"""Settings: where they come from, which values are refused, and which have an effect in a mode."""
+
 import dataclasses
 
 import pytest
 
 from harness.errors import SettingsError
-from harness.settings import Settings, environment_name, ini_name, option_name, read_settings
+from harness.settings import (
+    Settings,
+    environment_name,
+    has_effect,
+    ini_name,
+    option_name,
+    read_settings,
+    refuse_without_effect,
+)
 
 
 def test_a_setting_has_one_name_in_three_spellings():
@@ -118,6 +128,27 @@ def test_settings_built_by_hand_are_checked_too():
 def test_settings_do_not_change():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().region = "eu-west-1"
+
+
+@pytest.mark.parametrize("name", ["role", "endpoint"])
+def test_an_option_without_effect_in_mock_mode_is_refused_with_the_value_and_a_fix(name):
+    with pytest.raises(SettingsError) as error:
+        refuse_without_effect(Settings(), {name: "mine"}, "--harness-")
+    assert error.value.what.startswith(f"--harness-{name} mine has no effect in mock mode")
+    assert error.value.fix == "remove it, or choose --harness-mode=real"
+    assert not has_effect(Settings(), name)
+
+
+def test_the_same_option_is_used_in_real_mode_and_missed_by_nobody_if_not_given():
+    refuse_without_effect(Settings(mode="real"), {"role": "mine", "endpoint": "mine"})
+    refuse_without_effect(Settings(), {"role": None, "endpoint": None, "region": "eu-west-1"})
+    assert has_effect(Settings(mode="real"), "role")
+    assert has_effect(Settings(), "region")
+
+
+def test_an_endpoint_that_exists_is_used_in_real_mode_only():
+    assert Settings(mode="real", endpoint="mine").existing_endpoint == "mine"
+    assert Settings(endpoint="mine").existing_endpoint is None
 
 
 def test_a_settings_error_ends_a_command_with_code_2():

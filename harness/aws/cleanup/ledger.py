@@ -16,7 +16,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
@@ -48,9 +48,6 @@ from harness.settings import Settings
 
 TAG_PREFIX = "sagemaker-spark-harness:"
 RUN_TAG, OWNER_TAG, EXPIRES_TAG = (TAG_PREFIX + name for name in ("run", "owner", "expires"))
-HourlyPrices = Mapping[str, Mapping[str, float]]
-"""USD an hour of one instance, by the kind of resource (``training job``, ``endpoint``) and the instance type."""
-
 PATIENCE = {"real": 900.0, "mock": 60.0}
 """Seconds that a clean-up may take in all: AWS creates an endpoint for minutes, and refuses to delete it meanwhile."""
 _NO_TAG, _LONGEST_TAG = re.compile(r"[^\w .:/=+@-]"), 256
@@ -86,17 +83,14 @@ class Ledger:
     @classmethod
     def open(
         cls,
-        directory: Path,
         aws: AWS,
         settings: Settings,
         *,
         run: str | None = None,
-        hourly_prices: HourlyPrices | None = None,
     ) -> Ledger:
-        """Begin the ledger of a new run in a directory, which is made if need be.
+        """Begin the ledger of a new run in the AWS's directory for ledgers, which is made if need be.
 
         :param run: the run's name, if it has one; a new one otherwise.
-        :param hourly_prices: what leftovers are priced with.
         :raises ClientError: STS does not say who the caller is.
         :raises HarnessError: the file cannot be written, or other users can write to the directory.
         """
@@ -111,9 +105,9 @@ class Ledger:
             started=_iso(now),
             expires=_iso(now + timedelta(hours=settings.max_hours)),
             pid=os.getpid(),
-            hourly_prices={kind: dict(prices) for kind, prices in (hourly_prices or {}).items()},
+            hourly_prices={kind: dict(prices) for kind, prices in aws.hourly_prices.items()},
         )
-        file = LedgerFile.create(directory, header)
+        file = LedgerFile.create(aws.ledger_directory, header)
         ledger = cls(file.path, header, [], aws.client)
         ledger._file = file
         return ledger

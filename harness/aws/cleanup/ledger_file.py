@@ -58,6 +58,11 @@ class Header:
     pid: int
     hourly_prices: dict[str, dict[str, float]] = field(default_factory=dict)
 
+    @property
+    def in_aws(self) -> bool:
+        """True if the run's resources are in AWS; False if they were in a local AWS, which has ended."""
+        return self.mode == "real"
+
 
 @dataclass(frozen=True)
 class Entry:

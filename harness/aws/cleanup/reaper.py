@@ -18,23 +18,17 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 from unittest.mock import patch
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.aws import AWS
 from harness.aws.cleanup.ledger import Ledger
-from harness.aws.cleanup.ledger_file import state_directory
 from harness.aws.cleanup.leftovers import leftovers_text
 from harness.errors import HarnessError, SetupError
 from harness.processes import RUN_VARIABLE, end_processes_of
 from harness.settings import Settings
 from harness.waiting import pauses
-
-if TYPE_CHECKING:
-    from harness.aws.local import MockAWS
-    from harness.aws.real import RealAWS
 
 SETTLE_SECONDS = 30.0
 """How long nothing must have come up."""
@@ -96,20 +90,20 @@ class Reaper:
 
 @contextmanager
 def open_ledger(aws: AWS, settings: Settings, *, environment: Mapping[str, str] | None = None) -> Iterator[Ledger]:
-    """Yield the ledger of a new run; at the block's end all in it is deleted: see :attr:`Ledger.leftovers`.
+    """Yield the ledger of a new run. At the block's end all in it is deleted: see :attr:`Ledger.leftovers`.
 
-    In real mode a reaper does so if this process is killed, or its clean-up interrupted, and processes started in the
-    block carry the run's mark. Where the block fails, what is left over is printed on standard error.
+    If resources outlive this process, a reaper deletes them when the process is killed or its clean-up is interrupted,
+    and processes started in the block carry the run's mark. If the block fails, leftovers are printed to standard
+    error.
 
-    :param environment: the variables that lead the reaper to AWS without the help of this process; its own otherwise.
+    :param environment: variables that configure the reaper's AWS clients without the help of this process; by default
+        this process's own.
     """
-    if aws.mode != "real":
-        directory = Path(cast("MockAWS", aws).connection.directory) / "ledger"
-        with _cleaned_up(Ledger.open(directory, aws, settings)) as ledger:
+    ledger = Ledger.open(aws, settings)
+    if not aws.outlives_process:
+        with _cleaned_up(ledger):
             yield ledger
         return
-    prices = cast("RealAWS", aws).hourly_prices
-    ledger = Ledger.open(state_directory(), aws, settings, hourly_prices=prices)
     try:
         reaper = Reaper(ledger.path, environment or os.environ)
     except BaseException:

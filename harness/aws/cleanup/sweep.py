@@ -202,7 +202,7 @@ def _find_by_ledger(
     if header.account != account.number:
         found.notes.append(f"{path} is of account {header.account}: sweep with its credentials.")
         return
-    if header.mode != "real":
+    if not header.in_aws:
         found.notes.append(f"{path} is of a run in {header.mode} mode, whose resources are not in AWS.")
         return
     over = moment(header.expires) or now

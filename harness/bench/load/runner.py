@@ -32,7 +32,7 @@ from harness.bench.load.validity import LEAST_SECONDS, objections
 from harness.console import PlainConsole, require_writable, rough_time
 from harness.errors import SettingsError
 from harness.processes import ended_in_order
-from harness.settings import Settings
+from harness.settings import Settings, refuse_without_effect
 
 INVALID = 4
 """The exit code where the load was measured, and may not be believed."""
@@ -181,11 +181,7 @@ def run_endpoint_load(settings: Settings, plan: Plan, output: Path) -> int:
     :return: the exit code: 0 if the run is VALID, 4 if it is not, 130 if it was interrupted.
     :raises HarnessError: there is nothing to measure, or nothing came of it.
     """
-    if plan.endpoint and settings.mode == "mock":
-        raise SettingsError(
-            f"--endpoint is {plan.endpoint!r}, and the local AWS that this command starts has no endpoints yet.",
-            fix="leave it out, or choose --mode real",
-        )
+    refuse_without_effect(settings, {"endpoint": plan.endpoint})
     sent = _bodies(plan)
     require_writable(output, FILES)
     try:
@@ -225,13 +221,13 @@ def _hosted(
     :param left: gets what could not be deleted.
     """
     if plan.endpoint:
-        with closing(RealAWS.start(settings, needs_role=False)) as aws:
+        with closing(open_aws(settings, creates=False)) as aws:
             progress.say(f"nothing is created: the endpoint {plan.endpoint} costs what it costs without this run")
             require_endpoint(aws, plan.endpoint)
             yield aws, plan.endpoint, None
         return
     with closing(open_aws(settings)) as opened:
-        if settings.mode == "real":
+        if settings.in_aws:
             progress.say(_cost(cast("RealAWS", opened), settings, plan))
         with open_ledger(opened, settings) as ledger:
             endpoint = host_model(opened, ledger, settings, progress.say)

@@ -13,7 +13,7 @@ from itertools import product
 from typing import Any
 
 from harness.errors import SettingsError
-from harness.settings import Settings, option_name
+from harness.settings import Settings, has_effect, option_name
 
 PYTEST = ("benchmarks/test_transform.py", "benchmarks/test_endpoint.py")
 """What is run where nobody says otherwise."""
@@ -59,7 +59,7 @@ class Plan:
     def __post_init__(self) -> None:
         if self.rounds < 1:
             raise SettingsError(f"--rounds is {self.rounds}.", fix="give 1 or more; a verdict takes 8")
-        if self.base.mode == "mock" and len(self.endpoint_instance_types) > 1:
+        if len(self.endpoint_instance_types) > 1 and not self.base.in_aws:
             raise SettingsError(
                 f"--endpoint-instance-type names {len(self.endpoint_instance_types)}, and the local AWS is none of "
                 "them: all would be measured on this machine.",
@@ -119,7 +119,7 @@ def _options(settings: Settings) -> Iterator[str]:
     """Yield the options that give a pytest these settings, whatever its environment says."""
     for setting in dataclasses.fields(settings):
         value = getattr(settings, setting.name)
-        if value is not None and not (setting.name == "role" and settings.mode == "mock"):
+        if value is not None and has_effect(settings, setting.name):
             yield f"{option_name(setting.name)}={value}"
 
 

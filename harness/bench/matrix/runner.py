@@ -142,7 +142,7 @@ def _expectation(plan: Plan, store: Store, missing: Sequence[tuple[int, Cell]]) 
     for path in (store.path(cell, number) for number, cell in missing):
         if path.exists():
             yield f"{path} is damaged, and measured again"
-    if plan.base.mode == "mock":
+    if not plan.base.in_aws:
         yield "mock mode: everything runs on this machine, whatever instance types are named"
     if plan.rounds < LEAST_RUNS:
         yield f"with fewer than {LEAST_RUNS} rounds, 'harness compare' finds everything inconclusive"
@@ -150,7 +150,7 @@ def _expectation(plan: Plan, store: Store, missing: Sequence[tuple[int, Cell]]) 
         guess = SESSION_SECONDS[plan.base.mode]
         known = "as those before took" if store.seconds else f"at {guess:g} s a session, which is a guess"
         yield f"about {rough_time(expected_seconds(len(missing), store.seconds, guess))}, {known}" + (
-            f", and {rough_time(HOST_SECONDS)} to train and host" if plan.base.mode == "real" else ""
+            f", and {rough_time(HOST_SECONDS)} to train and host" if plan.base.in_aws else ""
         )
 
 
@@ -162,7 +162,7 @@ def _hosted(
     plan: Plan, missing: Sequence[tuple[int, Cell]], store: Store, sessions: _Sessions, console: Console
 ) -> Iterator[None]:
     """Have an endpoint on each instance type meanwhile, in real mode; each session has a local AWS otherwise."""
-    if plan.base.mode == "mock":
+    if not plan.base.in_aws:
         yield
         return
     wanted = {cell.settings.endpoint_instance_type for _, cell in missing}

@@ -32,15 +32,20 @@ def client(service):
 
 
 AWS = {"mode": "real", "region": "us-east-1", "account": ACCOUNT, "client": client}
+PRICES = {"endpoint": {"ml.m4.xlarge": 0.25}}
+
+
+def account(directory, **members):
+    """Return an AWS whose ledgers are below a directory."""
+    return SimpleNamespace(**AWS | {"hourly_prices": PRICES, "ledger_directory": directory / "state"} | members)
 
 
 @pytest.fixture
 def ledger(tmp_path):
     """An open ledger of an account that is empty."""
-    aws = SimpleNamespace(**AWS)
-    prices = {"endpoint": {"ml.m4.xlarge": 0.25}}
+    aws = account(tmp_path)
     with mock_aws():
-        opened = Ledger.open(tmp_path / "state", aws, Settings(max_hours=3.0), hourly_prices=prices)
+        opened = Ledger.open(aws, Settings(max_hours=3.0))
         opened.patience = 2.0
         yield opened
         opened.close()
@@ -124,8 +129,7 @@ def test_a_name_that_aws_does_not_give_is_not_recorded(ledger, resource):
 def test_runs_begin_and_expire_by_the_clock_of_aws(tmp_path):
     caller = {"Arn": "arn", "ResponseMetadata": {"HTTPHeaders": {"date": "Thu, 01 May 2031 12:00:00 GMT"}}}
     sts = SimpleNamespace(get_caller_identity=lambda: caller)
-    aws = SimpleNamespace(**AWS | {"client": lambda _: sts})
-    ledger = Ledger.open(tmp_path / "state", aws, Settings(max_hours=3.0))
+    ledger = Ledger.open(account(tmp_path, client=lambda _: sts), Settings(max_hours=3.0))
     ledger.close()
     assert re.fullmatch("2031-05-01T12:00:..Z", ledger.header.started)
     assert re.fullmatch("2031-05-01T15:00:..Z", ledger.header.expires)

@@ -8,6 +8,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from harness.aws import open_aws
 from harness.aws import real as module
 from harness.aws.real import RealAWS, principal
 from harness.errors import HarnessError, SettingsError, SetupError
@@ -119,6 +120,20 @@ def test_region_and_account_are_told_and_nothing_else_is_led_anywhere(keys):
     assert not any("PROXY" in name or "ENDPOINT" in name for name in aws.environment())
     assert aws.jvm_options() == ["-Daws.region=eu-west-1"]
     assert aws.client("s3").meta.endpoint_url == "https://s3.eu-west-1.amazonaws.com"
+
+
+def test_an_aws_in_which_nothing_is_created_needs_no_role_and_is_not_checked(keys):
+    with mock_aws():
+        aws = open_aws(Settings(mode="real"), creates=False)
+    assert (aws.role, aws.account, aws.outlives_process) == ("", "123456789012", True)
+
+
+def test_a_command_cannot_back_an_image_in_aws(keys):
+    with mock_aws():
+        aws = real(role=ARN)
+    assert not aws.runs_registered_containers
+    with pytest.raises(HarnessError, match="The image mine:1 cannot be backed by a command"):
+        aws.register_container("mine:1", ["true"])
 
 
 def test_the_jvm_and_child_processes_are_the_caller_that_boto3_is(monkeypatch, tmp_path):

@@ -62,7 +62,7 @@ def told(capsys, tmp_path, **kwargs):
         (("--p99-under", "0ms"), "--p99-under is '0ms'"),
         (("--find-rate",), "--find-rate looks for"),
         (("--find-rate", "--p99-under", "1s", "--scenario", "offline"), "--find-rate looks for"),
-        (("--endpoint", "mine"), "--endpoint is 'mine', and the local AWS that this command starts has no endpoints"),
+        (("--endpoint", "mine"), "--endpoint mine has no effect in mock mode"),
         (("--output", "/proc/no"), "--output is /proc/no, where results cannot be written"),
     ],
 )

@@ -470,7 +470,7 @@ def test_what_a_session_measured_before_it_failed_is_kept_aside(write):
         (["--endpoint-instance-type=ml.m5.large,ml.c5.large"], "the local AWS is none of them"),
         (["--batch=0"], "--batch is '0'"),
         (["--partitions=1,x"], "--partitions is '1,x'"),
-        (["--role=mine"], "--role is 'mine'"),
+        (["--role=mine"], "--role mine has no effect in mock mode"),
         (["--output=benchmarks/test_it.py"], "where results cannot be written"),
         (["--pytest", "nothing"], "file or directory not found: nothing"),
         (["--pytest", "-p", "pytest_benchmark.plugin", "benchmarks", "-k", "nothing"], "pytest finds nothing to run"),

@@ -148,7 +148,7 @@ def test_an_interruption_has_the_exit_code_that_shells_give_and_its_reason_is_to
     [
         (["--validation-fraction=1.5"], "--validation-fraction is 1.5."),
         (["--validation-fraction=nan"], "--validation-fraction is nan."),
-        (["--role=mine"], "--role is 'mine', and the local AWS has a role of its own."),
+        (["--role=mine"], "--role mine has no effect in mock mode: the local AWS has its own role."),
         (["--train-rows=5", "--train-data=x"], "--train-rows is how many of MNIST's rows to take"),
         (["--test-rows=5", "--test-data=x"], "--test-rows is how many of MNIST's rows to take"),
         (["--train-data=none.libsvm"], "--train-data is none.libsvm, which does not exist."),
