@@ -133,7 +133,7 @@ def sagemaker_client(aws: AWS, ledger: Ledger) -> Any:
     """A boto3 client of SageMaker. Training jobs, models, endpoint configs and endpoints that it creates are in the
     ``ledger`` and tagged: they go with the session. Nothing else that it creates does.
     """
-    from harness.aws.cleanup.recording import watch  # noqa: PLC0415
+    from harness.aws.cleanup.hooks import watch  # noqa: PLC0415
 
     return watch(aws.client("sagemaker"), ledger)
 
@@ -198,7 +198,7 @@ def trained_model(
         clean_up(model, ledger)
     finally:
         created = [resource for resource in created_resources(model) if resource in ledger.resources]
-        refuse_leftovers(ledger.still_there(created), after="SageMakerResourceCleanup")
+        refuse_leftovers(ledger.deletion.still_there(created), after="SageMakerResourceCleanup")
 
 
 def _model_behind(aws: AWS, endpoint: str) -> SageMakerModel:

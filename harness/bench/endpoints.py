@@ -21,9 +21,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from harness import mnist
 from harness.aws import AWS
 from harness.aws.account.permissions import explain_denied
+from harness.aws.cleanup.hooks import watch
 from harness.aws.cleanup.ledger import Ledger
 from harness.aws.cleanup.names import Names
-from harness.aws.cleanup.recording import watch
 from harness.bench.load.null_container import COMMAND
 from harness.errors import HarnessError, SettingsError
 from harness.mnist import HYPERPARAMETERS

@@ -16,9 +16,10 @@ from sagemaker_pyspark.algorithms import XGBoostSageMakerEstimator
 from sagemaker_pyspark.transformation.deserializers import XGBoostCSVRowDeserializer
 from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSerializer
 
-from harness.aws.cleanup.ledger import RUN_TAG, Ledger
+from harness.aws.cleanup.hooks import watch
+from harness.aws.cleanup.ledger import Ledger
 from harness.aws.cleanup.reaper import Reaper
-from harness.aws.cleanup.recording import watch
+from harness.aws.cleanup.record import RUN_TAG
 from harness.settings import Settings
 from harness.spark.sdk import clean_up
 from harness.waiting import wait_until
@@ -30,7 +31,7 @@ from tests.support.outside import OUTSIDE, ROOT
 def ours(local):
     """A ledger of this test's own, and the names of a fit."""
     opened = Ledger.open(local, Settings())
-    opened.patience = 60.0
+    opened.deletion.patience = 60.0
     yield opened, opened.names(Settings())
     assert opened.clean_up() == []
     opened.close()
@@ -128,7 +129,7 @@ import json, subprocess, sys
 from contextlib import closing
 from harness.aws.cleanup import reaper
 from harness.aws.cleanup.ledger import Ledger
-from harness.aws.cleanup.recording import watch
+from harness.aws.cleanup.hooks import watch
 from harness.aws.cleanup.names import names_of
 from harness.aws.cleanup.resources import Resource
 from harness.aws.real import RealAWS

@@ -14,9 +14,10 @@ import pytest
 
 from harness.aws.cleanup import discovery
 from harness.aws.cleanup import sweep as sweeping
-from harness.aws.cleanup.ledger import TAG_PREFIX, Ledger
+from harness.aws.cleanup.ledger import Ledger
 from harness.aws.cleanup.ledger_file import LedgerFile, state_directory
 from harness.aws.cleanup.names import names_of, new_run
+from harness.aws.cleanup.record import TAG_PREFIX
 from harness.aws.cleanup.resources import Resource
 from harness.cli import main
 from harness.settings import Settings

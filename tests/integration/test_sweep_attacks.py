@@ -16,9 +16,9 @@ import pytest
 
 from harness.aws.cleanup import discovery
 from harness.aws.cleanup import sweep as sweeping
-from harness.aws.cleanup.ledger import TAG_PREFIX
 from harness.aws.cleanup.ledger_file import Header, state_directory
 from harness.aws.cleanup.names import new_run
+from harness.aws.cleanup.record import TAG_PREFIX
 from harness.aws.cleanup.resources import Resource, as_list, delete_command
 from harness.errors import HarnessError
 from harness.waiting import wait_until

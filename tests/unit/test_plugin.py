@@ -256,7 +256,7 @@ CLEAN_UP = """
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Ledger, "clean_up", clean_up)
             patch.setattr(Ledger, "make_bucket", lambda ledger: None)
-            patch.setattr(Ledger, "tag", lambda ledger: None)
+            patch.setattr("harness.aws.cleanup.hooks.Tagger.tag", lambda tagger: None)
             patch.setattr("harness.aws.cleanup.resources.Janitor.state", lambda janitor, resource: None)
             yield
 """

@@ -19,8 +19,8 @@ from typing import NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.aws.cleanup.clock import Clock, moment
-from harness.aws.cleanup.ledger import EXPIRES_TAG, RUN_TAG
 from harness.aws.cleanup.names import ENDPOINT_LOGS, is_run, run_of
+from harness.aws.cleanup.record import EXPIRES_TAG, RUN_TAG
 from harness.aws.cleanup.resources import ENDED, SAGEMAKER_KINDS, Clients, Janitor, Resource, is_gone
 from harness.regions import sdk_bucket
 from harness.settings import Settings

@@ -30,8 +30,9 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.aws.cleanup.clock import Clock, moment
+from harness.aws.cleanup.deletion import PATIENCE
 from harness.aws.cleanup.discovery import PROOFS, Look, Remain, look
-from harness.aws.cleanup.ledger import PATIENCE, Ledger
+from harness.aws.cleanup.ledger import Ledger
 from harness.aws.cleanup.ledger_file import UnfinishedLedger, is_open, ledgers_in, state_directory
 from harness.aws.cleanup.reaper import SETTLE_SECONDS
 from harness.aws.cleanup.resources import Clients, Janitor, Leftover, delete_command
@@ -216,10 +217,10 @@ def _find_by_ledger(
     else:
         ledger = Ledger.read(path, account.clients(header.region), account.number)
         found.ledgers.append(ledger)
-        found.remains += [_of_ledger(ledger, left, over) for left in ledger.remaining(log_groups=wishes.logs)]
-        found.notes += [
-            f"{left.resource} of {path}: {left.state}. If it is yours: {left.command}" for left in ledger.refused
-        ]
+        remaining = ledger.deletion.remaining(log_groups=wishes.logs)
+        found.remains += [_of_ledger(ledger, left, over) for left in remaining]
+        refused = ledger.deletion.refused
+        found.notes += [f"{left.resource} of {path}: {left.state}. If it is yours: {left.command}" for left in refused]
 
 
 def _of_ledger(ledger: Ledger, left: Leftover, over: datetime) -> Remain:
@@ -353,7 +354,7 @@ def _finish_safely(ledger: Ledger, account: _Account, logs: bool) -> list[Leftov
         return _finish(ledger, account, logs)
     except (HarnessError, ClientError, BotoCoreError, OSError) as error:
         what = error.what if isinstance(error, HarnessError) else str(error)
-        return [left._replace(state=f"{left.state}: {what}") for left in ledger.remaining(log_groups=logs)]
+        return [left._replace(state=f"{left.state}: {what}") for left in ledger.deletion.remaining(log_groups=logs)]
 
 
 def _finish(ledger: Ledger, account: _Account, logs: bool) -> list[Leftover]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from harness.aws.cleanup.ledger import PATIENCE
+from harness.aws.cleanup.deletion import PATIENCE
 from harness.bench.costs import Prices, hourly
 from harness.bench.matrix.plan import Plan
 from harness.bench.matrix.pytest_session import END_SECONDS

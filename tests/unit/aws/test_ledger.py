@@ -15,9 +15,10 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.backends import get_backend
 
-from harness.aws.cleanup.ledger import OWNER_TAG, Ledger
+from harness.aws.cleanup.hooks import watch
+from harness.aws.cleanup.ledger import Ledger
 from harness.aws.cleanup.names import names_of, new_run, run_of
-from harness.aws.cleanup.recording import watch
+from harness.aws.cleanup.record import OWNER_TAG
 from harness.aws.cleanup.resources import Resource, as_list
 from harness.errors import HarnessError
 from harness.settings import Settings
@@ -46,7 +47,7 @@ def ledger(tmp_path):
     aws = account(tmp_path)
     with mock_aws():
         opened = Ledger.open(aws, Settings(max_hours=3.0))
-        opened.patience = 2.0
+        opened.deletion.patience = 2.0
         yield opened
         opened.close()
 
@@ -196,8 +197,8 @@ def test_one_that_cannot_be_tagged_keeps_no_other_from_being_tagged_and_is_told(
 
     monkeypatch.setattr(ledger._janitor, "add_tags", refuse_first)
     with pytest.raises(ClientError, match="slower"):
-        ledger.tag()
-    assert ledger._tagged == {Resource("model", names[1])}
+        ledger.tagger.tag()
+    assert ledger.tagger.tagged == {Resource("model", names[1])}
 
 
 @pytest.fixture
@@ -274,7 +275,7 @@ def test_another_process_deletes_a_resource_under_a_users_name_only_by_the_runs_
 def test_anothers_resource_by_a_name_that_a_test_wanted_too_is_not_touched(ledger, watched, monkeypatch):
     client("sagemaker").create_model(ModelName="theirs", **MODEL)
     ledger.expect(Resource("model", "theirs"), tagged=True)  # as recorded for a Create that was refused
-    ledger.tag()
+    ledger.tagger.tag()
     assert ledger.clean_up() == []
     assert [model["ModelName"] for model in watched.list_models()["Models"]] == ["theirs"]
 

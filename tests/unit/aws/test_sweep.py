@@ -8,8 +8,8 @@ from botocore.exceptions import ClientError
 
 from harness.aws.cleanup import discovery, sweep
 from harness.aws.cleanup.discovery import Look, Remain
-from harness.aws.cleanup.ledger import EXPIRES_TAG, RUN_TAG
 from harness.aws.cleanup.names import new_run
+from harness.aws.cleanup.record import EXPIRES_TAG, RUN_TAG
 from harness.aws.cleanup.resources import Resource
 from harness.aws.cleanup.sweep import Wishes
 
