@@ -1,8 +1,8 @@
-"""The fixtures, thin: what each gives is made elsewhere and usable without pytest.
+"""Fixtures for pytest. They are thin: the objects are made elsewhere, and can be used without pytest.
 
-AWS, Spark and the trained model last for the session. While ``aws`` lasts, AWS clients that this process makes are led
-the same way. A client made before, at the top of a module, say, is not: it keeps the account it was made for, so
-code under test makes its clients inside functions.
+AWS, Spark and the trained model last for the session. While ``aws`` lasts, AWS clients that this process creates are
+redirected. Clients created at import time are not, and keep the account they were made for. Create them inside
+functions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from harness import regions
 from harness.aws import AWS, open_aws
 from harness.settings import Settings, ini_name, read_settings
 
-if TYPE_CHECKING:  # every pytest run loads this module: what takes long to import is imported by the fixture using it
+if TYPE_CHECKING:  # every pytest run loads this module, so slow imports are in the fixtures that need them
     from pyspark.sql import DataFrame, SparkSession
     from sagemaker_pyspark import SageMakerModel
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:  # every pytest run loads this module: what takes long to impo
     from harness.aws.cleanup.resources import Leftover
 
 LEFTOVERS: pytest.StashKey[list[Leftover]] = pytest.StashKey()
-"""What the session created and could not delete, in the stash of its configuration."""
+"""Key in the session's stash: resources that it created and could not delete."""
 OPEN_LEDGER: pytest.StashKey[tuple[Ledger, ExitStack]] = pytest.StashKey()
-"""The session's ledger, and what closes it."""
+"""Key in the session's stash: its ledger, and the stack that closes it."""
 ENVIRONMENT: pytest.StashKey[dict[str, str]] = pytest.StashKey()
-"""The environment as it was before this process was led to an AWS."""
+"""Key in the session's stash: the environment before this process was redirected to an AWS."""
 
 
 def session_settings(config: pytest.Config) -> Settings:
@@ -59,19 +59,19 @@ def harness_settings(pytestconfig: pytest.Config) -> Settings:
 
 @pytest.fixture(scope="session")
 def aws(harness_settings: Settings, pytestconfig: pytest.Config) -> Iterator[AWS]:
-    """The AWS that the settings ask for: a local one in mock mode, the account of the credentials in real mode."""
+    """The AWS of the settings: a local one in mock mode, the account of the credentials in real mode."""
     import boto3  # noqa: PLC0415
 
     with ExitStack() as stack:
         pytestconfig.stash[ENVIRONMENT] = dict(os.environ)
         opened = stack.enter_context(closing(open_aws(harness_settings)))
-        stack.enter_context(patch.dict(os.environ, _led_to(opened)))
+        stack.enter_context(patch.dict(os.environ, _redirected_to(opened)))
         stack.enter_context(patch.object(boto3, "DEFAULT_SESSION", None))  # it keeps the environment it was made in
         yield opened
 
 
-def _led_to(aws: AWS) -> dict[str, str]:
-    """Return the variables that lead this process to ``aws``; of the hosts that go past a proxy, AWS's do no more."""
+def _redirected_to(aws: AWS) -> dict[str, str]:
+    """Return the variables that redirect this process to ``aws``. NO_PROXY keeps its hosts other than AWS's."""
     given = aws.environment()
     for name in {"NO_PROXY", "no_proxy"} & given.keys():
         kept = [entry for entry in os.environ.get(name, "").split(",") if not _covers_aws(entry)]
@@ -80,7 +80,7 @@ def _led_to(aws: AWS) -> dict[str, str]:
 
 
 def _covers_aws(entry: str) -> bool:
-    """Return whether an entry of NO_PROXY lets some host of AWS's be reached past the local AWS, or is empty."""
+    """Return whether an entry of NO_PROXY is empty, or lets requests to one of AWS's hosts bypass the local AWS."""
     domain = re.sub(r":\d+$", "", entry.strip().lower()).lstrip("*.")
     return not domain or any(
         f".{each}".endswith(f".{domain}") or f".{domain}".endswith(f".{each}") for each in regions.domains()
@@ -89,11 +89,11 @@ def _covers_aws(entry: str) -> bool:
 
 @pytest.fixture(scope="session")
 def ledger(aws: AWS, harness_settings: Settings, pytestconfig: pytest.Config) -> Iterator[Ledger]:
-    """What this session creates in AWS, written down before it is created; all of it is deleted when the session ends.
+    """Records each AWS resource before the session creates it, and deletes all of them when the session ends.
 
-    An estimator of your own gets its names from ``namePolicyFactory=ledger.name_policy_factory()`` (a new one for each
-    ``fit``), and ``with ledger.tagging():`` around the ``fit`` tags what it creates. What comes to be in other ways is
-    named before: ``ledger.expect(Resource("endpoint", name))``. ``sagemaker_client`` does so by itself.
+    Your own estimator gets its names from ``namePolicyFactory=ledger.name_policy_factory()`` (a new one for each
+    ``fit``), and ``with ledger.tagging():`` around the ``fit`` tags what it creates. Record a resource that you create
+    in another way first: ``ledger.expect(Resource("endpoint", name))``. ``sagemaker_client`` does so by itself.
     """
     from harness.aws.cleanup.reaper import open_ledger  # noqa: PLC0415
 
@@ -107,7 +107,7 @@ def ledger(aws: AWS, harness_settings: Settings, pytestconfig: pytest.Config) ->
 
 
 def close_ledger(config: pytest.Config) -> None:
-    """Delete all that the session created, and remember what could not be deleted; the second time, do nothing."""
+    """Delete all that the session created, and keep the leftovers. A second call does nothing."""
     opened, stack = config.stash.get(OPEN_LEDGER, (None, None))
     if opened is None or stack is None:
         return
@@ -120,7 +120,7 @@ def close_ledger(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def spark(aws: AWS, ledger: Ledger, harness_settings: Settings) -> Iterator[SparkSession]:  # noqa: ARG001 - marks the JVM
-    """A Spark session whose SageMaker SDK and S3A reach ``aws``."""
+    """A ``SparkSession`` with the SageMaker SDK and S3A, configured to use ``aws``."""
     from harness.spark.session import build_session, stop_session  # noqa: PLC0415
 
     session = build_session(aws, harness_settings)
@@ -130,8 +130,8 @@ def spark(aws: AWS, ledger: Ledger, harness_settings: Settings) -> Iterator[Spar
 
 @pytest.fixture(scope="session")
 def sagemaker_client(aws: AWS, ledger: Ledger) -> Any:
-    """A boto3 client of SageMaker. Training jobs, models, endpoint configs and endpoints that it creates are in the
-    ``ledger`` and tagged: they go with the session. Nothing else that it creates does.
+    """A boto3 client of SageMaker. The ``ledger`` records and tags the training jobs, models, endpoint configs and
+    endpoints that it creates, and deletes them with the session. It does so with nothing else that the client creates.
     """
     from harness.aws.cleanup.hooks import watch  # noqa: PLC0415
 
@@ -158,7 +158,7 @@ def sagemaker_role(aws: AWS) -> str:
 
 @pytest.fixture(scope="session")
 def mnist_train(spark: SparkSession, aws: AWS, harness_settings: Settings) -> DataFrame:
-    """MNIST's training rows, as many as the settings say: ``label`` and ``features`` (dense, 784)."""
+    """MNIST's training rows, in the number that the settings give: ``label`` and ``features`` (dense, 784)."""
     from harness.spark.data import read_mnist  # noqa: PLC0415
 
     return read_mnist(spark, aws, "train", harness_settings.train_rows)
@@ -166,7 +166,7 @@ def mnist_train(spark: SparkSession, aws: AWS, harness_settings: Settings) -> Da
 
 @pytest.fixture(scope="session")
 def mnist_test(spark: SparkSession, aws: AWS, harness_settings: Settings) -> DataFrame:
-    """MNIST's test rows, as many as the settings say: ``label`` and ``features`` (dense, 784)."""
+    """MNIST's test rows, in the number that the settings give: ``label`` and ``features`` (dense, 784)."""
     from harness.spark.data import read_mnist  # noqa: PLC0415
 
     return read_mnist(spark, aws, "test", harness_settings.test_rows)
@@ -176,10 +176,10 @@ def mnist_test(spark: SparkSession, aws: AWS, harness_settings: Settings) -> Dat
 def trained_model(
     aws: AWS, ledger: Ledger, harness_settings: Settings, mnist_train: DataFrame
 ) -> Iterator[SageMakerModel]:
-    """The model that the reference program trains, behind its endpoint; deleted, provably, when the session ends.
+    """The reference program's trained model, behind its endpoint. It is deleted, provably, with the session.
 
-    In real mode, where the settings name an ``endpoint``, it is the model behind that one: it must read LibSVM and
-    answer as XGBoost's does. Nothing is trained then, it is in no ledger, and it stays.
+    If the settings name an ``endpoint`` in real mode, it is the model behind that endpoint, which must read LibSVM and
+    answer as XGBoost does. Then nothing is trained or recorded, and the endpoint stays.
     """
     if endpoint := harness_settings.existing_endpoint:
         yield _model_behind(aws, endpoint)
@@ -202,7 +202,7 @@ def trained_model(
 
 
 def _model_behind(aws: AWS, endpoint: str) -> SageMakerModel:
-    """Return the SDK's model of an endpoint that somebody else made. Spark must be running."""
+    """Return the SDK's model of an existing endpoint. Spark must be running."""
     from sagemaker_pyspark import SageMakerModel  # noqa: PLC0415
     from sagemaker_pyspark.transformation.deserializers import XGBoostCSVRowDeserializer  # noqa: PLC0415
     from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSerializer  # noqa: PLC0415
@@ -215,7 +215,7 @@ def _model_behind(aws: AWS, endpoint: str) -> SageMakerModel:
 
 @pytest.fixture
 def faults(aws: AWS) -> Iterator[Any]:
-    """Faults to inject into the local AWS, ``faults.add(...)``; cleared after the test. Skips in real mode."""
+    """Faults to inject into the local AWS: ``faults.add(...)``. They are cleared after the test. Skips in real mode."""
     if aws.faults is None:
         pytest.skip(f"faults can be injected into the local AWS only, and this AWS is {aws.mode}")
     yield aws.faults

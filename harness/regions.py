@@ -139,7 +139,7 @@ def ecr_image(uri: str) -> EcrImage | None:
 
 
 def xgboost_image(region: str) -> str:
-    """Return the URI of AWS's XGBoost image in a region, as the SageMaker Spark SDK spells it.
+    """Return the URI of the built-in XGBoost image in a region, as the SageMaker Spark SDK spells it.
 
     :raises KeyError: AWS has no such image there.
     """
@@ -147,7 +147,7 @@ def xgboost_image(region: str) -> str:
 
 
 def is_xgboost_image(uri: str) -> bool:
-    """Return whether a URI is that of AWS's XGBoost image, version 1, in some region."""
+    """Return whether a URI names the built-in XGBoost image, version 1, of some region."""
     image = ecr_image(uri)
     return (
         image is not None

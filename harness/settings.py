@@ -1,9 +1,9 @@
-"""The harness's settings: one frozen object, and the only place that reads options and the environment.
+"""Settings of the harness: one frozen object. Only this module reads them from options and the environment.
 
 A setting called ``training_instance_type`` is ``--harness-training-instance-type`` on the command line,
 ``HARNESS_TRAINING_INSTANCE_TYPE`` in the environment and ``harness_training_instance_type`` in an ini file. The
-command line wins over the environment, the environment over the ini file, and that over the default. A region that none
-of them names is that of the AWS tools: their variables, then, in real mode, the profile of their configuration file.
+command line wins over the environment, the environment over the ini file, and the ini file over the default. If none of
+them names a region, it is that of the AWS tools: from their variables, then, in real mode, from their profile.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def _setting(default: Any, help: str, **metadata: Any) -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a session runs with. Read it with :func:`read_settings`, or build it to say all of it yourself."""
+    """Settings of a session. Read them with :func:`read_settings`, or build the object yourself."""
 
-    mode: str = _setting("mock", "where SageMaker is: on this machine, or in AWS", choices=("mock", "real"))
+    mode: str = _setting("mock", "location of SageMaker: this machine or AWS", choices=("mock", "real"))
     region: str = _setting(
         "us-east-1", "AWS region", also=("AWS_REGION", "AWS_DEFAULT_REGION"), pattern=re.compile(REGION)
     )
@@ -43,21 +43,21 @@ class Settings:
     training_instance_count: int = _setting(1, "instances of a training job", kind=int, least=1)
     endpoint_instance_type: str = _setting("ml.m4.xlarge", "instance type of endpoints", pattern=_INSTANCE_TYPE)
     endpoint_instance_count: int = _setting(1, "instances of an endpoint", kind=int, least=1)
-    endpoint: str | None = _setting(None, "endpoint that is there already, for real mode: trained_model is behind it")
+    endpoint: str | None = _setting(None, "existing endpoint to use for trained_model in real mode")
     max_cost: float | None = _setting(
         None,
-        "USD that a run in real mode may cost at worst; one that could cost more does not start",
+        "most that a run in real mode may cost, in USD; a run that could cost more does not start",
         kind=float,
         least=0,
     )
     max_hours: float = _setting(
         2.0,
-        "longest that a run in real mode may live, in hours",
+        "longest time that a run in real mode may take, in hours",
         kind=float,
         least=0.1,
-        most=672,  # the 28 days that SageMaker trains at most (MaxRuntimeInSeconds of StoppingCondition's page)
+        most=672,  # SageMaker trains for at most 28 days (MaxRuntimeInSeconds in StoppingCondition's page)
     )
-    prices: str | None = _setting(None, "JSON file of hourly prices, to be used instead of the AWS Price List")
+    prices: str | None = _setting(None, "JSON file of hourly prices, used instead of the AWS Price List")
     spark_master: str = _setting("local[*]", "Spark master")
     train_rows: int = _setting(60_000, "MNIST rows to train on", kind=int, least=1, most=60_000)
     test_rows: int = _setting(10_000, "MNIST rows to predict", kind=int, least=1, most=10_000)
@@ -79,7 +79,7 @@ class Settings:
         return self.endpoint if self.in_aws else None
 
     def origin(self, setting: str) -> str:
-        """Return where a setting's value came from: an option, a variable, a key, a profile, or ``the default``."""
+        """Return the source of a setting's value: an option, a variable, a key, a profile, or ``the default``."""
         return self._origins.get(setting, _DEFAULT)
 
 
@@ -127,12 +127,12 @@ def ini_name(setting: str) -> str:
 def read_settings(
     command_line: Mapping[str, str | None], environment: Mapping[str, str], ini: Mapping[str, str] | None = None
 ) -> Settings:
-    """Return the settings that the three sources give, each keyed by its own kind of name.
+    """Return the settings from three sources. Each source has its own names for them.
 
-    :param command_line: setting name → text given, or None where the option was not given.
+    :param command_line: setting name → text, or None if the option was not given.
     :param environment: environment variables.
-    :param ini: ini key → text; an empty text counts as not given.
-    :raises SettingsError: a value cannot be used; the error names the source it came from.
+    :param ini: ini key → text. An empty text counts as not given.
+    :raises SettingsError: a value cannot be used. The error names its source.
     """
     fields = {setting.name: setting for setting in dataclasses.fields(Settings)}
     found = {name: _find(setting, command_line, environment, ini or {}) for name, setting in fields.items()}
@@ -150,7 +150,7 @@ def _find(
     environment: Mapping[str, str],
     ini: Mapping[str, str],
 ) -> tuple[str, str] | None:
-    """Return (source, text) of the first source that has the setting."""
+    """Return the source and the text of a setting from the first source that has it."""
     name = setting.name
     given = command_line.get(name)
     candidates = [(option_name(name), given), (environment_name(name), environment.get(environment_name(name)))]
@@ -160,10 +160,10 @@ def _find(
 
 
 def _region_of_profile(environment: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """Return the region that the AWS tools' profile names, as (source, text) under its name, or nothing."""
+    """Return the region of the AWS tools' profile with its source, or nothing if the profile names none."""
     from botocore.configloader import multi_file_load_config  # noqa: PLC0415 - only real mode needs it
 
-    # botocore's own order of the two variables.
+    # botocore's order of the two variables
     profile = environment.get("AWS_DEFAULT_PROFILE") or environment.get("AWS_PROFILE") or "default"
     files = [
         environment.get("AWS_CONFIG_FILE") or "~/.aws/config",
@@ -186,21 +186,21 @@ def _parse(setting: dataclasses.Field[Any], text: str, source: str) -> Any:
 
 
 def _check(setting: dataclasses.Field[Any], value: Any, source: str | None = None) -> None:
-    """Raise :class:`SettingsError` unless the value obeys what the field's metadata asks for."""
+    """Raise :class:`SettingsError` unless the value fits the field's metadata."""
     name = source or setting.name
     metadata = setting.metadata
     if "choices" in metadata and value not in metadata["choices"]:
         raise SettingsError(f"{name} is {value!r}.", fix=f"choose one of {', '.join(metadata['choices'])}")
     if "pattern" in metadata and not metadata["pattern"].fullmatch(value):
         raise SettingsError(
-            f"{name} is {value!r}, which is no {metadata['help']}.",
-            fix=f"give one of the form of {setting.default!r}",
+            f"{name} is {value!r}, which is not a valid {metadata['help']}.",
+            fix=f"give one that looks like {setting.default!r}",
         )
     if isinstance(value, float) and not math.isfinite(value):
-        raise SettingsError(f"{name} is {value}.", fix="give a number that is neither infinite nor nan")
+        raise SettingsError(f"{name} is {value}.", fix="give a finite number")
     if value is not None and "least" in metadata and value < metadata["least"]:
-        raise SettingsError(f"{name} is {value}.", fix=f"give a number from {metadata['least']}")
+        raise SettingsError(f"{name} is {value}.", fix=f"give a number of at least {metadata['least']}")
     if "most" in metadata and value > metadata["most"]:
-        raise SettingsError(f"{name} is {value:,}.", fix=f"give a number up to {metadata['most']:,}")
+        raise SettingsError(f"{name} is {value:,}.", fix=f"give a number of at most {metadata['most']:,}")
     if isinstance(value, str) and not value.strip():
-        raise SettingsError(f"{name} is empty.", fix="leave it out or give it a value")
+        raise SettingsError(f"{name} is empty.", fix="remove it or give it a value")

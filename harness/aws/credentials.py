@@ -1,9 +1,10 @@
-"""One caller for all: what leads a JVM and child processes to the credentials that boto3 found, renewed while they run.
+"""Credentials that boto3 found, shared with a JVM and child processes and renewed while they run.
 
-Read off the jars (javap; aws-java-sdk-bundle 1.11.901, hadoop-aws 3.3.1): the SDK's clients ask the environment, system
-properties, a web identity token, the profile, and the container or instance; S3A asks the environment and the container
-or instance only. Neither knows SSO, and S3A knows no profile. Both know ``AWS_CONTAINER_CREDENTIALS_FULL_URI`` on
-loopback, as boto3 and the AWS CLI do: that is where credentials are given that Java could not find.
+According to the jars (javap; aws-java-sdk-bundle 1.11.901, hadoop-aws 3.3.1), the SDK's clients read the environment,
+system properties, a web identity token, the profile, and the container or instance. S3A reads the environment and the
+container or instance only. Neither supports SSO, and S3A supports no profile. Both support
+``AWS_CONTAINER_CREDENTIALS_FULL_URI`` on loopback, as boto3 and the AWS CLI do. Credentials that Java cannot find are
+served there.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from botocore.credentials import ContainerProvider, ReadOnlyCredentials, Refresh
 from botocore.exceptions import BotoCoreError, ClientError
 
 PROFILE = "sagemaker-spark-harness"
-"""The profile that child processes find: the caller's, without the caller's credentials."""
+"""Profile for child processes: the caller's profile without the caller's credentials."""
 _RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 _FULL_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 _TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
 _TOKEN_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
 _PATH = "/credentials"
 _UNKNOWN_LIFE = timedelta(minutes=10)
-"""boto3 hands out credentials that live at least this long, and renews those that live less."""
+"""Shortest remaining life of credentials from boto3, which renews those that live less."""
 _OF_CREDENTIALS = {
     "aws_access_key_id",
     "aws_secret_access_key",
@@ -48,18 +49,18 @@ _OF_CREDENTIALS = {
     "source_profile",
     "web_identity_token_file",
 }
-"""The keys of a profile that say where credentials come from; those that begin with ``sso_`` do so too."""
+"""Keys of a profile that name a source of credentials. Keys that begin with ``sso_`` do so too."""
 
 
 def session_of(environment: Mapping[str, str], region: str) -> boto3.Session:
-    """Return a session with the default credential chain, bound to the profile and files that are named now.
+    """Return a session with the default credential chain, bound to the profile and files of the environment.
 
-    boto3 reads the environment whenever it needs it; this process's will lead to :class:`SharedCredentials`, and a
-    session that asked itself for its credentials would never renew them.
+    boto3 reads the environment each time it needs it. This process's environment will point to
+    :class:`SharedCredentials`, and a session that asked itself for its credentials would never renew them.
     """
     session = botocore.session.Session(
         {
-            # botocore's own names and order of them
+            # botocore's names, in its order
             "profile": (None, None, environment.get("AWS_DEFAULT_PROFILE") or environment.get("AWS_PROFILE"), None),
             "config_file": (None, None, config_file(environment), None),
             "credentials_file": (
@@ -82,16 +83,16 @@ def config_file(environment: Mapping[str, str]) -> str:
 
 
 class SharedCredentials:
-    """The variables that make a JVM and child processes the caller that a session is.
+    """Environment variables that give a JVM and child processes the credentials of a session.
 
-    What Java finds by itself (an instance's or a container's role) is left as it is; keys that do not change go into
-    the environment; all else is served on loopback, renewed by boto3, to those who know the token.
+    Credentials that Java finds by itself (the role of an instance or container) stay as they are. Keys that do not
+    change go into the environment. All others are served on loopback to holders of a token, and boto3 renews them.
     """
 
     def __init__(self, session: boto3.Session, environment: Mapping[str, str]) -> None:
         """Share the session's credentials, which must exist.
 
-        :param environment: the variables that the session was made with.
+        :param environment: environment variables that the session was made with.
         """
         self._found = session.get_credentials()
         self._server: ThreadingHTTPServer | None = None
@@ -102,7 +103,7 @@ class SharedCredentials:
             }
         elif _is_renewed(self._found) and _RELATIVE_URI not in environment:
             self._variables = self._serve(session, environment)
-        else:  # Java would ask a container's address first, so what it is to use instead has to come before
+        else:  # Java asks a container's address first, so its replacement has to come before that
             self._variables = _keys(self._found.get_frozen_credentials())
 
     def environment(self) -> dict[str, str]:
@@ -110,7 +111,7 @@ class SharedCredentials:
         return dict(self._variables)
 
     def close(self) -> None:
-        """Give credentials to nobody any more."""
+        """Stop serving credentials."""
         if self._server:
             self._server.shutdown()
             self._server.server_close()
@@ -129,8 +130,8 @@ class SharedCredentials:
         return {
             _FULL_URI: f"http://127.0.0.1:{self._server.server_port}{_PATH}",
             _TOKEN: token,
-            _TOKEN_FILE: str(token_file),  # a container's own would be preferred to the token
-            # What comes first in some chain must find nothing.
+            _TOKEN_FILE: str(token_file),  # a container's token file would be preferred to the token
+            # Sources that come first in some chain must hold nothing.
             "AWS_PROFILE": PROFILE,
             "AWS_DEFAULT_PROFILE": PROFILE,
             "AWS_CONFIG_FILE": str(config),
@@ -147,19 +148,19 @@ def _java_finds_them(method: str, environment: Mapping[str, str]) -> bool:
 
 
 def _is_renewed(found: Any) -> bool:
-    """Return whether these are temporary and boto3 fetches new ones; it would read those of the environment again."""
+    """Return whether boto3 renews these credentials. Those of the environment it would only read again."""
     return isinstance(found, RefreshableCredentials) and found.method != "env" and bool(found.token)
 
 
 def _keys(found: ReadOnlyCredentials) -> dict[str, str]:
-    """Return keys as variables, in the second spelling too that Java knows and prefers of the secret."""
+    """Return keys as environment variables, also in Java's second spelling, which it prefers for the secret."""
     keys = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"), found.access_key)
     keys |= dict.fromkeys(("AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY"), found.secret_key)
     return keys | ({"AWS_SESSION_TOKEN": found.token} if found.token else {})
 
 
 def _config(session: boto3.Session, environment: Mapping[str, str]) -> str:
-    """Return the caller's configuration file with one more profile: the caller's, less where credentials come from."""
+    """Return the caller's configuration file with one more profile: the caller's without its source of credentials."""
     path = Path(config_file(environment)).expanduser()
     given = path.read_text() if path.is_file() else ""
     profile = session._session.get_scoped_config()
@@ -177,11 +178,11 @@ def _handler(found: RefreshableCredentials, token: str) -> type[BaseHTTPRequestH
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if not secrets.compare_digest(self.headers.get("Authorization", ""), token) or self.path != _PATH:
-                self._answer(403, {"code": "AccessDenied", "message": "These credentials are given to one run only."})
+                self._answer(403, {"code": "AccessDenied", "message": "These credentials are for one run only."})
                 return
             try:
                 self._answer(200, _as_container(found))
-            except (BotoCoreError, ClientError, RuntimeError) as error:  # the last: new ones have ended as well
+            except (BotoCoreError, ClientError, RuntimeError) as error:  # the last: the new ones have expired as well
                 self._answer(500, {"code": type(error).__name__, "message": str(error)})
 
         def _answer(self, status: int, content: dict[str, str | None]) -> None:
@@ -201,7 +202,7 @@ def _handler(found: RefreshableCredentials, token: str) -> type[BaseHTTPRequestH
 def _as_container(found: RefreshableCredentials) -> dict[str, str | None]:
     """Return credentials, renewed if need be, in the form of ECS's endpoint."""
     frozen = found.get_frozen_credentials()
-    # botocore tells nobody when they end, so a change of its inside costs no more than asking more often
+    # botocore has no public expiry time; if this private one goes, clients only ask more often
     ends = getattr(found, "_expiry_time", None) or datetime.now(timezone.utc) + _UNKNOWN_LIFE
     return {
         "AccessKeyId": frozen.access_key,

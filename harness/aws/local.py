@@ -1,4 +1,4 @@
-"""The local AWS behind the shape of :class:`harness.aws.AWS`: started as a process, stopped with its owner."""
+"""Local AWS as an :class:`harness.aws.AWS`: a process that is started here and stopped with its owner."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ from harness.settings import Settings
 _START_SECONDS = 60
 _STOP_SECONDS = 15
 _ASK_SECONDS = 5
-"""Time in which a local AWS must answer that it will stop; one that is busy or stopped is killed."""
+"""Seconds in which a local AWS must confirm that it will stop. A busy or stopped one is killed."""
 _OUTPUT_BYTES = 4096
 _OUTPUT_LINES = 10
 
 
 class FaultInjection:
-    """Puts faults into the local AWS."""
+    """Injects faults into the local AWS."""
 
     def __init__(self, control: Callable[..., Any]) -> None:
         self._control = control
 
     def add(self, operation: str, **members: Any) -> None:
-        """Let the next calls of ``operation`` suffer.
+        """Have a fault occur in the next calls of ``operation``.
 
         The members are those of :class:`harness.localaws.control.faults.Fault`.
         """
         self._control("POST", "/faults", asdict(Fault(operation, **members)))
 
     def clear(self) -> None:
-        """Forget the faults that have not happened."""
+        """Remove the faults that have not occurred."""
         self._control("DELETE", "/faults")
 
 
@@ -74,8 +74,8 @@ class MockAWS:
     def start(cls, settings: Settings, port: int = 0, *, enforce_iam: bool = False) -> MockAWS:
         """Start a local AWS and wait until it is ready.
 
-        :param enforce_iam: whether callers may do only what the policies in its IAM allow them.
-        :raises SetupError: the port is taken.
+        :param enforce_iam: True to allow callers only what the policies in its IAM allow.
+        :raises SetupError: another process uses the port.
         :raises LocalAWSError: it did not start.
         """
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - read for as long as there is this local AWS
@@ -85,7 +85,7 @@ class MockAWS:
             stdout=subprocess.PIPE,
             stderr=errors,
             env=frugal_environment(os.environ),
-            start_new_session=True,  # a Ctrl-C in the terminal is its owner's to handle
+            start_new_session=True,  # its owner handles a Ctrl-C in the terminal
         )
         line = _first_line(cast("IO[bytes]", process.stdout))
         if not line.startswith(b'{"port"'):
@@ -94,7 +94,7 @@ class MockAWS:
 
     @property
     def running(self) -> bool:
-        """Whether the process runs."""
+        """True if the process runs."""
         return self._process.poll() is None
 
     @property
@@ -103,17 +103,17 @@ class MockAWS:
         return Path(self.connection.directory) / "ledger"
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that lead AWS clients to this local AWS."""
+        """Return the environment variables that configure AWS clients to use this local AWS."""
         return self.connection.environment()
 
     def jvm_options(self) -> list[str]:
-        """Return the options that lead a JVM's AWS clients to this local AWS."""
+        """Return the options that configure a JVM's AWS clients to use this local AWS."""
         return self.connection.jvm_options()
 
     def client(self, service: str, credentials: Mapping[str, str] | None = None) -> Any:
         """Return a boto3 client of a service.
 
-        :param credentials: of another caller than the role, as the variables in which AWS clients find them.
+        :param credentials: of another caller than the role, as environment variables.
         """
         credentials = credentials or self.connection.credentials
         return self._session.client(
@@ -131,23 +131,23 @@ class MockAWS:
         return _last_lines(self._errors)
 
     def _control(self, method: str, path: str, content: Any = None) -> Any:
-        """Call the control API; where it does not answer, tell what the process said last."""
+        """Call the control API. If it does not answer, the error has the process's last output."""
         try:
             return self.connection.control(method, path, content)
         except LocalAWSError as error:
-            if error.checked and (output := self.last_output()):  # no refusal, which nothing was checked for
+            if error.checked and (output := self.last_output()):  # a refusal has nothing checked
                 error.checked += f"; its last output:\n{output}"
             raise
 
     def register_container(self, image: str, command: list[str]) -> None:
-        """Let ``command`` (run with ``train`` or ``serve`` appended) stand for a container image.
+        """Have ``command`` (run with ``train`` or ``serve`` appended) back a container image.
 
-        :raises LocalAWSError: the command is no list of words.
+        :raises LocalAWSError: the command is not a list of words.
         """
         self._control("POST", "/containers", {"image": image, "command": command})
 
     def calls(self) -> dict[str, Any]:
-        """Return what was called: ``calls``, ``counts`` by operation, and the hosts ``refused``."""
+        """Return the recorded ``calls``, their ``counts`` by operation, and the hosts ``refused``."""
         return cast("dict[str, Any]", self._control("GET", "/calls"))
 
     def status(self) -> dict[str, Any]:
@@ -155,15 +155,15 @@ class MockAWS:
         return cast("dict[str, Any]", self._control("GET", "/status"))
 
     def resources(self) -> dict[str, list[str]]:
-        """Return the names of all that exists, by kind; see :meth:`harness.localaws.server.LocalAWS.resources`."""
+        """Return the names of all resources by kind. See :meth:`harness.localaws.server.LocalAWS.resources`."""
         return cast("dict[str, list[str]]", self._control("GET", "/resources"))
 
     def cut_network(self, cut: bool = True) -> None:
-        """Drop every connection of AWS clients and refuse new ones, or take them again."""
+        """Drop every connection of AWS clients and refuse new ones. ``cut=False`` accepts them again."""
         self._control("POST", "/network", {"cut": cut})
 
     def reset(self) -> None:
-        """Forget all resources, objects, logs, faults and calls; the role and the credentials stay."""
+        """Delete all resources, objects, logs, faults and calls. The role and the credentials stay."""
         self._control("POST", "/reset")
 
     def close(self) -> None:
@@ -205,13 +205,13 @@ def _command(region: str, port: int, enforce_iam: bool) -> list[str]:
 
 
 def _session() -> boto3.Session:
-    """Return a session of our own, which neither finds a user's profile nor keeps one for the user's later clients."""
+    """Return a session that does not read the user's profile and does not affect the user's later clients."""
     nothing = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
     return boto3.Session(botocore_session=botocore.session.Session({**nothing, "profile": (None, None, None, None)}))
 
 
 def _first_line(stream: IO[bytes]) -> bytes:
-    """Return the first line, or what came within the time limit."""
+    """Return the first line, or b'' if none comes within the time limit."""
     lines: deque[bytes] = deque(maxlen=1)
     reader = threading.Thread(target=lambda: lines.append(stream.readline()), daemon=True)
     reader.start()
@@ -220,7 +220,7 @@ def _first_line(stream: IO[bytes]) -> bytes:
 
 
 def _last_lines(file: IO[bytes]) -> str:
-    """Return the last lines of a file, without moving the position that it shares with the process that writes it."""
+    """Return the last lines of a file. Its position stays: the process that writes the file shares it."""
     start = max(0, os.fstat(file.fileno()).st_size - _OUTPUT_BYTES)
     text = os.pread(file.fileno(), _OUTPUT_BYTES, start).decode(errors="replace")
     return "\n".join(text.strip().splitlines()[-_OUTPUT_LINES:])
@@ -228,7 +228,7 @@ def _last_lines(file: IO[bytes]) -> str:
 
 def _start_failure(process: subprocess.Popen[bytes], line: bytes, errors: IO[bytes], port: int) -> Exception:
     try:
-        process.communicate(timeout=_STOP_SECONDS if line else 0)  # once it has said why, let it delete its files
+        process.communicate(timeout=_STOP_SECONDS if line else 0)  # it has printed the reason, and deletes its files
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -236,7 +236,7 @@ def _start_failure(process: subprocess.Popen[bytes], line: bytes, errors: IO[byt
         return SetupError(
             f"Port {port} is taken.",
             checked="listening on 127.0.0.1",
-            fix="give another --port, or 0 for any that is free",
+            fix="choose another --port, or 0 for any free one",
         )
     last = _last_lines(errors).splitlines()[-1:]
     return LocalAWSError(

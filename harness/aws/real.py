@@ -1,4 +1,4 @@
-"""The real AWS: unswapped clients with the default credential chain."""
+"""Real AWS: clients with the default credential chain, not redirected."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from harness.settings import Settings, environment_name, ini_name, option_name
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "RequestExpired", "SignatureDoesNotMatch"}
 _NOTEBOOK = Path("/opt/ml/metadata/resource-metadata.json")
-"""What SageMaker writes on its notebooks; sagemaker.get_execution_role reads it too (sagemaker 2, session.py)."""
+"""File on SageMaker's notebooks. sagemaker.get_execution_role reads it too (sagemaker 2, session.py)."""
 
 
 @dataclass(frozen=True)
 class RealAWS:
-    """An account of the real AWS; see :class:`harness.aws.AWS` for what the members are."""
+    """An account of the real AWS. See :class:`harness.aws.AWS` for the members that both AWS's share."""
 
     region: str
     account: str
     role: str
-    """ARN; empty where none is needed."""
+    """ARN; empty if none is needed."""
     caller: str
-    """ARN that STS gives the caller."""
+    """The caller's ARN from STS."""
     session: boto3.Session
     credentials: SharedCredentials
     role_origin: str
-    """Where the role came from: an option, a variable, or where it was found."""
+    """Source of the role: an option, a variable, the notebook or the caller."""
     mode: str = "real"
     hourly_prices: dict[str, dict[str, float]] = field(default_factory=dict)
-    """USD an hour of an instance, by the kind of resource and the instance type, as far as preflight found them."""
+    """USD an hour of one instance, by kind of resource and instance type, for those that preflight found."""
 
     outlives_process = True
     faults = None
@@ -49,11 +49,11 @@ class RealAWS:
 
     @classmethod
     def start(cls, settings: Settings, *, needs_role: bool = True) -> RealAWS:
-        """Return the account that the default credential chain leads to. Nothing is checked beyond that.
+        """Return the account of the default credential chain. Nothing else is checked.
 
-        :param needs_role: whether SageMaker is to assume a role: not where nothing is created.
+        :param needs_role: False if nothing is created, so that SageMaker assumes no role.
         :raises SettingsError: no role is given and none can be found.
-        :raises SetupError: there are no credentials, AWS does not accept them, or this process is led elsewhere.
+        :raises SetupError: there are no credentials, AWS does not accept them, or this process uses a local AWS.
         :raises HarnessError: the role cannot be looked up.
         """
         refuse_local_aws(os.environ)
@@ -84,11 +84,11 @@ class RealAWS:
         )
 
     def environment(self) -> dict[str, str]:
-        """Return the region's variables and those that make whoever has them the caller that boto3 is."""
+        """Return the variables of the region and of the credentials that boto3 uses."""
         return {"AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region} | self.credentials.environment()
 
     def jvm_options(self) -> list[str]:
-        """Return the option that tells the Java SDK its region."""
+        """Return the option that sets the Java SDK's region."""
         return [f"-Daws.region={self.region}"]
 
     def client(self, service: str) -> Any:
@@ -96,16 +96,16 @@ class RealAWS:
         return self.session.client(service)
 
     def close(self) -> None:
-        """Stop giving credentials to the JVM and to child processes."""
+        """Stop serving credentials to the JVM and to child processes."""
         self.credentials.close()
 
 
 def refuse_local_aws(environment: Mapping[str, str]) -> None:
-    """Raise :class:`SetupError` if the environment leads AWS clients to a local AWS of ours."""
+    """Raise :class:`SetupError` if the environment redirects AWS clients to a local AWS."""
     if MARK in environment:
         raise SetupError(
-            f"Real mode was asked for, and here AWS clients are led to a local AWS at {environment[MARK]}.",
-            checked=f"the variable {MARK}, which 'harness serve' and 'harness exec' set beside HTTPS_PROXY",
+            f"Real mode cannot start: the environment redirects AWS clients to a local AWS at {environment[MARK]}.",
+            checked=f"the variable {MARK}, which 'harness serve' and 'harness exec' set together with HTTPS_PROXY",
             fix="run this in a shell without the lines of 'harness serve', and outside 'harness exec'",
         )
 
@@ -115,11 +115,11 @@ _CREDENTIALS: dict[type[Exception], str] = {
     "'aws sso login', or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     ProfileNotFound: "set AWS_PROFILE to a profile that 'aws configure list-profiles' shows, or unset it",
 }
-"""What to do about credentials that are not there, by botocore's error."""
+"""Fix for missing credentials, by botocore's error."""
 
 
 def session_and_caller(region: str) -> tuple[boto3.Session, dict[str, str]]:
-    """Return a session with the default credential chain, and what STS says of its caller (``Account``, ``Arn``).
+    """Return a session with the default credential chain, and STS's answer on its caller (``Account``, ``Arn``).
 
     :raises SetupError: there are no credentials, or AWS does not accept them.
     """
@@ -128,11 +128,11 @@ def session_and_caller(region: str) -> tuple[boto3.Session, dict[str, str]]:
         return session, session.client("sts").get_caller_identity()
     except ClientError as error:
         raise _refused(error) from error
-    except (BotoCoreError, RuntimeError) as error:  # the latter: credentials that were renewed and have ended already
+    except (BotoCoreError, RuntimeError) as error:  # the latter: renewed credentials that have expired already
         raise SetupError(
-            f"AWS could not be asked whose credentials these are: {error}.",
+            f"The owner of the credentials could not be looked up: {error}.",
             checked="boto3's default chain: environment, shared files, SSO, container, instance",
-            fix=_CREDENTIALS.get(type(error), "run 'aws sts get-caller-identity'; when it answers, so will this"),
+            fix=_CREDENTIALS.get(type(error), "run 'aws sts get-caller-identity' until it succeeds, then try again"),
         ) from error
 
 
@@ -141,7 +141,7 @@ def _refused(error: ClientError) -> SetupError:
     return SetupError(
         f"AWS does not accept the credentials: {message} ({code})",
         checked="STS GetCallerIdentity",
-        fix="renew them ('aws sso login', or new keys)" if code in _EXPIRED else "ask who administers the account",
+        fix="renew them ('aws sso login', or new keys)" if code in _EXPIRED else "ask the administrator of the account",
     )
 
 
@@ -149,7 +149,7 @@ def _refused(error: ClientError) -> SetupError:
 
 
 def _role(session: boto3.Session, settings: Settings, caller: str) -> tuple[str, str]:
-    """Return the ARN of the role that SageMaker is to assume, and where it came from."""
+    """Return the ARN of the role that SageMaker assumes, and its source."""
     if settings.role is not None:
         return _role_arn(session, settings.role, caller), settings.origin("role")
     if _NOTEBOOK.is_file():
@@ -182,7 +182,7 @@ def _role_arn(session: boto3.Session, role: str, caller: str) -> str:
 
 
 def _role_of_notebook(session: boto3.Session, metadata: Mapping[str, str]) -> str:
-    """Return the execution role of the SageMaker notebook instance or Studio space that this is."""
+    """Return the execution role of the SageMaker notebook instance or Studio space that this process runs in."""
     if "ExecutionRoleArn" in metadata:
         return metadata["ExecutionRoleArn"]
     client = session.client("sagemaker")
@@ -204,9 +204,9 @@ def _role_of_notebook(session: boto3.Session, metadata: Mapping[str, str]) -> st
 
 
 def principal(session: boto3.Session, caller: str) -> str:
-    """Return the ARN that a caller's policies belong to: of an assumed role, the role's.
+    """Return the ARN that a caller's policies belong to. For an assumed role that is the role's.
 
-    STS leaves the role's path out, which only IAM knows; where it may not be asked, there is taken to be none.
+    STS omits the role's path, and only IAM knows it. If IAM refuses to answer, the role is assumed to have no path.
     """
     if ":assumed-role/" not in caller:
         return caller

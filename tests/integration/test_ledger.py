@@ -233,7 +233,7 @@ def test_a_ctrl_c_reaches_the_run_and_not_its_reaper(independent_aws, tmp_path):
 def test_a_clean_up_that_is_interrupted_is_the_reapers_and_that_is_said(independent_aws, tmp_path):
     run = Run(independent_aws, tmp_path, "clean-up")
     _, stderr = run.process.communicate("\n", timeout=90)
-    assert f"the clean-up was interrupted; process {run.reaper.pid} does it" in stderr
+    assert f"the clean-up was interrupted; process {run.reaper.pid} finishes it" in stderr
     assert "deleted model hsh-" in run.wait()
 
 

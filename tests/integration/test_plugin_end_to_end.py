@@ -90,6 +90,6 @@ def test_a_project_uses_the_fixtures_by_their_names_alone(session):
 def test_what_the_sdks_clean_up_missed_fails_the_session_and_is_deleted_after_all(session):
     result = session(**CARELESS)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    told = "*What this session created was still there after SageMakerResourceCleanup: model * (exists).*"
+    told = "*Resources of this session still existed after SageMakerResourceCleanup: model * (exists).*"
     result.stdout.fnmatch_lines([told])
     assert "left over in AWS" not in result.stdout.str()

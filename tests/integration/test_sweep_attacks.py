@@ -82,7 +82,7 @@ def test_a_name_of_a_run_outweighs_the_tags_of_another_run(sweep, account):
     account.model(f"hsh-{alive}-2-model", account.tags(HOUR, run=account.run))
     code, said = sweep("--yes", "--include-unproven")
     assert (code, len(account.aws.everything()["model"])) == (0, 2)
-    assert f"tags of model hsh-{alive}-2-model are not believed" in said
+    assert f"tags of model hsh-{alive}-2-model are not trusted" in said
 
 
 def test_a_tag_alone_marks_nothing_for_deletion_and_an_endpoint_that_stays_is_no_success(sweep, account):

@@ -1,8 +1,8 @@
-"""What a run needs permission for: one table, and the policies, explanations and checks that are read off it.
+"""Permissions of a run: one table, and the policies, explanations and checks that follow from it.
 
-Actions, resources and condition keys are those of AWS's Service Authorization Reference; what the execution role needs
-is in SageMaker's guide under "CreateTrainingJob API: execution role permissions". Rows that a run can do without are
-optional: something is then not checked, not told or left to ``harness sweep``.
+Actions, resources and condition keys are from AWS's Service Authorization Reference. The execution role's are from
+SageMaker's guide, "CreateTrainingJob API: execution role permissions". Some rows are optional: without them, something
+is not checked, not reported, or left to ``harness sweep``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Document = dict[str, Any]
 
 _SAGEMAKER = "arn:{partition}:sagemaker:{region}:{account}"
 _BUCKET = "arn:{partition}:s3:::" + sdk_bucket("{account}", "{region}")
-"""The bucket that the SDK makes for its data."""
+"""ARN of the bucket that the SDK makes for its data."""
 _DATA = f"{_BUCKET}/hsh-*"
 _SAMPLES = "arn:{partition}:s3:::" + sample_bucket("{region}")
 _LOGS = "arn:{partition}:logs:{region}:{account}:log-group"
@@ -37,19 +37,19 @@ _PASSED = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
 
 @dataclass(frozen=True)
 class Permission:
-    """A row: an action that a run's caller, or the role that SageMaker assumes, needs on some resources."""
+    """Row of the table: an action that a run's caller, or the role that SageMaker assumes, needs on some resources."""
 
     action: str
     """``sagemaker:CreateModel``."""
     resources: tuple[str, ...]
-    """Patterns of ARNs with ``{partition}``, ``{region}``, ``{account}`` and ``{role}`` to be filled in."""
+    """Patterns of ARNs with placeholders ``{partition}``, ``{region}``, ``{account}`` and ``{role}``."""
     purpose: str
-    """What a run, or ``harness sweep``, does with it."""
+    """Use of the action by a run or by ``harness sweep``; completes "to …"."""
     who: Who = "caller"
     required: bool = True
-    """Whether a run fails, or leaves something behind, without it."""
+    """True if a run fails, or leaves resources behind, without it."""
     conditions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """As in a policy: operator → key → value."""
+    """Conditions as in a policy: operator → key → value."""
 
 
 def _rows(actions: str, resources: tuple[str, ...], purpose: str, **members: Any) -> list[Permission]:
@@ -81,7 +81,7 @@ TABLE: tuple[Permission, ...] = (
     *_rows("sagemaker:InvokeEndpoint", _ENDPOINTS, "classify"),
     *_rows("sagemaker:AddTags", _ALL, "tell whose a resource is and when it expires"),
     *_rows("iam:PassRole", ("{role}",), "have SageMaker assume the execution role", conditions=_PASSED),
-    # --- the caller: what a run can do without ---
+    # --- the caller: optional ---
     *_rows("s3:CreateBucket", (_BUCKET,), "make the bucket for rows and model, once", required=False),
     *_rows("s3:GetBucketVersioning", (_BUCKET,), "tell whether what is deleted stays as a version", required=False),
     *_rows(
@@ -148,7 +148,7 @@ TABLE: tuple[Permission, ...] = (
 
 @dataclass(frozen=True)
 class Place:
-    """What the patterns of the table are filled in with."""
+    """Values for the placeholders of the table."""
 
     account: str
     region: str
@@ -157,7 +157,7 @@ class Place:
     partition: str = "aws"
 
     def fill(self, pattern: str) -> str:
-        """Return a pattern of the table for this place."""
+        """Return a pattern of the table with this place's values."""
         return pattern.format(partition=self.partition, region=self.region, account=self.account, role=self.role)
 
 
@@ -170,10 +170,10 @@ def rows_of(who: Who) -> list[Permission]:
 
 
 def policy(who: Who, places: Iterable[Place], rows: Iterable[Permission] | None = None) -> Document:
-    """Return the least-privilege policy for the caller or the role: a statement for each set of resources.
+    """Return the least-privilege policy for the caller or the role, with one statement for each set of resources.
 
-    :param places: a place for each region.
-    :param rows: rows of the table, by default all of the caller's or the role's.
+    :param places: one place for each region.
+    :param rows: rows of the table; by default all rows of the caller or the role.
     """
     where, groups = list(places), grouped(rows_of(who) if rows is None else rows)
     statements = [statement(group, where, f"Harness{number:02}") for number, group in enumerate(groups, 1)]
@@ -181,7 +181,7 @@ def policy(who: Who, places: Iterable[Place], rows: Iterable[Permission] | None 
 
 
 def grouped(rows: Iterable[Permission]) -> list[list[Permission]]:
-    """Return the rows, those together that have the same resources and conditions."""
+    """Return the rows in groups with the same resources and conditions."""
     groups: dict[tuple[tuple[str, ...], str], list[Permission]] = {}
     for row in rows:
         groups.setdefault((row.resources, json.dumps(row.conditions)), []).append(row)
@@ -189,7 +189,7 @@ def grouped(rows: Iterable[Permission]) -> list[list[Permission]]:
 
 
 def statement(rows: list[Permission], places: Iterable[Place], sid: str = "") -> Statement:
-    """Return one statement that allows rows which have the same resources and conditions."""
+    """Return one statement that allows rows with the same resources and conditions."""
     resources = list(dict.fromkeys(place.fill(pattern) for pattern in rows[0].resources for place in places))
     named: Statement = {"Sid": sid} if sid else {}
     actions = [row.action for row in rows]
@@ -210,38 +210,38 @@ def _one_or_all(values: list[str]) -> str | list[str]:
     return values[0] if len(values) == 1 else values
 
 
-# --- what is missing --------------------------------------------------------------------------------------------------
+# --- missing permissions ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Denial:
-    """Something that a principal may not do."""
+    """Action that a principal may not perform on a resource."""
 
     principal: str
     action: str
     resource: str
     purpose: str = ""
     explicit: bool = False
-    """Whether a policy denies it, which no other can allow."""
+    """True if a policy denies it explicitly, which no other policy can override."""
 
     @property
     def deed(self) -> str:
-        """What they may not do, as ``s3:GetObject on arn:… (to read MNIST)``."""
+        """The denied action with its resource and purpose: ``s3:GetObject on arn:… (to read MNIST)``."""
         reason = f" (to {self.purpose})" if self.purpose else ""
         denied = ", which a policy denies explicitly" if self.explicit else ""
         return f"{self.action} on {self.resource}{reason}{denied}"
 
 
 def missing(denials: list[Denial], checked: str, statements: list[Statement]) -> PermissionMissingError:
-    """Return the one error for all that is denied, with the statements to add."""
+    """Return one error for all denials, with the statements to add."""
     explicit = any(denial.explicit for denial in denials)
-    first = "change the policy that denies it, as no other can allow it then, and " if explicit else ""
+    first = "change the policy that denies it, as no other policy can override it, and " if explicit else ""
     owners = ", ".join(_by_principal(denials))
     shown = json.dumps(statements[0] if len(statements) == 1 else statements, indent=2)
     return PermissionMissingError(
         f"Permission is missing: {_told(denials)}",
         checked=checked,
-        fix=f"{first}add to a policy of {owners} ('harness policy' prints all that a run needs):\n{shown}",
+        fix=f"{first}add to a policy of {owners} ('harness policy' prints all permissions of a run):\n{shown}",
     )
 
 
@@ -253,7 +253,7 @@ def _by_principal(denials: list[Denial]) -> dict[str, list[str]]:
 
 
 def _told(denials: list[Denial]) -> str:
-    """Return one or two denials as a sentence, more as a list: a line each."""
+    """Return one or two denials as a sentence, more as a list with one line each."""
     if len(denials) < 3:
         return "; ".join(f"{denial.principal} may not {denial.deed}" for denial in denials) + "."
     return "\n".join(
@@ -273,10 +273,10 @@ _S3_LISTINGS = {"ListObjects": "s3:ListBucket", "ListObjectsV2": "s3:ListBucket"
 
 
 def explain_denied(text: str, region: str = "us-east-1") -> HarnessError | None:
-    """Return what an AWS error that says "access denied" means and the statement to add; None if it is no such error.
+    """Explain an AWS error that says "access denied", with the statement to add. Return None for any other error.
 
-    :param text: what boto3 or the JVM said: all of it, since a denied S3 call is told by other lines than the last.
-    :param region: where it was said, whose partition the ARNs are in where the text has none that tells.
+    :param text: all output of boto3 or the JVM: a denied S3 call is not in the last line.
+    :param region: region of the error. Its partition is used for ARNs if the text names none.
     """
     denials = _named(text) or _from_role(text) or _guessed(text, partition(region))
     if not denials:
@@ -295,7 +295,7 @@ def _allowing(denial: Denial) -> Statement:
 
 
 def _named(text: str) -> list[Denial]:
-    """Read AWS's full sentence: user, action and resource."""
+    """Parse AWS's full sentence: user, action and resource."""
     match = _PRINCIPAL_ACTION_RESOURCE.search(text)
     if match is None:
         return []
@@ -303,7 +303,7 @@ def _named(text: str) -> list[Denial]:
 
 
 def _from_role(text: str) -> list[Denial]:
-    """Read what SageMaker says when the execution role may not reach an object."""
+    """Parse SageMaker's message that the execution role may not read or write an object."""
     match = _OF_ROLE.search(text)
     if match is None:
         return []
@@ -311,16 +311,16 @@ def _from_role(text: str) -> list[Denial]:
 
 
 def _guessed(text: str, partition: str) -> list[Denial]:
-    """Read a refusal that names less: boto3's names the operation, S3A's the object."""
+    """Parse a refusal with less information: boto3 names the operation, S3A the object."""
     resource = _object_in(text, partition)
     if match := _OF_BOTO.search(text):
         operation = match["operation"]
         action = (_S3_OPERATIONS | _S3_LISTINGS).get(operation) or _action_called(operation)
         return [Denial("the caller", action, resource)]
     if "java.nio.file.AccessDeniedException" in text or ("Forbidden" in text and "403" in text and "Amazon S3" in text):
-        # Without leave to list, S3 answers so for objects that do not exist.
+        # Without s3:ListBucket, S3 answers the same for objects that do not exist.
         bucket = resource.partition("/")[0]
-        purpose = "be told of an object that it does not exist, if it was that"
+        purpose = "learn that an object does not exist, if that was the cause"
         return [
             Denial("the caller", "s3:GetObject", resource),
             Denial("the caller", "s3:ListBucket", bucket, purpose),
@@ -333,6 +333,6 @@ def _action_called(operation: str) -> str:
 
 
 def _object_in(text: str, partition: str) -> str:
-    """Return the ARN of the object that a text names, ``*`` if it names none."""
+    """Return the ARN of the object in a text, ``*`` if there is none."""
     match = _URI.search(text)
     return f"arn:{partition}:s3:::{match['path'].rstrip('.')}" if match else "*"

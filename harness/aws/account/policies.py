@@ -1,9 +1,9 @@
-"""The policies of :mod:`harness.aws.account.permissions` as accounts are set up: JSON, CloudFormation, Terraform.
+"""Policies of :mod:`harness.aws.account.permissions` as JSON, CloudFormation and Terraform.
 
-The templates make the execution role, the caller's policy and, for a repository at GitHub, a role that its workflows
-assume without keys (OIDC), as GitHub's and AWS's guides have it: audience ``sts.amazonaws.com``, subject
-``repo:OWNER/REPO:environment:nightly``, so that only jobs of that environment, which GitHub can hold to branches and
-reviewers, assume it: no pull request of somebody else's.
+The templates make the execution role and the caller's policy. For a repository on GitHub they also make a role that its
+workflows assume without keys (OIDC), as GitHub's and AWS's guides describe it. The audience is ``sts.amazonaws.com``,
+the subject ``repo:OWNER/REPO:environment:nightly``. So only jobs in that environment can assume the role, and no pull
+request from another user can. GitHub can restrict the environment to branches and reviewers.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from harness.regions import partition
 Template = dict[str, Any]
 
 ROLE_NAME = "sagemaker-spark-harness-execution"
-"""The execution role's name in policies for which none is given."""
+"""Name of the execution role in policies if none is given."""
 ENVIRONMENT = "nightly"
-"""The environment at GitHub whose jobs may start runs."""
+"""GitHub environment whose jobs may start runs."""
 _ISSUER = "token.actions.githubusercontent.com"
 _SESSION_SECONDS = 4 * 3600
-_CALLER_TEXT = "What a run of sagemaker-spark-harness needs, its preflight and its sweep"
+_CALLER_TEXT = "Permissions of a run of sagemaker-spark-harness, its preflight and its sweep"
 _ROLE_TEXT = "Assumed by SageMaker in runs of sagemaker-spark-harness"
 
 
 def documents(account: str, regions: Sequence[str], role: str | None, github: str | None) -> dict[str, Document]:
-    """Return the policies by what they are for: ``caller``, ``role``, ``role-trust`` and, for GitHub, ``caller-trust``.
+    """Return the policies by use: ``caller``, ``role``, ``role-trust`` and, for GitHub, ``caller-trust``.
 
     :param account: twelve digits.
     :param regions: regions of one partition.
@@ -57,7 +57,7 @@ def _github_trust(provider: Any, repository: str) -> Document:
 
 
 def cloudformation(regions: Sequence[str], github: str | None) -> Template:
-    """Return a CloudFormation template; the account is the one that it is deployed in."""
+    """Return a CloudFormation template for the account that it is deployed in."""
     places = [Place("${AWS::AccountId}", region, "${ExecutionRole.Arn}", "${AWS::Partition}") for region in regions]
     role = {
         "Description": _ROLE_TEXT,
@@ -67,21 +67,24 @@ def cloudformation(regions: Sequence[str], github: str | None) -> Template:
     caller = {"Description": _CALLER_TEXT, "PolicyDocument": _substituted(policy("caller", places))}
     template: Template = {
         "AWSTemplateFormatVersion": "2010-09-09",
-        "Description": "What sagemaker-spark-harness needs in an account",
+        "Description": "Roles and policies for sagemaker-spark-harness",
         "Resources": {
             "ExecutionRole": {"Type": "AWS::IAM::Role", "Properties": role},
             "CallerPolicy": {"Type": "AWS::IAM::ManagedPolicy", "Properties": caller},
         },
         "Outputs": {
             "ExecutionRoleArn": {"Description": "HARNESS_ROLE", "Value": _attribute("ExecutionRole")},
-            "CallerPolicyArn": {"Description": "To attach to who starts runs", "Value": {"Ref": "CallerPolicy"}},
+            "CallerPolicyArn": {
+                "Description": "Attach it to users and roles that start runs",
+                "Value": {"Ref": "CallerPolicy"},
+            },
         },
     }
     return _with_github(template, github) if github else template
 
 
 def _with_github(template: Template, repository: str) -> Template:
-    """Return the template with GitHub's identity provider, which an account has once, and a role for workflows."""
+    """Return the template with a role for workflows and GitHub's identity provider, which an account has only once."""
     provider = {"Fn::If": ["MakesProvider", {"Ref": "GitHubProvider"}, {"Ref": "ExistingGitHubProvider"}]}
     role = {
         "Description": f"Assumed by the workflows of {repository}",
@@ -90,7 +93,7 @@ def _with_github(template: Template, repository: str) -> Template:
         "MaxSessionDuration": _SESSION_SECONDS,
     }
     made = {"Url": f"https://{_ISSUER}", "ClientIdList": ["sts.amazonaws.com"]}
-    text = "ARN of the account's identity provider for GitHub, if it has one; leave it empty to make it"
+    text = "ARN of the account's identity provider for GitHub; empty to create one"
     resources = {
         "GitHubProvider": {"Type": "AWS::IAM::OIDCProvider", "Condition": "MakesProvider", "Properties": made},
         "CallerRole": {"Type": "AWS::IAM::Role", "Properties": role},
@@ -109,7 +112,7 @@ def _attribute(resource: str) -> dict[str, list[str]]:
 
 
 def _substituted(value: Any) -> Any:
-    """Return a document with every text that has a ``${…}`` in it marked for CloudFormation to fill in."""
+    """Return a document in which every text with ``${…}`` is marked for substitution by CloudFormation."""
     if isinstance(value, dict):
         return {name: _substituted(member) for name, member in value.items()}
     if isinstance(value, list):
@@ -161,7 +164,7 @@ def _with_github_in_terraform(configuration: Template, repository: str) -> Templ
         "client_id_list": ["sts.amazonaws.com"],
     }
     attachment = {"role": "${aws_iam_role.caller.name}", "policy_arn": "${aws_iam_policy.caller.arn}"}
-    text = "ARN of the account's identity provider for GitHub, if it has one; leave it empty to make it"
+    text = "ARN of the account's identity provider for GitHub; empty to create one"
     resources = configuration["resource"]
     return configuration | {
         "variable": {"github_oidc_provider_arn": {"type": "string", "default": "", "description": text}},

@@ -1,6 +1,6 @@
-"""AWS's time, taken from the ``Date`` of an answer: a machine's own clock may be wrong by hours, and AWS's is not.
+"""AWS's time, taken from the ``Date`` header of a response. A machine's clock may be wrong by hours, AWS's is not.
 
-Expiry times are written and compared on one clock, so that a wrong one neither ends a run early nor keeps it for ever.
+Expiry times are written and compared on that one clock. So a wrong clock neither ends a run early nor keeps it forever.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ _YEARS = range(2000, 2200)
 
 
 class Clock:
-    """AWS's time since an answer; this machine's where there is no answer with a date."""
+    """AWS's time, counted from a response; this machine's time if no response has a date."""
 
     def __init__(self, answer: Mapping[str, Any] | None = None) -> None:
-        """Take the time from what a boto3 client returned."""
+        """Take the time from a boto3 client's response."""
         here = datetime.now(timezone.utc)
         self._ahead = (_date_of(answer or {}) or here) - here
         self._start, self._began = here + self._ahead, time.monotonic()
@@ -28,7 +28,7 @@ class Clock:
         return self._start + timedelta(seconds=time.monotonic() - self._began)
 
     def at(self, here: datetime) -> datetime:
-        """Return the time for a moment on this machine's clock, such as a file's last change."""
+        """Return AWS's time at a moment on this machine's clock, such as a file's last change."""
         return here + self._ahead
 
 
@@ -41,8 +41,9 @@ def _date_of(answer: Mapping[str, Any]) -> datetime | None:
 
 
 def moment(text: str) -> datetime | None:
-    """Return the time, in UTC, that a tag or a ledger holds in ISO 8601; None if it holds none of this century or the
-    next, whose neighbours a sum or a time zone could leave the calendar with.
+    """Return the time, in UTC, of an ISO 8601 text in a tag or a ledger. Return None if it is no time of 2000 to 2199.
+
+    Adding a duration or a time zone to others could leave the calendar.
     """
     try:
         found = datetime.fromisoformat(text.replace("Z", "+00:00"))

@@ -1,11 +1,12 @@
 """Resources that earlier runs left in a region, found without their ledgers: by tags and by names.
 
-A resource is the harness's only if its name holds the check characters that fit this account, and it or another such
-resource of its run bears the run's tags. Since when it may go, the expiry of its run says, or its age where nothing of
-the run bears a tag.
+A resource is the harness's only if its name holds the check characters for this account, and it or another such
+resource of its run has the run's tags. It may be deleted after the expiry of its run, or after some age if nothing of
+the run has a tag.
 
-Any caller who may tag can put a run's tags on any resource, and who makes a resource can give it any name. So what
-only one of the two leads to may belong to another user: it is shown, and the caller of the sweep decides.
+Any caller with permission to tag can put a run's tags on any resource, and any creator of a resource can choose its
+name. So a resource that was found by only one of the two may belong to another user. It is shown, and the caller of the
+sweep decides.
 """
 
 from __future__ import annotations
@@ -26,71 +27,71 @@ from harness.regions import sdk_bucket
 from harness.settings import Settings
 
 RECENT = timedelta(days=7)
-"""AWS keeps training jobs for ever; the data of those that began longer ago is only found in the Spark SDK's bucket."""
+"""AWS keeps training jobs forever. Data of jobs that are older than this is found only in the Spark SDK's bucket."""
 
 _PREFIX = "hsh-"
 _LONGEST = timedelta(hours=Settings().max_hours)
 _ORDER = ["S3 prefix", "log group", *SAGEMAKER_KINDS]
-"""As a run creates them; they are deleted the other way round."""
+"""Order in which a run creates them. They are deleted in the opposite order."""
 PROOFS = frozenset({"ledger", "name and tag"})
 """Ways of finding a resource that prove that it is the harness's."""
 _UNREADABLE = (ClientError, BotoCoreError, AttributeError, KeyError, IndexError, TypeError, ValueError, OverflowError)
-"""Errors of asking AWS, and of an answer that is not as its API says: it is reported, and the sweep continues."""
+"""Errors of a request, and of a response that breaks its API. They are reported, and the sweep continues."""
 
 
 @dataclass(frozen=True)
 class Remain:
-    """A resource that a run left."""
+    """Resource that a run left."""
 
     resource: Resource
     region: str
     run: str
     found_by: str
     """``ledger``; ``name and tag``: the harness named it, and it or another such resource of its run is tagged;
-    ``name``: there is only its name; ``tag``: there are only its tags; ``job``: it is data of a tagged job under a name
-    that the harness did not give, at the place that the job's description says.
+    ``name``: only its name says so; ``tag``: only its tags say so; ``job``: data of a tagged job that the harness did
+    not name, in the place that the job's description gives.
     """
     over: datetime
-    """Since when (or from when on) it may go."""
+    """Time from which it may be deleted."""
     state: str
     instance_type: str | None = None
     count: int = 1
 
 
 class Look(NamedTuple):
-    """What was seen of a region."""
+    """Findings in a region."""
 
     region: str
     remains: list[Remain]
     trouble: list[str]
-    """What could not be looked at, and why."""
+    """Resources that could not be checked, with the reasons."""
     refused: bool = False
-    """Whether none of SageMaker's lists were given: the region may not be enabled."""
+    """True if AWS refused all of SageMaker's lists: the region may not be enabled."""
     notes: tuple[str, ...] = ()
-    """Tags that are not believed, and why."""
+    """Tags that are not trusted, with the reasons."""
 
 
 class _Mark(NamedTuple):
-    """What a resource's tags say."""
+    """Run and expiry in a resource's tags."""
 
     run: str
     expires: datetime
 
 
 class _Candidate(NamedTuple):
-    """What may be a run's."""
+    """Resource that may be a run's."""
 
     run: str | None
-    """By its name."""
+    """The run in its name."""
     created: datetime | None = None
 
 
 def look(region: str, account: str, client: Clients, *, logs: bool = False, clock: Clock | None = None) -> Look:
-    """Return what runs left in a region, in the order in which a run creates it.
+    """Return the resources that runs left in a region, in the order in which a run creates them.
 
     :param client: returns clients of the region.
-    :param logs: whether to look for log groups too.
-    :param clock: AWS's time; this machine's otherwise.
+    :param logs: True to look for log groups too.
+    :param clock: AWS's time; this machine's by default.
     """
     return _Region(region, account, client, clock).look(logs)
 
@@ -105,7 +106,7 @@ class _Region:
         self._bucket = sdk_bucket(account, name)
         self._expiries: dict[str, datetime] = {}
         self._runs: dict[Resource, str] = {}
-        self._proven: set[str] = set()  # runs of which something bears both name and tags
+        self._proven: set[str] = set()  # runs with a resource that has both name and tags
         self._unread: set[Resource] = set()
         self._trouble: list[str] = []
         self._notes: list[str] = []
@@ -133,7 +134,7 @@ class _Region:
 
     @contextmanager
     def _telling(self, what: str) -> Iterator[None]:
-        """Note that something could not be looked at, and why."""
+        """Record that something could not be checked, and why."""
         try:
             yield
         except _UNREADABLE as error:
@@ -153,9 +154,9 @@ class _Region:
                 yield Resource(kind, name), _Candidate(run, item["CreationTime"])
 
     def _tagged(self) -> list[Resource]:
-        """Return what bears a run's tag under a name of the user's; nothing where the caller may not search tags."""
+        """Return resources with a run's tag and a user's name; none if the caller may not search tags."""
         client, found = self._client("resourcegroupstaggingapi"), []
-        with self._telling("tags"), _unless_denied():  # what is named by the harness is found without
+        with self._telling("tags"), _unless_denied():  # resources that the harness named are found without tags
             pages = client.get_paginator("get_resources").paginate(
                 TagFilters=[{"Key": RUN_TAG}], ResourceTypeFilters=["sagemaker"]
             )
@@ -164,7 +165,7 @@ class _Region:
         return [resource for resource in found if resource and not run_of(resource.name, self._account)]
 
     def _data(self, found: dict[Resource, _Candidate]) -> Iterator[tuple[Resource, _Candidate]]:
-        """Yield where jobs' data is or was, and what is named by the harness in the Spark SDK's bucket."""
+        """Yield the prefixes of jobs' data, and those that the harness named in the Spark SDK's bucket."""
         for job in [resource for resource in found if resource.kind == "training job"]:
             candidate = found[job]
             if job not in self._runs and candidate.run is None:
@@ -202,10 +203,10 @@ class _Region:
                 created = datetime.fromtimestamp(group["creationTime"] / 1000, timezone.utc)
                 yield Resource("log group", name), _Candidate(run, created)
 
-    # --- whose, and since when ----------------------------------------------------------------------------------------
+    # --- owner and expiry ---------------------------------------------------------------------------------------------
 
     def _read_tags(self, resource: Resource) -> None:
-        """Note the run and the expiry that a resource's tags give, if it bears any of ours."""
+        """Record the run and the expiry in a resource's tags, if it has the harness's tags."""
         try:
             tags = self._janitor.tags(resource)
         except _UNREADABLE as error:
@@ -215,7 +216,7 @@ class _Region:
             return
         mark, named = _mark(tags, self._account), run_of(resource.name, self._account)
         if RUN_TAG in tags and (mark is None or named not in (None, mark.run)):
-            self._notes.append(f"{self._name}: tags of {resource} are not believed: {_shown(tags)}")
+            self._notes.append(f"{self._name}: tags of {resource} are not trusted: {_shown(tags)}")
         elif mark:
             self._runs[resource] = mark.run
             if named:
@@ -233,7 +234,7 @@ class _Region:
         return Remain(resource, self._name, run, self._way(resource, candidate), over, state, *machine)
 
     def _way(self, resource: Resource, candidate: _Candidate) -> str:
-        """Return by what something was found."""
+        """Return the way in which a resource was found."""
         if resource.since:
             return "job"
         if candidate.run is None:
@@ -241,13 +242,13 @@ class _Region:
         return "name and tag" if candidate.run in self._proven else "name"
 
     def _newest(self, prefix: Resource) -> datetime:
-        """Return when something below a prefix was last written; now, if AWS does not say."""
+        """Return the time of the last write below a prefix; now, if AWS does not report it."""
         with suppress(ClientError, BotoCoreError):
             return self._janitor.last_modified(prefix) or self._clock.now()
         return self._clock.now()
 
     def _machine(self, resource: Resource) -> tuple[str | None, int]:
-        """Return what something runs on: instance type, None if there is none or several, and how many."""
+        """Return a resource's instance type, None if it has none or several, and the number of instances."""
         client = self._client("sagemaker")
         try:
             if resource.kind == "training job":
@@ -258,14 +259,18 @@ class _Region:
                 variants = client.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
                 types = {variant["InstanceType"] for variant in variants}
                 return types.pop() if len(types) == 1 else None, sum(each["InitialInstanceCount"] for each in variants)
-        except (ClientError, BotoCoreError, KeyError):  # it is going, or may not be described: so is its price unknown
+        except (
+            ClientError,
+            BotoCoreError,
+            KeyError,
+        ):  # it is being deleted, or may not be described: its price stays unknown
             pass
         return None, 1
 
 
 @contextmanager
 def _unless_denied() -> Iterator[None]:
-    """Pass over AWS's saying that the caller may not."""
+    """Ignore that AWS denies the caller access."""
     try:
         yield
     except ClientError as error:
@@ -278,7 +283,7 @@ def _order(remain: Remain) -> tuple[str, int, str]:
 
 
 def _mark(tags: dict[str, str], account: str) -> _Mark | None:
-    """Return what tags say, None if they are not a run's of this account."""
+    """Return the run and expiry in tags, None if they are not those of a run of this account."""
     run, expires = tags.get(RUN_TAG, ""), moment(tags.get(EXPIRES_TAG, ""))
     return _Mark(run, expires) if is_run(run, account) and expires else None
 
@@ -288,6 +293,6 @@ def _shown(tags: dict[str, str]) -> str:
 
 
 def _resource_of(arn: str) -> Resource | None:
-    """Return the resource that an ARN of SageMaker's names, None if it is of no kind that the harness creates."""
+    """Return the resource that an ARN of SageMaker names, None if the harness creates none of its kind."""
     kind, _, name = arn.rpartition(":")[2].partition("/")
     return next((Resource(each, name) for each, names in SAGEMAKER_KINDS.items() if names.arn == kind), None)

@@ -1,12 +1,15 @@
-"""Ledger file: its format, the checks before it is believed, and the lock that says whether its run is alive.
+"""Ledger file: its format, the checks before it is trusted, and the lock that shows whether its run is alive.
 
 Each line is a seal, a space and a JSON object: the header, then one entry a line. The file only grows. A seal is an
 HMAC over the line and the seal before it, with a key that only this user can read. So a line that was changed, removed
-or written by another program is found before a byte of it is parsed.
+or written by another program is detected before a byte of it is parsed.
 
-A ledger names what is deleted and whose processes are ended. It is believed only if it lies in a directory that this
-user alone can write to, is a regular file of this user's, is called after its run, is the very file that the run made
-and no copy of it, bears the right seals, and says only what a run can have recorded.
+A ledger names resources to delete and processes to end. It is trusted only if all of this is true:
+
+- its directory is writable for this user alone;
+- it is a regular file of this user, named after its run;
+- it is the very file that the run made, and no copy;
+- its seals are right, and a run can have recorded each of its lines.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ MODES = ("real", "mock")
 SUFFIX = ".jsonl"
 _KEY, _KEY_BYTES = "key", 32
 _MOST_BYTES = 64 << 20
-"""More than a run ever wrote: an entry takes some 250 bytes."""
+"""More than any run writes: an entry takes some 250 bytes."""
 _FIRST_SEAL = b"sagemaker-spark-harness ledger 1"
 _OTHERS_MAY_WRITE, _OTHERS_MAY_READ = 0o022, 0o077
 _ACCOUNT, _REGION = re.compile(r"[0-9]{12}"), re.compile(REGION)
@@ -44,7 +47,7 @@ _ACCOUNT, _REGION = re.compile(r"[0-9]{12}"), re.compile(REGION)
 
 @dataclass(frozen=True)
 class Header:
-    """The first line of a ledger: whose run it is."""
+    """First line of a ledger: the run, its owner and its times."""
 
     run: str
     account: str
@@ -53,7 +56,7 @@ class Header:
     owner: str
     """ARN of the caller."""
     started: str
-    """ISO 8601, UTC, by AWS's clock, as ``expires``."""
+    """ISO 8601, UTC, by AWS's clock; ``expires`` too."""
     expires: str
     pid: int
     hourly_prices: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -66,29 +69,29 @@ class Header:
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a ledger: a resource that a run is about to create."""
+    """Line of a ledger: a resource that a run is about to create."""
 
     kind: str
     name: str
     instance_type: str | None = None
     count: int = 1
     tagged: bool = False
-    """True if it is the run's only with the run's tag: its name is the user's, and may be taken."""
+    """True if it is the run's only with the run's tag: a user chose its name, and another may have the same."""
     refused: bool = False
-    """True if AWS refused to create it, so that it is not the run's after all."""
+    """True if AWS refused to create it, so that it is not the run's."""
 
     @property
     def resource(self) -> Resource:
-        """The resource that is meant."""
+        """The resource that the line names."""
         return Resource(self.kind, self.name)
 
 
 class UnfinishedLedger(HarnessError):
-    """A ledger has no header yet: its run has only just begun, or was killed then."""
+    """A ledger has no header yet: its run has just begun, or was killed at its beginning."""
 
 
 class LedgerFile:
-    """The ledger of a run of this process, open and locked. Make it with :meth:`create`."""
+    """Ledger of a run of this process, open and locked. Make it with :meth:`create`."""
 
     def __init__(self, path: Path, descriptor: int, key: bytes) -> None:
         self.path = path
@@ -111,11 +114,13 @@ class LedgerFile:
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
                 descriptor = os.open(path.name, flags, 0o600, dir_fd=folder)
                 try:
-                    with suppress(OSError):  # a file system without locks: the ledger's expiry has to do
+                    with suppress(
+                        OSError
+                    ):  # a file system without locks: only the ledger's expiry says when the run is over
                         fcntl.flock(descriptor, fcntl.LOCK_SH)
                     ledger = cls(path, descriptor, key)
                     ledger.append({**asdict(header), "inode": os.fstat(descriptor).st_ino})
-                    os.fsync(folder)  # the new name survives a loss of power
+                    os.fsync(folder)  # so that the new name survives a loss of power
                 except BaseException:
                     os.close(descriptor)
                     path.unlink(missing_ok=True)
@@ -125,7 +130,7 @@ class LedgerFile:
         return ledger
 
     def append(self, line: Mapping[str, Any]) -> None:
-        """Write a line and have it on disk; none of it stays in the file if that fails.
+        """Write a line, and return once it is on disk. None of it stays in the file if that fails.
 
         :raises HarnessError: the disk is full, or the file cannot be written for another reason.
         """
@@ -136,7 +141,7 @@ class LedgerFile:
             written = _write(self._descriptor, seal + b" " + body + b"\n", self._length)
             os.fsync(self._descriptor)
         except BaseException as error:
-            with suppress(OSError):  # tried again before the next line, which comes in its place
+            with suppress(OSError):  # tried again before the next line, which overwrites it
                 os.ftruncate(self._descriptor, self._length)
                 os.fsync(self._descriptor)
             if isinstance(error, OSError):
@@ -156,7 +161,7 @@ def state_directory() -> Path:
 
 
 def ledgers_in(directory: Path) -> list[Path]:
-    """Return the ledgers in a directory, none if it does not exist; they are not read.
+    """Return the ledgers in a directory, none if it does not exist. They are not read.
 
     :raises HarnessError: others can write to the directory.
     """
@@ -170,13 +175,13 @@ def ledgers_in(directory: Path) -> list[Path]:
 
 
 def read_ledger(path: Path) -> tuple[Header, list[Entry]]:
-    """Return the header and the entries of a ledger that was checked.
+    """Check a ledger, and return its header and entries.
 
     A last line that was cut short is skipped, as its Create never came.
 
     :raises FileNotFoundError: there is no such file.
     :raises UnfinishedLedger: it has no header yet.
-    :raises HarnessError: it is not to be believed.
+    :raises HarnessError: it cannot be trusted.
     """
     try:
         with _private(path.parent) as folder:
@@ -185,7 +190,7 @@ def read_ledger(path: Path) -> tuple[Header, list[Entry]]:
             if not content.partition(b"\n")[1]:
                 raise UnfinishedLedger(f"{path} is no ledger of the harness: it has no header.")
             if key is None:
-                raise ValueError("there is no key that it could be checked with")
+                raise ValueError("there is no key to check it with")
             lines = [json.loads(body) for body in _verified(key, content)]
         header = _header(lines[0], path, inode)
         return header, [_entry(line, header) for line in lines[1:]]
@@ -195,13 +200,13 @@ def read_ledger(path: Path) -> tuple[Header, list[Entry]]:
         reason = error.strerror if isinstance(error, OSError) else error
         raise HarnessError(
             f"{path} is no ledger of the harness: {reason}.",
-            checked="its owner, mode, name, inode and seals, and each of its lines",
-            fix="delete what it names yourself if that is yours, then move the file elsewhere",
+            checked="its owner, mode, name, inode, seals and lines",
+            fix="delete the resources that it names if they are yours, then move the file elsewhere",
         ) from error
 
 
 def is_open(path: Path) -> bool:
-    """Return whether the process that began a ledger still runs, and with it the run; True if that is not known."""
+    """Return whether the process that began a ledger, and so its run, is alive. Return True if that is not known."""
     try:
         # NFS grants an exclusive lock only to a process that may write.
         descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -211,19 +216,19 @@ def is_open(path: Path) -> bool:
         return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # another process has it, or the file system knows no locks
+    except OSError:  # another process has it, or the file system has no locks
         return True
     finally:
         os.close(descriptor)
     return False
 
 
-# --- files that can be believed ---------------------------------------------------------------------------------------
+# --- trusted files ----------------------------------------------------------------------------------------------------
 
 
 @contextmanager
 def _private(directory: Path) -> Iterator[int]:
-    """Open a directory for a block, links to it followed: only this user can have put anything there.
+    """Open a directory that only this user can write to, for a block. Links to the directory are followed.
 
     :raises HarnessError: another user can write to it, or owns it.
     """
@@ -234,7 +239,7 @@ def _private(directory: Path) -> Iterator[int]:
             raise HarnessError(
                 f"Ledgers in {directory} cannot be trusted: other users can write there.",
                 checked=f"its owner, user {found.st_uid}, and its mode, {stat.S_IMODE(found.st_mode):o}",
-                fix=f"check its files, then 'chmod 700 {directory}'; or set XDG_STATE_HOME to a directory of yours",
+                fix=f"check its files, then 'chmod 700 {directory}'; or set XDG_STATE_HOME to your own directory",
             )
         yield descriptor
     finally:
@@ -242,12 +247,12 @@ def _private(directory: Path) -> Iterator[int]:
 
 
 def _content(folder: int, name: str, *, forbidden: int = _OTHERS_MAY_WRITE) -> tuple[bytes, int]:
-    """Return what a file holds, and its inode.
+    """Return a file's content and inode.
 
-    :param forbidden: the bits of its mode that must not be set.
-    :raises ValueError: it is no regular file of this user's, others can write to it, or it is too large.
+    :param forbidden: bits of its mode that must not be set.
+    :raises ValueError: it is no regular file of this user, others can write to it, or it is too large.
     """
-    # A FIFO is opened without waiting for its other end.
+    # O_NONBLOCK: opening a FIFO does not wait for its other end.
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     try:
         found = os.fstat(descriptor)
@@ -264,20 +269,20 @@ def _content(folder: int, name: str, *, forbidden: int = _OTHERS_MAY_WRITE) -> t
 
 
 def _key(folder: int) -> bytes | None:
-    """Return the key of a directory's ledgers, None if it has none."""
+    """Return the key of a directory's ledgers. Return None if it has none."""
     try:
         key, _ = _content(folder, _KEY, forbidden=_OTHERS_MAY_READ)
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise ValueError(f"the key beside it cannot be trusted: {error}") from error
+        raise ValueError(f"the key next to it cannot be trusted: {error}") from error
     if len(key) != _KEY_BYTES:
-        raise ValueError(f"the key beside it has {len(key)} bytes instead of {_KEY_BYTES}")
+        raise ValueError(f"the key next to it has {len(key)} bytes instead of {_KEY_BYTES}")
     return key
 
 
 def _new_key(directory: Path, folder: int) -> bytes:
-    """Make the key of a directory's ledgers, unless another process does at the same time; return the one that is."""
+    """Make the key of a directory's ledgers and return it. If another process is faster, return that one's."""
     descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=".key-")
     try:
         _write(descriptor, secrets.token_bytes(_KEY_BYTES), 0)
@@ -301,7 +306,7 @@ def _rename_unless_there(path: Path, target: Path) -> None:
 
 
 def _write(descriptor: int, data: bytes, offset: int) -> int:
-    """Write all of the data at an offset, which a full disk takes only a part of at first; return its length."""
+    """Write all of the data at an offset and return its length. An almost full disk takes a part at first."""
     done = 0
     while done < len(data):
         done += os.pwrite(descriptor, data[done:], offset + done)
@@ -310,16 +315,16 @@ def _write(descriptor: int, data: bytes, offset: int) -> int:
 
 def _cannot_be_written(path: Path, error: OSError) -> HarnessError:
     return HarnessError(
-        f"The ledger {path} cannot be written: {error.strerror}. Nothing is created that it does not name.",
-        fix="make room on that disk and see that you can write there, or set XDG_STATE_HOME to another directory",
+        f"The ledger {path} cannot be written: {error.strerror}. Without a record of it, no resource is created.",
+        fix="free space on that disk, check that you can write there, or set XDG_STATE_HOME to another directory",
     )
 
 
-# --- lines that can be believed ---------------------------------------------------------------------------------------
+# --- trusted lines ----------------------------------------------------------------------------------------------------
 
 
 def _sealed(key: bytes, before: bytes, body: bytes) -> bytes:
-    """Return the seal of a line: it depends on all the lines before it."""
+    """Return the seal of a line. It depends on all lines before."""
     return hmac.new(key, before + b" " + body, "sha256").hexdigest().encode()
 
 
@@ -329,12 +334,12 @@ def _verified(key: bytes, content: bytes) -> Iterator[bytes]:
     :raises ValueError: a seal is wrong.
     """
     seal = _FIRST_SEAL
-    *lines, _ = content.split(b"\n")  # after the last line feed is what was cut short, or nothing
+    *lines, _ = content.split(b"\n")  # after the last line feed comes a line that was cut short, or nothing
     for number, line in enumerate(lines, 1):
         given, _, body = line.partition(b" ")
         seal = _sealed(key, seal, body)
         if not hmac.compare_digest(given, seal):
-            raise ValueError(f"line {number} was not written by a run of this user's")
+            raise ValueError(f"line {number} was not written by a run of this user")
         yield body
 
 
@@ -347,27 +352,27 @@ def _header(line: Any, path: Path, inode: int) -> Header:
     if not all(isinstance(text, str) for text in texts) or type(header.pid) is not int:
         raise TypeError("its header has values of other types")
     if not (_ACCOUNT.fullmatch(header.account) and _REGION.fullmatch(header.region) and header.mode in MODES):
-        raise ValueError("its account, region or mode is none")
+        raise ValueError("its account, region or mode is invalid")
     if not is_run(header.run, header.account) or path.name != header.run + SUFFIX:  # whose processes are ended
-        raise ValueError("it is not called after its run")
+        raise ValueError("it is not named after its run")
     if not moment(header.started) or not moment(header.expires):
-        raise ValueError("it does not say when its run began and expires")
+        raise ValueError("it has no valid times for its run's start and expiry")
     for price in (price for prices in header.hourly_prices.values() for price in prices.values()):
         if not isinstance(price, int | float) or not math.isfinite(price):
-            raise ValueError("one of its prices is no number")
+            raise ValueError("one of its prices is not a number")
     return header
 
 
 def _entry(line: Any, header: Header) -> Entry:
     entry = Entry(**line)
     if not isinstance(entry.kind, str) or not isinstance(entry.name, str) or not is_valid(entry.resource):
-        raise ValueError(f"it names {entry.kind} {entry.name!r}, which there cannot be")
+        raise ValueError(f"it names {entry.kind} {entry.name!r}, which cannot exist")
     if entry.kind == "S3 staging" and not bears_run(entry.resource, header.run, header.account):
         raise ValueError(f"it names {entry.resource}, whose training job is not its run's")
     if type(entry.tagged) is not bool or type(entry.refused) is not bool or type(entry.count) is not int:
-        raise TypeError(f"what it says of {entry.resource} has values of other types")
+        raise TypeError(f"its line on {entry.resource} has values of other types")
     if entry.tagged and entry.kind not in SAGEMAKER_KINDS:
-        raise ValueError(f"it has {entry.resource} bear a tag, which it cannot")
+        raise ValueError(f"it says that {entry.resource} has a tag, which is impossible")
     if not isinstance(entry.instance_type, str | None):
-        raise TypeError(f"the instance type of {entry.resource} is no text")
+        raise TypeError(f"the instance type of {entry.resource} is not text")
     return entry

@@ -1,4 +1,4 @@
-"""Text on the resources that a clean-up left in AWS: each with its state, its cost and the command that deletes it."""
+"""Text on resources that a clean-up left in AWS: state, cost, and the command that deletes each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WIDTH = 80
 
 
 def leftovers_text(left: Sequence[Leftover]) -> str:
-    """Return a table of what is left, at most 80 columns wide, and below it the commands, each whole on its line."""
+    """Return a table of leftovers, at most 80 columns wide, and the commands below it, each on one line."""
     table = Table("left over", "state", "USD an hour", box=None, pad_edge=False)
     table.columns[2].justify = "right"
     for column in table.columns[:2]:
@@ -31,14 +31,14 @@ def leftovers_text(left: Sequence[Leftover]) -> str:
 
 
 def refuse_leftovers(left: Sequence[Leftover], *, after: str) -> None:
-    """Raise :class:`LeftoverError` if something is left over.
+    """Raise :class:`LeftoverError` if there are leftovers.
 
-    :param after: the clean-up that left it, for the message.
+    :param after: name of the clean-up, for the message.
     """
     if left:
         named = printable(", ".join(f"{leftover.resource} ({leftover.state})" for leftover in left))
         raise LeftoverError(
-            f"What this session created was still there after {after}: {named}.",
-            checked="Describe of each; of objects in S3, a list",
+            f"Resources of this session still existed after {after}: {named}.",
+            checked="Describe for each resource, List for objects in S3",
             fix="run " + " ; ".join(printable(leftover.command) for leftover in left),
         )

@@ -1,8 +1,8 @@
-"""Names that tell whose a resource is: the harness's own, of one account, of one run.
+"""Names that identify a resource's owner: the harness, one account, one run.
 
-A name looks like ``hsh-k3vq7x2mpa4c-1-training-job``: ten random characters, two that are computed from them and the
-account, the number of the fit in its run, and the kind. Somebody else's ``hsh-`` name passes the check once in a
-thousand times, and a name that the harness made for another account no more often.
+A name looks like ``hsh-k3vq7x2mpa4c-1-training-job``: ten random characters, two check characters that are computed
+from them and the account, the number of the fit in its run, and the kind. Another user's ``hsh-`` name passes the check
+once in a thousand times. So does a name that the harness made for another account.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from harness.regions import split_s3_uri
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _RANDOM = 10
 ENDPOINT_LOGS = "/aws/sagemaker/Endpoints/"
-"""The name of an endpoint's log group begins so; SageMaker makes it."""
+"""Start of the names of endpoints' log groups, which SageMaker creates."""
 _NAME = re.compile(r"hsh-([a-z2-7]{12})-[0-9]+(-training-job|-model|-config|-endpoint)?/?")
 
 
 @dataclass(frozen=True)
 class Names:
-    """The names of all that one ``fit`` creates."""
+    """Names of all that one ``fit`` creates."""
 
     training_job: str
     model: str
     endpoint_config: str
     endpoint: str
     data: str
-    """The S3 prefix below which the rows are staged and the model is written (``s3://bucket/prefix/``)."""
+    """S3 prefix of the staged rows and the model (``s3://bucket/prefix/``)."""
 
     @property
     def resources(self) -> list[Resource]:
-        """What the ``fit`` creates, in the order in which it does."""
+        """The resources that the ``fit`` creates, in that order."""
         return [
             Resource("S3 prefix", self.data),
             Resource("training job", self.training_job),
@@ -46,13 +46,13 @@ class Names:
 
 
 def new_run(account: str) -> str:
-    """Return a new run's name: 12 characters, 50 bits of them random."""
+    """Return a new run's name: 12 characters with 50 random bits."""
     random = "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM))
     return random + _check(account, random)
 
 
 def run_of(name: str, account: str) -> str | None:
-    """Return the run that a name belongs to; None if the harness did not make it for this account.
+    """Return the run that a name belongs to. Return None if the harness did not make it for this account.
 
     :param name: of a SageMaker resource, or the first part of a key in S3, with or without its slash.
     """
@@ -68,7 +68,7 @@ def is_run(text: str, account: str) -> bool:
 
 
 def bears_run(resource: Resource, run: str, account: str) -> bool:
-    """Return whether a name, or a folder in the name of a prefix, is one that the harness made for a run."""
+    """Return whether the harness made a name for a run. For an S3 prefix, one folder with such a name is enough."""
     if resource.kind in SAGEMAKER_KINDS:
         parts = [resource.name]
     elif resource.kind == "log group":
@@ -79,7 +79,7 @@ def bears_run(resource: Resource, run: str, account: str) -> bool:
 
 
 def names_of(run: str, number: int, bucket: str) -> Names:
-    """Return the names for a run's ``number``-th fit, whose data goes to a bucket; each has at most 63 characters."""
+    """Return the names for a run's ``number``-th fit, with its data in a bucket. Each has at most 63 characters."""
     stem = f"hsh-{run}-{number}"
     return Names(
         training_job=f"{stem}-training-job",

@@ -1,8 +1,8 @@
-"""A process that deletes what a run created once the process of the run is gone, however that ended.
+"""Reaper: a process that deletes a run's resources after the run's process has ended, however it ended.
 
-It has a session of its own, so that what is sent to the run's process group or terminal does not reach it, and reads a
-pipe from the run's process: when that closes without the word ``done``, it ends the run's other processes and deletes
-all that the ledger names. It looks again until nothing has come up for a while, since a Create may still be on its way.
+It has its own session, so that signals to the run's process group or terminal do not reach it. It reads a pipe from the
+run's process. When the pipe closes without the word ``done``, it ends the run's other processes and deletes all that
+the ledger names. It looks again until nothing has appeared for a while, since a Create may still be under way.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from harness.settings import Settings
 from harness.waiting import pauses
 
 SETTLE_SECONDS = 30.0
-"""How long nothing must have come up."""
+"""Seconds in which no new resource must have appeared."""
 GIVE_UP_SECONDS = 3600.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 300.0
 _WATCH_SECONDS = 1.0
@@ -42,19 +42,19 @@ _log = logging.getLogger(__name__)
 
 
 class Reaper:
-    """The reaper of a ledger, as the run's process sees it."""
+    """Reaper of a ledger, seen from the run's process."""
 
     def __init__(self, ledger: Path, environment: Mapping[str, str]) -> None:
-        """Start it, and wait until nothing but its own end keeps it from its work.
+        """Start the reaper, and wait until it is ready.
 
-        :param environment: its variables, which must lead to AWS without the help of this process.
+        :param environment: its variables, which must configure AWS clients without the help of this process.
         :raises SetupError: it does not start.
         """
         self.log = ledger.with_suffix(".log")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "harness.aws.cleanup.reaper", str(ledger), "--settle", str(SETTLE_SECONDS)],
-                # Without the mark of a run that this one was started in: it would end with that one's processes.
+                # Without the mark of a run that this process belongs to: it would end with that run's processes.
                 env={name: value for name, value in environment.items() if name != RUN_VARIABLE},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -65,7 +65,7 @@ class Reaper:
         with self._process.stdout as answer:
             if answer.read(len(_READY)) != _READY:
                 raise SetupError(
-                    "The process that cleans up after a run that was killed did not start, and no run goes without it.",
+                    "The process that cleans up after a killed run did not start. No run starts without it.",
                     checked=f"its output, {self.log}",
                     fix="run 'harness doctor'",
                 )
@@ -76,13 +76,13 @@ class Reaper:
         return self._process.pid
 
     def dismiss(self) -> None:
-        """Tell it that there is nothing to do, and wait for its end."""
+        """Tell the reaper that nothing is left to do, and wait for its end."""
         with suppress(OSError):  # it was killed
             self._process.communicate(_DONE, timeout=_END_SECONDS)
         self._process.wait(_END_SECONDS)
 
     def take_over(self) -> None:
-        """Have it do what this process does not go on with."""
+        """Have the reaper finish the work of this process."""
         assert self._process.stdin is not None
         with suppress(OSError):
             self._process.stdin.close()
@@ -136,9 +136,9 @@ def _cleaned_up(ledger: Ledger, *, keep_unseen: bool = False) -> Iterator[Ledger
 
 @contextmanager
 def _reaped(ledger: Ledger, reaper: Reaper) -> Iterator[None]:
-    """Dismiss the reaper at the block's end, or let it go on: if the clean-up was interrupted, and to look again.
+    """Dismiss the reaper at the block's end. It takes over if the clean-up was interrupted, or if it has to look again.
 
-    Where a ``fit`` was interrupted, what it had just asked for may come to be after the clean-up has looked for it.
+    After an interrupted ``fit``, a resource may appear after the clean-up has looked for it.
     """
     try:
         yield
@@ -146,7 +146,7 @@ def _reaped(ledger: Ledger, reaper: Reaper) -> Iterator[None]:
         if ledger.leftovers is None:
             reaper.take_over()
             raise KeyboardInterrupt(
-                f"the clean-up was interrupted; process {reaper.pid} does it, and tells of it in {reaper.log}"
+                f"the clean-up was interrupted; process {reaper.pid} finishes it, and logs to {reaper.log}"
             )
         if ledger.unseen:
             reaper.take_over()
@@ -155,14 +155,14 @@ def _reaped(ledger: Ledger, reaper: Reaper) -> Iterator[None]:
 
 
 def reap(path: Path, settle: float = SETTLE_SECONDS, give_up: float = GIVE_UP_SECONDS) -> bool:
-    """Delete all that a ledger names, and the ledger, once nothing has come up for a while; return whether that is so.
+    """Delete all that a ledger names, then the ledger once nothing has appeared for a while. Return whether it is done.
 
-    :param settle: for how many seconds nothing must have come up.
+    :param settle: seconds in which no resource must have appeared.
     :param give_up: seconds after which the ledger stays as it is, for ``harness sweep``.
     """
     began = quiet = time.monotonic()
     waits = pauses(_FIRST_PAUSE, _LONGEST_PAUSE)
-    while path.exists():  # another may have finished it
+    while path.exists():  # another process may have finished it
         came_up, left = _clean_up_once(path)
         now = time.monotonic()
         if came_up or left:
@@ -172,14 +172,14 @@ def reap(path: Path, settle: float = SETTLE_SECONDS, give_up: float = GIVE_UP_SE
             _log.info("nothing is left of run %s", path.stem)
             return True
         if now - began >= give_up:
-            _log.error("given up: 'harness sweep' deletes what %s names", path)
+            _log.error("gave up; 'harness sweep' deletes what %s names", path)
             return False
         time.sleep(next(waits) if left else settle / 3)
     return True
 
 
 def _clean_up_once(path: Path) -> tuple[bool, bool]:
-    """Return whether something was there to be deleted, and whether something is, or may be, left."""
+    """Return whether resources were found and deleted, and whether any are, or may be, left."""
     try:
         ledger = Ledger.read(path)
         left = ledger.clean_up()
@@ -189,14 +189,14 @@ def _clean_up_once(path: Path) -> tuple[bool, bool]:
     for resource in ledger.deleted:
         _log.info("deleted %s", resource)
     for leftover in left:
-        _log.warning("still there: %s (%s)", leftover.resource, leftover.state)
+        _log.warning("not deleted: %s (%s)", leftover.resource, leftover.state)
     return bool(ledger.deleted), bool(left)
 
 
 def _was_dismissed(owner: int) -> bool:
-    """Wait for the end of the run's process, or its word; return whether the word came.
+    """Wait for the run's process to end or to dismiss this one. Return whether it was dismissed.
 
-    The pipe does not close where a process that it forked holds it open; then this process gets another parent.
+    The pipe stays open if a process that the run forked holds it. The end then shows as a new parent of this process.
     """
     while True:
         readable, _, _ = select.select([0], [], [], _WATCH_SECONDS)
@@ -207,25 +207,25 @@ def _was_dismissed(owner: int) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Wait for the end of a run and reap what is left of it; return the exit code."""
+    """Wait for the end of a run, delete its resources, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m harness.aws.cleanup.reaper", description=__doc__)
     parser.add_argument("ledger", type=Path)
     parser.add_argument("--settle", type=float, default=SETTLE_SECONDS)
     parser.add_argument("--give-up", type=float, default=GIVE_UP_SECONDS)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
-    logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells where it found credentials
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # it logs the source of credentials
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     header = Ledger.read(options.ledger).header
     os.write(1, _READY)
-    os.dup2(2, 1)  # its pipe ends with the run's process
+    os.dup2(2, 1)  # the pipe to the run's process ends with that process
     if _was_dismissed(header.pid):
         log = options.ledger.with_suffix(".log")
         if not log.stat().st_size:
             log.unlink()
         return 0
-    _log.info("run %s has ended, and what it created may not be gone", header.run)
+    _log.info("run %s has ended, and its resources may still exist", header.run)
     end_processes_of(header.run)
     return 0 if reap(options.ledger, options.settle, options.give_up) else 1
 

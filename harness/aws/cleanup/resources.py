@@ -1,4 +1,4 @@
-"""The kinds of resources that a run creates in AWS: how each is looked at, deleted, and proved gone."""
+"""Kinds of resources that a run creates in AWS, and the janitor that describes them, deletes them and checks that."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from harness.regions import split_s3_uri
 from harness.waiting import WaitTimeout, wait_until
 
 Clients = Callable[[str], Any]
-"""Returns a boto3 client of the service that it is given the name of."""
+"""Function that returns a boto3 client for the name of a service."""
 
 UNKNOWN = "unknown"
-"""What a state begins with that AWS did not tell: such a resource counts as left over."""
+"""Start of a state that AWS did not report. Such a resource counts as left over."""
 
 S3_KINDS = ("S3 prefix", "S3 staging")
 _LONGEST_PAUSE, _LEAST_PATIENCE = 10.0, 10.0
 _BUSY = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting", "Stopping")
-"""States in which AWS refuses to delete, or is at it."""
+"""States in which AWS refuses to delete, or is deleting."""
 ENDED = ("Completed", "Failed", "Stopped")
-"""States of a training job that is over: AWS keeps its record for ever."""
+"""States of a training job that has ended. AWS keeps its record forever."""
 _GONE_CODES = ("NoSuchBucket", "NoSuchUpload", "ResourceNotFound", "ResourceNotFoundException")
 _GONE_MESSAGES = ("Could not find", "Requested resource not found")
 _BUSY_CODES = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown", "ResourceInUse", "OperationAborted")
@@ -35,45 +35,45 @@ _BUSY_MESSAGES = ("in-progress", "because the training job is in status", "Rate 
 
 
 class Resource(NamedTuple):
-    """Something in AWS that a run creates."""
+    """Resource in AWS that a run creates."""
 
     kind: str
     """``training job``, ``model``, ``endpoint config``, ``endpoint``, ``S3 prefix``, ``S3 staging``, ``log group``."""
     name: str
-    """The exact name. Of an ``S3 prefix``: its URI with a slash at the end, for all objects below it.
+    """The exact name. For an ``S3 prefix``, its URI with a slash at the end, for all objects below it.
 
     No character of it is special. Only an ``S3 staging`` is a pattern: ``s3://<bucket>/*/<training job>/`` is below any
-    UUID, which the Spark SDK chooses at random. Nothing that AWS describes becomes one.
+    UUID, which the Spark SDK chooses at random. No description from AWS becomes such a pattern.
     """
     since: datetime | None = None
-    """Of an ``S3 prefix``: only objects last modified from then on, in whole seconds; all of them otherwise."""
+    """For an ``S3 prefix``: only objects last modified from then on, in whole seconds; otherwise all objects."""
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
 
 
 class Leftover(NamedTuple):
-    """A resource that should be gone and is not, or of which AWS does not say."""
+    """Resource that should be gone and is not, or whose state AWS does not report."""
 
     resource: Resource
     state: str
-    """AWS's word for it (``InService``), or ``unknown: …`` and why."""
+    """AWS's term (``InService``), or ``unknown: …`` with the reason."""
     hourly_cost: float | None
-    """USD an hour while it is there; None where no price is known."""
+    """USD an hour while it exists; None if no price is known."""
     command: str
-    """The AWS CLI's command that deletes it."""
+    """AWS CLI command that deletes it."""
 
 
 class _Kind(NamedTuple):
-    """How SageMaker calls a kind of its resources."""
+    """SageMaker's names for a kind of its resources."""
 
     operation: str
-    """What the operations' names end in: ``describe_…``, ``delete_…``."""
+    """End of the operations' names: ``describe_…``, ``delete_…``."""
     parameter: str
     status: str
-    """The member of a description that tells the state, if there is one."""
+    """Member of a description that holds the state; empty if there is none."""
     arn: str
-    """How an ARN's last part begins."""
+    """Start of an ARN's last part."""
 
 
 SAGEMAKER_KINDS = {
@@ -82,7 +82,7 @@ SAGEMAKER_KINDS = {
     "endpoint config": _Kind("endpoint_config", "EndpointConfigName", "", "endpoint-config"),
     "endpoint": _Kind("endpoint", "EndpointName", "EndpointStatus", "endpoint"),
 }
-"""In the order in which they are created."""
+"""In the order of creation."""
 
 
 _JOB = "[a-zA-Z0-9][a-zA-Z0-9-]{0,62}"
@@ -94,10 +94,10 @@ _NAMES = {
     "S3 staging": _STAGING,
     "log group": re.compile(r"[.\-_/#A-Za-z0-9]{1,512}"),
 }
-"""Names of each kind, as the API references of SageMaker, S3 and CloudWatch Logs give them.
+"""Patterns of names, from the API references of SageMaker, S3 and CloudWatch Logs.
 
-A prefix has at least one part beyond the bucket, and ends with a slash: never a whole bucket, and never ``image/`` too
-where ``im`` is meant.
+A prefix has at least one part after the bucket, and ends with a slash. So it is never a whole bucket, and ``im`` never
+matches ``image/``.
 """
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -109,7 +109,7 @@ def is_valid(resource: Resource) -> bool:
 
 
 def delete_command(resource: Resource, region: str) -> str:
-    """Return the AWS CLI's command that deletes (of a training job: stops) a resource."""
+    """Return the AWS CLI command that deletes a resource, or stops a training job."""
     kind = SAGEMAKER_KINDS.get(resource.kind)
     if kind:
         verb = "stop" if resource.kind == "training job" else "delete"
@@ -127,14 +127,14 @@ def _prefix_words(resource: Resource) -> list[str]:
     staging = _STAGING.fullmatch(resource.name) if resource.kind == "S3 staging" else None
     if staging is None:
         return [resource.name]
-    uuid = "-".join("?" * length for length in (8, 4, 4, 4, 12))  # the CLI's * would take any number of folders
+    uuid = "-".join("?" * length for length in (8, 4, 4, 4, 12))  # the CLI's * would match any number of folders
     return [f"s3://{staging[1]}/", "--exclude", "*", "--include", f"{uuid}/{staging[2]}/*"]
 
 
 def _delete_objects_command(bucket: str, prefix: str, since: datetime, region: str) -> str:
-    """Return a command for objects of a certain age, between which ``aws s3 rm`` cannot choose.
+    """Return a command for objects that are new enough, which ``aws s3 rm`` cannot select.
 
-    Times are compared as text, of which the CLI's versions 1 and 2 print different ends.
+    Times are compared as text without the end, which the CLI's versions 1 and 2 print differently.
     """
     query = f'{{Objects: Contents[?LastModified>=`"{since:%Y-%m-%dT%H:%M:%S}"`].{{Key: Key}}}}'
     where = ["--bucket", bucket, "--prefix", prefix, "--query", query, "--output", "json", "--region", region]
@@ -143,7 +143,7 @@ def _delete_objects_command(bucket: str, prefix: str, since: datetime, region: s
 
 
 def _shell(words: list[str]) -> str:
-    """Return a command of these words; characters that do not print are escaped as bash and zsh read them."""
+    """Return a command of these words. Unprintable characters are escaped for bash and zsh."""
     return " ".join(shlex.quote(word) if word.isprintable() else _escaped(word) for word in words)
 
 
@@ -155,13 +155,13 @@ def _escaped(word: str) -> str:
 
 
 def is_gone(error: ClientError) -> bool:
-    """Return whether AWS says that there is no such thing."""
+    """Return whether AWS says that the resource does not exist."""
     code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
     return code in _GONE_CODES or message.startswith(_GONE_MESSAGES)
 
 
 def is_passing(error: Exception) -> bool:
-    """Return whether it is worth asking again: throttled, busy, failed inside AWS, or AWS not reached."""
+    """Return whether to retry: AWS throttled the request, was busy, failed inside, or was not reached."""
     if not isinstance(error, ClientError):
         return isinstance(error, BotoCoreError)
     code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
@@ -170,12 +170,12 @@ def is_passing(error: Exception) -> bool:
 
 
 class Janitor:
-    """Looks at resources and deletes them, with the clients that it is given."""
+    """Describes and deletes resources, with the clients that it is given."""
 
     def __init__(self, client: Clients) -> None:
         self._client = client
         self.deleted: dict[Resource, None] = {}
-        """What a deletion was sent for, and not refused."""
+        """Resources for which a deletion was sent and not refused."""
 
     @cached_property
     def _sagemaker(self) -> Any:
@@ -189,12 +189,12 @@ class Janitor:
     def _logs(self) -> Any:
         return self._client("logs")
 
-    # --- what there is ------------------------------------------------------------------------------------------------
+    # --- states -------------------------------------------------------------------------------------------------------
 
     def state(self, resource: Resource) -> str | None:
-        """Return AWS's word for a resource's state (``InService``, ``exists``, ``7 objects``), None if it is gone.
+        """Return a resource's state (``InService``, ``exists``, ``7 objects``), None if it is gone.
 
-        What AWS does not tell is ``unknown: …``, which is not gone.
+        If AWS does not report the state, it is ``unknown: …``, which does not mean gone.
         """
         try:
             return self._look(resource)
@@ -231,14 +231,14 @@ class Janitor:
         return "exists" if any(group["logGroupName"] == name for group in groups) else None
 
     def last_modified(self, resource: Resource) -> datetime | None:
-        """Return when the newest of the objects of an ``S3 prefix`` was written; None if there is none.
+        """Return the time at which the newest object of an ``S3 prefix`` was written. Return None if there is none.
 
-        :raises ClientError: AWS does not say.
+        :raises ClientError: AWS does not report it.
         """
         return max((item["LastModified"] for items in self._objects(resource) for item in items), default=None)
 
     def _objects(self, resource: Resource) -> Iterator[list[dict[str, Any]]]:
-        """Yield the objects that are meant, a page (up to 1,000) at a time; of pages without any, nothing."""
+        """Yield a resource's objects, a page (up to 1,000) at a time. Empty pages are skipped."""
         bucket, prefix = _listed(resource)
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             if items := [item for item in page.get("Contents", []) if _is_meant(resource, item, "LastModified")]:
@@ -249,7 +249,7 @@ class Janitor:
             yield [item["Key"] for item in items]
 
     def _uploads(self, resource: Resource) -> Iterator[dict[str, str]]:
-        """Yield the multipart uploads that were begun and not finished: no list of objects has them."""
+        """Yield unfinished multipart uploads, which no list of objects contains."""
         bucket, prefix = _listed(resource)
         for page in self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix):
             for upload in page.get("Uploads", []):
@@ -257,15 +257,15 @@ class Janitor:
                     yield {"Bucket": bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
 
     def data_of(self, job: Resource, *, named_by_harness: bool) -> list[Resource]:
-        """Return the prefixes in S3 that are a training job's alone: of its model and of rows staged for it.
+        """Return the S3 prefixes that belong to a training job alone: its model and the rows staged for it.
 
-        A description is the word of the caller who made the job. Of a job named by the harness, a prefix has to end
-        with that name. Below another name there may be objects that the job only points at: a job ``churn`` with the
-        output path ``s3://models/v7`` may find ``v7/churn/output/model.tar.gz`` there. Only what SageMaker itself
-        writes is the job's, ``<S3OutputPath>/<job>/output/``, and of that only what is newer than the job.
+        The caller who made a job wrote its description. If the harness named the job, a prefix has to end with that
+        name. Under another name, a prefix may hold objects that are not the job's: a job ``churn`` with the output path
+        ``s3://models/v7`` may find ``v7/churn/output/model.tar.gz`` there. Then only objects that SageMaker writes are
+        the job's (``<S3OutputPath>/<job>/output/``), and only those newer than the job.
 
-        :param named_by_harness: whether the name has a run's check characters.
-        :raises ClientError: AWS does not say. A job that does not exist has none.
+        :param named_by_harness: True if the name has a run's check characters.
+        :raises ClientError: AWS does not describe the job. A job that does not exist has no prefixes.
         """
         try:
             described = self._describe(job)
@@ -273,7 +273,7 @@ class Janitor:
             if is_gone(error):
                 return []
             raise
-        name = str(described["TrainingJobName"])  # an ARN, from which it may be known, has it in lower case
+        name = str(described["TrainingJobName"])  # the resource may come from an ARN, which has the name in lower case
         output = f"{described.get('OutputDataConfig', {}).get('S3OutputPath', '').rstrip('/')}/{name}/"
         if not named_by_harness:
             found = {Resource("S3 prefix", f"{output}output/", _next_second(described["CreationTime"]))}
@@ -289,14 +289,14 @@ class Janitor:
     # --- tags ---------------------------------------------------------------------------------------------------------
 
     def _arn(self, resource: Resource) -> str:
-        """Return the ARN as AWS tells it: whether it has the name in lower case is AWS's affair."""
+        """Return the ARN from AWS, which may have the name in lower case."""
         member = SAGEMAKER_KINDS[resource.kind].parameter.removesuffix("Name") + "Arn"
         return str(self._describe(resource)[member])
 
     def tags(self, resource: Resource) -> dict[str, str]:
         """Return the tags of one of SageMaker's resources.
 
-        :raises ClientError: there is no such resource, or AWS does not tell.
+        :raises ClientError: the resource does not exist, or AWS refuses.
         """
         pages = self._sagemaker.get_paginator("list_tags").paginate(ResourceArn=self._arn(resource))
         return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
@@ -304,29 +304,29 @@ class Janitor:
     def add_tags(self, resource: Resource, tags: dict[str, str]) -> None:
         """Add tags to one of SageMaker's resources.
 
-        :raises ClientError: there is no such resource, or AWS refuses.
+        :raises ClientError: the resource does not exist, or AWS refuses.
         """
         self._sagemaker.add_tags(ResourceArn=self._arn(resource), Tags=as_list(tags))
 
     # --- deleting -----------------------------------------------------------------------------------------------------
 
     def delete(self, resource: Resource, timeout: float) -> str | None:
-        """Delete a resource, waiting while AWS is busy with it or too busy to answer; stop a training job.
+        """Delete a resource, or stop a training job. Wait while AWS is busy with it, or too busy to answer.
 
-        That another deletes it at the same time does not matter.
+        Another process may delete it at the same time.
 
-        :param timeout: seconds after which to give up; it is tried once in any case.
-        :return: None if AWS says that it is gone (a training job: that it has ended), else the state it is in.
+        :param timeout: seconds after which to give up. At least one attempt is made.
+        :return: None if AWS says that it is gone, or that the training job has ended; otherwise its state.
         """
         return self._until_over(lambda: self.attempt(resource), f"{resource} to go", timeout)
 
     def delete_all(self, resources: list[Resource], patience: float) -> dict[Resource, str]:
-        """Delete resources in their order, each even when another fails; return the states of those that are left.
+        """Delete resources in their order, each even when another fails. Return the states of those that are left.
 
-        :param patience: seconds that it may take in all.
+        :param patience: seconds for all of them together.
         """
         deadline = time.monotonic() + patience
-        for resource in resources:  # what takes long, and costs, begins to go before anything is waited for
+        for resource in resources:  # deletions that take long, and cost money, begin before any wait
             if resource.kind in ("endpoint", "training job"):
                 self.attempt(resource)
         states = {each: self.delete(each, max(deadline - time.monotonic(), _LEAST_PATIENCE)) for each in resources}
@@ -334,7 +334,7 @@ class Janitor:
 
     @staticmethod
     def _until_over(step: Callable[[], tuple[bool, str | None]], what: str, timeout: float) -> str | None:
-        """Take steps until one says that it was the last, or the time is up; return the state of the last one."""
+        """Take steps until one says that it is the last, or the time is up. Return the state from the last step."""
         states: list[str | None] = []
 
         def over() -> bool:
@@ -347,7 +347,7 @@ class Janitor:
         return states[-1]
 
     def settled(self, resource: Resource, timeout: float) -> str | None:
-        """Return a resource's :meth:`state` once it is not being deleted and AWS tells it, or after ``timeout`` s."""
+        """Return a resource's :meth:`state` once it is not being deleted and AWS reports it, or after ``timeout`` s."""
 
         def step() -> tuple[bool, str | None]:
             try:
@@ -359,7 +359,7 @@ class Janitor:
         return self._until_over(step, f"{resource} to go", timeout)
 
     def attempt(self, resource: Resource) -> tuple[bool, str | None]:
-        """Look at a resource and try to delete it; return whether that settles it, and the state it was found in."""
+        """Describe a resource and try to delete it. Return whether this was the last step, and the state found."""
         try:
             state = self._look(resource)
         except (ClientError, BotoCoreError) as error:
@@ -377,7 +377,7 @@ class Janitor:
         return False, state
 
     def _delete_unseen(self, resource: Resource) -> None:
-        """Try to delete what may not be looked at; that it is gone cannot be proved either way."""
+        """Try to delete a resource that AWS refuses to describe. The result stays unknown."""
         try:
             self._delete(resource)
         except (ClientError, BotoCoreError):
@@ -395,7 +395,7 @@ class Janitor:
         self.deleted[resource] = None
 
     def _empty(self, resource: Resource) -> None:
-        """Delete all objects that are meant and abort uploads; what AWS refuses keeps nothing else from going."""
+        """Delete a resource's objects and abort its uploads. If AWS refuses one, the others are still deleted."""
         bucket, _ = split_s3_uri(resource.name)
         refused: list[dict[str, str]] = []
         for keys in self._keys(resource):
@@ -409,7 +409,7 @@ class Janitor:
 
 
 def as_list(tags: dict[str, str]) -> list[dict[str, str]]:
-    """Return tags as the API takes them."""
+    """Return tags in the API's form."""
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
@@ -418,7 +418,7 @@ def _settles_later(error: Exception) -> bool:
 
 
 def _listed(resource: Resource) -> tuple[str, str]:
-    """Return the bucket and the prefix to list; of a staging, whose UUID is not known, the whole bucket."""
+    """Return the bucket and the prefix to list. For a staging, whose UUID is unknown, that is the whole bucket."""
     if not is_valid(resource):
         raise ValueError(f"{resource} has no name of its kind")
     bucket, prefix = split_s3_uri(resource.name)
@@ -426,9 +426,9 @@ def _listed(resource: Resource) -> tuple[str, str]:
 
 
 def _is_meant(resource: Resource, item: dict[str, Any], changed: str) -> bool:
-    """Return whether an object or upload is one of a resource's.
+    """Return whether an object or upload belongs to a resource.
 
-    :param changed: the member of the item that says when it was written.
+    :param changed: member of the item that holds its time of writing.
     """
     _, prefix = split_s3_uri(resource.name)
     if resource.kind == "S3 staging":
@@ -438,5 +438,5 @@ def _is_meant(resource: Resource, item: dict[str, Any], changed: str) -> bool:
 
 
 def _next_second(moment: datetime) -> datetime:
-    """Return the first whole second from a moment on, in UTC: S3 rounds down when an object was written."""
+    """Return the first whole second from a moment on, in UTC. S3 rounds the time of writing down."""
     return (moment + timedelta(microseconds=999_999)).astimezone(timezone.utc).replace(microsecond=0)

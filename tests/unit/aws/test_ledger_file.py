@@ -112,7 +112,7 @@ def test_the_key_is_the_users_alone_and_one_that_others_can_read_is_not_used(fil
     assert key.stat().st_mode & 0o777 == 0o600
     assert sorted(each.name for each in key.parent.iterdir()) == sorted(["key", file.path.name])
     key.chmod(0o644)
-    refused(file.path, "key beside it cannot be trusted")
+    refused(file.path, "key next to it cannot be trusted")
 
 
 def test_all_runs_of_a_directory_share_one_key_also_if_they_begin_at_once(tmp_path):
@@ -190,7 +190,7 @@ def test_a_ledger_under_another_name_is_refused_and_so_is_a_link_to_one(file):
     hard, soft = file.path.with_name("x.jsonl"), file.path.with_name("y.jsonl")
     os.link(file.path, hard)
     soft.symlink_to(file.path)
-    refused(hard, "not called after its run")
+    refused(hard, "not named after its run")
     refused(soft, "is no ledger of the harness: Too many levels of symbolic links")
 
 

@@ -466,7 +466,7 @@ def test_what_a_session_measured_before_it_failed_is_kept_aside(write):
     [
         (["--rounds=0"], "--rounds is 0"),
         (["--spark-master=;"], "--spark-master is empty"),
-        (["--endpoint-instance-type=ml5"], "--endpoint-instance-type is 'ml5', which is no instance type"),
+        (["--endpoint-instance-type=ml5"], "--endpoint-instance-type is 'ml5', which is not a valid instance type"),
         (["--endpoint-instance-type=ml.m5.large,ml.c5.large"], "the local AWS is none of them"),
         (["--batch=0"], "--batch is '0'"),
         (["--partitions=1,x"], "--partitions is '1,x'"),

@@ -104,8 +104,8 @@ def test_settings_come_from_the_environment_where_no_option_is_given(execution, 
 def test_a_bad_option_is_told_by_the_name_that_was_typed(execution, capsys):
     assert main.main(["exec", "--region", "nowhere", "--", "true"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "harness: --region is 'nowhere', which is no AWS region.",
-        "  to fix:  give one of the form of 'us-east-1'",
+        "harness: --region is 'nowhere', which is not a valid AWS region.",
+        "  to fix:  give one that looks like 'us-east-1'",
     ]
     assert not execution
 
