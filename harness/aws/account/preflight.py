@@ -1,7 +1,7 @@
-"""Checks of an account before anything is created in it: who calls, what they may do, what there is, what it may cost.
+"""Checks of an account before anything is created in it: caller, permissions, resources, quotas and cost.
 
-None of the checks changes anything. What AWS does not let the caller look at is ``unknown``, which stops no run: AWS's
-own refusal comes then, later, and :func:`harness.aws.account.permissions.explain_denied` explains it.
+No check changes anything. If AWS does not let the caller look at something, its check is ``unknown``, which stops no
+run. AWS may refuse later, and :func:`harness.aws.account.permissions.explain_denied` then explains the refusal.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from harness.settings import Settings, option_name
 
 OK, WARNING, MISSING, UNKNOWN = "ok", "warning", "missing", "unknown"
 _PATIENCE = 2.0
-"""Seconds after which somebody who waits is told what for."""
+"""Seconds after which progress is reported."""
 _SAMPLE = "spark/mnist/train/mnist_train.libsvm"
 _QUOTA_NAMES: dict[Usage, str] = {"training": "training job usage", "hosting": "endpoint usage"}
 _ERRORS = (ClientError, BotoCoreError)
@@ -56,9 +56,9 @@ class Check:
 
 
 def open_checked(settings: Settings, endpoint_types: Sequence[str] = ()) -> RealAWS:
-    """Return the account that the default credentials lead to, if a run with these settings can start in it.
+    """Return the account of the default credentials, if a run with these settings can start in it.
 
-    :param endpoint_types: instance types, where the run has an endpoint of each at once; the settings' otherwise.
+    :param endpoint_types: instance types of endpoints that exist at the same time; by default the settings' one.
     :raises HarnessError: as :meth:`RealAWS.start` and :func:`require` do.
     """
     aws = RealAWS.start(settings)
@@ -71,9 +71,9 @@ def open_checked(settings: Settings, endpoint_types: Sequence[str] = ()) -> Real
 
 
 def require(aws: RealAWS, settings: Settings, endpoint_types: Sequence[str] = ()) -> None:
-    """Check the account; tell on standard error what is being looked at, once it has taken two seconds.
+    """Check the account. After two seconds, progress is printed to standard error.
 
-    :raises PermissionMissingError: somebody may not do what the run needs.
+    :raises PermissionMissingError: the caller or the role lacks a permission that the run needs.
     :raises PreflightError: something else is missing.
     """
     failed = [check for check in preflight(aws, settings, to_stderr, endpoint_types) if check.status == MISSING]
@@ -95,8 +95,8 @@ def preflight(
 ) -> Iterator[Check]:
     """Yield the checks of a run with these settings, one after the other.
 
-    :param tell: is told what is being looked at, from two seconds on.
-    :param endpoint_types: instance types, where the run has an endpoint of each at once; the settings' otherwise.
+    :param tell: called with a line of progress for each step, from two seconds on.
+    :param endpoint_types: instance types of endpoints that exist at the same time; by default the settings' one.
     """
     began = time.monotonic()
     looks: dict[str, Callable[[], Iterable[Check]]] = {
@@ -111,7 +111,7 @@ def preflight(
     }
     for what, look in looks.items():
         if tell and time.monotonic() - began > _PATIENCE:
-            tell(f"harness: looking at {what} in account {aws.account}")
+            tell(f"harness: checking {what} in account {aws.account}")
         yield from look()
 
 
@@ -120,7 +120,7 @@ def _caller(aws: RealAWS, settings: Settings) -> Check:
 
 
 def to_stderr(line: str) -> None:
-    """Tell a line on standard error."""
+    """Print a line to standard error."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -133,7 +133,7 @@ def _is_denial(error: Exception) -> bool:
 
 
 def _unknown(name: str, what: str, error: Exception, action: str) -> Check:
-    """Return the check of something that AWS did not tell, and how it would."""
+    """Return the check of something that AWS did not report, with the permission to add if that was denied."""
     if _is_denial(error):
         return Check(name, UNKNOWN, f"{what} could not be checked: the caller may not {action}", _allow(action))
     return Check(name, UNKNOWN, f"{what} could not be checked: {error}")
@@ -152,11 +152,11 @@ def _role(aws: RealAWS) -> Check:
         role = aws.client("iam").get_role(RoleName=aws.role.rpartition("/")[2])["Role"]
     except _ERRORS as error:
         if _code(error) == "NoSuchEntity":
-            fix = f"give {option_name('role')} one that exists; 'harness policy --format cloudformation' makes one"
+            fix = f"give {option_name('role')} an existing role; 'harness policy --format cloudformation' makes one"
             return Check("role", MISSING, f"{aws.role} does not exist", fix)
         return _unknown("role", f"whether {shown} exists and trusts SageMaker", error, "iam:GetRole")
     if role["Arn"] != aws.role:
-        fix = f"give {option_name('role')} the ARN as IAM has it"
+        fix = f"give {option_name('role')} the role's exact ARN from IAM"
         return Check("role", MISSING, f"{aws.role} does not exist; {role['Arn']} does", fix)
     if not trusts_sagemaker(role["AssumeRolePolicyDocument"]):
         fix = (
@@ -168,7 +168,7 @@ def _role(aws: RealAWS) -> Check:
 
 
 def trusts_sagemaker(document: str | dict[str, Any]) -> bool:
-    """Return whether a trust policy names SageMaker; what its conditions say is for SageMaker to find out."""
+    """Return whether a trust policy names SageMaker. Its conditions are not evaluated."""
     parsed = json.loads(unquote(document)) if isinstance(document, str) else document
     effects = {
         entry["Effect"]
@@ -192,7 +192,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _permissions(aws: RealAWS, who: Who, arn: str) -> Iterator[Check]:
-    """Yield what the policies of the caller or the role lack, as IAM's own simulation has it."""
+    """Yield checks of the policies of the caller or the role, by IAM's own simulation."""
     name = f"{who} may"
     if arn.endswith(":root"):
         yield Check(name, OK, "everything: it is the account's root user")
@@ -202,32 +202,32 @@ def _permissions(aws: RealAWS, who: Who, arn: str) -> Iterator[Check]:
         iam = aws.client("iam")
         denied = [denial for rows in grouped(rows_of(who)) for denial in _simulated(iam, arn, place, rows)]
     except _ERRORS as error:
-        actions = f"what {arn} may do ({len({row.action for row in rows_of(who)})} actions)"
+        actions = f"the permissions of {arn} ({len({row.action for row in rows_of(who)})} actions)"
         yield _unknown(name, actions, error, "iam:SimulatePrincipalPolicy")
         return
     yield from _denied(name, [each for each in denied if each[0].required], place, MISSING)
     yield from _denied(name, [each for each in denied if not each[0].required], place, WARNING)
     if not denied:
-        yield Check(name, OK, f"do all that a run needs ({arn})")
+        yield Check(name, OK, f"perform all actions of a run ({arn})")
 
 
 def _denied(name: str, denied: list[tuple[Permission, Denial]], place: Place, status: str) -> Iterator[Check]:
-    """Yield one check for all that is denied, if anything is."""
+    """Yield one check for all denials, if there are any."""
     if denied:
         denials = [denial for _, denial in denied]
         error = missing(denials, "iam:SimulatePrincipalPolicy", _to_add([row for row, _ in denied], place))
-        found = error.what if status == MISSING else f"A run can do without, but: {error.what}"
+        found = error.what if status == MISSING else f"Optional for a run: {error.what}"
         yield Check(name, status, found, error.fix, error)
 
 
 def _to_add(rows: list[Permission], place: Place) -> list[Statement]:
-    """Return the statements that allow the rows, each of which may have been denied on several resources."""
+    """Return the statements that allow the rows. A row may have been denied on several resources."""
     once = {(row.action, row.resources): row for row in rows}
     return [statement(group, [place]) for group in grouped(once.values())]
 
 
 def _simulated(iam: Any, arn: str, place: Place, rows: list[Permission]) -> Iterator[tuple[Permission, Denial]]:
-    """Yield those of the rows, which have the same resources and conditions, that IAM would not allow."""
+    """Yield the rows that IAM would not allow. All rows have the same resources and conditions."""
     context = [
         {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
         for keys in rows[0].conditions.values()
@@ -250,15 +250,15 @@ def _simulated(iam: Any, arn: str, place: Place, rows: list[Permission]) -> Iter
 
 
 def example(pattern: str) -> str:
-    """Return a resource that a pattern of the table stands for: IAM's simulation takes no patterns."""
+    """Return an example of a resource that matches a pattern of the table: IAM's simulation takes no patterns."""
     return pattern if pattern == "*" else pattern.replace("*", "preflight")
 
 
-# --- what there is ----------------------------------------------------------------------------------------------------
+# --- buckets ----------------------------------------------------------------------------------------------------------
 
 
 def _bucket(aws: RealAWS) -> Check:
-    """Look at the bucket that the Spark SDK makes, whose name anybody can guess and take."""
+    """Check the bucket that the Spark SDK makes. Anyone can guess its name and take it."""
     name, s3 = sdk_bucket(aws.account, aws.region), aws.client("s3")
     try:
         answer = s3.head_bucket(Bucket=name, ExpectedBucketOwner=aws.account)
@@ -268,16 +268,16 @@ def _bucket(aws: RealAWS) -> Check:
     if region != aws.region:
         fix = f"choose {option_name('region')} {region}, or delete the bucket"
         return Check("bucket", MISSING, f"{name} is in {region}, not in {aws.region}", fix)
-    return _versions(s3, name) or Check("bucket", OK, f"{name} is there")
+    return _versions(s3, name) or Check("bucket", OK, f"{name} exists")
 
 
 def _versions(s3: Any, bucket: str) -> Check | None:
-    """Return a warning if a bucket keeps what is deleted in it; None if it does not, or AWS does not tell."""
+    """Return a warning if a bucket keeps old versions of deleted objects. Return None otherwise, or if AWS refuses."""
     try:
         kept = s3.get_bucket_versioning(Bucket=bucket).get("Status") == "Enabled"
     except _ERRORS:
         return None
-    found = f"{bucket} has versioning on: what a run deletes stays there, and is paid for, as old versions"
+    found = f"{bucket} has versioning on: objects that a run deletes stay there as old versions, which cost money"
     fix = "let a lifecycle rule delete noncurrent versions and expired delete markers below hsh-"
     return Check("bucket", WARNING, found, fix) if kept else None
 
@@ -285,18 +285,18 @@ def _versions(s3: Any, bucket: str) -> Check | None:
 def _bucket_refused(aws: RealAWS, name: str, error: Exception) -> Check:
     code = _code(error)
     if code in ("404", "NoSuchBucket"):
-        return Check("bucket", OK, f"{name} does not exist yet; the run makes it")
+        return Check("bucket", OK, f"{name} does not exist yet; the run creates it")
     if code in ("301", "PermanentRedirect"):
         return Check("bucket", MISSING, f"{name} is in another region than {aws.region}", "delete it, or move its data")
     if not _is_denial(error):
-        return Check("bucket", UNKNOWN, f"{name} could not be looked at: {error}")
+        return Check("bucket", UNKNOWN, f"{name} could not be checked: {error}")
     try:
         aws.client("s3").head_bucket(Bucket=name)
     except _ERRORS:
         fix = _allow("s3:ListBucket", _bucket_arn(aws, name))
-        found = f"{name} is not to be reached: the caller may not s3:ListBucket, or it is another account's"
+        found = f"{name} cannot be reached: the caller may not s3:ListBucket, or it is another account's"
         return Check("bucket", MISSING, found, fix)
-    fix = "do not use it: whoever owns it would get the data; ask AWS Support how to get the name back"
+    fix = "do not use it: its owner would get the data; ask AWS Support how to get the name back"
     return Check("bucket", MISSING, f"{name} belongs to another account than {aws.account}", fix)
 
 

@@ -62,9 +62,9 @@ def aws(monkeypatch):
 
 
 def test_a_bucket_of_ones_own_is_fine_and_so_is_one_that_does_not_exist_yet(aws):
-    assert module._bucket(aws) == Check("bucket", "ok", f"{BUCKET} does not exist yet; the run makes it")
+    assert module._bucket(aws) == Check("bucket", "ok", f"{BUCKET} does not exist yet; the run creates it")
     aws.client("s3").create_bucket(Bucket=BUCKET)
-    assert module._bucket(aws) == Check("bucket", "ok", f"{BUCKET} is there")
+    assert module._bucket(aws) == Check("bucket", "ok", f"{BUCKET} exists")
 
 
 @pytest.mark.parametrize(("versioning", "status"), [("Enabled", "warning"), ("Suspended", "ok")])
@@ -83,7 +83,7 @@ def test_whether_a_bucket_keeps_versions_may_stay_unknown(aws, monkeypatch):
     s3.create_bucket(Bucket=BUCKET)
     monkeypatch.setattr(s3, "get_bucket_versioning", Mock(side_effect=denied))
     monkeypatch.setattr(aws, "client", lambda _: s3)
-    assert module._bucket(aws) == Check("bucket", "ok", f"{BUCKET} is there")
+    assert module._bucket(aws) == Check("bucket", "ok", f"{BUCKET} exists")
 
 
 def test_a_bucket_in_another_region_is_refused(aws):
@@ -112,7 +112,7 @@ def refusing(aws, monkeypatch, answers):
         (["403", None], "missing", "belongs to another account"),
         (["403", "403"], "missing", "may not s3:ListBucket, or it is another account's"),
         (["301"], "missing", "in another region"),
-        (["503"], "unknown", "could not be looked at"),
+        (["503"], "unknown", "could not be checked"),
     ],
 )
 def test_a_bucket_that_is_refused_is_told_apart(aws, monkeypatch, answers, status, told):
@@ -202,5 +202,5 @@ def test_who_waits_longer_than_two_seconds_is_told_what_for(aws, monkeypatch, ca
         monkeypatch.setattr(module, name, lambda *_: [])
     list(module.preflight(aws, Settings(mode="real"), to_stderr))
     told = capsys.readouterr().err.splitlines()
-    assert told[0] == f"harness: looking at the caller's permissions in account {ACCOUNT}"
-    assert told[-1] == f"harness: looking at prices in account {ACCOUNT}"
+    assert told[0] == f"harness: checking the caller's permissions in account {ACCOUNT}"
+    assert told[-1] == f"harness: checking prices in account {ACCOUNT}"
