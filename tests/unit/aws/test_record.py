@@ -1,0 +1,76 @@
+"""Record of a run: a resource is on disk before it is created, and another user's resource is never recorded."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from harness.aws.cleanup.record import OWNER_TAG
+from harness.aws.cleanup.resources import Resource
+from harness.errors import HarnessError
+from tests.support.ledgers import ACCOUNT, MODEL, client, on_disk
+
+
+def test_names_are_on_disk_before_they_are_used_and_differ_each_time(ledger):
+    first, second = ledger.names(), ledger.names()
+    assert first.endpoint != second.endpoint
+    assert set(first.resources + second.resources) < set(on_disk(ledger))
+    assert first.data == f"s3://{ACCOUNT}-sagemaker-us-east-1/hsh-{ledger.run}-1/"
+
+
+def test_hosting_an_earlier_model_takes_no_names_for_training(ledger):
+    first, again = ledger.names(), ledger.names(training=False)
+    kinds = [resource.kind for resource in ledger.resources if resource in again.resources]
+    assert kinds == ["model", "endpoint config", "endpoint"]
+    assert first.endpoint != again.endpoint
+
+
+def test_tags_hold_run_owner_and_expiry(ledger):
+    tags = {key.partition(":")[2]: value for key, value in ledger.tags().items()}
+    assert tags["run"] == ledger.run
+    assert tags["owner"].startswith(f"arn:aws:sts::{ACCOUNT}:")
+    assert tags["expires"] > ledger.header.started
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", tags["expires"])
+
+
+def test_an_owner_that_no_tag_can_hold_is_shortened_and_stripped(ledger):
+    ledger.header = replace(ledger.header, owner=f"arn:aws:iam::{ACCOUNT}:user/{'p' * 250}/doe,jane")
+    assert re.fullmatch(r"[\w .:/=+@-]{256}", ledger.tags()[OWNER_TAG])
+    ledger.header = replace(ledger.header, owner=f"arn:aws:iam::{ACCOUNT}:user/doe,jane")
+    assert ledger.tags()[OWNER_TAG].endswith("user/doe_jane")
+
+
+def test_an_s3_prefix_without_a_slash_at_its_end_is_refused(ledger):
+    with pytest.raises(ValueError, match="run10"):
+        ledger.expect(Resource("S3 prefix", "s3://bucket/run1"))
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        *(Resource("S3 prefix", uri) for uri in ("s3://bucket/", "s3://*/x/", "https://bucket/x/")),
+        *(Resource("model", "*"), Resource("S3 staging", "s3://bucket/x/"), Resource("bucket", "bucket")),
+    ],
+)
+def test_a_name_that_aws_does_not_give_is_not_recorded(ledger, resource):
+    with pytest.raises(ValueError, match="cannot be recorded"):
+        ledger.expect(resource)
+    assert on_disk(ledger) == []
+
+
+@pytest.mark.parametrize("resource", [Resource("model", "theirs"), Resource("S3 prefix", "s3://theirs/data/")])
+def test_a_resource_that_exists_is_not_recorded_as_the_runs(ledger, resource):
+    client("sagemaker").create_model(ModelName="theirs", **MODEL)
+    client("s3").create_bucket(Bucket="theirs")
+    client("s3").put_object(Bucket="theirs", Key="data/x", Body=b"x")
+    with pytest.raises(HarnessError, match=f"{resource} is not this run's"):
+        ledger.expect(resource)
+    assert resource not in on_disk(ledger)
+    assert ledger.resources == []
+
+
+def test_a_leftover_is_priced_by_its_instances(ledger):
+    endpoint = ledger.expect(Resource("endpoint", "e"), instance_type="ml.m4.xlarge", count=2)
+    assert ledger.hourly_cost(endpoint) == 0.5
+    assert ledger.hourly_cost(ledger.expect(Resource("endpoint", "f"), instance_type="ml.p5.large")) is None
+    assert ledger.hourly_cost(Resource("model", "m")) == 0
