@@ -80,7 +80,7 @@ def _redirected_to(aws: AWS) -> dict[str, str]:
 
 
 def _covers_aws(entry: str) -> bool:
-    """Return whether an entry of NO_PROXY is empty, or lets requests to one of AWS's hosts bypass the local AWS."""
+    """Return whether an entry of NO_PROXY is empty, or lets requests to an AWS host bypass the local AWS."""
     domain = re.sub(r":\d+$", "", entry.strip().lower()).lstrip("*.")
     return not domain or any(
         f".{each}".endswith(f".{domain}") or f".{domain}".endswith(f".{each}") for each in regions.domains()

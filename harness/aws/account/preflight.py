@@ -90,12 +90,12 @@ def require(aws: RealAWS, settings: Settings, endpoint_types: Sequence[str] = ()
 def preflight(
     aws: RealAWS,
     settings: Settings,
-    tell: Callable[[str], None] | None = None,
+    report: Callable[[str], None] | None = None,
     endpoint_types: Sequence[str] = (),
 ) -> Iterator[Check]:
     """Yield the checks of a run with these settings, one after the other.
 
-    :param tell: called with a line of progress for each step, from two seconds on.
+    :param report: called with a line of progress for each step, from two seconds on.
     :param endpoint_types: instance types of endpoints that exist at the same time; by default the settings' one.
     """
     began = time.monotonic()
@@ -110,8 +110,8 @@ def preflight(
         "prices": lambda: [_cost(aws, settings, endpoint_types)],
     }
     for what, look in looks.items():
-        if tell and time.monotonic() - began > _PATIENCE:
-            tell(f"harness: checking {what} in account {aws.account}")
+        if report and time.monotonic() - began > _PATIENCE:
+            report(f"harness: checking {what} in account {aws.account}")
         yield from look()
 
 

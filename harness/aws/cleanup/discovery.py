@@ -66,7 +66,7 @@ class Look(NamedTuple):
     trouble: list[str]
     """Resources that could not be checked, with the reasons."""
     refused: bool = False
-    """True if AWS refused all of SageMaker's lists: the region may not be enabled."""
+    """True if AWS refused every SageMaker list: the region may not be enabled."""
     notes: tuple[str, ...] = ()
     """Tags that are not trusted, with the reasons."""
 
@@ -293,6 +293,6 @@ def _shown(tags: dict[str, str]) -> str:
 
 
 def _resource_of(arn: str) -> Resource | None:
-    """Return the resource that an ARN of SageMaker names, None if the harness creates none of its kind."""
+    """Return the resource that a SageMaker ARN names, None if the harness creates none of its kind."""
     kind, _, name = arn.rpartition(":")[2].partition("/")
     return next((Resource(each, name) for each, names in SAGEMAKER_KINDS.items() if names.arn == kind), None)

@@ -76,7 +76,7 @@ class Reaper:
         return self._process.pid
 
     def dismiss(self) -> None:
-        """Tell the reaper that nothing is left to do, and wait for its end."""
+        """End the reaper, as nothing is left to do, and wait for that."""
         with suppress(OSError):  # it was killed
             self._process.communicate(_DONE, timeout=_END_SECONDS)
         self._process.wait(_END_SECONDS)
