@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 from harness.aws.account.permissions import explain_denied
 from harness.aws.cleanup.ledger_file import state_directory
 from harness.aws.credentials import SharedCredentials, session_of
+from harness.aws.pricing import PriceSource, price_source
 from harness.errors import HarnessError, SettingsError, SetupError
 from harness.localaws.client import MARK
 from harness.regions import partition_of
@@ -43,6 +45,9 @@ class RealAWS:
     hourly_prices: dict[str, dict[str, float]] = field(default_factory=dict)
     """USD an hour of one instance, by kind of resource and instance type, for those that preflight found."""
 
+    price_file: str | None = None
+    """JSON file of prices, used instead of the AWS Price List."""
+
     outlives_process = True
     faults = None
     runs_registered_containers = False
@@ -61,7 +66,19 @@ class RealAWS:
         account, caller = identity["Account"], identity["Arn"]
         role, origin = _role(session, settings, caller) if needs_role else ("", "")
         credentials = SharedCredentials(session, dict(os.environ))
-        return cls(settings.region, account, role, caller, session, credentials, origin)
+        return cls(settings.region, account, role, caller, session, credentials, origin, price_file=settings.prices)
+
+    @cached_property
+    def prices(self) -> PriceSource:
+        """Source of the region's prices, the same for all that ask: AWS is asked once for each instance type.
+
+        :raises SettingsError: the file of prices cannot be used.
+        """
+
+        def pricing(place: str) -> Any:
+            return self.session.client("pricing", region_name=place)
+
+        return price_source(self.price_file, self.partition, self.region, pricing)
 
     @property
     def partition(self) -> str:

@@ -28,7 +28,7 @@ from harness.aws.account.permissions import (
     statement,
     trust_policy,
 )
-from harness.aws.pricing import Price, Prices, Usage, price_source
+from harness.aws.pricing import USAGES, RunPrices, Usage, find_prices, hourly_cost, instances_of
 from harness.aws.real import RealAWS, principal
 from harness.errors import HarnessError, PreflightError
 from harness.regions import sample_bucket, sdk_bucket
@@ -328,17 +328,9 @@ def _samples(aws: RealAWS) -> Check:
 # --- quotas and cost --------------------------------------------------------------------------------------------------
 
 
-def _wanted(settings: Settings, endpoint_types: Sequence[str] = ()) -> list[tuple[Usage, str, int]]:
-    """Return what a run's instances are for, their type and how many."""
-    hosting: list[tuple[Usage, str, int]] = [
-        ("hosting", kind, settings.endpoint_instance_count)
-        for kind in endpoint_types or [settings.endpoint_instance_type]
-    ]
-    return [("training", settings.training_instance_type, settings.training_instance_count), *hosting]
-
-
 def _quotas(aws: RealAWS, settings: Settings, endpoint_types: Sequence[str]) -> Iterator[Check]:
-    wanted = {f"{kind} for {_QUOTA_NAMES[usage]}": count for usage, kind, count in _wanted(settings, endpoint_types)}
+    run = instances_of(settings, endpoint_types)
+    wanted = {f"{each.instance_type} for {_QUOTA_NAMES[each.usage]}": each.count for each in run}
     try:
         quotas = _values(aws, set(wanted))
     except _ERRORS as error:
@@ -371,45 +363,17 @@ def _values(aws: RealAWS, names: set[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def find_prices(
-    aws: RealAWS, settings: Settings, endpoint_types: Sequence[str] = ()
-) -> dict[tuple[Usage, str], Price | None]:
-    """Return the hourly prices of a run's instances by what they are for and their type, None where none is known.
-
-    :param endpoint_types: instance types, where the run has an endpoint of each at once; the settings' otherwise.
-    :raises SettingsError: the file of prices cannot be used.
-    :raises ClientError: AWS refuses to tell.
-    """
-    prices = prices_of(aws, settings)
-    wanted = _wanted(settings, endpoint_types)
-    return {(usage, kind): prices.find(kind, usage) if prices else None for usage, kind, _ in wanted}
-
-
-def prices_of(aws: RealAWS, settings: Settings) -> Prices | None:
-    """Return who knows prices: the settings' file, or AWS; None where the partition has no price list.
-
-    :raises SettingsError: the file cannot be used.
-    """
-
-    def pricing(place: str) -> Any:
-        return aws.session.client("pricing", region_name=place)
-
-    return price_source(settings.prices, aws.partition, aws.region, pricing)
-
-
 def _cost(aws: RealAWS, settings: Settings, endpoint_types: Sequence[str] = ()) -> Check:
     """Hold the cost of a run that lives as long as it may to the limit; without a limit, tell it."""
     try:
-        prices = find_prices(aws, settings, endpoint_types)
+        prices, unknown = find_prices(aws.prices, instances_of(settings, endpoint_types))
     except _ERRORS as error:
         return _without_price(_unknown("cost", "prices", error, "pricing:GetProducts"), settings)
-    wanted = _wanted(settings, endpoint_types)
-    unknown = [f"{kind} for {usage}" for usage, kind, _ in wanted if prices[usage, kind] is None]
     if unknown:
-        return _without_price(Check("cost", UNKNOWN, f"no price is known of {', '.join(unknown)}"), settings)
+        found = f"no price is known of {', '.join(map(str, unknown))}"
+        return _without_price(Check("cost", UNKNOWN, found), settings)
     _keep(aws, prices)
-    most = sum(price.hourly * count for usage, kind, count in wanted if (price := prices[usage, kind]))
-    most *= settings.max_hours
+    most = hourly_cost(prices, settings) * settings.max_hours
     found = f"at most USD {most:.2f} in {settings.max_hours:g} hours: " + "; ".join(map(str, prices.values()))
     if settings.max_cost is not None and most > settings.max_cost:
         fix = f"raise {option_name('max_cost')}, lower {option_name('max_hours')}, or choose smaller or fewer instances"
@@ -417,12 +381,11 @@ def _cost(aws: RealAWS, settings: Settings, endpoint_types: Sequence[str] = ()) 
     return Check("cost", OK, f"{found} (without storage, requests and transfer)")
 
 
-def _keep(aws: RealAWS, prices: dict[tuple[Usage, str], Price | None]) -> None:
+def _keep(aws: RealAWS, prices: RunPrices) -> None:
     """Keep hourly prices by the kind of resource that costs them, and the instance type."""
-    kinds: dict[Usage, str] = {"training": "training job", "hosting": "endpoint"}
+    kinds = {usage: kind for kind, usage in USAGES.items()}
     for (usage, instance_type), price in prices.items():
-        if price:
-            aws.hourly_prices.setdefault(kinds[usage], {})[instance_type] = price.hourly
+        aws.hourly_prices.setdefault(kinds[usage], {})[instance_type] = price.hourly
 
 
 def _without_price(check: Check, settings: Settings) -> Check:

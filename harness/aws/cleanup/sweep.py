@@ -36,7 +36,7 @@ from harness.aws.cleanup.ledger import Ledger
 from harness.aws.cleanup.ledger_file import UnfinishedLedger, is_open, ledgers_in, state_directory
 from harness.aws.cleanup.reaper import SETTLE_SECONDS
 from harness.aws.cleanup.resources import Clients, Janitor, Leftover, delete_command
-from harness.aws.pricing import Prices, Usage, price_source
+from harness.aws.pricing import USAGES, PriceSource, price_source
 from harness.aws.real import refuse_local_aws, session_and_caller
 from harness.console import printable, widened
 from harness.errors import HarnessError
@@ -50,7 +50,6 @@ Costs: TypeAlias = dict[str, dict[str, dict[str, float]]]
 
 _PATIENT = Config(connect_timeout=10, retries={"mode": "standard", "max_attempts": 5})
 _REGIONS_AT_ONCE = 8
-_USAGES: dict[str, Usage] = {"training job": "training", "endpoint": "hosting"}
 _lock = threading.Lock()
 
 
@@ -102,7 +101,7 @@ def sweep(settings: Settings, wishes: Wishes, *, as_json: bool = False) -> int:
     fates = [wishes.fate(remain, now) for remain in found.remains]
     shown = [_row(remain, fate, costs) for remain, fate in zip(found.remains, fates, strict=True)]
     doomed = [remain for remain, fate in zip(found.remains, fates, strict=True) if fate == "delete"]
-    billed = any(row["fate"] == "unproven" and row["kind"] in _USAGES for row in shown)
+    billed = any(row["fate"] == "unproven" and row["kind"] in USAGES for row in shown)
     if not as_json:
         _show(shown, now)
     left = _delete(found.ledgers, doomed, account, costs, wishes) if wishes.delete else []
@@ -245,11 +244,11 @@ def _hourly_prices(remains: Iterable[Remain], account: _Account, settings: Setti
     """Return what one instance costs an hour, of those that something runs on, as far as that is known."""
     costs: Costs = {}
     for region, kind, machine in {(each.region, each.resource.kind, each.instance_type) for each in remains}:
-        if not machine or kind not in _USAGES:
+        if not machine or kind not in USAGES:
             continue
         prices = _prices(account, settings, region)
         with suppress(ClientError, BotoCoreError):  # the price is unknown then
-            price = prices.find(machine, _USAGES[kind]) if prices else None
+            price = prices.find(machine, USAGES[kind])
             if price:
                 costs.setdefault(region, {}).setdefault(kind, {})[price.instance_type] = price.hourly
     return costs
@@ -257,13 +256,13 @@ def _hourly_prices(remains: Iterable[Remain], account: _Account, settings: Setti
 
 def _cost(remain: Remain, costs: Costs) -> float | None:
     """Return what something costs in USD an hour: 0 for what has no instances, None if that is unknown."""
-    if remain.resource.kind not in _USAGES:
+    if remain.resource.kind not in USAGES:
         return 0.0
     price = costs.get(remain.region, {}).get(remain.resource.kind, {}).get(remain.instance_type or "")
     return None if price is None else price * remain.count
 
 
-def _prices(account: _Account, settings: Settings, region: str) -> Prices | None:
+def _prices(account: _Account, settings: Settings, region: str) -> PriceSource:
     return price_source(settings.prices, partition(region), region, lambda place: account.clients(place)("pricing"))
 
 

@@ -17,7 +17,7 @@ from functools import cached_property
 from itertools import combinations
 from statistics import geometric_mean
 
-from harness.aws.pricing import Price, Prices
+from harness.aws.pricing import Price, PriceSource
 from harness.bench.analysis.comparison import ALTERNATED, Side, alternating, environment_differences
 from harness.bench.analysis.statistics import LEAST_RUNS, Estimate, estimate
 from harness.bench.results.reader import Result
@@ -243,7 +243,7 @@ class Comparison:
         yield from (text for key, text in found.items() if key not in _COMPARED_HERE)
 
 
-def comparisons(runs: Iterable[Run], prices: Prices | None = None) -> list[Comparison]:
+def comparisons(runs: Iterable[Run], prices: PriceSource | None = None) -> list[Comparison]:
     """Return the benchmarks of an endpoint in AWS, each with all instances that it was run on.
 
     Runs that differ in region, Spark master, dataset or rows are not compared. What was not measured in AWS, or does
@@ -262,7 +262,7 @@ def comparisons(runs: Iterable[Run], prices: Prices | None = None) -> list[Compa
     return found
 
 
-def _comparison(name: str, setting: Setting, runs: Sequence[Run], prices: Prices | None) -> Comparison:
+def _comparison(name: str, setting: Setting, runs: Sequence[Run], prices: PriceSource | None) -> Comparison:
     by_instances: dict[tuple[str, int], list[Run]] = {}
     for run in runs:
         by_instances.setdefault(instances_of(run), []).append(run)
@@ -284,7 +284,7 @@ def _are_apart(one: Sequence[Run], other: Sequence[Run]) -> bool:
 
 
 def _offer(
-    instances: tuple[str, int], runs: Sequence[Run], measure: str, prices: Prices | None, drifting: bool
+    instances: tuple[str, int], runs: Sequence[Run], measure: str, prices: PriceSource | None, drifting: bool
 ) -> Offer:
     kind, count = instances
     ordered = tuple(sorted(runs, key=lambda run: run.result.date))
@@ -314,7 +314,7 @@ def _over_units(runs: Sequence[Run], figures: Sequence[float], drifting: bool) -
     return estimate([geometric_mean(of_one) for of_one in of_each.values()], drifting=drifting)
 
 
-def _price(kind: str, runs: Sequence[Run], prices: Prices | None) -> Price | None:
+def _price(kind: str, runs: Sequence[Run], prices: PriceSource | None) -> Price | None:
     """Return the price of a file; or else the newest that was noted."""
     found = prices.find(kind, "hosting") if prices else None
     noted = (noted_price(run.benchmark.extra_info) for run in reversed(runs))

@@ -17,8 +17,8 @@ from harness.aws import AWS, open_aws
 from harness.aws.cleanup.leftovers import refuse_leftovers
 from harness.aws.cleanup.reaper import open_ledger
 from harness.aws.cleanup.resources import Leftover
+from harness.aws.pricing import hourly_cost, require_prices
 from harness.aws.real import RealAWS
-from harness.bench.costs import hourly, known_prices
 from harness.bench.endpoints import bodies, explained, host_model, host_nothing, require_endpoint
 from harness.bench.load.connections import Connections, Route
 from harness.bench.load.generator import Measurement, Watch
@@ -261,11 +261,11 @@ def _expectation(settings: Settings, plan: Plan) -> str:
 def _cost(aws: RealAWS, settings: Settings, plan: Plan) -> str:
     """Return what the run will cost, by the prices of its instances; each with its source and date."""
     try:
-        prices = known_prices(aws, settings)
+        prices = require_prices(aws.prices, settings)
     except SettingsError as error:
         return f"what it costs is not known: {error.what}"
     hours = (_START_SECONDS["real"] + plan.seconds + (_SEARCH_SECONDS if plan.find_rate else 0)) / 3600
-    return f"about USD {hours * hourly(prices, settings):.2f} ({'; '.join(map(str, prices.values()))})"
+    return f"about USD {hours * hourly_cost(prices, settings):.2f} ({'; '.join(map(str, prices.values()))})"
 
 
 def measure(

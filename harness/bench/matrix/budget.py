@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from harness.aws.cleanup.deletion import PATIENCE
-from harness.bench.costs import Prices, hourly
+from harness.aws.pricing import RunPrices, hourly_cost
 from harness.bench.matrix.plan import Plan
 from harness.bench.matrix.pytest_session import END_SECONDS
 from harness.console import rough_time
@@ -36,13 +36,13 @@ def require_time(plan: Plan, session: float) -> None:
         )
 
 
-def cost(settings: Settings, prices: Prices, seconds: float) -> str:
+def cost(settings: Settings, prices: RunPrices, seconds: float) -> str:
     """Return what the run will cost, and at worst.
 
     :param settings: those of what is hosted.
     :param seconds: what training, hosting and all that is to be measured take.
     """
-    hours, usd = settings.max_hours, hourly(prices, settings)
+    hours, usd = settings.max_hours, hourly_cost(prices, settings)
     lines = [
         f"about USD {usd * min(seconds / 3600, hours):.2f}, every endpoint being there all the time; at most USD "
         f"{usd * hours:.2f}, since it ends after --max-hours {hours:g}; besides what the benchmarks themselves create",
@@ -53,7 +53,7 @@ def cost(settings: Settings, prices: Prices, seconds: float) -> str:
     return "\n".join(lines)
 
 
-def left_for_sessions(plan: Plan, settings: Settings, prices: Prices) -> float | None:
+def left_for_sessions(plan: Plan, settings: Settings, prices: RunPrices) -> float | None:
     """Return what of ``--max-cost`` the endpoints leave for what the benchmarks create, in USD; None without a limit.
 
     Sessions come one after the other, and each refuses to start where a ``fit`` of its own could cost more than that.
@@ -66,7 +66,7 @@ def left_for_sessions(plan: Plan, settings: Settings, prices: Prices) -> float |
         return None
     dearest = max((key for key in prices if key[0] == "hosting"), key=lambda key: prices[key].hourly)
     of_a_fit = {key: price for key, price in prices.items() if key[0] == "training" or key == dearest}
-    most, own = hours * hourly(prices, settings), hours * hourly(of_a_fit, plan.base)
+    most, own = hours * hourly_cost(prices, settings), hours * hourly_cost(of_a_fit, plan.base)
     if most + own > limit:
         raise SettingsError(
             f"--max-cost is USD {limit:.2f}. The endpoints may cost USD {most:.2f}, and what a session's benchmarks "

@@ -23,8 +23,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from harness.aws.account.preflight import open_checked
 from harness.aws.cleanup.reaper import open_ledger
 from harness.aws.cleanup.resources import Leftover
+from harness.aws.pricing import require_prices
 from harness.bench.analysis.statistics import LEAST_RUNS
-from harness.bench.costs import known_prices
 from harness.bench.endpoints import explained, host_on_each
 from harness.bench.matrix.budget import (
     CLEAN_UP_SECONDS,
@@ -171,7 +171,7 @@ def _hosted(
     require_time(plan, session)
     settings = replace(plan.base, training_instance_count=1)  # as it is trained
     with closing(open_checked(settings, types)) as aws:
-        prices = known_prices(aws, settings, types)
+        prices = require_prices(aws.prices, settings, types)
         _say(console, cost(settings, prices, len(missing) * session + HOST_SECONDS))
         sessions.max_cost = left_for_sessions(plan, settings, prices)
         sessions.deadline = time.time() + plan.base.max_hours * 3600 - CLEAN_UP_SECONDS

@@ -7,7 +7,6 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from harness.aws.account.preflight import prices_of
 from harness.aws.pricing import Price
 from harness.aws.real import RealAWS
 from harness.settings import Settings
@@ -28,7 +27,7 @@ def hosting(aws: RealAWS, settings: Settings, endpoint: str) -> dict[str, Any]:
     else:
         kind, count = settings.endpoint_instance_type, settings.endpoint_instance_count
     noted = {"endpoint": endpoint, "endpoint_instance_type": kind, "endpoint_instance_count": count}
-    price = _price(aws, settings, kind) if kind else None
+    price = _price(aws, kind) if kind else None
     return noted | (as_noted(price) if price else {})
 
 
@@ -52,9 +51,8 @@ def _behind(aws: RealAWS, endpoint: str) -> tuple[str, int]:
     return kinds.pop(), sum(int(variant.get("CurrentInstanceCount", 0)) for variant in variants)
 
 
-def _price(aws: RealAWS, settings: Settings, kind: str) -> Price | None:
+def _price(aws: RealAWS, kind: str) -> Price | None:
     try:
-        prices = prices_of(aws, settings)
-        return prices.find(kind, "hosting") if prices else None
+        return aws.prices.find(kind, "hosting")
     except (ClientError, BotoCoreError):
         return None

@@ -12,6 +12,7 @@ from moto import mock_aws
 
 from harness.aws.account import preflight as module
 from harness.aws.account.preflight import Check, example, require, to_stderr, trusts_sagemaker
+from harness.aws.pricing import PriceFile
 from harness.errors import PermissionMissingError, PreflightError
 from harness.settings import Settings
 
@@ -156,7 +157,8 @@ def test_the_worst_cost_is_held_to_the_limit_and_a_price_that_is_not_known_is_re
 ):
     path = tmp_path / "prices.json"
     path.write_text(json.dumps(PRICES))
-    check = module._cost(aws, Settings(mode="real", prices=str(path), **settings))
+    aws.prices = PriceFile(path)
+    check = module._cost(aws, Settings(mode="real", **settings))
     assert check.status == status
     assert told in check.found
 
@@ -164,7 +166,8 @@ def test_the_worst_cost_is_held_to_the_limit_and_a_price_that_is_not_known_is_re
 def test_every_endpoint_of_several_types_costs_and_its_price_is_kept(aws, tmp_path):
     path = tmp_path / "prices.json"
     path.write_text(json.dumps({**PRICES, "prices": PRICES["prices"] | {"ml.c5.large": {"hosting": 0.125}}}))
-    settings = Settings(mode="real", prices=str(path), endpoint_instance_count=2)
+    aws.prices = PriceFile(path)
+    settings = Settings(mode="real", endpoint_instance_count=2)
     check = module._cost(aws, settings, ["ml.m4.xlarge", "ml.c5.large"])
     assert check.found.startswith("at most USD 3.00 in 2 hours")
     assert aws.hourly_prices["endpoint"] == {"ml.m4.xlarge": 0.5, "ml.c5.large": 0.125}
@@ -174,7 +177,8 @@ def test_every_endpoint_of_several_types_costs_and_its_price_is_kept(aws, tmp_pa
 def test_the_prices_that_were_found_are_kept_for_what_may_be_left_over(aws, tmp_path):
     path = tmp_path / "prices.json"
     path.write_text(json.dumps(PRICES))
-    module._cost(aws, Settings(mode="real", prices=str(path)))
+    aws.prices = PriceFile(path)
+    module._cost(aws, Settings(mode="real"))
     assert aws.hourly_prices == {"training job": {"ml.m4.xlarge": 0.25}, "endpoint": {"ml.m4.xlarge": 0.5}}
 
 

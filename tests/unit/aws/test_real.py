@@ -136,6 +136,16 @@ def test_a_command_cannot_back_an_image_in_aws(keys):
         aws.register_container("mine:1", ["true"])
 
 
+def test_everything_that_asks_an_account_for_prices_shares_one_source(keys, tmp_path):
+    path = tmp_path / "prices.json"
+    path.write_text(json.dumps({"source": "ours", "date": "2026-11-01", "prices": {"ml.m4.xlarge": {"hosting": 0.2}}}))
+    with mock_aws():
+        listed, filed = (real(role=ARN, prices=prices) for prices in (None, str(path)))
+        assert listed.prices is listed.prices
+    assert listed.prices.name == "the AWS Price List"
+    assert filed.prices.find("ml.m4.xlarge", "hosting").hourly == 0.2
+
+
 def test_the_jvm_and_child_processes_are_the_caller_that_boto3_is(monkeypatch, tmp_path):
     profile = "[mine]\naws_access_key_id = MINE\naws_secret_access_key = s\naws_session_token = t\n"
     (tmp_path / "credentials").write_text(profile)

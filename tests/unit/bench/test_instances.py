@@ -267,7 +267,8 @@ def test_the_newest_of_several_prices_is_taken_and_said_to_be():
 class Account:
     """An account of AWS with an endpoint, that refuses to tell the rest."""
 
-    partition, region = "aws", "us-east-1"
+    def __init__(self, prices=None):
+        self._prices = prices
 
     def client(self, service):
         assert service == "sagemaker"
@@ -281,12 +282,14 @@ class Account:
         )
 
     @property
-    def session(self):
-        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "GetProducts")
+    def prices(self):
+        if self._prices is None:
+            raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "GetProducts")
+        return PriceFile(self._prices)
 
 
 def test_a_benchmark_notes_the_price_of_its_instances(prices):
-    noted = hosting(Account(), Settings(mode="real", endpoint_instance_type=SMALL, prices=str(prices)), "x")
+    noted = hosting(Account(prices), Settings(mode="real", endpoint_instance_type=SMALL), "x")
     assert noted_price(noted) == PriceFile(prices).find(SMALL, "hosting")
 
 

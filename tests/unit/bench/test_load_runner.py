@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hdrh.histogram import HdrHistogram
 
+from harness.aws.pricing import NoPrices
 from harness.bench.endpoints import bodies
 from harness.bench.load import runner
 from harness.bench.load.generator import Measurement, Times
@@ -96,8 +97,8 @@ def test_what_it_trains_on_is_one_instance_and_counted_as_one(monkeypatch, tmp_p
 
 
 def test_a_price_that_is_not_known_is_said_to_be_so_and_why():
-    account = SimpleNamespace(region="us-gov-west-1", partition="aws-us-gov")
-    told = runner._cost(account, Settings(mode="real"), Plan())
+    account = SimpleNamespace(prices=NoPrices())
+    told = runner._cost(account, Settings(mode="real", region="us-gov-west-1"), Plan())
     assert told.startswith("what it costs is not known: No price is known of ml.m4.xlarge for training, ml.m4.xlarge")
 
 

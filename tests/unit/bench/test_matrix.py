@@ -18,8 +18,8 @@ from rich.console import Console
 
 import harness
 from harness.aws.cleanup.resources import Leftover, Resource
+from harness.aws.pricing import PriceFile, require_prices
 from harness.bench.analysis.comparison import alternating
-from harness.bench.costs import hourly, known_prices
 from harness.bench.matrix import runner
 from harness.bench.matrix.budget import (
     CLEAN_UP_SECONDS,
@@ -149,13 +149,10 @@ def prices(tmp_path):
     return str(path)
 
 
-ACCOUNT = SimpleNamespace(region="us-east-1", partition="aws")
-
-
-def priced(prices, types=TYPES, account=ACCOUNT, **settings):
+def priced(prices, types=TYPES, **settings):
     """Settings, and the prices of an endpoint on each type."""
     chosen = Settings(mode="real", prices=prices, **settings)
-    return chosen, known_prices(account, chosen, types)
+    return chosen, require_prices(PriceFile(Path(prices)), chosen, types)
 
 
 def test_the_cost_is_that_of_every_endpoint_all_the_time_with_each_prices_source_and_date(prices):
@@ -170,25 +167,6 @@ def test_what_takes_longer_than_the_run_may_live_is_said_not_to_be_measured_in_o
     told = cost(*priced(prices), 3 * 3600.0)
     assert told.startswith("about USD 1.60, every endpoint being there all the time; at most USD 1.60")
     assert told.endswith("too short for all of it to be measured in one go; the same command then goes on")
-
-
-def test_every_instance_of_an_endpoint_costs(prices):
-    assert hourly(*reversed(priced(prices, endpoint_instance_count=3))) == pytest.approx(0.5 + 3 * 0.3)
-
-
-def test_an_instance_type_without_a_price_is_refused(prices):
-    with pytest.raises(
-        SettingsError, match=r"No price is known of ml\.p5\.large for hosting; there may be no such"
-    ) as caught:
-        priced(prices, ["ml.p5.large"])
-    assert caught.value.checked == prices
-
-
-def test_a_price_list_that_is_not_there_is_not_said_to_have_been_asked():
-    account = SimpleNamespace(region="us-gov-west-1", partition="aws-us-gov")
-    with pytest.raises(SettingsError, match="AWS has no price list in us-gov-west-1") as caught:
-        priced(None, account=account)
-    assert caught.value.checked == ""
 
 
 def test_benchmarks_get_what_the_endpoints_leave_of_the_limit(prices):
@@ -226,7 +204,7 @@ def hosting(monkeypatch, prices):
         seen.settings, seen.types, seen.deadline = settings, types, deadline
         return seen.answer
 
-    account = SimpleNamespace(close=lambda: None, **vars(ACCOUNT))
+    account = SimpleNamespace(close=lambda: None, prices=PriceFile(Path(prices)))
     monkeypatch.setattr(runner, "open_checked", lambda settings, types: account)
     monkeypatch.setattr(runner, "open_ledger", ledger)
     monkeypatch.setattr(runner, "host_on_each", host)
