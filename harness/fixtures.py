@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 import pytest
 
@@ -60,6 +59,8 @@ def harness_settings(pytestconfig: pytest.Config) -> Settings:
 @pytest.fixture(scope="session")
 def aws(harness_settings: Settings, pytestconfig: pytest.Config) -> Iterator[AWS]:
     """The AWS of the settings: a local one in mock mode, the account of the credentials in real mode."""
+    from unittest.mock import patch  # noqa: PLC0415 - imports asyncio
+
     import boto3  # noqa: PLC0415
 
     with ExitStack() as stack:
