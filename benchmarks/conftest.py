@@ -1,9 +1,6 @@
-"""What the benchmarks share: their options, and what they note in their results."""
+"""Options of this project's benchmarks."""
 
 import pytest
-
-from harness.bench.results.endpoint_instances import hosting
-from harness.bench.results.extra_info import environment, work
 
 DEFAULTS = {"batch": "1,10,100,815", "partitions": "1,2", "rows": "10000,60000"}
 UNITS = {"batch": "rows", "partitions": "partitions", "rows": "rows"}
@@ -61,52 +58,5 @@ def whole_numbers(text, option):
 
 
 @pytest.fixture(autouse=True)
-def noted_environment(request, harness_settings):
-    """Every result says what it was measured on and with."""
-    if "benchmark" in request.fixturenames:
-        noted = environment(harness_settings)
-        if harness_settings.mode == "real" and "trained_model" in request.fixturenames:
-            noted |= request.getfixturevalue("noted_hosting")
-        request.getfixturevalue("benchmark").extra_info.update(noted)
-
-
-@pytest.fixture(scope="session")
-def noted_hosting(aws, harness_settings, trained_model):
-    """Which endpoint in AWS it is, what stands behind it, and what that costs."""
-    return hosting(aws, harness_settings, str(trained_model.endpointName))
-
-
-@pytest.fixture
-def tell(request, benchmark, capsys):
-    """A function that keeps a figure in the results' ``extra_info`` and shows it, below the benchmark's name."""
-    told = []
-
-    def show(name, value):
-        benchmark.extra_info[name] = value
-        with capsys.disabled():
-            if not told:
-                print(f"\n{request.node.name}")
-            print(f"  {name}: {shown(value)}")
-        told.append(name)
-
-    return show
-
-
-def shown(value):
-    """Return a figure as people read it: ``p50 4.2 · p90 5.1`` for several with their names."""
-    if isinstance(value, dict):
-        return " · ".join(f"{name} {each}" for name, each in value.items())
-    return f"{value:,}" if isinstance(value, int) else value
-
-
-@pytest.fixture
-def note_work(benchmark, tell):
-    """A function that notes the work of a round, and how much of it was done in a second of the median round."""
-
-    def note(*, rows, size, dataset):
-        benchmark.extra_info.update(work(rows=rows, size=size, dataset=dataset))
-        if benchmark.stats:  # not with --benchmark-disable
-            tell("rows/s", round(rows / benchmark.stats.stats.median))
-            tell("MB/s", round(size / 1e6 / benchmark.stats.stats.median, 1))
-
-    return note
+def _uses_the_harness(harness_settings):
+    """Every result here says what it was measured on and with, also that of a benchmark without another fixture."""

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from latencies import latency
 
 from harness import mnist
 from harness.bench.endpoints import dense_text
-from harness.bench.results.extra_info import data_hash
+from harness.bench.results.provenance import data_hash
 
 SMALL, SMALL_ROUNDS, LARGE_ROUNDS = 100, 700, 100
 """Up to 100 rows a request, the rounds are enough to claim p99; with more, p90."""
@@ -14,7 +13,7 @@ LARGEST_BODY = 6_291_456
 
 
 @pytest.mark.benchmark(group="endpoint")
-def test_the_endpoint_alone(benchmark, tell, note_work, sagemaker_runtime_client, trained_model, batch):
+def test_the_endpoint_alone(benchmark, record_work, record_latency, sagemaker_runtime_client, trained_model, batch):
     body = dense_text(mnist.load("test", batch).images)
     if len(body) > LARGEST_BODY:
         pytest.fail(f"--batch {batch} makes requests of {len(body):,} bytes; SageMaker takes {LARGEST_BODY:,}", False)
@@ -28,7 +27,5 @@ def test_the_endpoint_alone(benchmark, tell, note_work, sagemaker_runtime_client
     rounds = SMALL_ROUNDS if batch <= SMALL else LARGE_ROUNDS
     answer = benchmark.pedantic(invoke, rounds=rounds, warmup_rounds=3)
     assert len(np.fromstring(answer.decode(), sep=",")) == batch
-    note_work(rows=batch, size=len(body), dataset=data_hash(body))
-    if benchmark.stats:
-        benchmark.extra_info["latency"] = found = latency(benchmark.stats.stats.data)
-        tell("latency, ms", {name: round(seconds * 1e3, 2) for name, seconds in found.items() if name != "requests"})
+    record_work(rows=batch, size=len(body), dataset=data_hash(body))
+    record_latency()

@@ -6,7 +6,7 @@ import pytest
 from sdk_text import row_sizes
 
 from harness import mnist
-from harness.bench.results.extra_info import mnist_hash
+from harness.bench.results.provenance import mnist_hash
 from harness.pipeline.pipeline import fit_in_parts, rows_logged
 from harness.spark.data import read_mnist
 
@@ -16,7 +16,7 @@ FEW_ROWS = 3000
 
 
 @pytest.mark.benchmark(group="fit")
-def test_fit(benchmark, tell, note_work, spark, aws, ledger, harness_settings):
+def test_fit(benchmark, record_value, record_work, spark, aws, ledger, harness_settings):
     given = harness_settings.origin("train_rows") != "the default"
     rows = harness_settings.train_rows if given else FEW_ROWS
     train = read_mnist(spark, aws, "train", rows)
@@ -39,5 +39,5 @@ def test_fit(benchmark, tell, note_work, spark, aws, ledger, harness_settings):
     benchmark.pedantic(fit, setup=name, rounds=ROUNDS[aws.mode])
     clean_up()
     size = int(row_sizes(mnist.load("train", rows).images, "dense").sum())
-    note_work(rows=rows, size=size, dataset=mnist_hash())
-    tell("parts, seconds", {part: round(median(each[part] for each in parts), 2) for part in parts[0]})
+    record_work(rows=rows, size=size, dataset=mnist_hash())
+    record_value("parts, seconds", {part: round(median(each[part] for each in parts), 2) for part in parts[0]})

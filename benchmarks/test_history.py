@@ -28,16 +28,18 @@ def share_changed(runs, noise, memory=0.0, slower_after=None):
 
 
 @pytest.mark.benchmark(group="changes in a history")
-def test_changes_that_are_none(benchmark, tell):
+def test_changes_that_are_none(benchmark, record_value):
     benchmark.pedantic(share_changed, args=(100, 0.05))
     for memory in (0.0, 0.3):
         for runs in (30, 60, 200):
-            tell(f"false, {runs} runs, memory {memory:g}", f"{share_changed(runs, 0.05, memory):.1%}")
+            record_value(f"false, {runs} runs, memory {memory:g}", f"{share_changed(runs, 0.05, memory):.1%}")
 
 
 @pytest.mark.benchmark(group="changes in a history")
-def test_slowdowns_of_ten_percent(benchmark, tell):
+def test_slowdowns_of_ten_percent(benchmark, record_value):
     benchmark.pedantic(share_changed, args=(100, 0.05, 0.0, 30))
     for noise in (0.03, 0.05):
         for after in (8, 15, 30):
-            tell(f"found, noise {noise:.0%}, {after} of 100 runs after", f"{share_changed(100, noise, 0.0, after):.1%}")
+            record_value(
+                f"found, noise {noise:.0%}, {after} of 100 runs after", f"{share_changed(100, noise, 0.0, after):.1%}"
+            )

@@ -15,7 +15,8 @@ import xgboost as xgb
 from sklearn.datasets import dump_svmlight_file, load_svmlight_file
 
 from harness import libsvm, mnist
-from harness.bench.results.extra_info import data_hash, mnist_hash, work
+from harness.bench.results.extra_info import ExtraInfo
+from harness.bench.results.provenance import data_hash, mnist_hash
 from harness.libsvm.dataset import to_csr
 
 FEATURES = mnist.FEATURES
@@ -120,7 +121,7 @@ def rewound(stream):
 
 
 def note_speed(benchmark, size, rows, dataset=None):
-    benchmark.extra_info.update(work(rows=rows, size=size, dataset=dataset or mnist_hash()))
+    benchmark.extra_info.update(ExtraInfo(rows=rows, bytes=size, dataset=dataset or mnist_hash()).as_json())
     if benchmark.stats:
         benchmark.extra_info["MB/s"] = round(size / 1e6 / benchmark.stats.stats.median, 1)
         benchmark.extra_info["rows/s"] = round(rows / benchmark.stats.stats.median)

@@ -27,7 +27,7 @@ def connections():
 
 
 @pytest.mark.benchmark(group="load generator")
-def test_requests_of_1_kb_in_an_open_loop(benchmark, tell, connections):
+def test_requests_of_1_kb_in_an_open_loop(benchmark, record_value, connections):
     measured = []
 
     def load():
@@ -36,6 +36,6 @@ def test_requests_of_1_kb_in_an_open_loop(benchmark, tell, connections):
     benchmark.pedantic(load, rounds=ROUNDS)
     best = min(measured, key=lambda each: each.cpu_seconds)
     assert all(each.answered == RATE * SECONDS for each in measured)
-    tell("CPU time of a request, µs", round(best.cpu_seconds / best.sent * 1e6))
-    tell("requests/s that fill a core", round(best.sent / best.cpu_seconds))
-    tell("lateness at p50 and p99, ms", [round(best.lags.percentile(p) * 1e3, 2) for p in (50, 99)])
+    record_value("CPU time of a request, µs", round(best.cpu_seconds / best.sent * 1e6))
+    record_value("requests/s that fill a core", round(best.sent / best.cpu_seconds))
+    record_value("lateness at p50 and p99, ms", [round(best.lags.percentile(p) * 1e3, 2) for p in (50, 99)])

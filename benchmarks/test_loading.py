@@ -7,7 +7,7 @@ import pytest
 from in_spark import FORMS, consume, heap_use, load
 
 from harness import mnist
-from harness.bench.results.extra_info import mnist_hash
+from harness.bench.results.provenance import mnist_hash
 from harness.regions import sample_bucket
 
 ROUNDS = 3
@@ -33,7 +33,7 @@ def local_files(tmp_path_factory):
 @pytest.mark.parametrize("features", ["numFeatures", "no-numFeatures"])
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("source", ["s3a", "disk"])
-def test_loading(benchmark, tell, note_work, spark, aws, local_files, source, form, features, rows):
+def test_loading(benchmark, record_value, record_work, spark, aws, local_files, source, form, features, rows):
     root = f"s3a://{sample_bucket(aws.region)}/spark/mnist" if source == "s3a" else local_files
     paths = [f"{root}/{split}" for split in splits(rows)]
     counts = []
@@ -45,6 +45,8 @@ def test_loading(benchmark, tell, note_work, spark, aws, local_files, source, fo
     heap = heap_use(spark, read)  # a round apart, which also warms up
     benchmark.pedantic(read, rounds=ROUNDS)
     assert set(counts) == {rows}
-    note_work(rows=rows, size=sum((local_files / split).stat().st_size for split in splits(rows)), dataset=mnist_hash())
-    tell("heap of Spark's driver before, MB", round(heap.before / 1e6))
-    tell("heap at its peak, with garbage, MB", round(heap.peak / 1e6))
+    record_work(
+        rows=rows, size=sum((local_files / split).stat().st_size for split in splits(rows)), dataset=mnist_hash()
+    )
+    record_value("heap of Spark's driver before, MB", round(heap.before / 1e6))
+    record_value("heap at its peak, with garbage, MB", round(heap.peak / 1e6))

@@ -10,7 +10,7 @@ from statistics import median
 import pytest
 
 from harness import mnist
-from harness.bench.results.extra_info import mnist_hash, work
+from harness.bench.results.provenance import mnist_hash
 
 ROUNDS = 3
 BARE = Path(__file__).with_name("bare_parts.py")
@@ -31,7 +31,7 @@ def run_bare():
 
 
 @pytest.mark.benchmark(group="program")
-def test_the_whole_program_beside_its_bare_parts(benchmark, tell, tmp_path):
+def test_the_whole_program_beside_its_bare_parts(benchmark, record_value, record_work, tmp_path):
     bare = []
     stages = []
 
@@ -43,11 +43,13 @@ def test_the_whole_program_beside_its_bare_parts(benchmark, tell, tmp_path):
 
     benchmark.pedantic(whole, setup=before_each, rounds=ROUNDS)
     size = sum(len(chunk) for split in mnist.ROWS for chunk in mnist.libsvm(split))
-    benchmark.extra_info.update(work(rows=sum(mnist.ROWS.values()), size=size, dataset=mnist_hash()))
+    record_work(rows=sum(mnist.ROWS.values()), size=size, dataset=mnist_hash())
     sums = [sum(parts.values()) for parts in bare]
-    tell("ratio of the whole to its bare parts (median of rounds)", _ratios(benchmark.stats.stats.data, sums))
-    tell("bare parts, seconds", {part: round(median(parts[part] for parts in bare), 2) for part in bare[0]})
-    tell("stages of the whole, seconds", {stage: round(median(run[stage] for run in stages), 2) for stage in stages[0]})
+    record_value("ratio of the whole to its bare parts (median of rounds)", _ratios(benchmark.stats.stats.data, sums))
+    record_value("bare parts, seconds", {part: round(median(parts[part] for parts in bare), 2) for part in bare[0]})
+    record_value(
+        "stages of the whole, seconds", {stage: round(median(run[stage] for run in stages), 2) for stage in stages[0]}
+    )
 
 
 def _ratios(whole, bare):

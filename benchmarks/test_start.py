@@ -62,14 +62,14 @@ def test_the_local_aws_to_its_first_answer(benchmark, harness_settings):
 
 
 @pytest.mark.benchmark(group="start")
-def test_a_spark_session_in_a_process_of_its_own(benchmark, tell, run, harness_settings):
+def test_a_spark_session_in_a_process_of_its_own(benchmark, record_value, run, harness_settings):
     seconds = []
 
     def start():
         seconds.append(json.loads(run("-c", SPARK, harness_settings.spark_master).splitlines()[-1]))
 
     benchmark.pedantic(start, rounds=SPARK_ROUNDS)
-    tell("parts, seconds", {part: round(median(each[part] for each in seconds), 2) for part in seconds[0]})
+    record_value("parts, seconds", {part: round(median(each[part] for each in seconds), 2) for part in seconds[0]})
 
 
 @pytest.mark.benchmark(group="start")
@@ -78,12 +78,12 @@ def test_the_help_of_the_command(benchmark, run):
 
 
 @pytest.mark.benchmark(group="start")
-def test_import_harness(benchmark, tell, run):
-    beside(benchmark, tell, partial(run, "-c", "import harness"), partial(run, "-c", "pass"), "Python alone")
+def test_import_harness(benchmark, record_value, run):
+    beside(benchmark, record_value, partial(run, "-c", "import harness"), partial(run, "-c", "pass"), "Python alone")
 
 
 @pytest.mark.benchmark(group="start")
-def test_pytest_with_the_plugin(benchmark, tell, run, tmp_path):
+def test_pytest_with_the_plugin(benchmark, record_value, run, tmp_path):
     (tmp_path / "test_empty.py").write_text("def test_empty():\n    pass\n")
     command = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
     without = partial(run, *command, "-p", "no:harness.plugin")
@@ -91,10 +91,10 @@ def test_pytest_with_the_plugin(benchmark, tell, run, tmp_path):
     assert "1 passed" in with_plugin()
     assert "--harness-mode" in run(*command, "-p", "harness.plugin", "--help")
     assert "--harness-mode" not in run(*command, "-p", "no:harness.plugin", "--help")
-    beside(benchmark, tell, with_plugin, without, "pytest without it")
+    beside(benchmark, record_value, with_plugin, without, "pytest without it")
 
 
-def beside(benchmark, tell, work, other, name):
+def beside(benchmark, record_value, work, other, name):
     """Measure some work, and other work before each of its rounds, and tell the ratio of the two."""
     seconds = []
 
@@ -106,5 +106,5 @@ def beside(benchmark, tell, work, other, name):
     benchmark.pedantic(work, setup=other_first, rounds=2 * ROUNDS)
     if benchmark.stats:
         ratios = [ours / theirs for ours, theirs in zip(benchmark.stats.stats.data, seconds, strict=True)]
-        tell(f"times as long as {name} (median of the rounds' ratios)", round(median(ratios), 2))
-        tell(f"{name}, seconds (median)", round(median(seconds), 3))
+        record_value(f"times as long as {name} (median of the rounds' ratios)", round(median(ratios), 2))
+        record_value(f"{name}, seconds (median)", round(median(seconds), 3))

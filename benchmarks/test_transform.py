@@ -22,7 +22,7 @@ from sdk_text import requests, row_sizes
 
 from harness import mnist
 from harness.bench.endpoints import dense_text, host_nothing
-from harness.bench.results.extra_info import mnist_hash
+from harness.bench.results.provenance import mnist_hash
 from harness.regions import sample_bucket
 
 ROUNDS, WARM_UP, NULL_ROUNDS, ALONE_ROUNDS = 5, 2, 10, 3
@@ -42,7 +42,9 @@ def frame(spark, aws, harness_settings, form, partitions):
 
 @pytest.mark.benchmark(group="transform")
 @pytest.mark.parametrize("form", FORMS)
-def test_transform(benchmark, tell, note_work, spark, aws, trained_model, sagemaker_runtime_client, frame, form):
+def test_transform(
+    benchmark, record_value, record_work, spark, aws, trained_model, sagemaker_runtime_client, frame, form
+):
     groups, counts = [], []
 
     def transform():
@@ -55,9 +57,9 @@ def test_transform(benchmark, tell, note_work, spark, aws, trained_model, sagema
     assert set(counts) == {len(images)}
     sizes = row_sizes(images, form)
     calls = expected_calls(frame, form)
-    note_work(rows=len(images), size=int(sizes.sum()), dataset=mnist_hash())
-    tell("calls to the endpoint", calls)
-    tell("bytes a row", round(sizes.mean()))
+    record_work(rows=len(images), size=int(sizes.sum()), dataset=mnist_hash())
+    record_value("calls to the endpoint", calls)
+    record_value("bytes a row", round(sizes.mean()))
     measured = groups[-ROUNDS:]
     whole = mean(task_seconds(spark, group) for group in measured)
     parts = {"serialise": alone(serialise, spark, frame._jdf.collectAsList())}
@@ -68,8 +70,8 @@ def test_transform(benchmark, tell, note_work, spark, aws, trained_model, sagema
     parts["deserialise"] = alone(deserialise, spark, answers(sagemaker_runtime_client, trained_model, images))
     rest = "network and the rest" if "model" in parts else "model and network and the rest"
     parts[rest] = whole - sum(parts.values())
-    tell("seconds of the tasks, summed over partitions", round(whole, 3))
-    tell("of these, seconds", {part: round(seconds, 3) for part, seconds in parts.items()})
+    record_value("seconds of the tasks, summed over partitions", round(whole, 3))
+    record_value("of these, seconds", {part: round(seconds, 3) for part, seconds in parts.items()})
 
 
 def expected_calls(frame, form):
@@ -121,7 +123,7 @@ def null_model(aws, ledger, harness_settings, spark):  # noqa: ARG001 - the SDK'
 
 @pytest.mark.benchmark(group="transform")
 def test_transform_beside_an_endpoint_that_reads_nothing(
-    benchmark, tell, note_work, trained_model, null_model, mnist_test, harness_settings
+    benchmark, record_value, record_work, trained_model, null_model, mnist_test, harness_settings
 ):
     rows = mnist_test.cache()
     count = harness_settings.test_rows
@@ -138,8 +140,8 @@ def test_transform_beside_an_endpoint_that_reads_nothing(
     benchmark.pedantic(transform, setup=null_first, rounds=NULL_ROUNDS)
     rows.unpersist()
     assert set(counts) == {count}
-    note_work(rows=count, size=int(row_sizes(mnist.load("test", count).images, "dense").sum()), dataset=mnist_hash())
+    record_work(rows=count, size=int(row_sizes(mnist.load("test", count).images, "dense").sum()), dataset=mnist_hash())
     if benchmark.stats:
         pairs = zip(null_seconds, benchmark.stats.stats.data, strict=True)
-        tell("rows/s of the null endpoint", round(count / median(null_seconds)))
-        tell("share of the null endpoint's rows/s", round(median(null / seconds for null, seconds in pairs), 3))
+        record_value("rows/s of the null endpoint", round(count / median(null_seconds)))
+        record_value("share of the null endpoint's rows/s", round(median(null / seconds for null, seconds in pairs), 3))

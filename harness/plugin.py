@@ -1,4 +1,4 @@
-"""The pytest plugin: hooks, and the fixtures of :mod:`harness.fixtures`.
+"""The pytest plugin: hooks, and the fixtures of :mod:`harness.fixtures` and :mod:`harness.bench.fixtures`.
 
 A session that uses nothing of the harness pays one short import and one line in the report's header.
 """
@@ -13,6 +13,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from harness.bench.fixtures import record_endpoint, record_environment, record_latency, record_value, record_work
 from harness.errors import HarnessError, SettingsError
 from harness.fixtures import (
     LEFTOVERS,
@@ -42,6 +43,10 @@ __all__ = [
     "ledger",
     "mnist_test",
     "mnist_train",
+    "record_endpoint",
+    "record_latency",
+    "record_value",
+    "record_work",
     "s3_client",
     "sagemaker_client",
     "sagemaker_role",
@@ -98,6 +103,20 @@ def _any_given(config: pytest.Config) -> bool:
         or config.getini(ini_name(name))
         for name in names
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """Record in a benchmark's result what it was measured on and with, if the test or the session uses the harness.
+
+    A session uses the harness if an option, a variable or an ini key of the harness is given.
+    """
+    fixtures = getattr(item, "funcargs", {})
+    settings = fixtures.get("harness_settings")
+    if not isinstance(getattr(fixtures.get("benchmark"), "extra_info", None), dict):
+        return
+    if settings is not None or _any_given(item.config):
+        record_environment(item.config, settings or session_settings(item.config), fixtures)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -13,7 +13,7 @@ import random
 import time
 from datetime import datetime, timezone
 
-from harness.bench.results.extra_info import environment
+from harness.bench.results.provenance import environment
 
 SLOWDOWN = 0.1
 WARM_UP = 50
@@ -61,7 +61,7 @@ def test_record(trained_model, mnist_test, harness_settings, pytestconfig):
     lines = recorded(path)
     with path.open("a") as file:
         if not lines:
-            noted = {"work": "transform", "rows": count, "pairs": pairs, **environment(harness_settings)}
+            noted = {"work": "transform", "rows": count, "pairs": pairs, **environment(harness_settings).as_json()}
             file.write(json.dumps(noted | {"slowdown": SLOWDOWN}) + "\n")
         for _ in range(WARM_UP):
             consume(trained_model, rows)

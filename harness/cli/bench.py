@@ -85,8 +85,8 @@ def table(found: Runs, name: str) -> Table:
 
 def _figures(rounds: Sequence[Benchmark]) -> tuple[str, str, str]:
     low, median, high = np.percentile([each.median for each in rounds], [25, 50, 75]).tolist()
-    rows = rounds[-1].extra_info.get("rows")
-    rate = digits(rows / median) if isinstance(rows, (int, float)) else ""
+    rows = rounds[-1].info.rows
+    rate = digits(rows / median) if rows else ""
     return duration(median), f"{duration(low)} – {duration(high)}", rate
 
 

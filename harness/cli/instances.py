@@ -86,7 +86,7 @@ def run_instances(
     reading = read_all(paths)
     runs = [run for series in arrange(reading.results) for run in series.runs]
     predicting = [run for run in runs if predicts(run)]
-    local = [run for run in predicting if run.benchmark.extra_info.get("mode") != "real"]
+    local = [run for run in predicting if run.benchmark.info.mode != "real"]
     found = comparisons(predicting, known)
     several = _several(found, predicting, local)
     of = _choose(several, benchmark)
@@ -142,7 +142,7 @@ def _apart(found: Sequence[Comparison]) -> str:
 def _notes(predicting: Sequence[Run], local: Sequence[Run]) -> Iterator[str]:
     """Tell what is no instance type, or not known to be one."""
     if local:
-        names = sorted({str(run.benchmark.extra_info.get("endpoint_instance_type") or "none") for run in local})
+        names = sorted({run.benchmark.info.endpoint_instance_type or "none" for run in local})
         yield (
             f"Refused: {_counted(local)} in mock mode. The local AWS runs on this machine and is no instance type, "
             f"though its results name {', '.join(names)}."

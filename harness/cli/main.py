@@ -497,8 +497,8 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, default=Path("bench-results"), metavar="DIR", help="gets the results, "
         "<cell>/<round>.json (default: bench-results)")  # fmt: skip
     _add_settings(parser, "bench")
-    parser.add_argument("--pytest", nargs=argparse.REMAINDER, metavar="ARG", help="pytest's arguments, last (default: "
-        "benchmarks/test_transform.py benchmarks/test_endpoint.py)")  # fmt: skip
+    parser.add_argument("--pytest", nargs=argparse.REMAINDER, metavar="ARG", help="pytest's arguments, last: "
+        "benchmarks to run, and options (default: benchmarks)")  # fmt: skip
     parser.set_defaults(run=_bench)
 
 
@@ -519,7 +519,7 @@ def _bench(options: argparse.Namespace) -> int:
         for each in types
         for master in masters
     ]
-    from harness.bench.results.extra_info import measured_code  # noqa: PLC0415
+    from harness.bench.results.provenance import measured_code  # noqa: PLC0415
     from harness.cli.bench import run_bench  # noqa: PLC0415 - imports boto3
 
     plan = Plan(

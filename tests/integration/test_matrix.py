@@ -37,16 +37,16 @@ ALONE = """
 import pathlib, time
 import pytest
 from harness import mnist
-from harness.bench.results.extra_info import environment
 from harness.bench.endpoints import dense
 
 @pytest.mark.benchmark(group="endpoint")
-def test_alone(benchmark, harness_settings, sagemaker_runtime_client):
+def test_alone(benchmark, harness_settings, sagemaker_runtime_client, record_work, record_endpoint):
     request = {"EndpointName": harness_settings.endpoint, "Body": dense(50), "ContentType": "text/libsvm"}
-    benchmark.extra_info.update(environment(harness_settings), rows=50, endpoint=harness_settings.endpoint)
+    record_endpoint(harness_settings.endpoint)
     answer = benchmark.pedantic(lambda: sagemaker_runtime_client.invoke_endpoint(**request)["Body"].read(), rounds=3)
     predictions = [float(each) for each in answer.decode().split(",")]
     assert sum(a == b for a, b in zip(predictions, mnist.load("train", 50).labels)) > 35
+    record_work(rows=50)
     while pathlib.Path("wait").exists():
         pathlib.Path("waiting").touch()
         time.sleep(0.1)
@@ -91,6 +91,7 @@ def test_one_model_is_hosted_on_each_type_that_can_be_had_and_nothing_but_logs_s
         [result] = read(tmp_path / "bench-results" / instance_type).results
         noted = result.benchmarks["benchmarks/test_alone.py::test_alone"].extra_info
         assert noted["endpoint_instance_type"] == instance_type
+        assert noted["price"]["source"].startswith("ours, in ")
         assert "ml.c5.xlarge" in done.stdout
         used.add(noted["endpoint"])
     counts = independent_aws.calls()["counts"]

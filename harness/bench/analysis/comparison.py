@@ -225,7 +225,7 @@ def _some(names: Sequence[str]) -> str:
 
 def _refusal(base: Sequence[Benchmark], other: Sequence[Benchmark]) -> str:
     """Return why two sides of a benchmark must not be compared; '' where they may."""
-    local = any(run.extra_info.get("mode") == "mock" for run in (*base, *other))
+    local = any(run.info.mode == "mock" for run in (*base, *other))
     for key in INSTANCE_TYPES if local else ():
         there, here = _values(base, key), _values(other, key)
         if there != here:
@@ -264,7 +264,7 @@ def _inside(content: Mapping[str, Any], place: Sequence[str]) -> str:
 
 
 def _values(runs: Iterable[Benchmark], key: str) -> set[str]:
-    return {"" if (value := run.extra_info.get(key)) is None else str(value) for run in runs}
+    return {run.recorded(key) for run in runs}
 
 
 def _shown(values: Iterable[str]) -> str:

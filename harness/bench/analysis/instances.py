@@ -25,9 +25,9 @@ from harness.bench.results.recorded_instances import (
     endpoint_of,
     instances_of,
     is_of_aws,
-    noted_price,
     p99,
     predicts,
+    price_of,
     requests,
     rows_per_second,
 )
@@ -196,7 +196,7 @@ class Comparison:
         if unknown := [offer.name for offer in self.offers if offer.price is None]:
             yield f"no price is known of {_and(unknown)}: give one with --prices FILE"
         for offer in self.priced:
-            hourly = {price.hourly for run in offer.runs if (price := noted_price(run.benchmark.extra_info))}
+            hourly = {price.hourly for run in offer.runs if (price := price_of(run))}
             if len(hourly) > 1:
                 yield f"the price of {offer.name} changed between its runs: the newest is taken"
 
@@ -254,8 +254,7 @@ def comparisons(runs: Iterable[Run], prices: PriceSource | None = None) -> list[
     apart: dict[tuple[str, tuple[tuple[str, str], ...]], list[Run]] = {}
     for run in runs:
         if predicts(run) and is_of_aws(run):
-            noted = run.benchmark.extra_info
-            key = tuple((name, str(noted[name])) for name in _APART if noted.get(name) not in (None, ""))
+            key = tuple((name, text) for name in _APART if (text := run.benchmark.recorded(name)))
             apart.setdefault((run.benchmark.name, key), []).append(run)
     found = [_comparison(name, dict(setting), members, prices) for (name, setting), members in apart.items()]
     tell_apart(found)
@@ -317,8 +316,7 @@ def _over_units(runs: Sequence[Run], figures: Sequence[float], drifting: bool) -
 def _price(kind: str, runs: Sequence[Run], prices: PriceSource | None) -> Price | None:
     """Return the price of a file; or else the newest that was noted."""
     found = prices.find(kind, "hosting") if prices else None
-    noted = (noted_price(run.benchmark.extra_info) for run in reversed(runs))
-    return found or next(filter(None, noted), None)
+    return found or next(filter(None, map(price_of, reversed(runs))), None)
 
 
 def _results(offer: Offer) -> list[Result]:

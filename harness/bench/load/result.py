@@ -19,7 +19,8 @@ from harness.bench.load.generator import Measurement, Times
 from harness.bench.load.plan import Plan
 from harness.bench.load.rate_search import Found
 from harness.bench.load.validity import percentile
-from harness.bench.results.extra_info import environment, mnist_hash, work
+from harness.bench.results.extra_info import ExtraInfo
+from harness.bench.results.provenance import environment, mnist_hash
 from harness.console import PlainConsole, print_figures
 from harness.pipeline import plots
 from harness.settings import Settings
@@ -105,9 +106,12 @@ def describe(outcome: Outcome, settings: Settings, aws: AWS, sent: list[bytes]) 
             "limited_by_generator": found.limited_by_sender,
             "tried": [{**asdict(tried), "verdict": tried.verdict.value} for tried in found.tried],
         },
-        "environment": environment(settings)
-        | work(rows=plan.batch, size=round(sum(map(len, sent)) / len(sent)), dataset=mnist_hash()),
+        "environment": environment(settings).as_json() | _work(plan.batch, sent),
     }  # fmt: skip
+
+
+def _work(rows: int, sent: list[bytes]) -> dict[str, Any]:
+    return ExtraInfo(rows=rows, bytes=round(sum(map(len, sent)) / len(sent)), dataset=mnist_hash()).as_json()
 
 
 def _ceiling(measurement: Measurement) -> dict[str, float]:

@@ -13,7 +13,8 @@ from harness.errors import SettingsError
 from harness.settings import Settings
 
 SESSION_SECONDS = {"mock": 210.0, "real": 120.0}
-"""A guess at how long a session of the default benchmarks takes, until one was measured; in mock mode it trains too."""
+"""Guess of the seconds of a session, used until one was measured: that of this project's ``test_transform.py`` and
+``test_endpoint.py``, which in mock mode train too."""
 HOST_SECONDS = 900.0
 """A guess at how long training and hosting take in AWS."""
 CLEAN_UP_SECONDS = END_SECONDS + PATIENCE["real"]

@@ -15,8 +15,8 @@ from typing import Any
 from harness.errors import SettingsError
 from harness.settings import Settings, has_effect, option_name
 
-PYTEST = ("benchmarks/test_transform.py", "benchmarks/test_endpoint.py")
-"""What is run where nobody says otherwise."""
+PYTEST = ("benchmarks",)
+"""Arguments of pytest by default: the directory of benchmarks in the working directory."""
 
 _SAME_FOR_ALL = (
     "mode",

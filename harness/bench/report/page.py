@@ -263,11 +263,11 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
     yield "system", " ".join(str(machine.get(key) or "") for key in ("system", "release", "machine")).strip()
     yield "pytest-benchmark", result.version
     noted = {
-        (name, str(run.extra_info[name]))
+        (name, text)
         for run in result.benchmarks.values()
         for name in COMPARED
-        if run.extra_info.get(name) not in (None, "") and name not in ("rows", "bytes")
-        if name not in INSTANCE_TYPES or run.extra_info.get("mode") == "real"
+        if name not in ("rows", "bytes") and (text := run.recorded(name))
+        if name not in INSTANCE_TYPES or run.info.mode == "real"
     }
     found = {name for name, _ in noted}
     if "python" not in found:

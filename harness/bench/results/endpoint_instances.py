@@ -1,4 +1,4 @@
-"""What stands behind an endpoint in AWS and what it costs, as benchmarks note it beside their times."""
+"""Instances of an endpoint and their price, as AWS reports them while a benchmark runs."""
 
 from __future__ import annotations
 
@@ -9,35 +9,41 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.aws.pricing import Price
 from harness.aws.real import RealAWS
+from harness.bench.results.extra_info import ExtraInfo
 from harness.settings import Settings
 
 
-def hosting(aws: RealAWS, settings: Settings, endpoint: str) -> dict[str, Any]:
-    """Return ``endpoint``, ``endpoint_instance_type`` and ``_count``, and the ``price`` of one instance for an hour.
+def hosting(aws: RealAWS, settings: Settings, endpoint: str) -> ExtraInfo:
+    """Return the endpoint's name, the type and number of its instances, and the price of one of them.
 
-    The endpoint's name tells whether runs were of the same machines: those of one instance type differ.
-    Of an endpoint that was there already, AWS is asked what is behind it. What AWS does not tell is left empty, and a
-    price that it does not tell is left out: nothing is guessed.
+    Results need the name to show which runs share machines: endpoints on one instance type differ. A value that AWS
+    does not report stays empty, and no price is guessed.
 
+    :param settings: those that the endpoint was created with, or that name it.
     :param endpoint: the name of the endpoint that is measured.
     :raises SettingsError: the settings name a file of prices that cannot be used.
     """
     if settings.endpoint:
-        kind, count = _behind(aws, settings.endpoint)
-    else:
-        kind, count = settings.endpoint_instance_type, settings.endpoint_instance_count
-    noted = {"endpoint": endpoint, "endpoint_instance_type": kind, "endpoint_instance_count": count}
-    price = _price(aws, kind) if kind else None
-    return noted | (as_noted(price) if price else {})
+        return described(aws, endpoint)
+    return _hosting(aws, endpoint, settings.endpoint_instance_type, settings.endpoint_instance_count)
 
 
-def as_noted(price: Price) -> dict[str, Any]:
-    """Return a price as ``extra_info`` keeps it and :mod:`harness.bench.results.recorded_instances` reads it."""
-    return {"price": {"usd_per_hour": price.hourly, "source": price.source, "date": price.date}}
+def described(aws: RealAWS, endpoint: str) -> ExtraInfo:
+    """Return the same for an endpoint that the settings did not create: AWS is asked for its instances."""
+    return _hosting(aws, endpoint, *_instances_of(aws, endpoint))
 
 
-def _behind(aws: RealAWS, endpoint: str) -> tuple[str, int]:
-    """Return type and number of an endpoint's instances; '' and 0 where AWS does not tell or they are of several."""
+def _hosting(aws: RealAWS, endpoint: str, instance_type: str, count: int) -> ExtraInfo:
+    return ExtraInfo(
+        endpoint=endpoint,
+        endpoint_instance_type=instance_type,
+        endpoint_instance_count=count,
+        price=_price(aws, instance_type) if instance_type else None,
+    )
+
+
+def _instances_of(aws: RealAWS, endpoint: str) -> tuple[str, int]:
+    """Return type and number of an endpoint's instances; '' and 0 if AWS refuses, or there are several types."""
     client = aws.client("sagemaker")
     try:
         described = client.describe_endpoint(EndpointName=endpoint)
@@ -45,14 +51,14 @@ def _behind(aws: RealAWS, endpoint: str) -> tuple[str, int]:
     except (ClientError, BotoCoreError):
         return "", 0
     variants: list[Mapping[str, Any]] = described.get("ProductionVariants", [])
-    kinds = {str(variant.get("InstanceType", "")) for variant in config["ProductionVariants"]}
-    if len(kinds) != 1:
+    types = {str(variant.get("InstanceType", "")) for variant in config["ProductionVariants"]}
+    if len(types) != 1:
         return "", 0
-    return kinds.pop(), sum(int(variant.get("CurrentInstanceCount", 0)) for variant in variants)
+    return types.pop(), sum(int(variant.get("CurrentInstanceCount", 0)) for variant in variants)
 
 
-def _price(aws: RealAWS, kind: str) -> Price | None:
+def _price(aws: RealAWS, instance_type: str) -> Price | None:
     try:
-        return aws.prices.find(kind, "hosting")
+        return aws.prices.find(instance_type, "hosting")
     except (ClientError, BotoCoreError):
         return None

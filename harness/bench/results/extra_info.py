@@ -1,32 +1,24 @@
-"""What a benchmark ran on and with, as it is kept in ``extra_info`` of the standard JSON.
+"""Schema of the metadata that benchmarks record in ``extra_info`` of pytest-benchmark's JSON.
 
-Figures mean something only beside these, and :mod:`harness.bench.analysis.comparison` says where two results differ in
-them.
+:class:`ExtraInfo` writes it and reads it back. Writing refuses a value that reading would not return. Reading takes a
+value that is damaged, or that another program wrote in another form, for one that was not recorded: those who need it
+then report that it is missing. Other keys of ``extra_info`` belong to the benchmark that recorded them.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import platform
-import subprocess
-from collections.abc import Mapping
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
-from pathlib import Path
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from pytest_benchmark.utils import get_commit_info
-
-from harness.errors import SetupError
-from harness.java import find_java
-from harness.settings import Settings
+from harness.aws.pricing import Price
+from harness.errors import ResultsError
 
 INSTANCE_TYPES = ("training_instance_type", "endpoint_instance_type")
-"""Settings that mean something in AWS only: the local AWS takes the names and is no such machine."""
+"""Keys that have a meaning in AWS only: the local AWS accepts the names and is no such machine."""
 
-_SETTINGS = (
+SETTINGS = (
     "mode",
     "region",
     *INSTANCE_TYPES,
@@ -34,99 +26,127 @@ _SETTINGS = (
     "endpoint_instance_count",
     "spark_master",
 )
-_PACKAGES = {"spark": ("pyspark",), "sdk": ("sagemaker-pyspark",), "xgboost": ("xgboost-cpu", "xgboost")}
+"""Settings of the harness that every benchmark records."""
 
-COMPARED = (*_SETTINGS, "cores", *_PACKAGES, "java", "python", "dataset", "rows", "bytes")
-"""The keys by which two results may differ so that their times are not those of the same thing."""
-
-_HASH_DIGITS = 12
+COMPARED = (*SETTINGS, "cores", "spark", "sdk", "xgboost", "java", "python", "dataset", "rows", "bytes")
+"""Keys in which two results must agree, so that their times are times of the same thing."""
 
 
-def environment(settings: Settings) -> dict[str, Any]:
-    """Return what every benchmark notes, whatever it measures: settings, cores, versions and commit."""
-    chosen = {name: getattr(settings, name) for name in _SETTINGS}
-    return {**chosen, "cores": _cores(), **_versions(), "commit": commit()}
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
-def work(*, rows: int, size: int, dataset: str) -> dict[str, Any]:
-    """Return what a benchmark notes of the work of one round.
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
-    :param size: bytes, as they are read or sent.
-    :param dataset: a hash of the data (:func:`data_hash`), by which results on other data are told apart.
+
+def _positive(value: Any) -> float | None:
+    return value if isinstance(value, (int, float)) and 0 < value < math.inf else None
+
+
+def _latency(value: Any) -> Latency | None:
+    return Latency.read(value) if isinstance(value, Mapping) else None
+
+
+def _price(value: Any) -> Price | None:
+    """Return a price, of which ``extra_info`` has the instance type beside it; None without source or date."""
+    if not isinstance(value, Mapping) or not value.get("source") or not value.get("date"):
+        return None
+    usd = _positive(value.get("usd_per_hour"))
+    return Price("", "hosting", usd, str(value["source"]), str(value["date"])) if usd else None
+
+
+def _read_by(read: Callable[[Any], Any]) -> Any:
+    """Return a field that is None by default.
+
+    :param read: returns a value of JSON as the field has it, or None if it is not of the field's form.
     """
-    return {"rows": rows, "bytes": size, "dataset": dataset}
+    return field(default=None, metadata={"read": read})
 
 
-def data_hash(*data: bytes | Path) -> str:
-    """Return a hash of some data: bytes, files, or both; 12 hexadecimal digits."""
-    digest = hashlib.sha256()
-    for part in data:
-        if isinstance(part, bytes):
-            digest.update(part)
-        else:
-            with part.open("rb") as stream:
-                while chunk := stream.read(2**20):
-                    digest.update(chunk)
-    return digest.hexdigest()[:_HASH_DIGITS]
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """Latency of a benchmark's requests, in seconds. A percentile is None if too few requests support it."""
+
+    p50: float | None = _read_by(_positive)
+    p90: float | None = _read_by(_positive)
+    p99: float | None = _read_by(_positive)
+    requests: int | None = _read_by(_count)
+    """Number of requests that the percentiles are of."""
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> Latency:
+        """Return the latency in some JSON."""
+        return cls(**_values(cls, content))
 
 
-@cache
-def mnist_hash() -> str:
-    """Return the hash of the MNIST that is shipped: of the list of its files' hashes."""
-    return data_hash((files("harness") / "data" / "mnist" / "SHA256SUMS").read_bytes())
+@dataclass(frozen=True, kw_only=True)
+class ExtraInfo:
+    """Metadata of one benchmark in one run. None is for a value that was not recorded; an empty text is unknown."""
+
+    mode: str | None = _read_by(_text)
+    """``mock`` or ``real``."""
+    region: str | None = _read_by(_text)
+    training_instance_type: str | None = _read_by(_text)
+    endpoint_instance_type: str | None = _read_by(_text)
+    training_instance_count: int | None = _read_by(_count)
+    endpoint_instance_count: int | None = _read_by(_count)
+    spark_master: str | None = _read_by(_text)
+    cores: int | None = _read_by(_count)
+    """Number of cores that the process may use."""
+    spark: str | None = _read_by(_text)
+    """Version, as are the four below."""
+    sdk: str | None = _read_by(_text)
+    xgboost: str | None = _read_by(_text)
+    java: str | None = _read_by(_text)
+    python: str | None = _read_by(_text)
+    commit: str | None = _read_by(_text)
+    """Id of the commit, followed by ``+`` if there were changes beyond it."""
+    dataset: str | None = _read_by(_text)
+    """Hash of the data, see :func:`harness.bench.results.provenance.data_hash`."""
+    rows: float | None = _read_by(_positive)
+    """Number of rows of a round."""
+    bytes: float | None = _read_by(_positive)
+    """Number of bytes of a round, as they are read or sent."""
+    endpoint: str | None = _read_by(_text)
+    """Name of the endpoint in AWS. Runs on one endpoint share its machines."""
+    price: Price | None = _read_by(_price)  # noqa: RUF009 - a field
+    """Price of one instance of the endpoint."""
+    latency: Latency | None = _read_by(_latency)  # noqa: RUF009 - a field
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> ExtraInfo:
+        """Return the metadata in a benchmark's ``extra_info``."""
+        found = cls(**_values(cls, content))
+        if found.price is None:
+            return found
+        return replace(found, price=replace(found.price, instance_type=found.endpoint_instance_type or ""))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what was recorded, for ``extra_info``.
+
+        :raises ResultsError: a value would not be read back as it is.
+        """
+        recorded = {name: value for name, value in vars(self).items() if value is not None}
+        content = recorded | {
+            name: _parts(value) for name, value in recorded.items() if isinstance(value, (Price, Latency))
+        }
+        back = ExtraInfo.read(content)
+        for name, value in recorded.items():
+            if getattr(back, name) != value:
+                raise ResultsError(
+                    f"A benchmark records {name} {value!r}, which no reader of its results would accept.",
+                    fix="record positive numbers for rows and bytes, counts from 0, and text for the rest",
+                )
+        return content
 
 
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _values(kind: type[Any], content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a dataclass's fields that some JSON has."""
+    return {each.name: each.metadata["read"](content.get(each.name)) for each in fields(kind)}
 
 
-@cache
-def _versions() -> Mapping[str, str]:
-    found = {name: _installed(packages) for name, packages in _PACKAGES.items()}
-    try:
-        found["java"] = find_java().version
-    except SetupError:
-        found["java"] = ""
-    return {**found, "python": platform.python_version()}
-
-
-def _installed(packages: tuple[str, ...]) -> str:
-    for package in packages:
-        try:
-            return version(package)
-        except PackageNotFoundError:
-            continue
-    return ""
-
-
-@cache
-def commit() -> str:
-    """Return the id of the commit in the working directory, with ``+`` where there are changes beyond it."""
-    found = get_commit_info()  # type: ignore[no-untyped-call]
-    return (found["id"] or "") + ("+" if found["dirty"] else "")
-
-
-def measured_code() -> str:
-    """Return the commit, followed by ``+`` and a hash of the changes beyond it where there are any.
-
-    They are git's diff, and the names and contents of Python files that git does not know of: results are none.
-    """
-    diff = _git("diff", "HEAD", "--no-ext-diff")
-    names = [name for name in _git("ls-files", "--others", "--exclude-standard", "-z", ":/*.py").split(b"\0") if name]
-    if not diff and not names:
-        return commit()
-    contents = [part for name in names for part in (name, _content(Path(os.fsdecode(name))))]
-    return f"{commit().rstrip('+')}+{data_hash(diff, *contents)}"
-
-
-def _git(*arguments: str) -> bytes:
-    """Return what git says; nothing where there is no git, or no repository here."""
-    try:
-        return subprocess.run(["git", *arguments], capture_output=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return b""
-
-
-def _content(path: Path) -> bytes:
-    return path.read_bytes() if path.is_file() else b""
+def _parts(value: Price | Latency) -> dict[str, Any]:
+    if isinstance(value, Price):
+        return {"usd_per_hour": value.hourly, "source": value.source, "date": value.date}
+    return {name: part for name, part in vars(value).items() if part is not None}

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from harness.bench.results.extra_info import ExtraInfo
 from harness.errors import ResultsError
 
 MATRIX = "matrix.json"
@@ -43,12 +44,26 @@ class Benchmark:
     mean: float = math.nan
     """Seconds."""
     extra_info: Mapping[str, Any] = field(default_factory=dict)
-    """Metadata: environment and the work of a round, see :mod:`harness.bench.results.extra_info`."""
+    """Metadata as the file has it, with the values that only this benchmark records."""
+
+    @cached_property
+    def info(self) -> ExtraInfo:
+        """Metadata that all benchmarks have in common."""
+        return ExtraInfo.read(self.extra_info)
+
+    def recorded(self, name: str) -> str:
+        """Return a value of ``extra_info`` as text, whatever its type; '' if it was not recorded."""
+        value = self.extra_info.get(name)
+        return "" if value is None else str(value)
+
+    def work(self, amount: str) -> float | None:
+        """Return the number of ``rows`` or ``bytes`` of a round; None if it was not recorded."""
+        return {"rows": self.info.rows, "bytes": self.info.bytes}.get(amount)
 
     def rate(self, amount: str) -> float | None:
-        """Return ``rows`` or ``bytes`` a second in the median round; None where the benchmark did not note these."""
-        work = self.extra_info.get(amount)
-        return work / self.median if isinstance(work, (int, float)) and self.median > 0 else None
+        """Return ``rows`` or ``bytes`` a second in the median round; None if their number was not recorded."""
+        work = self.work(amount)
+        return work / self.median if work and self.median > 0 else None
 
 
 @dataclass(frozen=True)
@@ -200,7 +215,9 @@ def _date(path: Path, text: str) -> datetime:
 
 def _benchmark(entry: Any) -> Benchmark:
     """Return a benchmark of a file; a KeyError, TypeError or ValueError says what is wrong with it."""
-    stats = entry["stats"]
+    stats, extra_info = entry["stats"], entry.get("extra_info") or {}
+    if not isinstance(extra_info, dict):
+        raise ValueError("its extra_info is no JSON object")
     times = tuple(float(seconds) for seconds in stats.get("data") or ())
     if not all(math.isfinite(seconds) and seconds > 0 for seconds in times):
         raise ValueError("a round's time is no positive number")
@@ -216,7 +233,7 @@ def _benchmark(entry: Any) -> Benchmark:
         times=times,
         median=float(median),
         mean=float(mean),
-        extra_info=entry.get("extra_info") or {},
+        extra_info=extra_info,
     )
 
 

@@ -1,10 +1,9 @@
-"""What a run of a benchmark noted of the instances that it was measured on."""
+"""Instances that a run recorded, and the throughput, latency and price on them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from harness.aws.pricing import Price
 from harness.bench.results.series import Run
@@ -13,68 +12,55 @@ _GROUPS = ("transform", "endpoint")
 
 
 def predicts(run: Run) -> bool:
-    """Return whether a benchmark's rows are predictions of an endpoint: by its group, or the price it noted."""
-    noted = run.benchmark.extra_info
-    known = run.benchmark.group in _GROUPS or "price" in noted or "latency" in noted
+    """Return whether a benchmark's rows are predictions of an endpoint, by its group or the metadata that it has."""
+    recorded = run.benchmark.extra_info
+    known = run.benchmark.group in _GROUPS or "price" in recorded or "latency" in recorded
     return known and rows_per_second(run) is not None
 
 
 def rows_per_second(run: Run) -> float | None:
-    """Return the rows of all rounds by their time; None where they are not known.
+    """Return the rows of all rounds by their time; None if either is unknown.
 
-    That is by the mean: of requests of which 40 % are slow, the median tells nothing of what these cost.
+    It uses the mean of the rounds: if 40 % of the requests are slow, the median says nothing about their cost.
     """
-    rows, mean = _positive(run.benchmark.extra_info.get("rows")), _positive(run.benchmark.mean)
-    return rows / mean if rows and mean else None
+    rows, mean = run.benchmark.info.rows, run.benchmark.mean
+    return rows / mean if rows and 0 < mean < math.inf else None
 
 
 def is_of_aws(run: Run) -> bool:
-    """Return whether a run was measured on instances of AWS, and says on which."""
-    noted = run.benchmark.extra_info
-    return noted.get("mode") == "real" and bool(noted.get("endpoint_instance_type"))
+    """Return whether a run was measured on instances of AWS, and recorded their type."""
+    info = run.benchmark.info
+    return info.mode == "real" and bool(info.endpoint_instance_type)
 
 
 def instances_of(run: Run) -> tuple[str, int]:
-    """Return the type and number of the instances that a run in AWS says it was measured on."""
-    noted = run.benchmark.extra_info
-    count = noted.get("endpoint_instance_count")
-    return str(noted["endpoint_instance_type"]), count if isinstance(count, int) and count > 0 else 1
+    """Return the type and number of the instances that a run in AWS recorded; 1 if it recorded no number."""
+    info = run.benchmark.info
+    return info.endpoint_instance_type or "", info.endpoint_instance_count or 1
 
 
 def endpoint_of(run: Run) -> str:
-    """Return the name of the endpoint that a run was measured on; '' where it is not known."""
-    return str(run.benchmark.extra_info.get("endpoint") or "")
+    """Return the name of the endpoint that a run was measured on; '' if it is unknown."""
+    return run.benchmark.info.endpoint or ""
 
 
-def noted_price(noted: Mapping[str, Any]) -> Price | None:
-    """Return the price that a run noted of one instance; None where there is none with its source and date."""
-    price = noted.get("price")
-    if not isinstance(price, Mapping) or not price.get("source") or not price.get("date"):
-        return None
-    usd = _positive(price.get("usd_per_hour"))
-    kind = str(noted.get("endpoint_instance_type"))
-    return Price(kind, "hosting", usd, str(price["source"]), str(price["date"])) if usd else None
+def price_of(run: Run) -> Price | None:
+    """Return the price of one instance that a run recorded; None if there is none with its source and date."""
+    return run.benchmark.info.price
 
 
 def p99(run: Run) -> float | None:
-    """Return the p99 latency that a run noted, in seconds."""
-    return _positive(_latency(run).get("p99"))
+    """Return the p99 latency that a run recorded, in seconds."""
+    latency = run.benchmark.info.latency
+    return latency.p99 if latency else None
 
 
 def requests(run: Run) -> int:
-    """Return of how many requests a run's latencies are; 0 where it is not known."""
-    return int(_positive(_latency(run).get("requests")) or 0)
+    """Return the number of requests of which a run recorded the latency; 0 if it is unknown."""
+    latency = run.benchmark.info.latency
+    return latency.requests or 0 if latency else 0
 
 
 def latencies(run: Run) -> Sequence[float]:
-    """Return the seconds of each request of a run; none where its rounds were not saved, or are not single requests."""
+    """Return the seconds of each request of a run; none if its rounds were not saved, or are not single requests."""
     return run.benchmark.times if len(run.benchmark.times) == requests(run) else ()
-
-
-def _latency(run: Run) -> Mapping[str, Any]:
-    found = run.benchmark.extra_info.get("latency")
-    return found if isinstance(found, Mapping) else {}
-
-
-def _positive(figure: Any) -> float | None:
-    return float(figure) if isinstance(figure, (int, float)) and 0 < figure < math.inf else None

@@ -15,21 +15,10 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from harness.bench.results.extra_info import INSTANCE_TYPES
+from harness.bench.results.extra_info import INSTANCE_TYPES, SETTINGS
 from harness.bench.results.reader import Benchmark, Result
 
-_SETTING = (
-    "mode",
-    "region",
-    *INSTANCE_TYPES,
-    "training_instance_count",
-    "endpoint_instance_count",
-    "spark_master",
-    "cores",
-    "dataset",
-    "rows",
-    "bytes",
-)
+_SETTING = (*SETTINGS, "cores", "dataset", "rows", "bytes")
 """Keys of ``extra_info`` that part a benchmark into several: versions do not, as what they change is its history."""
 _SHORT = 9  # digits of a commit's id
 _SIZES = ("medium", "large", "xlarge")  # of instance types, in ascending order; 2xlarge and more follow
@@ -103,9 +92,8 @@ class Series:
         return self.newest[-1].benchmark.extra_info
 
     def work(self, amount: str) -> float | None:
-        """Return the ``rows`` or ``bytes`` of a round; None where the benchmark did not note them."""
-        found = self.noted.get(amount)
-        return float(found) if isinstance(found, (int, float)) and math.isfinite(found) and found > 0 else None
+        """Return the number of ``rows`` or ``bytes`` of a round; None if it was not recorded."""
+        return self.newest[-1].benchmark.work(amount)
 
 
 @dataclass(frozen=True)
@@ -168,9 +156,8 @@ def _to_sort(parts: Setting) -> Iterator[list[str | int]]:
 
 def setting(result: Result, benchmark: Benchmark) -> Setting:
     """Return what one must know to compare a time with another; instance types only where AWS provided them."""
-    noted = benchmark.extra_info
-    unreal = () if noted.get("mode") == "real" else INSTANCE_TYPES
-    parts = {name: str(noted[name]) for name in _SETTING if noted.get(name) not in (None, "") and name not in unreal}
+    unreal = () if benchmark.info.mode == "real" else INSTANCE_TYPES
+    parts = {name: text for name in _SETTING if name not in unreal and (text := benchmark.recorded(name))}
     return {"processor": processor(result.machine), **parts}
 
 

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from latencies import latency
 from sdk_text import requests, row_sizes
 
-from benchmarks.conftest import shown, whole_numbers
+from benchmarks.conftest import whole_numbers
 from harness import libsvm, mnist
 from harness.bench.endpoints import dense, dense_text
 
@@ -53,23 +52,3 @@ def test_requests_are_filled_one_after_the_other(sizes, count):
 def test_mnists_rows_make_requests_of_about_815():
     sizes = row_sizes(mnist.load("test", 4000).images, "dense")
     assert requests(sizes) == 5
-
-
-@pytest.mark.parametrize(
-    ("count", "claimed"),
-    [(1, []), (63, ["p50"]), (64, ["p50", "p90"]), (661, ["p50", "p90"]), (662, ["p50", "p90", "p99"])],
-)
-def test_a_percentile_is_told_where_there_are_requests_enough_to_claim_it(count, claimed):
-    found = latency(range(count))
-    assert [*found] == [*claimed, "requests"]
-    assert found["requests"] == count
-
-
-def test_a_percentile_is_the_latency_that_so_many_do_not_exceed():
-    found = latency(range(1000, 0, -1))
-    assert [found["p50"], found["p90"], found["p99"]] == [500, 900, 990]
-
-
-def test_figures_are_shown_as_people_read_them():
-    assert shown({"p50": 4.2, "p90": 5.1}) == "p50 4.2 · p90 5.1"
-    assert [shown(13019), shown(8.3)] == ["13,019", 8.3]

@@ -8,16 +8,13 @@ import json
 import math
 import re
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from benchmarks.conftest import noted_hosting
 from harness.aws.pricing import Price, PriceFile
 from harness.bench.analysis.instances import (
     LEAST_REQUESTS,
@@ -31,12 +28,9 @@ from harness.bench.analysis.instances import (
 from harness.bench.analysis.quantile_tests import queries_needed
 from harness.bench.analysis.recommendation import Goal, recommend
 from harness.bench.analysis.statistics import LEAST_RUNS, Estimate, estimate
-from harness.bench.results.endpoint_instances import hosting
-from harness.bench.results.recorded_instances import noted_price
 from harness.bench.results.series import arrange
 from harness.cli.main import main
 from harness.errors import ResultsError
-from harness.settings import Settings
 from tests.support.samples import MACHINE, result, save
 
 ENDPOINT = "benchmarks/test_endpoint.py::test_the_endpoint_alone[batch=815]"
@@ -242,71 +236,10 @@ def test_a_file_of_prices_goes_before_what_the_results_noted(prices):
     assert (by_name[LARGE].hourly, by_name[LARGE].source) == (3.6, "made up")
 
 
-@pytest.mark.parametrize(
-    "price",
-    [
-        None,
-        0.1,
-        {"usd_per_hour": 0.1, "date": DATE},
-        {"usd_per_hour": 0.1, "source": "made up", "date": ""},
-        {"usd_per_hour": -1, "source": "made up", "date": DATE},
-        {"usd_per_hour": math.nan, "source": "made up", "date": DATE},
-        {"usd_per_hour": "0.1", "source": "made up", "date": DATE},
-    ],
-)
-def test_a_price_without_source_or_date_or_sense_is_none(price):
-    assert noted_price({"price": price}) is None
-
-
 def test_the_newest_of_several_prices_is_taken_and_said_to_be():
     [found] = compared(*measured(SMALL, [0.1], 0.3), *measured(SMALL, [0.1], 0.4, start=9))
     assert found.offers[0].price.hourly == 0.4
     assert f"the price of {SMALL} changed between its runs: the newest is taken" in found.warnings
-
-
-class Account:
-    """An account of AWS with an endpoint, that refuses to tell the rest."""
-
-    def __init__(self, prices=None):
-        self._prices = prices
-
-    def client(self, service):
-        assert service == "sagemaker"
-        variants = [{"InstanceType": LARGE}, {"InstanceType": LARGE}]
-        return SimpleNamespace(
-            describe_endpoint=lambda EndpointName: {  # noqa: N803 - boto3's name
-                "EndpointConfigName": f"{EndpointName}-config",
-                "ProductionVariants": [{"CurrentInstanceCount": 1}, {"CurrentInstanceCount": 2}],
-            },
-            describe_endpoint_config=lambda EndpointConfigName: {"ProductionVariants": variants},  # noqa: N803
-        )
-
-    @property
-    def prices(self):
-        if self._prices is None:
-            raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "GetProducts")
-        return PriceFile(self._prices)
-
-
-def test_a_benchmark_notes_the_price_of_its_instances(prices):
-    noted = hosting(Account(prices), Settings(mode="real", endpoint_instance_type=SMALL), "x")
-    assert noted_price(noted) == PriceFile(prices).find(SMALL, "hosting")
-
-
-def test_where_aws_does_not_tell_no_price_is_noted():
-    noted = hosting(Account(), Settings(mode="real", endpoint_instance_type=SMALL), "theirs")
-    assert noted == {"endpoint": "theirs", "endpoint_instance_type": SMALL, "endpoint_instance_count": 1}
-
-
-def test_of_an_endpoint_that_was_there_aws_is_asked_what_is_behind_it():
-    noted = hosting(Account(), Settings(mode="real", endpoint_instance_type=SMALL, endpoint="mine"), "mine")
-    assert noted == {"endpoint": "mine", "endpoint_instance_type": LARGE, "endpoint_instance_count": 3}
-
-
-def test_the_benchmarks_note_the_endpoint_that_their_model_is_behind():
-    model = SimpleNamespace(endpointName="its-endpoint")
-    noted = noted_hosting.__wrapped__(Account(), Settings(mode="real", endpoint_instance_type=SMALL), model)
-    assert (noted["endpoint"], noted["endpoint_instance_type"]) == ("its-endpoint", SMALL)
 
 
 # --- the front --------------------------------------------------------------------------------------------------------

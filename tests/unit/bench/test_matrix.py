@@ -30,7 +30,7 @@ from harness.bench.matrix.budget import (
 )
 from harness.bench.matrix.plan import Plan, axis, counts, differences, expected_seconds
 from harness.bench.matrix.store import Store, by_lot
-from harness.bench.results.extra_info import commit, measured_code
+from harness.bench.results.provenance import commit, measured_code
 from harness.bench.results.reader import read
 from harness.cli import bench as bench_command
 from harness.cli import main

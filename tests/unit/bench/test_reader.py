@@ -142,6 +142,7 @@ def test_binary_is_told_from_text(tmp_path):
         (entry("bad", data=[0.1, float("nan")]), "no positive number"),
         (entry("bad", data=[], median=0.0), "its median is no positive number"),
         ({"fullname": "bad"}, "it has no 'stats'"),
+        (entry("bad") | {"extra_info": [1]}, "its extra_info is no JSON object"),
         (7, "benchmark 1 is left out"),
     ],
 )
