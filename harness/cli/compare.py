@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.text import Text
 
-from harness.bench.analysis.comparison import Row, Versus, compare
+from harness.bench.analysis.comparison import BenchmarkChange, Versus, compare
 from harness.bench.analysis.statistics import CONFIDENCE, MINIMUM_EFFECT, Verdict
 from harness.console import PlainConsole, markdown_code, markdown_text, print_text
 from harness.errors import ResultsError, SettingsError
@@ -63,12 +63,12 @@ def percentage(text: str) -> float:
     return float(match[1]) / 100
 
 
-def failing(row: Row, threshold: float) -> bool:
+def failing(row: BenchmarkChange, threshold: float) -> bool:
     """Return whether a benchmark is slower by more than a share with confidence."""
     return not row.refusal and row.effect.slower_than(threshold)
 
 
-def _tell_gate(rows: Sequence[Row], threshold: float) -> None:
+def _tell_gate(rows: Sequence[BenchmarkChange], threshold: float) -> None:
     """Say on stderr what the exit code is made of."""
     found = [row.name for row in rows if failing(row, threshold)]
     limit = f"{threshold * 100:g} %"
@@ -82,20 +82,20 @@ def _tell_gate(rows: Sequence[Row], threshold: float) -> None:
 # --- figures ----------------------------------------------------------------------------------------------------------
 
 
-def _change(row: Row) -> str:
+def _change(row: BenchmarkChange) -> str:
     """Return the change; nothing where it would be taken for a comparison."""
     if row.refusal:
         return "–"
     return f"{row.effect.change:+.1%}".replace("%", " %")
 
 
-def _interval(row: Row) -> str:
+def _interval(row: BenchmarkChange) -> str:
     if row.refusal or math.isinf(row.effect.high):
         return "–"
     return f"{row.effect.low * 100:+.1f} to {row.effect.high * 100:+.1f} %"
 
 
-def _times(row: Row) -> str:
+def _times(row: BenchmarkChange) -> str:
     """Return both times in the unit that suits the base: ``22.1 → 24.3 ms``."""
     name, size = next((unit for unit in _UNITS if row.base >= unit[1]), _UNITS[-1])
     return f"{row.base / size:.4g} → {row.other / size:.4g} {name}"
@@ -196,7 +196,7 @@ def _as_json(versus: Versus) -> dict[str, Any]:
     }
 
 
-def _row_as_json(row: Row) -> dict[str, Any]:
+def _row_as_json(row: BenchmarkChange) -> dict[str, Any]:
     effect = row.effect
     known = not math.isinf(effect.high)
     return {

@@ -573,10 +573,10 @@ def _add_bench_endpoint(parser: argparse.ArgumentParser) -> None:
 def _bench_endpoint(options: argparse.Namespace) -> int:
     seconds = _duration("--duration", options.duration)
     bound = None if options.p99_under is None else _duration("--p99-under", options.p99_under)
-    from harness.bench.load.plan import Plan  # noqa: PLC0415
+    from harness.bench.load.plan import LoadPlan  # noqa: PLC0415
     from harness.bench.load.runner import run_endpoint_load  # noqa: PLC0415
 
-    plan = Plan(
+    plan = LoadPlan(
         scenario=options.scenario,
         rate=options.rate,
         seconds=seconds,

@@ -17,8 +17,8 @@ import numpy.typing as npt
 import ruptures
 from scipy.stats import mannwhitneyu
 
-LEAST_RUNS = 4
-"""Runs that must lie on either side of a change."""
+LEAST_STRETCH = 4
+"""Number of runs that must lie on either side of a change."""
 LEAST_CHANGE = 0.02
 """Share by which the median must change; less is noise of compilers and caches rather than anybody's doing."""
 SIGNIFICANCE = 0.001
@@ -57,9 +57,9 @@ def stretches(seconds: Sequence[float], commits: Sequence[int]) -> list[Stretch]
 
 def _candidates(times: Array) -> list[int]:
     """Return where changes may be: numbers of the first runs after them."""
-    if len(times) < 2 * LEAST_RUNS or np.ptp(times) == 0:
+    if len(times) < 2 * LEAST_STRETCH or np.ptp(times) == 0:
         return []
-    search = ruptures.KernelCPD(kernel="rbf", min_size=LEAST_RUNS, params={"gamma": _gamma(times)})
+    search = ruptures.KernelCPD(kernel="rbf", min_size=LEAST_STRETCH, params={"gamma": _gamma(times)})
     found: list[int] = search.fit(times.reshape(-1, 1)).predict(pen=_PENALTY)
     return found[:-1]
 

@@ -59,7 +59,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Row:
+class BenchmarkChange:
     """One benchmark on two sides."""
 
     name: str
@@ -84,7 +84,7 @@ class Versus:
     base: Side
     other: Side
     alternated: bool
-    rows: list[Row]
+    rows: list[BenchmarkChange]
     differences: dict[str, str]
     """By what differs in the environment (``cores``): how (``2 → 4``)."""
     warnings: list[str]
@@ -154,10 +154,10 @@ class _Draft:
             list(self._warnings(needed)),
         )
 
-    def _row(self, name: str, effect: Effect | None) -> Row:
+    def _row(self, name: str, effect: Effect | None) -> BenchmarkChange:
         base, other = (float(np.median(_medians(side.benchmark(name)))) for side in (self._base, self._other))
         nothing = Effect(other / base - 1, -1.0, np.inf, 1.0, 0)
-        return Row(name, base, other, effect or nothing, self._refusals[name])
+        return BenchmarkChange(name, base, other, effect or nothing, self._refusals[name])
 
     def _warnings(self, needed: int) -> Iterable[str]:
         fewest = min([sample.runs for sample in self.samples], default=needed)

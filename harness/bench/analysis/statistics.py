@@ -100,7 +100,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A positive figure with its interval."""
+    """A positive value with its interval, in the unit of the sample: seconds, rows a second, USD a million rows."""
 
     value: float
     low: float

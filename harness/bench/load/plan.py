@@ -12,7 +12,7 @@ _HIGHEST_RATE = 50_000
 
 
 @dataclass(frozen=True)
-class Plan:
+class LoadPlan:
     """What to measure."""
 
     scenario: str = "server"

@@ -32,7 +32,7 @@ _HIGHEST_RATE = 50_000.0
 _MOST_LAG_SHARE = 0.1
 
 
-class Verdict(Enum):
+class RateVerdict(Enum):
     """Whether a rate keeps the bound."""
 
     KEEPS = "keeps the bound"
@@ -41,7 +41,7 @@ class Verdict(Enum):
     SENDER = "is more than the load generator can send in time"
 
 
-_TOO_HIGH = (Verdict.BREAKS, Verdict.SENDER)
+_TOO_HIGH = (RateVerdict.BREAKS, RateVerdict.SENDER)
 
 
 class Probe(Protocol):
@@ -65,11 +65,11 @@ class Tried:
     """Queries over the bound, or without an answer."""
     percentile: float
     """Seconds, of the queries that were answered."""
-    verdict: Verdict
+    verdict: RateVerdict
 
 
 @dataclass
-class Found:
+class SearchResult:
     """What a search came to."""
 
     rate: float | None = None
@@ -83,12 +83,12 @@ class Found:
     def limited_by_sender(self) -> bool:
         """Whether it was the sender that kept the rate from being higher: the endpoint might take more."""
         above = [tried for tried in self.tried if tried.rate > (self.rate or 0) and tried.verdict in _TOO_HIGH]
-        return bool(above) and min(above, key=lambda tried: tried.rate).verdict is Verdict.SENDER
+        return bool(above) and min(above, key=lambda tried: tried.rate).verdict is RateVerdict.SENDER
 
 
 def find_rate(
     probe: Probe, percent: float, start: float, seconds: float, tell: Callable[[Tried], None] = lambda _: None
-) -> Found:
+) -> SearchResult:
     """Return the highest rate at which the percentile keeps the bound that the probe counts by.
 
     :param start: the rate to begin at.
@@ -109,7 +109,7 @@ class _Search:
         self._quantile = quantile
         self._seconds = seconds
         self._tell = tell
-        self.found = Found()
+        self.found = SearchResult()
 
     def run(self, start: float) -> None:
         low, high = self._bracket(start)
@@ -142,11 +142,11 @@ class _Search:
         queries = late = 0
         for _ in range(_MOST_PROBES):
             tried = self._try(rate, seconds, self._told(round(rate * seconds)))
-            if tried.verdict is not Verdict.UNSURE:
-                return tried.verdict is Verdict.KEEPS
+            if tried.verdict is not RateVerdict.UNSURE:
+                return tried.verdict is RateVerdict.KEEPS
             queries, late = queries + tried.queries, late + tried.late
-            if (verdict := self._judge(queries, late)) is not Verdict.UNSURE:
-                return verdict is Verdict.KEEPS
+            if (verdict := self._judge(queries, late)) is not RateVerdict.UNSURE:
+                return verdict is RateVerdict.KEEPS
         return late <= (1 - self._quantile) * queries
 
     def _told(self, planned: int) -> Watch:
@@ -156,7 +156,7 @@ class _Search:
 
     def _confirm(self, rate: float) -> None:
         for _ in range(_MOST_CONFIRMATIONS):
-            if self._try(rate, self._seconds, None).verdict is Verdict.KEEPS:
+            if self._try(rate, self._seconds, None).verdict is RateVerdict.KEEPS:
                 self.found.rate = rate
                 return
             rate *= _STEP_DOWN
@@ -164,15 +164,17 @@ class _Search:
     def _try(self, rate: float, seconds: float, watch: Watch | None) -> Tried:
         measurement = self.found.measurement = self._probe(rate, seconds, watch)
         verdict = self._judge(measurement.sent, measurement.late)
-        if verdict is Verdict.BREAKS and measurement.lags.percentile(99) > _MOST_LAG_SHARE * (measurement.bound or 0):
-            verdict = Verdict.SENDER
+        if verdict is RateVerdict.BREAKS and measurement.lags.percentile(99) > _MOST_LAG_SHARE * (
+            measurement.bound or 0
+        ):
+            verdict = RateVerdict.SENDER
         value = measurement.latencies.percentile(100 * self._quantile)
         tried = Tried(rate, measurement.seconds, measurement.sent, measurement.late, value, verdict)
         self.found.tried.append(tried)
         self._tell(tried)
         return tried
 
-    def _judge(self, queries: int, late: int) -> Verdict:
+    def _judge(self, queries: int, late: int) -> RateVerdict:
         if keeps(queries, late, self._quantile):
-            return Verdict.KEEPS
-        return Verdict.BREAKS if late >= least_to_break(queries, self._quantile) else Verdict.UNSURE
+            return RateVerdict.KEEPS
+        return RateVerdict.BREAKS if late >= least_to_break(queries, self._quantile) else RateVerdict.UNSURE

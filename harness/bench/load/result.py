@@ -16,8 +16,8 @@ import numpy as np
 from harness.aws import AWS
 from harness.bench.analysis.quantile_tests import CONFIDENCE, queries_needed
 from harness.bench.load.generator import Measurement, Times
-from harness.bench.load.plan import Plan
-from harness.bench.load.rate_search import Found
+from harness.bench.load.plan import LoadPlan
+from harness.bench.load.rate_search import SearchResult
 from harness.bench.load.validity import percentile
 from harness.bench.results.extra_info import ExtraInfo
 from harness.bench.results.provenance import environment, mnist_hash
@@ -45,15 +45,15 @@ class Ceilings:
 
 
 @dataclass
-class Outcome:
+class LoadOutcome:
     """What a run of the command found."""
 
-    plan: Plan
+    plan: LoadPlan
     endpoint: str
     ceilings: Ceilings
     measurement: Measurement
     objections: list[str]
-    found: Found | None = None
+    found: SearchResult | None = None
     interrupted: bool = False
 
     @property
@@ -62,7 +62,7 @@ class Outcome:
         return self.found.tried[-1].rate if self.found and self.found.tried else self.plan.rate
 
 
-def describe(outcome: Outcome, settings: Settings, aws: AWS, sent: list[bytes]) -> dict[str, Any]:
+def describe(outcome: LoadOutcome, settings: Settings, aws: AWS, sent: list[bytes]) -> dict[str, Any]:
     """Return the outcome as ``load.json`` holds it; times are in seconds."""
     measurement, plan, found = outcome.measurement, outcome.plan, outcome.found
     told = [percentile(measurement, percent) for percent in PERCENTS]
@@ -124,7 +124,7 @@ def _ceiling(measurement: Measurement) -> dict[str, float]:
     }
 
 
-def write(output: Path, content: dict[str, Any], outcome: Outcome) -> None:
+def write(output: Path, content: dict[str, Any], outcome: LoadOutcome) -> None:
     """Write the result into a directory, as :func:`describe` returned it and as a picture."""
     (output / "load.json").write_text(json.dumps(content, indent=2) + "\n")
     latencies, bound = outcome.measurement.latencies, outcome.plan.p99_under
@@ -143,7 +143,7 @@ def curve(latencies: Times) -> tuple[Any, Any]:
     return percents, np.array([latencies.percentile(percent) * 1000 for percent in percents])
 
 
-def _load_text(outcome: Outcome) -> str:
+def _load_text(outcome: LoadOutcome) -> str:
     plan = outcome.plan
     what = {
         "server": f"server, {outcome.rate:,.1f} requests a second",
@@ -154,7 +154,7 @@ def _load_text(outcome: Outcome) -> str:
     return f"{what}, {plan.batch:,} row{'s' if plan.batch > 1 else ''} each"
 
 
-def tell(outcome: Outcome, output: Path) -> None:
+def tell(outcome: LoadOutcome, output: Path) -> None:
     """Print the outcome, and where its files are."""
     files = [output / name for name in FILES if (output / name).exists()]
     console = PlainConsole(soft_wrap=True)
@@ -168,7 +168,7 @@ def tell(outcome: Outcome, output: Path) -> None:
     sys.stdout.flush()
 
 
-def _figures(outcome: Outcome) -> Iterator[tuple[str, str]]:
+def _figures(outcome: LoadOutcome) -> Iterator[tuple[str, str]]:
     measurement, found = outcome.measurement, outcome.found
     if found:
         under = f"that keeps p99 under {1000 * (outcome.plan.p99_under or 0):g} ms"

@@ -23,9 +23,9 @@ from harness.bench.endpoints import bodies, explained, host_model, host_nothing,
 from harness.bench.load.connections import Connections, Route
 from harness.bench.load.generator import Measurement, Watch
 from harness.bench.load.null_server import null_server
-from harness.bench.load.plan import Plan
-from harness.bench.load.rate_search import Found, Tried, find_rate
-from harness.bench.load.result import FILES, Ceilings, Outcome, describe, tell, write
+from harness.bench.load.plan import LoadPlan
+from harness.bench.load.rate_search import SearchResult, Tried, find_rate
+from harness.bench.load.result import FILES, Ceilings, LoadOutcome, describe, tell, write
 from harness.bench.load.scenarios import SCENARIOS, Load
 from harness.bench.load.signing import SignedRequests
 from harness.bench.load.validity import LEAST_SECONDS, objections
@@ -149,7 +149,7 @@ def measure_ceilings(aws: AWS, null_endpoint: str | None, sent: list[bytes], row
         return Ceilings(sender, most.put(connections))
 
 
-def search(connections: Connections, plan: Plan, stop: _Stop, progress: Progress) -> Found:
+def search(connections: Connections, plan: LoadPlan, stop: _Stop, progress: Progress) -> SearchResult:
     """Return the highest rate that keeps the plan's bound."""
     assert plan.p99_under is not None
     seeds = itertools.count(plan.seed)  # a rate that is probed again gets other arrivals
@@ -175,7 +175,7 @@ def search(connections: Connections, plan: Plan, stop: _Stop, progress: Progress
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
-def run_endpoint_load(settings: Settings, plan: Plan, output: Path) -> int:
+def run_endpoint_load(settings: Settings, plan: LoadPlan, output: Path) -> int:
     """Measure an endpoint, tell of it on standard output, and write ``load.json`` and ``latency.png`` into a directory.
 
     :return: the exit code: 0 if the run is VALID, 4 if it is not, 130 if it was interrupted.
@@ -195,7 +195,7 @@ def run_endpoint_load(settings: Settings, plan: Plan, output: Path) -> int:
     return INVALID if outcome.objections else 0
 
 
-def _run(settings: Settings, plan: Plan, sent: list[bytes], output: Path) -> tuple[Outcome, list[Leftover]]:
+def _run(settings: Settings, plan: LoadPlan, sent: list[bytes], output: Path) -> tuple[LoadOutcome, list[Leftover]]:
     progress = Progress(PlainConsole(stderr=True))
     progress.say(_expectation(settings, plan))
     settings = replace(settings, training_instance_count=1)  # as it is trained
@@ -212,7 +212,7 @@ def _run(settings: Settings, plan: Plan, sent: list[bytes], output: Path) -> tup
 
 @contextmanager
 def _hosted(
-    settings: Settings, plan: Plan, progress: Progress, left: list[Leftover]
+    settings: Settings, plan: LoadPlan, progress: Progress, left: list[Leftover]
 ) -> Iterator[tuple[AWS, str, str | None]]:
     """Yield AWS, the endpoint to measure, and one that answers constants, where that can be.
 
@@ -236,7 +236,7 @@ def _hosted(
     left += ledger.leftovers or []
 
 
-def _bodies(plan: Plan) -> list[bytes]:
+def _bodies(plan: LoadPlan) -> list[bytes]:
     made = bodies(plan.batch, _BODIES)
     if (largest := max(map(len, made))) > _LARGEST_BODY:
         raise SettingsError(
@@ -246,7 +246,7 @@ def _bodies(plan: Plan) -> list[bytes]:
     return made
 
 
-def _expectation(settings: Settings, plan: Plan) -> str:
+def _expectation(settings: Settings, plan: LoadPlan) -> str:
     """Return how long it will take, and what is to come."""
     start = 0.0 if plan.endpoint else _START_SECONDS[settings.mode]
     seconds = start + plan.seconds + 2 * (_CEILING_SECONDS + _WARM_UP_SECONDS)
@@ -258,7 +258,7 @@ def _expectation(settings: Settings, plan: Plan) -> str:
     return f"{what}: about {rough_time(seconds)} in all{short}"
 
 
-def _cost(aws: RealAWS, settings: Settings, plan: Plan) -> str:
+def _cost(aws: RealAWS, settings: Settings, plan: LoadPlan) -> str:
     """Return what the run will cost, by the prices of its instances; each with its source and date."""
     try:
         prices = require_prices(aws.prices, settings)
@@ -269,8 +269,8 @@ def _cost(aws: RealAWS, settings: Settings, plan: Plan) -> str:
 
 
 def measure(
-    connections: Connections, plan: Plan, endpoint: str, ceilings: Ceilings, stop: _Stop, progress: Progress
-) -> Outcome:
+    connections: Connections, plan: LoadPlan, endpoint: str, ceilings: Ceilings, stop: _Stop, progress: Progress
+) -> LoadOutcome:
     """Put the plan's load on an endpoint, and judge what came of it.
 
     :raises HarnessError: no rate keeps the bound that one was looked for, or nothing was measured.
@@ -290,4 +290,4 @@ def measure(
     against = objections(measurement, scenario.percent, open_loop=scenario.is_open)
     if found and found.rate is None:
         against.insert(0, "no rate was confirmed to keep the bound")
-    return Outcome(plan, endpoint, ceilings, measurement, against, found, stop.asked)
+    return LoadOutcome(plan, endpoint, ceilings, measurement, against, found, stop.asked)

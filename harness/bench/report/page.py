@@ -26,7 +26,7 @@ from markupsafe import Markup
 
 from harness import __version__
 from harness.bench.analysis import statistics
-from harness.bench.analysis.changepoints import LEAST_CHANGE, LEAST_RUNS, SIGNIFICANCE
+from harness.bench.analysis.changepoints import LEAST_CHANGE, LEAST_STRETCH, SIGNIFICANCE
 from harness.bench.report import charts
 from harness.bench.report.charts import Chart, History, Table
 from harness.bench.results.extra_info import COMPARED, INSTANCE_TYPES
@@ -151,7 +151,7 @@ def render(reading: Reading, series: Sequence[Series], content: Content, mnist: 
         charts_data=[_drawn(chart) for chart in content.charts],
         packed_runs=[_packed(history.runs) for history in content.histories],
         changes=_changes(content.histories),
-        least_runs=LEAST_RUNS,
+        least_runs=LEAST_STRETCH,
         cost_runs=statistics.LEAST_RUNS,
         least_change=f"{LEAST_CHANGE:.0%}".replace("%", f"{JOINED}%"),
         significance=f"{SIGNIFICANCE:.1%}".replace("%", f"{JOINED}%"),
@@ -313,7 +313,7 @@ def read_load(directory: Path) -> Chart:
 # --- the digits -------------------------------------------------------------------------------------------------------
 
 
-class Cell(NamedTuple):
+class ConfusionCell(NamedTuple):
     """A count of the confusion matrix."""
 
     text: str
@@ -322,10 +322,10 @@ class Cell(NamedTuple):
     right: bool
 
 
-class Row(NamedTuple):
+class ConfusionRow(NamedTuple):
     """A digit's counts and the share that is right."""
 
-    cells: list[Cell]
+    cells: list[ConfusionCell]
     right: str
 
 
@@ -334,7 +334,7 @@ class MnistRun(NamedTuple):
 
     figures: Table
     environment: Table
-    confusion: list[Row]
+    confusion: list[ConfusionRow]
     told: str
     digits: str
     """A PNG as a data URL."""
@@ -400,12 +400,16 @@ def _conditions(report: dict[str, Any]) -> list[list[str]]:
     ]
 
 
-def _rows(counts: list[list[int]]) -> list[Row]:
+def _rows(counts: list[list[int]]) -> list[ConfusionRow]:
     highest = max(2, *map(max, counts))
     rows = []
     for true, row in enumerate(counts):
-        cells = [Cell(f"{count:,}", _heat(count, highest), true == predicted) for predicted, count in enumerate(row)]
-        rows.append(Row(cells, f"{row[true] / sum(row):.0%}".replace("%", f"{JOINED}%") if sum(row) else "none"))
+        cells = [
+            ConfusionCell(f"{count:,}", _heat(count, highest), true == predicted) for predicted, count in enumerate(row)
+        ]
+        rows.append(
+            ConfusionRow(cells, f"{row[true] / sum(row):.0%}".replace("%", f"{JOINED}%") if sum(row) else "none")
+        )
     return rows
 
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from harness.bench.analysis.changepoints import LEAST_RUNS, stretches
+from harness.bench.analysis.changepoints import LEAST_STRETCH, stretches
 from tests.support.samples import noisy
 
 
@@ -50,7 +50,7 @@ def test_noise_alone_is_taken_for_a_change_in_at_most_one_history_of_a_hundred()
     assert false <= 5
 
 
-@pytest.mark.parametrize("runs", [1, 2, LEAST_RUNS, 2 * LEAST_RUNS - 1])
+@pytest.mark.parametrize("runs", [1, 2, LEAST_STRETCH, 2 * LEAST_STRETCH - 1])
 def test_a_history_too_short_for_a_change_has_none(runs):
     assert changes([0.1] * (runs // 2) + [0.9] * (runs - runs // 2)) == []
 

@@ -14,9 +14,9 @@ from harness.aws.pricing import NoPrices
 from harness.bench.endpoints import bodies
 from harness.bench.load import runner
 from harness.bench.load.generator import Measurement, Times
-from harness.bench.load.plan import Plan
-from harness.bench.load.rate_search import Found, Tried, Verdict
-from harness.bench.load.result import Ceilings, Outcome, curve, describe, tell
+from harness.bench.load.plan import LoadPlan
+from harness.bench.load.rate_search import RateVerdict, SearchResult, Tried
+from harness.bench.load.result import Ceilings, LoadOutcome, curve, describe, tell
 from harness.bench.load.runner import stoppable
 from harness.cli.main import main
 from harness.errors import SettingsError
@@ -38,7 +38,7 @@ def measured(queries=1000, failed=0):
 
 def outcome(measurement, *, objections=(), null=True, found=None, **plan):
     ceilings = Ceilings(measured(), measured(500) if null else None)
-    return Outcome(Plan(**plan), "digits", ceilings, measurement, list(objections), found)
+    return LoadOutcome(LoadPlan(**plan), "digits", ceilings, measurement, list(objections), found)
 
 
 def told(capsys, tmp_path, **kwargs):
@@ -84,7 +84,7 @@ def test_durations_are_read_with_their_unit(text, seconds, monkeypatch):
 def test_a_run_that_fails_leaves_no_empty_directory(monkeypatch, tmp_path):
     monkeypatch.setattr(runner, "open_aws", lambda _: (_ for _ in ()).throw(SettingsError("no")))
     with pytest.raises(SettingsError):
-        runner.run_endpoint_load(Settings(), Plan(), tmp_path / "out")
+        runner.run_endpoint_load(Settings(), LoadPlan(), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -92,13 +92,13 @@ def test_what_it_trains_on_is_one_instance_and_counted_as_one(monkeypatch, tmp_p
     opened = Mock(side_effect=SettingsError("no"))
     monkeypatch.setattr(runner, "open_aws", opened)
     with pytest.raises(SettingsError):
-        runner.run_endpoint_load(Settings(training_instance_count=3), Plan(), tmp_path / "out")
+        runner.run_endpoint_load(Settings(training_instance_count=3), LoadPlan(), tmp_path / "out")
     assert opened.call_args.args[0].training_instance_count == 1
 
 
 def test_a_price_that_is_not_known_is_said_to_be_so_and_why():
     account = SimpleNamespace(prices=NoPrices())
-    told = runner._cost(account, Settings(mode="real", region="us-gov-west-1"), Plan())
+    told = runner._cost(account, Settings(mode="real", region="us-gov-west-1"), LoadPlan())
     assert told.startswith("what it costs is not known: No price is known of ml.m4.xlarge for training, ml.m4.xlarge")
 
 
@@ -106,7 +106,7 @@ def test_an_earlier_result_is_not_taken_for_this_one(monkeypatch, tmp_path):
     (tmp_path / "load.json").write_text("{}")
     monkeypatch.setattr(runner, "open_aws", lambda _: (_ for _ in ()).throw(SettingsError("no")))
     with pytest.raises(SettingsError):
-        runner.run_endpoint_load(Settings(), Plan(), tmp_path)
+        runner.run_endpoint_load(Settings(), LoadPlan(), tmp_path)
     assert not (tmp_path / "load.json").exists()
 
 
@@ -151,14 +151,14 @@ def test_a_valid_run_says_so(capsys, tmp_path):
 
 
 def test_a_search_tells_its_rate_and_what_limited_it(capsys, tmp_path):
-    late = Tried(140.0, 5.0, 700, 70, 0.2, Verdict.SENDER)
-    found = Found(rate=123.4, tried=[late, Tried(200.0, 5.0, 1000, 90, 0.3, Verdict.BREAKS)])
+    late = Tried(140.0, 5.0, 700, 70, 0.2, RateVerdict.SENDER)
+    found = SearchResult(rate=123.4, tried=[late, Tried(200.0, 5.0, 1000, 90, 0.3, RateVerdict.BREAKS)])
     text = told(capsys, tmp_path, measurement=measured(), found=found, find_rate=True, p99_under=0.1)
     assert "highest rate 123.4 requests a second that keeps p99 under 100 ms; the load generator, not" in text
 
 
 def test_the_result_is_json_that_others_can_read():
-    run = outcome(measured(failed=10), p99_under=0.5, found=Found())
+    run = outcome(measured(failed=10), p99_under=0.5, found=SearchResult())
     aws = SimpleNamespace(account="123456789012")
     content = json.loads(json.dumps(describe(run, Settings(), aws, [b"x" * 100]), allow_nan=False))
     assert content["valid"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.bench.load.generator import Measurement, poisson
-from harness.bench.load.rate_search import Verdict, find_rate
+from harness.bench.load.rate_search import RateVerdict, find_rate
 
 SERVICE = 0.005
 BOUND = 0.05
@@ -57,7 +57,7 @@ def test_the_rate_is_found_again_and_again_and_seldom_too_high():
 
 def test_what_was_found_held_for_a_whole_run():
     found = find_rate(prober(2), 99, 50, 60)
-    assert found.tried[-1].verdict is Verdict.KEEPS
+    assert found.tried[-1].verdict is RateVerdict.KEEPS
     assert found.tried[-1].rate == found.rate
     assert found.measurement.sent == pytest.approx(found.rate * 60, rel=0.01)
 
@@ -65,19 +65,19 @@ def test_what_was_found_held_for_a_whole_run():
 def test_there_is_no_rate_for_a_bound_that_one_request_breaks():
     found = find_rate(prober(3, bound=0.001), 99, 50, 60)
     assert found.rate is None
-    assert all(tried.verdict is not Verdict.KEEPS for tried in found.tried)
+    assert all(tried.verdict is not RateVerdict.KEEPS for tried in found.tried)
 
 
 def test_a_probe_ends_once_the_bound_cannot_be_kept():
     found = find_rate(prober(4), 99, 5000, 60)
-    assert found.tried[0].verdict is Verdict.BREAKS
+    assert found.tried[0].verdict is RateVerdict.BREAKS
     assert found.tried[0].queries < 2000  # of 25,000
 
 
 def test_a_late_sender_is_told_from_a_slow_endpoint():
     found = find_rate(prober(5, lag=0.02), 99, 150, 60)
     assert found.limited_by_sender
-    assert found.tried[0].verdict is Verdict.SENDER
+    assert found.tried[0].verdict is RateVerdict.SENDER
 
 
 def test_an_interrupted_search_keeps_what_it_tried():
