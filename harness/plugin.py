@@ -1,6 +1,6 @@
 """The pytest plugin: hooks, and the fixtures of :mod:`harness.fixtures` and :mod:`harness.bench.fixtures`.
 
-A session that uses nothing of the harness pays one short import and one line in the report's header.
+A session that does not use the harness pays for one short import and one line in the report's header.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse to start with settings that cannot be used, if any was given to the harness by name.
+    """Refuse to start with invalid settings, if a setting of the harness is given.
 
-    ``AWS_REGION`` alone says nothing: it may be set, to anything, for a project that does not use the harness.
+    ``AWS_REGION`` alone does not count: a project that does not use the harness may set it to anything.
     """
     if not _any_given(config):
         return
@@ -81,7 +81,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if settings.in_aws:
         _refuse_sharing(config)
         stack = ExitStack()
-        stack.enter_context(ended_in_order())  # pytest leaves fixtures as they are when it is told to end
+        stack.enter_context(ended_in_order())  # pytest does not tear fixtures down on SIGTERM
         config.add_cleanup(stack.close)
 
 
@@ -121,7 +121,7 @@ def pytest_runtest_call(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Tell why a fixture could not be made in the error's own words: where the harness noticed it helps nobody."""
+    """Report an error of the harness in a fixture by its message only: a stack trace would not help."""
     report = yield
     if call.when == "setup" and call.excinfo is not None and isinstance(call.excinfo.value, HarnessError):
         report.longrepr = str(call.excinfo.value)
@@ -129,7 +129,7 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, py
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    """Return the line that says where SageMaker and Spark are."""
+    """Return the line with the mode, the region and the Spark master."""
     try:
         settings = session_settings(config)
     except SettingsError as error:
@@ -138,7 +138,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_keyboard_interrupt() -> None:
-    """End Spark's JVM: what was interrupted in it would go on to create what is deleted next."""
+    """End Spark's JVM: a call under way in it would go on and create resources that are deleted next."""
     spark_module = sys.modules.get("harness.spark.session")
     if spark_module is not None:
         spark_module.end_jvm()
@@ -146,9 +146,9 @@ def pytest_keyboard_interrupt() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
-    """Let a session that leaves resources behind fail, whatever its tests did.
+    """Fail a session that leaves resources behind, even if all tests passed.
 
-    Whatever the fixtures' finalizers do: they are not called where a set-up was interrupted, or an earlier one failed.
+    Fixtures' finalizers are not enough: pytest skips them if a set-up was interrupted or an earlier finalizer failed.
     """
     try:
         yield
@@ -159,7 +159,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """List what was left behind, where it cannot be overlooked."""
+    """List the resources left in AWS at the end of the output."""
     found = config.stash.get(LEFTOVERS, [])
     if found:
         from harness.aws.cleanup.leftovers import leftovers_text  # noqa: PLC0415

@@ -1,7 +1,7 @@
-"""Endpoints to put load on: one with a small model of the harness's own, one that answers constants.
+"""Endpoints for benchmarks: with the reference program's model, or with a container that answers constants.
 
-Both are made with boto3, without Spark: its JVM would take the cores that are measured. Their names are the ledger's,
-which deletes them.
+boto3 creates both without Spark, because Spark's JVM would take the cores that are measured. Their names come from the
+ledger, which deletes them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from harness.settings import Settings
 from harness.waiting import WaitTimeout, wait_until
 
 TRAIN_ROWS = 2000
-"""Rows the small model is trained on: how fast it answers depends on its trees, which are as many with more rows."""
+"""Number of rows that the model for load tests is trained on. Its speed depends on its trees, whose number is fixed."""
 _NULL_IMAGE = "harness/null:1"
 _CONTENT_TYPE = "text/libsvm"
 _MOST_SECONDS = 1800.0
@@ -41,30 +41,31 @@ _VOLUME_GB = 5
 
 Tell = Callable[[str], None]
 Container = dict[str, str]
-"""A model as SageMaker's CreateModel takes it: an image, and where what was trained is."""
+"""Container of SageMaker's CreateModel: the image, and the S3 URI of the model if there is one."""
 
 
 def bodies(rows: int, count: int) -> list[bytes]:
-    """Return ``count`` bodies of ``rows`` of MNIST's test rows each, as LibSVM text with zeros left out."""
+    """Return ``count`` bodies of ``rows`` of MNIST's test rows each, as LibSVM text without zeros."""
     lines = b"".join(mnist.libsvm("test")).splitlines(keepends=True)
     starts = range(0, rows * count, rows)
     return [b"".join(lines[(start + row) % len(lines)] for row in range(rows)) for start in starts]
 
 
 def dense(rows: int) -> bytes:
-    """Return MNIST's first training rows as LibSVM text with every zero written, as the Spark SDK writes them.
+    """Return MNIST's first training rows as LibSVM text with zeros, as the Spark SDK writes them.
 
-    To XGBoost a zero that is left out is a missing value: who asks with zeros written must have trained with them.
+    XGBoost takes a zero that is not written for a missing value. A model for requests with zeros must therefore be
+    trained with zeros.
     """
     digits = mnist.load("train", rows)
     return dense_text(digits.images, digits.labels)
 
 
 def dense_text(images: npt.NDArray[Any], labels: npt.NDArray[Any] | None = None) -> bytes:
-    """Return images as the Spark SDK sends them, every zero written; 815 of MNIST's are a request, 5.2 MB.
+    """Return images as LibSVM text with zeros, as the Spark SDK sends them. One request holds 815 of MNIST's, 5.2 MB.
 
     :param images: shape (n, features).
-    :param labels: shape (n,); 0 for all otherwise, as the SDK's ``transform`` writes them whatever they are.
+    :param labels: shape (n,); by default 0 for all, as the SDK's ``transform`` always writes.
     """
     written = np.zeros(len(images)) if labels is None else labels
     return b"".join(_line(float(label), image) for label, image in zip(written, images, strict=True))
@@ -76,26 +77,26 @@ def _line(label: float, image: npt.NDArray[Any]) -> bytes:
 
 
 def sparse(rows: int) -> bytes:
-    """Return MNIST's first training rows as LibSVM text with zeros left out, as :func:`bodies` has them."""
+    """Return MNIST's first training rows as LibSVM text without zeros, as :func:`bodies` does."""
     lines = (line for chunk in mnist.libsvm("train") for line in chunk.splitlines(keepends=True))
     return b"".join(islice(lines, rows))
 
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Raise what AWS answers within as :class:`HarnessError`, with the permission that is missing if one is."""
+    """Raise errors of AWS as :class:`HarnessError`, which names the permission if one is missing."""
     try:
         yield
     except (ClientError, BotoCoreError) as error:
         raise explain_denied(str(error)) or HarnessError(
-            f"AWS did not do what was asked: {error}", fix="mend what it names, and run it again"
+            f"AWS request failed: {error}", fix="fix the problem named above, and run it again"
         ) from error
 
 
 def host_model(aws: AWS, ledger: Ledger, settings: Settings, tell: Tell) -> str:
     """Train the reference program's XGBoost on MNIST's first rows, host it, and return the endpoint's name.
 
-    :param tell: is told what is under way.
+    :param tell: reports progress.
     :raises HarnessError: it cannot be trained or hosted.
     """
     names = ledger.names(settings)
@@ -118,12 +119,12 @@ def host_on_each(
 ) -> tuple[dict[str, str], dict[str, HarnessError]]:
     """Train the reference program's XGBoost once, as its ``fit`` would, and host it on each of some instance types.
 
-    All endpoints are created at once, and then waited for.
+    It creates all endpoints first, and then waits for them.
 
-    :param settings: whose ``train_rows`` are trained on, on one instance.
-    :param deadline: when to wait no longer, as :func:`time.time` has it.
-    :return: by instance type, the endpoints' names, and why there is none.
-    :raises HarnessError: it cannot be trained, or be hosted on none of them.
+    :param settings: give ``train_rows``, the number of rows to train on; one instance trains.
+    :param deadline: the end of all waiting, as a time of :func:`time.time`.
+    :return: by instance type, the names of the endpoints, and the errors of those that were not created.
+    :raises HarnessError: training failed, or no endpoint was created.
     """
     client = watch(aws.client("sagemaker"), ledger)
     tell(f"training on {settings.train_rows:,} rows")
@@ -133,10 +134,10 @@ def host_on_each(
     tell(f"creating the endpoint on {', '.join(instance_types)}")
     failed: dict[str, HarnessError] = {}
     for kind in instance_types:
-        with _noted(failed, kind):
+        with _collected(failed, kind):
             _create(aws, chosen[kind], names[kind], client, model)
     for kind in [kind for kind in instance_types if kind not in failed]:
-        with _noted(failed, kind):
+        with _collected(failed, kind):
             _await_service(client, names[kind].endpoint, kind, deadline)
     if len(failed) == len(instance_types):
         raise failed[instance_types[0]]
@@ -144,8 +145,8 @@ def host_on_each(
 
 
 @contextmanager
-def _noted(failed: dict[str, HarnessError], instance_type: str) -> Iterator[None]:
-    """Note what goes wrong within, and go on: AWS may have no such instance to give, and others."""
+def _collected(failed: dict[str, HarnessError], instance_type: str) -> Iterator[None]:
+    """Keep an error and continue: AWS may lack capacity for one type, and have it for others."""
     try:
         with explained():
             yield
@@ -154,7 +155,7 @@ def _noted(failed: dict[str, HarnessError], instance_type: str) -> Iterator[None
 
 
 def host_nothing(aws: AWS, ledger: Ledger, settings: Settings) -> str | None:
-    """Host the container that answers constants; return the endpoint's name, or None where no such image is."""
+    """Host the container that answers constants; return the endpoint's name, or None in AWS, which lacks its image."""
     if not aws.runs_registered_containers:
         return None
     aws.register_container(_NULL_IMAGE, COMMAND)
@@ -172,7 +173,7 @@ def require_endpoint(aws: AWS, name: str) -> None:
         status = client.describe_endpoint(EndpointName=name)["EndpointStatus"]
     except ClientError as error:
         raise explain_denied(str(error)) or HarnessError(
-            f"The endpoint {name} cannot be looked at: {error.response['Error']['Message']}",
+            f"The endpoint {name} cannot be described: {error.response['Error']['Message']}",
             checked=f"SageMaker DescribeEndpoint in account {aws.account}, region {aws.region}",
             fix="check the name and the region ('aws sagemaker list-endpoints')",
         ) from error
@@ -185,16 +186,16 @@ def _image(region: str) -> str:
         return xgboost_image(region)
     except KeyError:
         raise SettingsError(
-            f"AWS has no XGBoost 1 image in {region} to train with.",
-            checked="the regions of the SageMaker Spark SDK",
-            fix="choose another region, or name an endpoint of yours with --endpoint",
+            f"AWS has no XGBoost 1 image in {region}.",
+            checked="the regions that the SageMaker Spark SDK knows",
+            fix="choose another region, or name your own endpoint with --endpoint",
         ) from None
 
 
 def _train(
     aws: AWS, ledger: Ledger, settings: Settings, names: Names, client: Any, rows: bytes, deadline: float = math.inf
 ) -> Container:
-    """Train on rows, and return the model."""
+    """Train on rows of LibSVM text, and return the model's container."""
     image = _image(aws.region)
     ledger.make_bucket()
     bucket, prefix = split_s3_uri(names.data)
@@ -223,7 +224,7 @@ def _train(
         deadline,
     )
     if job["TrainingJobStatus"] != "Completed":
-        raise HarnessError(f"The model was not trained: {job.get('FailureReason', job['TrainingJobStatus'])}")
+        raise HarnessError(f"Training failed: {job.get('FailureReason', job['TrainingJobStatus'])}")
     return {"Image": image, "ModelDataUrl": str(job["ModelArtifacts"]["S3ModelArtifacts"])}
 
 
@@ -259,11 +260,11 @@ def _await_service(client: Any, name: str, instance_type: str, deadline: float =
 def _awaited(
     look: Callable[[], dict[str, Any]], what: str, done: Callable[[dict[str, Any]], bool], deadline: float
 ) -> dict[str, Any]:
-    """Return what is seen once it is done, within half an hour, and before the deadline if that comes earlier.
+    """Return the description that ``done`` accepts; wait until the deadline, at most half an hour.
 
-    The deadline is one of the clock on the wall, which goes on while a laptop sleeps.
+    The deadline is a time of day, because a monotonic clock may stop while a laptop sleeps.
 
-    :raises WaitTimeout: it is not done by then.
+    :raises WaitTimeout: no description was accepted by then.
     """
     seen = wait_until(
         look,
@@ -275,6 +276,6 @@ def _awaited(
     )
     if not done(seen):
         raise WaitTimeout(
-            f"Waited for {what}, in vain, for as long as the run has.", checked=f"the last state seen was {seen!r}"
+            f"Timed out waiting for {what}: the run's time is over.", checked=f"the last state seen was {seen!r}"
         )
     return seen

@@ -1,6 +1,6 @@
 """Results of benchmarks, read from the standard JSON of pytest-benchmark.
 
-The one reader for all that looks at results. What cannot be read never hides what can: :func:`read` returns both.
+All other modules read results with it. A file that cannot be read never hides others: :func:`read` returns both.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from harness.bench.results.extra_info import ExtraInfo
 from harness.errors import ResultsError
 
 MATRIX = "matrix.json"
-"""The file among the results of ``harness bench`` that is its plan, and no result."""
+"""Name of the file in which ``harness bench`` keeps its plan, among its results."""
 
 _KNOWN_VERSIONS = range(3, 6)
 """Major versions of pytest-benchmark that write the format read here (checked: 3.1 to 5.3)."""
@@ -38,7 +38,7 @@ class Benchmark:
     group: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     times: tuple[float, ...] = ()
-    """Seconds of each round, in the order they were measured; none where they were not saved."""
+    """Seconds of each round, in the order of measurement; empty if they were not saved."""
     median: float = math.nan
     """Seconds."""
     mean: float = math.nan
@@ -68,11 +68,11 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class Result:
-    """One run of benchmarks: what one file holds."""
+    """One run of benchmarks, in one file."""
 
     path: Path
     date: datetime
-    """When it was saved, with its time zone."""
+    """Time at which it was saved, with its time zone."""
     version: str
     """The version of pytest-benchmark that wrote it."""
     machine: Mapping[str, Any]
@@ -82,7 +82,7 @@ class Result:
 
     @cached_property
     def commit_id(self) -> str:
-        """The commit's id, with ``+`` where there were changes beyond it; '' where it is not known."""
+        """Id of the commit, followed by ``+`` if there were changes beyond it; '' if it is unknown."""
         known = self.commit.get("id")
         if not known or known == _NO_COMMIT:
             return ""
@@ -90,7 +90,7 @@ class Result:
 
 
 class Reading(NamedTuple):
-    """What was read, and what could not be."""
+    """Results that could be read, and problems with the rest."""
 
     results: list[Result]
     """By date."""
@@ -100,7 +100,7 @@ class Reading(NamedTuple):
 def read(path: Path) -> Reading:
     """Return the results in a file, or in all ``*.json`` files of a directory and those below it.
 
-    :raises ResultsError: there is nothing to read: no such path, or no file in the directory.
+    :raises ResultsError: the path does not exist, or the directory has no such file.
     """
     files = sorted(file for file in path.rglob("*.json") if file.name != MATRIX) if path.is_dir() else [path]
     if not files:
@@ -121,9 +121,9 @@ def read(path: Path) -> Reading:
 
 
 def read_all(paths: Iterable[Path]) -> Reading:
-    """Return the results in all of some files and directories, and what could not be read of any.
+    """Return the results in several files and directories, and the problems with them.
 
-    :raises ResultsError: there are problems only.
+    :raises ResultsError: no benchmark could be read.
     """
     found = Reading([], [])
     for path in paths:
@@ -139,20 +139,20 @@ def read_all(paths: Iterable[Path]) -> Reading:
 
 
 def is_of_matrix(path: Path) -> bool:
-    """Return whether a file or directory of results is one that ``harness bench`` wrote, by the plan beside it."""
+    """Return whether ``harness bench`` wrote a file or directory of results, which then has a plan next to it."""
     directory = path.absolute() if path.is_dir() else path.absolute().parent
     return any((place / MATRIX).is_file() for place in (directory, directory.parent))
 
 
 def _write_again(path: Path) -> str:
-    """Return how to come by results instead of those that cannot be read."""
+    """Return how to replace results that cannot be read."""
     return _MEASURE_AGAIN if is_of_matrix(path) else _WRITE_AGAIN
 
 
 def read_file(path: Path) -> tuple[Result, list[ResultsError]]:
-    """Return the result that a file holds, and what is wrong with those of its benchmarks that are left out.
+    """Return the result in a file, and the problems with those of its benchmarks that are skipped.
 
-    :raises ResultsError: it is no file of results; the error says why.
+    :raises ResultsError: it is not a file of results; the error says why.
     """
     content = _content(path)
     _check_version(path, content["version"])
@@ -173,7 +173,7 @@ def read_file(path: Path) -> tuple[Result, list[ResultsError]]:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    """Return a file's JSON, which has all keys that every version of the format has."""
+    """Return a file's JSON, after a check for the keys that every version of the format has."""
     try:
         text = path.read_text(encoding="utf-8")
         content = json.loads(text)
@@ -199,7 +199,7 @@ def _check_version(path: Path, version: str) -> None:
     major = version.partition(".")[0]
     if not major.isdigit() or int(major) not in _KNOWN_VERSIONS:
         raise ResultsError(
-            f"{path} was written by pytest-benchmark {version}, whose format is not known here.",
+            f"{path} was written by pytest-benchmark {version}, whose format is unknown.",
             checked=f"its 'version'; known are {_KNOWN_VERSIONS[0]} to {_KNOWN_VERSIONS[-1]}",
             fix="run the benchmarks again with a version that is known",
         )
@@ -214,7 +214,10 @@ def _date(path: Path, text: str) -> datetime:
 
 
 def _benchmark(entry: Any) -> Benchmark:
-    """Return a benchmark of a file; a KeyError, TypeError or ValueError says what is wrong with it."""
+    """Return a benchmark of a file.
+
+    :raises KeyError, TypeError, ValueError: it is damaged; the error says how.
+    """
     stats, extra_info = entry["stats"], entry.get("extra_info") or {}
     if not isinstance(extra_info, dict):
         raise ValueError("its extra_info is no JSON object")

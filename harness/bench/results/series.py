@@ -1,6 +1,6 @@
-"""Results arranged for the eye: each benchmark with all its runs, as long as they measured the same thing.
+"""Series of results: each benchmark with all of its runs that measured the same thing.
 
-Pure: no file is read and nothing is drawn here.
+Pure: it reads no file and draws nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from harness.bench.results.extra_info import INSTANCE_TYPES, SETTINGS
 from harness.bench.results.reader import Benchmark, Result
 
 _SETTING = (*SETTINGS, "cores", "dataset", "rows", "bytes")
-"""Keys of ``extra_info`` that part a benchmark into several: versions do not, as what they change is its history."""
+"""Keys of ``extra_info`` that split a benchmark into several series. Versions do not: their effect is its history."""
 _SHORT = 9  # digits of a commit's id
 _SIZES = ("medium", "large", "xlarge")  # of instance types, in ascending order; 2xlarge and more follow
 
@@ -28,14 +28,14 @@ Setting = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Run:
-    """A benchmark as one file of results has it."""
+    """One benchmark in one file of results."""
 
     result: Result
     benchmark: Benchmark
 
     @property
     def commit(self) -> str:
-        """The commit's id, short, with ``+`` where there were changes beyond it; the date where it is not known."""
+        """Short id of the commit, with ``+`` if there were changes beyond it; the run's date if it is unknown."""
         known = self.result.commit_id
         if not known:
             return f"{self.result.date:%Y-%m-%d %H:%M:%S}"
@@ -43,7 +43,7 @@ class Run:
 
     @property
     def commit_date(self) -> datetime:
-        """When the commit was made; when the benchmark was run, where it is not known."""
+        """Time of the commit; of the run, if the commit is unknown."""
         try:
             date = datetime.fromisoformat(self.result.commit["time"])
         except (KeyError, TypeError, ValueError):
@@ -52,13 +52,13 @@ class Run:
 
 
 class Series:
-    """A benchmark's runs in one setting, from the oldest commit to the newest."""
+    """Runs of a benchmark in one setting, from the oldest commit to the newest."""
 
     def __init__(self, name: str, setting: Setting, runs: Iterable[Run]) -> None:
         self.name = name
         self.setting = setting
         self.label = name.rpartition("::")[2]
-        """What it is called where it stands beside others; :func:`arrange` adds what tells it from them."""
+        """Name to show next to other series; :func:`arrange` adds the setting if names would be equal."""
         found = list(runs)
         first: dict[str, tuple[datetime, datetime]] = {}
         for run in found:
@@ -69,26 +69,26 @@ class Series:
 
     @property
     def group(self) -> str:
-        """The benchmark's group; its file where it has none."""
+        """Group of the benchmark; its file if it has no group."""
         return self.runs[-1].benchmark.group or self.name.partition("::")[0]
 
     @cached_property
     def newest(self) -> list[Run]:
-        """The runs of the newest commit; where it is not known, all runs of which none is."""
+        """Runs of the newest commit, or all runs without a commit if the newest run has none."""
         if not self.runs[-1].result.commit_id:
             return [run for run in self.runs if not run.result.commit_id]
         return [run for run in self.runs if run.commit == self.commits[-1]]
 
     @cached_property
     def spread(self) -> Spread:
-        """Seconds a round with the newest commit: of the medians of its runs, or of the rounds where it has one run."""
+        """Seconds a round at the newest commit: of its runs' medians, or of the rounds of a single run."""
         medians = [run.benchmark.median for run in self.newest]
         rounds = self.newest[0].benchmark.times if len(medians) == 1 else ()
         return Spread.of(rounds or medians, len(medians), len(rounds))
 
     @property
     def noted(self) -> Mapping[str, Any]:
-        """What the newest run noted of itself."""
+        """Metadata of the newest run."""
         return self.newest[-1].benchmark.extra_info
 
     def work(self, amount: str) -> float | None:
@@ -106,26 +106,26 @@ class Spread:
     three_quarters: float
     high: float
     runs: int
-    """Where there are several, the sample is their medians."""
+    """Number of runs. If there are several, the sample is their medians."""
     rounds: int
-    """Of a single run, whose sample they are; 0 where there are several runs, or the rounds were not saved."""
+    """Number of rounds of a single run, which are the sample; 0 for several runs, or if rounds were not saved."""
 
     @classmethod
     def of(cls, seconds: Sequence[float], runs: int, rounds: int) -> Spread:
-        """Return the five numbers of a sample that is not empty."""
+        """Return the five numbers of a non-empty sample."""
         low, quarter, median, three_quarters, high = np.percentile(seconds, [0, 25, 50, 75, 100]).tolist()
         return cls(low, quarter, median, three_quarters, high, runs, rounds)
 
     @property
     def is_known(self) -> bool:
-        """Whether there is more than one figure to be spread."""
+        """True if the sample has more than one value."""
         return self.runs > 1 or self.rounds > 0
 
 
 def arrange(results: Iterable[Result]) -> list[Series]:
     """Return all series of some results, in the order their benchmarks first appear, each with a label of its own.
 
-    A file that was given twice counts once. A benchmark whose median is no positive number is left out.
+    A file that was given twice counts once. A benchmark whose median is not a positive number is skipped.
     """
     found: dict[tuple[str, tuple[tuple[str, str], ...]], dict[str, Run]] = {}
     for result in results:
@@ -139,7 +139,7 @@ def arrange(results: Iterable[Result]) -> list[Series]:
 
 
 def in_order(series: Sequence[Series]) -> list[Series]:
-    """Return the series with the settings of each benchmark next to each other, in the order of their values.
+    """Return the series of each benchmark next to each other, in the order of their settings.
 
     Numbers in values count as such (``local[2]`` comes before ``local[10]``), and sizes of instance types as sizes.
     """
@@ -148,21 +148,21 @@ def in_order(series: Sequence[Series]) -> list[Series]:
 
 
 def _to_sort(parts: Setting) -> Iterator[list[str | int]]:
-    """Yield a setting's values as text and numbers in turns."""
+    """Yield each value of a setting as alternating text and numbers."""
     for name in ("processor", *_SETTING):
         size = re.sub(rf"\.({'|'.join(_SIZES)})$", lambda found: f".{_SIZES.index(found[1])}", parts.get(name, ""))
         yield [int(part) if number % 2 else part for number, part in enumerate(re.split("([0-9]+)", size))]
 
 
 def setting(result: Result, benchmark: Benchmark) -> Setting:
-    """Return what one must know to compare a time with another; instance types only where AWS provided them."""
+    """Return the setting in which a time was measured; instance types only if AWS provided them."""
     unreal = () if benchmark.info.mode == "real" else INSTANCE_TYPES
     parts = {name: text for name in _SETTING if name not in unreal and (text := benchmark.recorded(name))}
     return {"processor": processor(result.machine), **parts}
 
 
 def processor(machine: Mapping[str, Any]) -> str:
-    """Return the name of a machine's processor and how many cores it has."""
+    """Return the name of a machine's processor and its number of cores."""
     cpu = machine.get("cpu")
     cpu = cpu if isinstance(cpu, Mapping) else {}
     name = str(cpu.get("brand_raw") or cpu.get("brand") or machine.get("machine") or "unknown processor")
@@ -171,7 +171,7 @@ def processor(machine: Mapping[str, Any]) -> str:
 
 
 class Labelled(Protocol):
-    """What has a benchmark's name and setting, and a label of its own."""
+    """An object with a benchmark's name and setting, and its own label."""
 
     name: str
     setting: Setting
@@ -182,7 +182,7 @@ _Labelled = TypeVar("_Labelled", bound=Labelled)
 
 
 def tell_apart(series: Sequence[Labelled]) -> None:
-    """Lengthen the labels of those that would be called the same by what differs between them."""
+    """Extend equal labels by the names or settings in which their series differ."""
     for alike in _alike(series, lambda one: one.label):
         if len({one.name for one in alike}) > 1:
             for one in alike:
@@ -199,7 +199,7 @@ def _told(name: str, value: str) -> str:
 
 
 def _alike(series: Sequence[_Labelled], key: Callable[[_Labelled], str]) -> list[list[_Labelled]]:
-    """Return the lists of two and more that have the same key."""
+    """Return the groups of two or more objects with the same key."""
     found: dict[str, list[_Labelled]] = {}
     for one in series:
         found.setdefault(key(one), []).append(one)

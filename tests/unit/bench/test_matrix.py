@@ -155,21 +155,21 @@ def priced(prices, types=TYPES, **settings):
     return chosen, require_prices(PriceFile(Path(prices)), chosen, types)
 
 
-def test_the_cost_is_that_of_every_endpoint_all_the_time_with_each_prices_source_and_date(prices):
+def test_the_cost_is_of_every_endpoint_all_the_time_and_each_price_has_source_and_date(prices):
     told = cost(*priced(prices), 900.0)
-    assert told.startswith("about USD 0.20, every endpoint being there all the time; at most USD 1.60")
-    assert "besides what the benchmarks themselves create" in told
+    assert told.startswith("about USD 0.20, with every endpoint in service all the time; at most USD 1.60")
+    assert "without what the benchmarks themselves create" in told
     assert f"ml.c5.xlarge for hosting USD 0.2 an hour (ours, in {prices}, 2026-11-01)" in told
-    assert "in one go" not in told
+    assert "too short" not in told
 
 
-def test_what_takes_longer_than_the_run_may_live_is_said_not_to_be_measured_in_one_go(prices):
+def test_a_plan_that_takes_longer_than_max_hours_says_that_it_needs_several_runs(prices):
     told = cost(*priced(prices), 3 * 3600.0)
-    assert told.startswith("about USD 1.60, every endpoint being there all the time; at most USD 1.60")
-    assert told.endswith("too short for all of it to be measured in one go; the same command then goes on")
+    assert told.startswith("about USD 1.60, with every endpoint in service all the time; at most USD 1.60")
+    assert told.endswith("too short to measure everything in one run; the same command then resumes")
 
 
-def test_benchmarks_get_what_the_endpoints_leave_of_the_limit(prices):
+def test_sessions_get_the_part_of_the_cost_limit_that_the_endpoints_leave(prices):
     limited = plan(settings={"max_cost": 3.5})
     left = left_for_sessions(limited, *priced(prices))
     assert left == pytest.approx(3.5 - 1.60)
@@ -178,15 +178,15 @@ def test_benchmarks_get_what_the_endpoints_leave_of_the_limit(prices):
     assert left_for_sessions(plan(), *priced(prices)) is None
 
 
-def test_a_limit_within_which_no_session_would_start_is_refused(prices):
-    with pytest.raises(SettingsError, match=r"cost USD 1\.60, .* create themselves USD 1\.40 more") as caught:
+def test_a_cost_limit_too_low_for_one_session_is_refused(prices):
+    with pytest.raises(SettingsError, match=r"cost USD 1\.60, .* own training and hosting USD 1\.40 more") as caught:
         left_for_sessions(plan(settings={"max_cost": 2.9}), *priced(prices))
     assert "give USD 3.00 or more" in caught.value.fix
 
 
-def test_a_life_too_short_for_one_session_is_refused():
+def test_a_time_limit_too_short_for_one_session_is_refused():
     require_time(plan(settings={"max_hours": 0.6}), 120.0)
-    with pytest.raises(SettingsError, match=r"--max-hours is 0\.6, in which nothing would") as caught:
+    with pytest.raises(SettingsError, match=r"--max-hours 0\.6 is too short to run one session") as caught:
         require_time(plan(settings={"max_hours": 0.6}), 1200.0)
     assert caught.value.fix == "give 0.9 or more"
 
