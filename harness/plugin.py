@@ -138,7 +138,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_keyboard_interrupt() -> None:
-    """End Spark's JVM: a call under way in it would go on and create resources that are deleted next."""
+    """End Spark's JVM: a call under way in it would continue and create resources that are deleted next."""
     spark_module = sys.modules.get("harness.spark.session")
     if spark_module is not None:
         spark_module.end_jvm()

@@ -39,9 +39,9 @@ _MOST_SECONDS = 1800.0
 _LONGEST_LOOK = 10.0
 _VOLUME_GB = 5
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 Container = dict[str, str]
-"""Container of SageMaker's CreateModel: the image, and the S3 URI of the model if there is one."""
+"""Container, as SageMaker's CreateModel takes it: the image, and the S3 URI of the model if there is one."""
 
 
 def bodies(rows: int, count: int) -> list[bytes]:
@@ -93,17 +93,17 @@ def explained() -> Iterator[None]:
         ) from error
 
 
-def host_model(aws: AWS, ledger: Ledger, settings: Settings, tell: Tell) -> str:
+def host_model(aws: AWS, ledger: Ledger, settings: Settings, report: Report) -> str:
     """Train the reference program's XGBoost on MNIST's first rows, host it, and return the endpoint's name.
 
-    :param tell: reports progress.
+    :param report: reports progress.
     :raises HarnessError: it cannot be trained or hosted.
     """
     names = ledger.names(settings)
     client = watch(aws.client("sagemaker"), ledger)
-    tell(f"training on {TRAIN_ROWS:,} rows")
+    report(f"training on {TRAIN_ROWS:,} rows")
     model = _train(aws, ledger, settings, names, client, sparse(TRAIN_ROWS))
-    tell("creating the endpoint")
+    report("creating the endpoint")
     _create(aws, settings, names, client, model)
     _await_service(client, names.endpoint, settings.endpoint_instance_type)
     return names.endpoint
@@ -114,7 +114,7 @@ def host_on_each(
     ledger: Ledger,
     settings: Settings,
     instance_types: Sequence[str],
-    tell: Tell,
+    report: Report,
     deadline: float = math.inf,
 ) -> tuple[dict[str, str], dict[str, HarnessError]]:
     """Train the reference program's XGBoost once, as its ``fit`` would, and host it on each of some instance types.
@@ -127,11 +127,11 @@ def host_on_each(
     :raises HarnessError: training failed, or no endpoint was created.
     """
     client = watch(aws.client("sagemaker"), ledger)
-    tell(f"training on {settings.train_rows:,} rows")
+    report(f"training on {settings.train_rows:,} rows")
     chosen = {kind: replace(settings, endpoint_instance_type=kind) for kind in instance_types}
     names = {kind: ledger.names(chosen[kind], training=kind == instance_types[0]) for kind in instance_types}
     model = _train(aws, ledger, settings, names[instance_types[0]], client, dense(settings.train_rows), deadline)
-    tell(f"creating the endpoint on {', '.join(instance_types)}")
+    report(f"creating the endpoint on {', '.join(instance_types)}")
     failed: dict[str, HarnessError] = {}
     for kind in instance_types:
         with _collected(failed, kind):

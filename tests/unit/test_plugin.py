@@ -127,7 +127,9 @@ def test_naming_the_plugin_in_a_conftest_as_well_loads_it_once(run, pytester):
 def test_loading_the_plugin_imports_nothing_heavy():
     code = "import sys, harness.plugin; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"boto3", "botocore", "moto", "pyspark", "numpy", "pandas", "matplotlib", "xgboost"} & set(loaded)
+    assert not {"boto3", "botocore", "moto", "pyspark", "numpy", "pandas", "matplotlib", "xgboost", "asyncio"} & set(
+        loaded
+    )
 
 
 LEFTOVER = """

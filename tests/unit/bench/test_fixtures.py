@@ -22,7 +22,7 @@ def test_it(benchmark, record_work, record_latency, record_value):
 
 @pytest.fixture
 def recorded(pytester, monkeypatch):
-    """A function that runs a benchmark in a session of its own, and returns its ``extra_info`` and the session."""
+    """A function that runs a benchmark in a separate session, and returns its ``extra_info`` and the session."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
     def recorded(test, *options):
