@@ -1,20 +1,27 @@
-"""Output of commands: numbers and units, tables, literal text from outside, and a check of the output directory."""
+"""Output of commands: text from outside, numbers and units, tables, progress, checks, and files that cannot be written.
+
+Every command prints through this module, so that a number, a table and an error look the same everywhere.
+"""
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import tempfile
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from harness.errors import SettingsError
+from harness.errors import Check, SettingsError
 
 _NOT_LAYOUT = re.compile("[^\n\u00a0]+")
 _MARKDOWN = re.compile(r"[\\`]|(?<=\])[(\[:]")  # what begins code, and what makes a link of text in brackets
@@ -95,18 +102,133 @@ def _table(figures: list[tuple[str, str]]) -> Table:
     return table
 
 
+class Column(NamedTuple):
+    """A column of a table."""
+
+    name: str
+    right: bool = False
+    """True to align its cells to the right."""
+    folds: bool = False
+    """True if a narrow terminal may fold its cells; others are printed on one line."""
+
+
+def terminal_table(columns: Sequence[Column], rows: Iterable[Sequence[str | Text]]) -> Table:
+    """Return a table for a terminal, without lines; cells are literal text."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(
+            Text(column.name),
+            justify="right" if column.right else "left",
+            overflow="fold",
+            no_wrap=not column.folds,
+        )
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+    return table
+
+
+def markdown_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a table in Markdown; cells are Markdown, and a bar in one of them ends no cell."""
+    yield f"| {' | '.join(column.name for column in columns)} |"
+    yield f"| {' | '.join('---:' if column.right else '---' for column in columns)} |"
+    for row in rows:
+        escaped = (cell.replace("|", "\\|") for cell in row)
+        yield f"| {' | '.join(escaped)} |"
+
+
+def print_json(content: Any) -> None:
+    """Print a value as JSON in ASCII, so that a terminal obeys nothing in it."""
+    print(json.dumps(content, indent=2))
+
+
+class Progress:
+    """Progress of a job in stages; this one shows nothing."""
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+
+    def begin(self, stage: str) -> None:
+        """Show that a stage is under way."""
+
+    def update(self, state: str) -> None:
+        """Show the state that the stage under way has reached."""
+
+    def end(self, stage: str, seconds: float) -> None:
+        """Show that a stage has ended."""
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+
+
+class ConsoleProgress(Progress):
+    """Progress on a console: the stage under way on a terminal, and a line for each stage that ended."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._began = time.monotonic()
+        self._status: Status | None = None
+        self._stage = ""
+
+    def say(self, text: str) -> None:
+        """Print a line that stays, with the seconds since the job began."""
+        self.console.print(f"{time.monotonic() - self._began:6.1f} s  {text}", soft_wrap=True)
+
+    def begin(self, stage: str) -> None:
+        """Show that a stage is under way."""
+        self.close()
+        self._stage = stage
+        self._status = self.console.status(Text(stage))
+        self._status.start()
+
+    def update(self, state: str) -> None:
+        """Show the state that the stage under way has reached."""
+        if self._status:
+            self._status.update(Text(f"{self._stage}: {state}"))
+
+    def end(self, stage: str, seconds: float) -> None:
+        """Print a line for a stage that has ended."""
+        self.close()
+        self.console.print(f"  {stage:<12}{seconds:8.1f} s")
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._status:
+            self._status.stop()
+            self._status = None
+
+
+@contextmanager
+def progress_bar(console: Console, label: str, total: int | None, done: int = 0) -> Iterator[Callable[[], None]]:
+    """Show on a terminal a bar that vanishes with the block; yield a function that any thread calls for each step.
+
+    It is drawn once a second, since the machine may be measuring meanwhile.
+    """
+    from rich import progress  # noqa: PLC0415 - few commands have a bar
+
+    columns = (progress.TextColumn("{task.description}", markup=False), progress.BarColumn(20))
+    with progress.Progress(
+        *columns,
+        progress.TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        refresh_per_second=1,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task(label, completed=done, total=total)
+        yield lambda: bar.advance(task)
+
+
 def unit_of(seconds: float) -> tuple[float, str]:
     """Return the unit that suits a time, as seconds and by name."""
     return next((unit for unit in _UNITS if seconds >= unit[0]), _UNITS[-1])
 
 
-def digits(number: float) -> str:
+def digits(number: float, significant: int = 3) -> str:
     """Return a number to three digits, with thousands apart: ``1,240``, ``12.4``, ``0.0124``."""
     if not number or not math.isfinite(number):
         return "0" if number == 0 else "–"
-    decimals = max(0, 2 - math.floor(math.log10(abs(number))))
-    rounded = round(number, 2 - math.floor(math.log10(abs(number))))
-    return f"{rounded:,.{decimals}f}"
+    decimals = significant - 1 - math.floor(math.log10(abs(number)))
+    return f"{round(number, decimals):,.{max(0, decimals)}f}"
 
 
 def duration(seconds: float) -> str:
@@ -144,7 +266,23 @@ def require_writable(directory: Path, replaced: Iterable[str] = ()) -> None:
         for name in replaced:
             (directory / name).unlink(missing_ok=True)
     except OSError as error:
-        raise SettingsError(
-            f"--output is {directory}, where results cannot be written: {error.strerror}.",
-            fix="name a directory that you may write to, or one to be made",
-        ) from error
+        raise cannot_be_written("--output", directory, error) from error
+
+
+def cannot_be_written(option: str, path: Path, error: OSError, kind: str = "directory") -> SettingsError:
+    """Return the error of an option that names a directory, or another kind of path, that cannot be written to."""
+    return SettingsError(
+        f"{option} is {path}, which cannot be written: {error.strerror}.",
+        fix=f"name a {kind} that you may write to, or one that does not exist yet",
+    )
+
+
+_COLOURS = {"ok": "green", "warning": "yellow", "unknown": "yellow", "missing": "red"}
+
+
+def print_check(console: Console, check: Check) -> None:
+    """Print a check: its status, its name, what was found, and below that what to do."""
+    console.print(Text.assemble((f"{check.status:<7}", _COLOURS[check.status]), f" {check.name:<10} "), end="")
+    console.print(check.found.replace("\n", f"\n{'':19}"), soft_wrap=True)
+    if check.fix:
+        console.print(f"{'':19}to fix: {check.fix}", soft_wrap=True)

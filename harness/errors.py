@@ -19,6 +19,7 @@ Every error says what happened, what was checked, and what to do, in that order:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -112,3 +113,21 @@ class ResultsError(HarnessError):
 
 class LeftoverError(HarnessError):
     """A resource that should have been deleted is still there."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """Result of one check of this machine or of an account."""
+
+    name: str
+    status: str
+    """``ok``, ``warning`` (a run may work), ``unknown`` (it could not be checked) or ``missing`` (a run would fail)."""
+    found: str
+    fix: str = ""
+    error: HarnessError | None = None
+    """The error to raise, if it is another than one of all that is missing."""
+
+    @classmethod
+    def failed(cls, name: str, error: HarnessError) -> Check:
+        """Return a check that failed with an error."""
+        return cls(name, "missing", error.what, error.fix)

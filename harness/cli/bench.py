@@ -2,27 +2,79 @@
 
 from __future__ import annotations
 
+import argparse
 import shlex
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from harness.aws.cleanup.leftovers import refuse_leftovers
-from harness.bench.matrix.plan import Plan
-from harness.bench.matrix.runner import refuse_gaps, run_matrix
-from harness.bench.results.reader import Benchmark, read_all
 from harness.cli.instances import run_instances
-from harness.console import PlainConsole, digits, duration, print_figures, widened
-from harness.errors import ResultsError
-from harness.processes import ended_in_order
+from harness.cli.options import SETTINGS, Command, add_settings, settings_from
+from harness.errors import ResultsError, SettingsError
+from harness.settings import Settings
 
-Runs = Mapping[str, Sequence[Mapping[str, Benchmark]]]
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from harness.bench.matrix.plan import Plan
+    from harness.bench.results.reader import Benchmark
+
+Runs: TypeAlias = "Mapping[str, Sequence[Mapping[str, Benchmark]]]"
 """By cell, the benchmarks of each of its rounds."""
+
+_NOT_OPTIONS = ("endpoint_instance_type", "spark_master", "training_instance_count", "endpoint")
+"""Settings that this command takes in another form, or sets itself."""
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--endpoint-instance-type", metavar="TYPE,…", help="instance types of endpoints, with commas "
+        f"between; several need --mode real (default: {Settings.endpoint_instance_type})")  # fmt: skip
+    parser.add_argument("--spark-master", metavar="MASTER;…", help="Spark masters, with semicolons between, since "
+        f"masters have commas: 'local[1];local[2,4]' (default: {Settings.spark_master})")  # fmt: skip
+    for name, what in (("batch", "rows of a request to the endpoint alone"), ("partitions", "partitions of a frame")):
+        parser.add_argument(f"--{name}", metavar="N,…", help=f"{what}; given to pytest, whose benchmarks vary in it")
+    parser.add_argument("--rounds", type=int, default=8, metavar="N", help="runs of each cell (default: 8, the least "
+        "for a verdict)")  # fmt: skip
+    parser.add_argument("--output", type=Path, default=Path("bench-results"), metavar="DIR", help="gets the results, "
+        "<cell>/<round>.json (default: bench-results)")  # fmt: skip
+    add_settings(parser, [name for name in SETTINGS if name not in _NOT_OPTIONS])
+    parser.add_argument("--pytest", nargs=argparse.REMAINDER, metavar="ARG", help="pytest's arguments, last: "
+        "benchmarks to run, and options (default: benchmarks)")  # fmt: skip
+
+
+def _run(options: argparse.Namespace) -> int:
+    from harness.bench.matrix.plan import PYTEST, Plan, axis, counts
+
+    if options.pytest is None and not Path("benchmarks").is_dir():
+        raise SettingsError(
+            "There is no directory 'benchmarks' here.",
+            checked=str(Path("benchmarks").absolute()),
+            fix="run this where they are, or name others last on the command line: --pytest my_benchmarks/",
+        )
+    types, masters = options.endpoint_instance_type, options.spark_master
+    types = [None] if types is None else axis("--endpoint-instance-type", types)
+    masters = [None] if masters is None else axis("--spark-master", masters, ";")
+    cells = [
+        settings_from(argparse.Namespace(**{**vars(options), "endpoint_instance_type": each, "spark_master": master}))
+        for each in types
+        for master in masters
+    ]
+    from harness.bench.results.provenance import measured_code
+
+    plan = Plan(
+        base=cells[0],
+        endpoint_instance_types=list(dict.fromkeys(cell.endpoint_instance_type for cell in cells)),
+        spark_masters=list(dict.fromkeys(cell.spark_master for cell in cells)),
+        rounds=options.rounds,
+        batches=[] if options.batch is None else counts("--batch", options.batch),
+        partitions=[] if options.partitions is None else counts("--partitions", options.partitions),
+        pytest=list(PYTEST) if options.pytest is None else options.pytest,
+        commit=measured_code(),
+    )
+    run_bench(plan, options.output)
+    return 0
 
 
 def run_bench(plan: Plan, output: Path) -> None:
@@ -32,6 +84,11 @@ def run_bench(plan: Plan, output: Path) -> None:
     :raises HarnessError: nothing could be started, or something is missing or left over in the end; what was measured
         stays.
     """
+    from harness.aws.cleanup.leftovers import refuse_leftovers
+    from harness.bench.matrix.runner import refuse_gaps, run_matrix
+    from harness.console import PlainConsole
+    from harness.processes import ended_in_order
+
     with ended_in_order():
         outcome = run_matrix(plan, output)
         try:
@@ -45,6 +102,8 @@ def run_bench(plan: Plan, output: Path) -> None:
 
 def _compare_instances(plan: Plan, output: Path) -> None:
     """Print throughput and cost by instance type, as far as there are results."""
+    from harness.console import PlainConsole
+
     try:
         run_instances([output], prices=Path(plan.base.prices) if plan.base.prices else None)
     except ResultsError as error:
@@ -53,6 +112,10 @@ def _compare_instances(plan: Plan, output: Path) -> None:
 
 def tell(console: Console, output: Path, cells: Sequence[str]) -> None:
     """Print a matrix's results, where they are and what to do with them; nothing where nothing was measured."""
+    from rich.text import Text
+
+    from harness.console import print_figures, widened
+
     found = {cell: runs for cell in cells if (runs := _runs(output / cell))}
     if not found:
         return
@@ -64,6 +127,8 @@ def tell(console: Console, output: Path, cells: Sequence[str]) -> None:
 
 
 def _runs(directory: Path) -> list[Mapping[str, Benchmark]]:
+    from harness.bench.results.reader import read_all
+
     try:
         return [result.benchmarks for result in read_all([directory]).results]
     except ResultsError:  # nothing is there, or nothing that can be read: it is told as missing
@@ -72,18 +137,20 @@ def _runs(directory: Path) -> list[Mapping[str, Benchmark]]:
 
 def table(found: Runs, name: str) -> Table:
     """Return a benchmark's times in each cell: over its runs, one a round, each of which counts by its median."""
-    made = Table("", "median", "middle half of runs", "rows/s", "runs", box=None, pad_edge=False, header_style="dim")
-    made.columns[0].overflow = "fold"
-    for column in made.columns[1:]:
-        column.justify, column.no_wrap = "right", True
-    for cell, runs in found.items():
-        of_it = [run[name] for run in runs if name in run]
-        if of_it:
-            made.add_row(f"  {cell}", *_figures(of_it), str(len(of_it)))
-    return made
+    from harness.console import Column, terminal_table
+
+    columns = [Column("", folds=True)]
+    columns += [Column(name, right=True) for name in ("median", "middle half of runs", "rows/s", "runs")]
+    measured = {cell: [run[name] for run in runs if name in run] for cell, runs in found.items()}
+    rows = [(f"  {cell}", *_figures(rounds), str(len(rounds))) for cell, rounds in measured.items() if rounds]
+    return terminal_table(columns, rows)
 
 
 def _figures(rounds: Sequence[Benchmark]) -> tuple[str, str, str]:
+    import numpy as np
+
+    from harness.console import digits, duration
+
     low, median, high = np.percentile([each.median for each in rounds], [25, 50, 75]).tolist()
     rows = rounds[-1].info.rows
     rate = digits(rows / median) if rows else ""
@@ -94,3 +161,15 @@ def _commands(output: Path, cells: Sequence[str]) -> list[str]:
     directories = [shlex.quote(str(output / cell)) for cell in cells]
     compare = [f"harness compare {' '.join(directories)}"] if len(cells) > 1 else []
     return [*compare, f"harness report {shlex.quote(str(output))}"]
+
+
+COMMAND = Command(
+    "bench",
+    "run benchmarks over a matrix of instance types and Spark masters",
+    "Run benchmarks over a matrix: each endpoint instance type with each Spark master is a cell, and each cell is "
+    "run once a round, in an order drawn by lot, in a pytest of its own. What is to be done, how long it takes and "
+    "what it costs is said first. The same command goes on where it was interrupted; with more --rounds, it adds "
+    "them. 'harness bench endpoint' puts load on an endpoint instead.",
+    _add_arguments,
+    _run,
+)

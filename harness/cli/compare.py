@@ -1,32 +1,43 @@
-"""How a comparison is shown (terminal, Markdown for a pull request, JSON), and its exit code."""
+"""``harness compare``: shows a comparison (terminal, Markdown for a pull request, JSON) and sets its exit code."""
 
 from __future__ import annotations
 
-import json
+import argparse
 import math
 import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
-
-from harness.bench.analysis.comparison import BenchmarkChange, Versus, compare
-from harness.bench.analysis.statistics import CONFIDENCE, MINIMUM_EFFECT, Verdict
-from harness.console import PlainConsole, markdown_code, markdown_text, print_text
+from harness.cli.options import Command, add_form
 from harness.errors import ResultsError, SettingsError
 
+if TYPE_CHECKING:
+    from harness.bench.analysis.comparison import BenchmarkChange, Versus
+
 _SLOWER = 1
-_STYLES = {
-    Verdict.FASTER: "green",
-    Verdict.SLOWER: "bold red",
-    Verdict.SAME: "dim",
-    Verdict.INCONCLUSIVE: "yellow",
-    Verdict.REFUSED: "magenta",
-}
-_UNITS = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9))
+_STYLES = {"faster": "green", "slower": "bold red", "same": "dim", "inconclusive": "yellow", "refused": "magenta"}
+"""By verdict."""
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS", help="two or more files or directories")
+    parser.add_argument(
+        "--fail-on",
+        metavar="SHARE",
+        help="exit with 1 if a benchmark is slower by more than this, as 5%%, with confidence",
+    )
+    add_form(parser)
+
+
+def _run(options: argparse.Namespace) -> int:
+    if len(options.results) < 2:
+        raise SettingsError(
+            "harness compare was given one result.", fix="name two or more: harness compare base/ changed/"
+        )
+    return run_compare(options.results, options.form, options.fail_on)
 
 
 def run_compare(paths: Sequence[Path], form: str, fail_on: str | None) -> int:
@@ -39,6 +50,9 @@ def run_compare(paths: Sequence[Path], form: str, fail_on: str | None) -> int:
     :raises SettingsError: ``fail_on`` is no percentage.
     :raises ResultsError: as :func:`harness.bench.analysis.comparison.compare` does.
     """
+    from harness.bench.analysis.comparison import compare
+    from harness.console import print_text
+
     threshold = None if fail_on is None else percentage(fail_on)
     versuses = compare(paths)
     for problem in dict.fromkeys(problem for versus in versuses for problem in versus.left_out):
@@ -70,6 +84,9 @@ def failing(row: BenchmarkChange, threshold: float) -> bool:
 
 def _tell_gate(rows: Sequence[BenchmarkChange], threshold: float) -> None:
     """Say on stderr what the exit code is made of."""
+    from harness.bench.analysis.statistics import Verdict
+    from harness.console import print_text
+
     found = [row.name for row in rows if failing(row, threshold)]
     limit = f"{threshold * 100:g} %"
     sys.stdout.flush()
@@ -97,12 +114,16 @@ def _interval(row: BenchmarkChange) -> str:
 
 def _times(row: BenchmarkChange) -> str:
     """Return both times in the unit that suits the base: ``22.1 → 24.3 ms``."""
-    name, size = next((unit for unit in _UNITS if row.base >= unit[1]), _UNITS[-1])
-    return f"{row.base / size:.4g} → {row.other / size:.4g} {name}"
+    from harness.console import digits, unit_of
+
+    size, name = unit_of(row.base)
+    return f"{digits(row.base / size, 4)} → {digits(row.other / size, 4)} {name}"
 
 
 def _method(versuses: Sequence[Versus]) -> str:
     """Return which interval and which test the verdicts rest on."""
+    from harness.bench.analysis.statistics import CONFIDENCE, MINIMUM_EFFECT
+
     count = sum(not row.refusal for versus in versuses for row in versus.rows)
     kinds = {versus.alternated for versus in versuses}
     tests = [name for kind, name in ((True, "signed-rank"), (False, "rank-sum")) if kind in kinds]
@@ -128,6 +149,8 @@ def _notes(versus: Versus) -> list[str]:
 
 
 def _summary(versuses: Sequence[Versus]) -> str:
+    from harness.bench.analysis.statistics import Verdict
+
     counts = Counter(row.verdict for versus in versuses for row in versus.rows)
     return ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict])
 
@@ -136,6 +159,10 @@ def _summary(versuses: Sequence[Versus]) -> str:
 
 
 def _to_terminal(versuses: Sequence[Versus]) -> None:
+    from rich.text import Text
+
+    from harness.console import PlainConsole
+
     console = PlainConsole()
     console.soft_wrap = not console.is_terminal  # in a file or a pipe a name is one word, however long
     for versus in versuses:
@@ -143,7 +170,7 @@ def _to_terminal(versuses: Sequence[Versus]) -> None:
         console.print(f"  {'verdict':<13} {'change':>9}  {'interval':<20} median run", style="dim")
         for row in versus.rows:
             console.print(Text(row.name, overflow="fold"))
-            verdict = Text(f"  {row.verdict.value:<13}", style=_STYLES[row.verdict])
+            verdict = Text(f"  {row.verdict.value:<13}", style=_STYLES[row.verdict.value])
             console.print(verdict + f" {_change(row):>9}  {_interval(row):<20} {_times(row)}")
         for note in _notes(versus):
             console.print(Text(f"! {note}", style="yellow"))
@@ -157,31 +184,41 @@ def _to_markdown(versuses: Sequence[Versus]) -> None:
 
 
 def _markdown(versuses: Sequence[Versus]) -> Iterable[str]:
+    from harness.bench.analysis.statistics import CONFIDENCE
+    from harness.console import Column, markdown_code, markdown_table, markdown_text
+
+    columns = [
+        *map(Column, ("benchmark", "verdict")),
+        *(Column(name, right=True) for name in ("change", f"{CONFIDENCE:.0%} interval", "median run")),
+    ]
     yield f"**{_summary(versuses)}**"
     for versus in versuses:
         yield f"\n{markdown_code(versus.other.label)} against {markdown_code(versus.base.label)}: {_runs(versus)}\n"
-        yield f"| benchmark | verdict | change | {CONFIDENCE:.0%} interval | median run |"
-        yield "| --- | --- | ---: | ---: | ---: |"
-        for row in versus.rows:
-            name = markdown_code(row.name).replace("|", "\\|")
-            verdict = (
-                f"**{row.verdict.value}**" if row.verdict in (Verdict.SLOWER, Verdict.FASTER) else row.verdict.value
-            )
-            yield f"| {name} | {verdict} | {_change(row)} | {_interval(row)} | {_times(row)} |"
+        yield from markdown_table(columns, [_markdown_row(row) for row in versus.rows])
         yield ""
         yield from (f"- left out: {markdown_text(problem.what)}" for problem in versus.left_out)
         yield from (f"- {markdown_text(note)}" for note in _notes(versus))
     yield f"\n<sub>{_method(versuses)}</sub>"
 
 
+def _markdown_row(row: BenchmarkChange) -> tuple[str, ...]:
+    from harness.console import markdown_code
+
+    verdict = f"**{row.verdict.value}**" if row.verdict.value in ("slower", "faster") else row.verdict.value
+    return markdown_code(row.name), verdict, _change(row), _interval(row), _times(row)
+
+
 def _to_json(versuses: Sequence[Versus]) -> None:
+    from harness.bench.analysis.statistics import CONFIDENCE, MINIMUM_EFFECT
+    from harness.console import print_json
+
     content = {
         "confidence": CONFIDENCE,
         "minimum_effect": MINIMUM_EFFECT,
         "method": _method(versuses),
         "comparisons": [_as_json(versus) for versus in versuses],
     }
-    print(json.dumps(content, indent=2, ensure_ascii=False))
+    print_json(content)
 
 
 def _as_json(versus: Versus) -> dict[str, Any]:
@@ -214,3 +251,12 @@ def _row_as_json(row: BenchmarkChange) -> dict[str, Any]:
 
 
 _FORMS = {"terminal": _to_terminal, "markdown": _to_markdown, "json": _to_json}
+
+COMMAND = Command(
+    "compare",
+    "say which benchmarks became faster or slower",
+    "Compare results of benchmarks (pytest-benchmark's JSON): each against the first. A directory holds one file a "
+    "run; verdicts need 8 runs of each or more, best run in turns.",
+    _add_arguments,
+    _run,
+)

@@ -1,55 +1,53 @@
-"""``harness instances``: how a comparison of instances is shown (80 columns, Markdown, JSON), and its exit code."""
+"""``harness instances``: shows a comparison of instance types (80 columns, Markdown, JSON) and sets its exit code."""
 
 from __future__ import annotations
 
-import json
+import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rich.table import Table
-from rich.text import Text
-
-from harness.aws.pricing import PriceFile
-from harness.bench.analysis.instances import (
-    P99,
-    Comparison,
-    Offer,
-    Standing,
-    comparisons,
-)
-from harness.bench.analysis.recommendation import HOW_TO_STATE_A_GOAL, Goal, Recommendation, recommend
-from harness.bench.analysis.statistics import CONFIDENCE, LEAST_RUNS, Estimate
-from harness.bench.results.reader import read_all
-from harness.bench.results.recorded_instances import is_of_aws, predicts
-from harness.bench.results.series import Run, arrange
-from harness.console import (
-    JOINED,
-    PlainConsole,
-    digits,
-    duration,
-    markdown_code,
-    markdown_text,
-    plural,
-    print_text,
-    unit_of,
-    widened,
-)
+from harness.cli.options import Command, add_form, seconds
 from harness.errors import ResultsError, SettingsError
 
-_METHOD = (
-    f"Intervals: {CONFIDENCE:.0%}, studentised bootstrap of the 20% trimmed mean of logarithms, over endpoints where "
-    f"there are {LEAST_RUNS} of a type; else over {LEAST_RUNS} runs or more, of one endpoint of each type unless told "
-    "otherwise. Pareto front: no other is both cheaper and faster; with a question mark, it is not sure. "
-    "Cost: of the instances while as busy as when measured, without storage, requests and data transfer."
-).replace("%", f"{JOINED}%")
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+    from harness.bench.analysis.instances import Comparison, Offer
+    from harness.bench.analysis.recommendation import Goal, Recommendation
+    from harness.bench.analysis.statistics import Estimate
+    from harness.bench.results.series import Run
+
 _MOST_NAMES = 4
-_STYLES = {Standing.ON: "bold green", Standing.MAYBE_ON: "green", Standing.MAYBE_OFF: "dim", Standing.OFF: "dim"}
+_STYLES = {"yes": "bold green", "yes?": "green", "no?": "dim", "no": "dim"}
+"""By standing to the Pareto front."""
 
 
-class Found(NamedTuple):
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS", help="files or directories of results")
+    goal = parser.add_mutually_exclusive_group()
+    goal.add_argument("--p99-under", metavar="TIME", help="recommend the cheapest that keeps this bound, as 100ms")
+    goal.add_argument(
+        "--budget", type=float, metavar="USD", help="recommend the fastest that costs no more than this an hour"
+    )
+    parser.add_argument("--prices", type=Path, metavar="FILE", help="take prices from this file first")
+    parser.add_argument("--benchmark", metavar="NAME", help="recommend by the benchmark with this in its name")
+    add_form(parser)
+
+
+def _run(options: argparse.Namespace) -> int:
+    bound = None if options.p99_under is None else seconds("--p99-under", options.p99_under)
+    if options.budget is not None and not 0 < options.budget < float("inf"):
+        raise SettingsError(f"--budget is {options.budget:g}.", fix="give USD an hour above 0, as 1.50")
+    from harness.bench.analysis.recommendation import Goal
+
+    return run_instances(options.results, options.form, Goal(bound, options.budget), options.prices, options.benchmark)
+
+
+class InstanceReport(NamedTuple):
     """What is shown."""
 
     shown: list[Comparison]
@@ -65,7 +63,7 @@ class Found(NamedTuple):
 def run_instances(
     paths: Sequence[Path],
     form: str = "terminal",
-    goal: Goal = Goal(),  # noqa: B008 - frozen
+    goal: Goal | None = None,
     prices: Path | None = None,
     benchmark: str | None = None,
 ) -> int:
@@ -82,6 +80,15 @@ def run_instances(
     :raises SettingsError: the prices cannot be used, or no benchmark has such a name.
     :raises ResultsError: nothing can be read, or there are no two instance types to compare.
     """
+    from harness.aws.pricing import PriceFile
+    from harness.bench.analysis.instances import comparisons
+    from harness.bench.analysis.recommendation import Goal, recommend
+    from harness.bench.results.reader import read_all
+    from harness.bench.results.recorded_instances import predicts
+    from harness.bench.results.series import arrange
+    from harness.console import print_text
+
+    goal = goal or Goal()
     known = None if prices is None else PriceFile(prices)
     reading = read_all(paths)
     runs = [run for series in arrange(reading.results) for run in series.runs]
@@ -94,7 +101,7 @@ def run_instances(
         recommendation, refusal = recommend(of, goal), None
     except ResultsError as error:
         recommendation, refusal = None, error
-    _FORMS[form](Found(several, of, recommendation, [*_notes(predicting, local), *_alone(found)], goal))
+    _FORMS[form](InstanceReport(several, of, recommendation, [*_notes(predicting, local), *_alone(found)], goal))
     sys.stdout.flush()
     for problem in reading.problems:
         print_text(f"harness: left out: {problem}", sys.stderr)
@@ -141,6 +148,8 @@ def _apart(found: Sequence[Comparison]) -> str:
 
 def _notes(predicting: Sequence[Run], local: Sequence[Run]) -> Iterator[str]:
     """Tell what is no instance type, or not known to be one."""
+    from harness.bench.results.recorded_instances import is_of_aws
+
     if local:
         names = sorted({run.benchmark.info.endpoint_instance_type or "none" for run in local})
         yield (
@@ -154,6 +163,8 @@ def _notes(predicting: Sequence[Run], local: Sequence[Run]) -> Iterator[str]:
 
 def _counted(runs: Sequence[Run]) -> str:
     """Return ``3 runs of 2 benchmarks``."""
+    from harness.console import plural
+
     return f"{plural(len(runs), 'run')} of {plural(len({run.benchmark.name for run in runs}), 'benchmark')}"
 
 
@@ -170,6 +181,8 @@ def _choose(several: Sequence[Comparison], part: str | None) -> Comparison:
 
     :raises SettingsError: none has such a name.
     """
+    from harness.bench.analysis.instances import P99
+
     able = [comparison for comparison in several if part is None or part in f"{comparison.name} {comparison.label}"]
     if not able:
         raise SettingsError(
@@ -182,46 +195,64 @@ def _choose(several: Sequence[Comparison], part: str | None) -> Comparison:
 # --- terminal ---------------------------------------------------------------------------------------------------------
 
 
-def _to_terminal(found: Found) -> None:
+def _to_terminal(report: InstanceReport) -> None:
+    from rich.text import Text
+
+    from harness.bench.analysis.recommendation import HOW_TO_STATE_A_GOAL, Goal
+    from harness.console import PlainConsole, widened
+
     console = widened(PlainConsole())
-    for comparison in found.shown:
+    for comparison in report.shown:
         console.print(Text(comparison.label, style="bold", overflow="fold"))
         console.print(_table(comparison))
         for warning in comparison.warnings:
             console.print(Text(f"! {warning}", style="yellow"))
         console.print()
-    for note in found.notes:
+    for note in report.notes:
         console.print(Text(f"! {note}", style="yellow"))
-    if found.recommendation:
-        console.print(Text(_plain(found.recommendation.sentence), style="bold"))
-    if found.goal == Goal():
+    if report.recommendation:
+        console.print(Text(_plain(report.recommendation.sentence), style="bold"))
+    if report.goal == Goal():
         console.print(Text(HOW_TO_STATE_A_GOAL))
-    console.print(Text(_plain(_METHOD), style="dim"))
+    console.print(Text(_plain(_method()), style="dim"))
 
 
 def _table(comparison: Comparison) -> Table:
+    from rich.text import Text
+
+    from harness.bench.analysis.instances import P99
+    from harness.console import Column, digits, terminal_table, unit_of
+
     unit, unit_name = unit_of(min(offer.seconds.value for offer in comparison.offers))
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column("instances", overflow="fold")
-    for name in ("USD/million", f"{'p99' if comparison.measure == P99 else 'round'}, {unit_name}", "rows/s"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("USD/hour", overflow="fold")
-    table.add_column("front", no_wrap=True)
-    for offer in comparison.offers:
-        standing = comparison.standing(offer)
-        table.add_row(
+    latency = f"{'p99' if comparison.measure == P99 else 'round'}, {unit_name}"
+    columns = [
+        Column("instances", folds=True),
+        *map(Column, ("USD/million", latency, "rows/s")),
+        Column("USD/hour", folds=True),
+        Column("front"),
+    ]
+    rows = [
+        (
             Text(offer.name),
             _cell(offer.usd_per_million),
             _cell(offer.seconds, unit),
             _cell(offer.rows_per_second),
             Text(digits(offer.usd_per_hour)).append(f"\n{_source(offer)}", style="dim"),
-            Text(standing.value, style=_STYLES[standing]) if standing else Text("–"),
+            Text(standing.value, style=_STYLES[standing.value])
+            if (standing := comparison.standing(offer))
+            else Text("–"),
         )
-    return table
+        for offer in comparison.offers
+    ]
+    return terminal_table(columns, rows)
 
 
 def _cell(figure: Estimate, unit: float = 1.0) -> Text:
-    """Return a figure above its interval."""
+    """Return an estimate above its interval."""
+    from rich.text import Text
+
+    from harness.console import digits
+
     ends = f"\n{digits(figure.low / unit)}–{digits(figure.high / unit)}" if figure.is_known else ""
     return Text(digits(figure.value / unit)).append(ends, style="dim")
 
@@ -230,61 +261,94 @@ def _source(offer: Offer) -> str:
     return f"{offer.price.source}, {offer.price.date}" if offer.price else "not known"
 
 
+def _method() -> str:
+    """Return which intervals the comparison rests on, and what its columns mean."""
+    from harness.bench.analysis.statistics import CONFIDENCE, LEAST_RUNS
+    from harness.console import JOINED
+
+    return (
+        f"Intervals: {CONFIDENCE:.0%}, studentised bootstrap of the 20% trimmed mean of logarithms, over endpoints "
+        f"where there are {LEAST_RUNS} of a type; else over {LEAST_RUNS} runs or more, of one endpoint of each type "
+        "unless told otherwise. Pareto front: no other is both cheaper and faster; with a question mark, it is not "
+        "sure. Cost: of the instances while as busy as when measured, without storage, requests and data transfer."
+    ).replace("%", f"{JOINED}%")
+
+
 def _plain(text: str) -> str:
+    from harness.console import JOINED
+
     return text.replace(JOINED, " ")
 
 
 # --- Markdown and JSON ------------------------------------------------------------------------------------------------
 
 
-def _to_markdown(found: Found) -> None:
-    print(_plain("\n".join(_markdown(found))))
+def _to_markdown(report: InstanceReport) -> None:
+    print(_plain("\n".join(_markdown(report))))
 
 
-def _markdown(found: Found) -> Iterable[str]:
-    if found.recommendation:
-        yield f"**{markdown_text(found.recommendation.sentence)}**"
-    if found.goal == Goal():
+def _markdown(report: InstanceReport) -> Iterable[str]:
+    from harness.bench.analysis.recommendation import HOW_TO_STATE_A_GOAL, Goal
+    from harness.console import markdown_code, markdown_text
+
+    if report.recommendation:
+        yield f"**{markdown_text(report.recommendation.sentence)}**"
+    if report.goal == Goal():
         yield f"\n{HOW_TO_STATE_A_GOAL}"
-    for comparison in found.shown:
+    for comparison in report.shown:
         yield f"\n{markdown_code(comparison.label)}\n"
-        yield f"| instances | USD a million | {comparison.measure} | rows/s | USD an hour | Pareto front | runs |"
-        yield "| --- | ---: | ---: | ---: | --- | --- | ---: |"
-        for offer in comparison.offers:
-            cells = [
-                offer.name,
-                offer.usd_per_million.shown(digits),
-                offer.seconds.shown(duration),
-                offer.rows_per_second.shown(digits),
-                f"{digits(offer.usd_per_hour)} ({_source(offer)})",
-                standing.value if (standing := comparison.standing(offer)) else "–",
-                str(len(offer.runs)),
-            ]
-            yield f"| {' | '.join(markdown_text(cell).replace('|', chr(92) + '|') for cell in cells)} |"
+        yield from _markdown_table(comparison)
         yield ""
         yield from (f"- {markdown_text(warning)}" for warning in comparison.warnings)
     yield ""
-    yield from (f"- {markdown_text(note)}" for note in found.notes)
-    yield f"\n<sub>{_METHOD}</sub>"
+    yield from (f"- {markdown_text(note)}" for note in report.notes)
+    yield f"\n<sub>{_method()}</sub>"
 
 
-def _to_json(found: Found) -> None:
-    said = found.recommendation
+def _markdown_table(comparison: Comparison) -> Iterator[str]:
+    from harness.console import Column, digits, duration, markdown_table, markdown_text
+
+    columns = [
+        Column("instances"),
+        *(Column(name, right=True) for name in ("USD a million", comparison.measure, "rows/s")),
+        *map(Column, ("USD an hour", "Pareto front")),
+        Column("runs", right=True),
+    ]
+    rows = [
+        (
+            offer.name,
+            offer.usd_per_million.shown(digits),
+            offer.seconds.shown(duration),
+            offer.rows_per_second.shown(digits),
+            f"{digits(offer.usd_per_hour)} ({_source(offer)})",
+            standing.value if (standing := comparison.standing(offer)) else "–",
+            str(len(offer.runs)),
+        )
+        for offer in comparison.offers
+    ]
+    return markdown_table(columns, [[markdown_text(cell) for cell in row] for row in rows])
+
+
+def _to_json(report: InstanceReport) -> None:
+    from harness.bench.analysis.statistics import CONFIDENCE
+    from harness.console import print_json
+
+    said = report.recommendation
     content = {
         "confidence": CONFIDENCE,
-        "method": _plain(_METHOD),
-        "goal": asdict(found.goal),
+        "method": _plain(_method()),
+        "goal": asdict(report.goal),
         "recommendation": said and {
-            "benchmark": found.of.name,
-            "setting": found.of.setting,
+            "benchmark": report.of.name,
+            "setting": report.of.setting,
             "sentence": _plain(said.sentence),
             "instances": said.chosen and said.chosen.name,
             "alike": [offer.name for offer in said.alike],
         },
-        "notes": found.notes,
-        "benchmarks": [_as_json(comparison) for comparison in found.shown],
+        "notes": report.notes,
+        "benchmarks": [_as_json(comparison) for comparison in report.shown],
     }  # fmt: skip
-    print(json.dumps(content, indent=2, ensure_ascii=False))
+    print_json(content)
 
 
 def _as_json(comparison: Comparison) -> dict[str, Any]:
@@ -299,6 +363,8 @@ def _as_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def _offer_as_json(comparison: Comparison, offer: Offer) -> dict[str, Any]:
+    from harness.bench.analysis.instances import Standing
+
     standing = comparison.standing(offer)
     return {
         "instance_type": offer.kind,
@@ -327,3 +393,12 @@ def _figure_as_json(figure: Estimate) -> dict[str, float | None]:
 
 
 _FORMS = {"terminal": _to_terminal, "markdown": _to_markdown, "json": _to_json}
+
+COMMAND = Command(
+    "instances",
+    "say which instance type to host a model on, and its cost",
+    "Compare the instance types that benchmarks were run on in AWS: rows a second, latency, price, the cost of a "
+    "million predictions, and the Pareto front; and recommend one for a goal. Intervals need 8 runs of each.",
+    _add_arguments,
+    _run,
+)

@@ -2,25 +2,61 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shlex
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from harness.aws.local import MockAWS
-from harness.console import print_text
+from harness.cli.options import Command, add_settings, settings_from
 from harness.errors import HarnessError, LocalAWSError, SettingsError
-from harness.java import find_java, options_for
-from harness.processes import RUN_VARIABLE
 from harness.settings import Settings
-from harness.spark.pythonpath import python_environment
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from harness.aws.local import MockAWS
 
 _PASSED_ON = (signal.SIGTERM, signal.SIGHUP)
+
+
+def _add_exec_arguments(parser: argparse.ArgumentParser) -> None:
+    add_settings(parser, ["region"])
+    parser.add_argument(
+        "command", nargs=argparse.REMAINDER, metavar="CMD", help="the command and its arguments, after --"
+    )
+
+
+def _run_exec(options: argparse.Namespace) -> int:
+    command = options.command[1:] if options.command[:1] == ["--"] else options.command
+    if not command:
+        raise SettingsError(
+            "harness exec was given no command.", fix="put one after two dashes: harness exec -- python train.py"
+        )
+    return run_command(settings_from(options), command)
+
+
+def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
+    add_settings(parser, ["region"])
+    parser.add_argument(
+        "--port", type=int, default=0, help="port of its proxy on 127.0.0.1 (default: any that is free)"
+    )
+    parser.add_argument(
+        "--enforce-iam",
+        action="store_true",
+        help="let callers do what policies in its IAM allow, and print an administrator's credentials",
+    )
+
+
+def _run_serve(options: argparse.Namespace) -> int:
+    if not 0 <= options.port < 65_536:
+        raise SettingsError(f"--port is {options.port}.", fix="give a number from 0 to 65535")
+    return serve(settings_from(options), options.port, enforce_iam=options.enforce_iam)
 
 
 class CommandNotRunError(SettingsError):
@@ -34,6 +70,8 @@ def run_command(settings: Settings, command: Sequence[str]) -> int:
 
     :raises CommandNotRunError: there is no such command, or it may not be run.
     """
+    from harness.aws.local import MockAWS
+
     with MockAWS.start(settings) as aws:
         environment = {**os.environ, **child_environment(aws)}
         with _passing_signals_on() as to:
@@ -45,6 +83,8 @@ def run_command(settings: Settings, command: Sequence[str]) -> int:
 
 
 def _start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    import subprocess
+
     try:
         return subprocess.Popen(list(command), env=environment)
     except OSError as error:
@@ -60,6 +100,9 @@ def child_environment(aws: MockAWS) -> dict[str, str]:
 
     ``JAVA_HOME`` is left as it is where Spark can run on it, or where it is not set and the path has such a Java.
     """
+    from harness.java import find_java, options_for
+    from harness.spark.pythonpath import python_environment
+
     variables = {**aws.environment(), **python_environment(), "SAGEMAKER_ROLE": aws.role}
     try:
         java = find_java()
@@ -110,6 +153,8 @@ def _in_foreground() -> bool:
 
 
 def _report_refused(aws: MockAWS) -> None:
+    from harness.console import print_text
+
     try:
         refused = sorted(set(aws.calls()["refused"]))
     except LocalAWSError as error:  # the command's exit code is passed on all the same
@@ -124,6 +169,8 @@ def _shell_commands(aws: MockAWS) -> str:
 
     Where it is the administrator's, no other caller's credentials stay, nor what tells that this is a local AWS.
     """
+    from harness.processes import RUN_VARIABLE
+
     given, administrator = child_environment(aws), aws.connection.administrator
     if administrator:
         ours = {name: value for name, value in given.items() if name not in aws.environment()}
@@ -142,6 +189,8 @@ def serve(settings: Settings, port: int, *, enforce_iam: bool = False) -> int:
         administrator, who may do everything and makes users, roles and policies.
     :raises SetupError: the port is taken.
     """
+    from harness.aws.local import MockAWS
+
     came: list[int] = []  # no Event: its lock may be held by the very code that a signal interrupts
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: came.append(number))
@@ -158,3 +207,21 @@ def serve(settings: Settings, port: int, *, enforce_iam: bool = False) -> int:
         if not aws.running:
             raise HarnessError("The local AWS ended by itself.", fix="run 'harness doctor', and start it again")
     return 0
+
+
+EXEC = Command(
+    "exec",
+    "run a command inside a local AWS",
+    "Run any command (a script, a notebook through jupyter nbconvert, the AWS CLI) with every AWS client in it led "
+    "to a local AWS. SAGEMAKER_ROLE names the role that exists there. The command's exit code is passed on.",
+    _add_exec_arguments,
+    _run_exec,
+    usage="harness exec [options] -- CMD [ARG ...]",
+)
+SERVE = Command(
+    "serve",
+    "run a local AWS until it is interrupted",
+    "Run a local AWS until it is interrupted; print the variables that lead AWS clients to it.",
+    _add_serve_arguments,
+    _run_serve,
+)

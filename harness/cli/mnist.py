@@ -1,69 +1,76 @@
-"""The MNIST program as a person sees it: progress while it runs, then figures, pictures and ``report.json``."""
+"""``harness mnist``: runs the MNIST program with its progress, and prints and writes its report."""
 
 from __future__ import annotations
 
+import argparse
 import json
-import logging
-import platform
 import sys
 import time
 from collections import Counter
-from contextlib import ExitStack, closing
-from importlib.metadata import version
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.status import Status
-from rich.text import Text
-
-from harness.aws import AWS, open_aws
-from harness.aws.cleanup.leftovers import leftovers_text, refuse_leftovers
-from harness.aws.cleanup.reaper import open_ledger
-from harness.aws.cleanup.resources import Resource
-from harness.console import PlainConsole, print_figures, print_text
+from harness.cli.options import SETTINGS, Command, add_settings, settings_from
 from harness.errors import PipelineError, SettingsError
-from harness.pipeline import plots
-from harness.pipeline.pipeline import Data, Outcome, Pipeline, report
-from harness.processes import ended_in_order
 from harness.settings import Settings
-from harness.spark.session import build_session, end_jvm, stop_session
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.aws import AWS
+    from harness.aws.cleanup.resources import Resource
+    from harness.console import Progress
+    from harness.pipeline.pipeline import Data, Outcome
 
 _PACKAGES = ("pyspark", "sagemaker-pyspark", "xgboost-cpu", "xgboost", "moto", "boto3", "numpy")
 
 
-class ConsoleProgress:
-    """Tells a terminal what is under way; elsewhere, a line for each stage that ended."""
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_settings(parser, [name for name in SETTINGS if name != "endpoint"])
+    parser.add_argument("--train-data", type=Path, metavar="FILE", help="train on this LibSVM file instead of MNIST's")
+    parser.add_argument("--test-data", type=Path, metavar="FILE", help="predict this LibSVM file instead of MNIST's")
+    parser.add_argument(
+        "--validation-fraction",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of the training rows to hold back and report on (default: 0)",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("mnist-report"),
+        metavar="DIR",
+        help="where the report goes (default: mnist-report)",
+    )
+    parser.add_argument("--traceback", action="store_true", help="print the stack trace of an error too")
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._status: Status | None = None
-        self._stage = ""
 
-    def begin(self, stage: str) -> None:
-        """Show that a stage is under way."""
-        self._stop()
-        self._stage = stage
-        self._status = self._console.status(Text(stage))
-        self._status.start()
+def _run(options: argparse.Namespace) -> int:
+    settings = settings_from(options)
+    if not 0 <= options.validation_fraction < 1:
+        raise SettingsError(
+            f"--validation-fraction is {options.validation_fraction:g}.", fix="give one from 0 up to, not including, 1"
+        )
+    for split in ("train", "test"):
+        _check_data(split, getattr(options, f"{split}_data"), getattr(options, f"{split}_rows"))
+    from harness.pipeline.pipeline import Data
 
-    def update(self, state: str) -> None:
-        """Show what the stage has come to."""
-        if self._status:
-            self._status.update(Text(f"{self._stage}: {state}"))
+    run_mnist(settings, Data(options.train_data, options.test_data, options.validation_fraction), options.output)
+    return 0
 
-    def end(self, stage: str, seconds: float) -> None:
-        """Show that a stage is done."""
-        self._stop()
-        self._console.print(f"  {stage:<12}{seconds:8.1f} s")
 
-    def _stop(self) -> None:
-        if self._status:
-            self._status.stop()
-            self._status = None
-
-    def close(self) -> None:
-        """Leave the terminal as it was."""
-        self._stop()
+def _check_data(split: str, data: Path | None, rows: str | None) -> None:
+    """Raise :class:`SettingsError` if a file of the user's does not exist, or MNIST's rows are asked for too."""
+    if data is not None and rows is not None:
+        raise SettingsError(
+            f"--{split}-rows is how many of MNIST's rows to take, and --{split}-data names other rows.",
+            fix=f"leave one of the two out; all rows of --{split}-data are taken",
+        )
+    if data is not None and not data.exists():
+        raise SettingsError(f"--{split}-data is {data}, which does not exist.", fix="name a LibSVM file that does")
 
 
 def run_mnist(settings: Settings, data: Data, output: Path) -> None:
@@ -73,12 +80,17 @@ def run_mnist(settings: Settings, data: Data, output: Path) -> None:
     :raises HarnessError: as :meth:`harness.pipeline.pipeline.Pipeline.run` does.
     :raises LeftoverError: it succeeded, and the report is written, but something that it created is still there.
     """
-    log = _prepare(output)
+    import logging
+
+    from harness.aws.cleanup.leftovers import refuse_leftovers
+    from harness.console import ConsoleProgress, PlainConsole, require_writable
+
+    log = output / "spark.log"
+    require_writable(output, [log.name])
     logging.getLogger().addHandler(logging.NullHandler())  # py4j would print the stack trace of a Ctrl-C
-    console = PlainConsole(stderr=True)
-    progress = ConsoleProgress(console)
+    progress = ConsoleProgress(PlainConsole(stderr=True))
     try:
-        outcome, aws = _run(settings, data, progress, log)
+        outcome, aws = _run_pipeline(settings, data, progress, log)
     except PipelineError as error:
         _mention(error, log)
         raise
@@ -86,29 +98,9 @@ def run_mnist(settings: Settings, data: Data, output: Path) -> None:
         progress.close()
         if not any(output.iterdir()):
             output.rmdir()  # nothing came of the run
-    output.mkdir(exist_ok=True)
-    content = report(outcome, settings, aws, versions())
-    (output / "report.json").write_text(json.dumps(content, indent=2) + "\n")
-    shown = len(outcome.images)
-    plots.digits(output / "digits.png", outcome.images, outcome.labels[:shown], outcome.predictions[:shown])
-    plots.confusion(output / "confusion.png", outcome.labels, outcome.predictions, outcome.accuracy)
-    _tell(PlainConsole(), outcome, output)
+    _write(output, outcome, settings, aws)
+    _print(PlainConsole(), outcome, output)
     refuse_leftovers(outcome.leftovers, after="the clean-up")
-
-
-def _prepare(output: Path) -> Path:
-    """Return the path of Spark's log in ``output``, having seen that the report can be written there."""
-    log = output / "spark.log"
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        log.write_text("")
-        log.unlink()  # Spark makes it when it has something to say
-    except OSError as error:
-        raise SettingsError(
-            f"--output is {output}, where the report cannot be written: {error.strerror}.",
-            fix="name a directory that you may write to, or one to be made",
-        ) from error
-    return log
 
 
 def _mention(error: PipelineError, log: Path) -> None:
@@ -117,44 +109,65 @@ def _mention(error: PipelineError, log: Path) -> None:
         error.checked = "; ".join(filter(None, [error.checked, f"Spark's log, with stack traces, is {log}"]))
 
 
-def _run(settings: Settings, data: Data, progress: ConsoleProgress, log: Path) -> tuple[Outcome, AWS]:
+def _run_pipeline(settings: Settings, data: Data, progress: Progress, log: Path) -> tuple[Outcome, AWS]:
+    from harness.aws import open_aws
+    from harness.aws.cleanup.reaper import open_ledger
+    from harness.pipeline.pipeline import Pipeline
+    from harness.processes import ended_in_order
+    from harness.spark.session import build_session, end_jvm, stop_session
+
     stages: dict[str, float] = {}
-
-    def timed(stage: str, began: float) -> None:
-        stages[stage] = time.perf_counter() - began
-        progress.end(stage, stages[stage])
-
     if data.train or data.test:
-        began = time.perf_counter()
-        progress.begin("check")
-        assert data.rows  # counted, and checked, before anything is started
-        timed("check", began)
-    began = time.perf_counter()
-    progress.begin("AWS")
+        with _timed("check", stages, progress):
+            assert data.rows  # counted, and checked, before anything is started
     with ExitStack() as stack:
         if settings.in_aws:
             stack.enter_context(ended_in_order())
-        aws = stack.enter_context(closing(open_aws(settings)))
-        with open_ledger(aws, settings) as ledger:
-            timed("AWS", began)
-            began = time.perf_counter()
-            progress.begin("Spark")
+        with _timed("AWS", stages, progress):
+            aws = stack.enter_context(closing(open_aws(settings)))
+            ledger = stack.enter_context(open_ledger(aws, settings))
+        with _timed("Spark", stages, progress):
             spark = build_session(aws, settings, log=log)
-            timed("Spark", began)
-            try:
-                outcome = Pipeline(aws, ledger, spark, settings, progress, data).run()
-            except KeyboardInterrupt:
-                end_jvm()
-                raise
-            finally:
-                stop_session(spark)
+        try:
+            outcome = Pipeline(aws, ledger, spark, settings, progress, data).run()
+        except KeyboardInterrupt:
+            end_jvm()
+            raise
+        finally:
+            stop_session(spark)
     outcome.leftovers = ledger.leftovers or []
     outcome.stages = {**stages, **outcome.stages}
     return outcome, aws
 
 
+@contextmanager
+def _timed(stage: str, stages: dict[str, float], progress: Progress) -> Iterator[None]:
+    """Show the block as a stage, and add its seconds to the stages once it has succeeded."""
+    began = time.perf_counter()
+    progress.begin(stage)
+    yield
+    stages[stage] = time.perf_counter() - began
+    progress.end(stage, stages[stage])
+
+
+def _write(output: Path, outcome: Outcome, settings: Settings, aws: AWS) -> None:
+    """Write the report and its pictures."""
+    from harness.pipeline import plots
+    from harness.pipeline.pipeline import report
+
+    output.mkdir(exist_ok=True)
+    content = report(outcome, settings, aws, versions())
+    (output / "report.json").write_text(json.dumps(content, indent=2) + "\n")
+    shown = len(outcome.images)
+    plots.digits(output / "digits.png", outcome.images, outcome.labels[:shown], outcome.predictions[:shown])
+    plots.confusion(output / "confusion.png", outcome.labels, outcome.predictions, outcome.accuracy)
+
+
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that decide what comes out."""
+    import platform
+    from importlib.metadata import version
+
     found = {"python": platform.python_version(), "platform": platform.platform()}
     for package in _PACKAGES:
         try:
@@ -174,7 +187,10 @@ def _by_stage(outcome: Outcome) -> str:
     return ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in outcome.stages.items())
 
 
-def _tell(console: Console, outcome: Outcome, output: Path) -> None:
+def _print(console: Console, outcome: Outcome, output: Path) -> None:
+    from harness.aws.cleanup.leftovers import leftovers_text
+    from harness.console import print_figures, print_text
+
     figures: list[tuple[str, str]] = [("accuracy", f"{outcome.accuracy:.4f}")]
     if outcome.validation_accuracy is not None:
         shown = f"{outcome.validation_accuracy:.4f} on {outcome.validation_rows:,} rows held back"
@@ -195,3 +211,12 @@ def _tell(console: Console, outcome: Outcome, output: Path) -> None:
     if outcome.leftovers:
         print_text(leftovers_text(outcome.leftovers))
     sys.stdout.flush()
+
+
+COMMAND = Command(
+    "mnist",
+    "train, host and classify MNIST, and report",
+    "Run the MNIST program: read from S3, train XGBoost, host it, classify, report, delete.",
+    _add_arguments,
+    _run,
+)

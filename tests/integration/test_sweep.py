@@ -232,16 +232,18 @@ def test_two_sweeps_at_once_delete_everything_and_neither_fails(sweep, account):
     account.ledger()._file.close()
     for number in range(2, 4):
         account.fit(HOUR, number)
-    codes = []
-    wishes = sweeping.Wishes(delete=True)
-    threads = [
-        threading.Thread(target=lambda: codes.append(sweeping.sweep(Settings(mode="real"), wishes))) for _ in range(2)
-    ]
+    clean = []
+
+    def sweep_too():
+        found = sweeping.find(Settings(mode="real"), sweeping.Wishes(delete=True))
+        clean.append(found.is_clean(found.delete()))
+
+    threads = [threading.Thread(target=sweep_too) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert codes == [0, 0]
+    assert clean == [True, True]
     assert account.aws.everything() == {}
 
 

@@ -35,7 +35,7 @@ def test_there_are_workflows_for_changes_and_for_nights():
 def test_the_harness_is_called_as_its_command_line_allows(workflow, job):
     for words in commands(job):
         if words[0] == "harness":
-            main._parser().parse_args(words[1:])
+            main.build_parser().parse_args(words[1:])
 
 
 @pytest.mark.parametrize(("workflow", "job"), JOBS)

@@ -10,7 +10,6 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
@@ -30,7 +29,7 @@ from harness.aws.account.permissions import (
 )
 from harness.aws.pricing import USAGES, RunPrices, Usage, find_prices, hourly_cost, instances_of
 from harness.aws.real import RealAWS, principal
-from harness.errors import HarnessError, PreflightError
+from harness.errors import Check, PreflightError
 from harness.regions import sample_bucket, sdk_bucket
 from harness.settings import Settings, option_name
 
@@ -40,19 +39,6 @@ _PATIENCE = 2.0
 _SAMPLE = "spark/mnist/train/mnist_train.libsvm"
 _QUOTA_NAMES: dict[Usage, str] = {"training": "training job usage", "hosting": "endpoint usage"}
 _ERRORS = (ClientError, BotoCoreError)
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at."""
-
-    name: str
-    status: str
-    """``ok``, ``warning`` (a run works without), ``missing`` (a run would fail) or ``unknown`` (AWS does not say)."""
-    found: str
-    fix: str = ""
-    error: HarnessError | None = None
-    """The error to raise for it, where that is another than one of all that is missing."""
 
 
 def open_checked(settings: Settings, endpoint_types: Sequence[str] = ()) -> RealAWS:

@@ -1,4 +1,4 @@
-"""``harness sweep``: find resources that earlier runs left in AWS, show them, and delete them.
+"""Find the resources that earlier runs left in AWS, and delete them.
 
 They are found by ledgers on this machine, of runs that have ended or whose time is up, by tags of runs whose time is
 up, and by names that the harness gives in this account. A ledger, or name and tags together, prove that a resource is
@@ -8,26 +8,21 @@ run that may still be alive keeps everything: its ledger is open here, or its ta
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
-from rich.text import Text
 
 from harness.aws.cleanup.clock import Clock, moment
 from harness.aws.cleanup.deletion import PATIENCE
@@ -38,7 +33,6 @@ from harness.aws.cleanup.reaper import SETTLE_SECONDS
 from harness.aws.cleanup.resources import Clients, Janitor, Leftover, delete_command
 from harness.aws.pricing import USAGES, PriceSource, price_source
 from harness.aws.real import refuse_local_aws, session_and_caller
-from harness.console import printable, widened
 from harness.errors import HarnessError
 from harness.processes import end_processes_of
 from harness.regions import partition
@@ -51,6 +45,9 @@ Costs: TypeAlias = dict[str, dict[str, dict[str, float]]]
 _PATIENT = Config(connect_timeout=10, retries={"mode": "standard", "max_attempts": 5})
 _REGIONS_AT_ONCE = 8
 _lock = threading.Lock()
+
+Watch: TypeAlias = Callable[[int], AbstractContextManager[Callable[[], None]]]
+"""Shows how many of so many regions were looked at."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +69,23 @@ class Wishes:
         return "delete" if self.unproven or remain.found_by in PROOFS else "unproven"
 
 
+class Judged(NamedTuple):
+    """A resource that a sweep found, and its fate."""
+
+    remain: Remain
+    fate: Fate
+    hourly_cost: float | None
+    """USD: 0 for what has no instances, None if it is unknown."""
+
+    @property
+    def is_billed(self) -> bool:
+        """Return whether it runs on instances, which cost money."""
+        return self.remain.resource.kind in USAGES
+
+
 @dataclass
-class Found:
-    """What a sweep has seen."""
+class _Seen:
+    """Ledgers and resources that a sweep has seen."""
 
     remains: list[Remain] = field(default_factory=list)
     ledgers: list[Ledger] = field(default_factory=list)
@@ -84,32 +95,47 @@ class Found:
     """Whether something could not be looked at that should have been."""
 
 
-def sweep(settings: Settings, wishes: Wishes, *, as_json: bool = False) -> int:
-    """Find, show and, if that is wished, delete; return 1 if something is left over, or could not be looked at.
+class Sweep:
+    """Resources that earlier runs left in an account, found and judged; :meth:`delete` deletes those that may go."""
 
-    What has no proof and stays counts as left over if it runs on instances, which cost money.
+    def __init__(self, account: _Account, settings: Settings, wishes: Wishes, seen: _Seen) -> None:
+        self._account = account
+        self._wishes = wishes
+        self._seen = seen
+        self._costs = _hourly_prices(seen.remains, account, settings)
+        self.now = account.clock.now()
+        """AWS's time, by which the fates were decided."""
+        self.found = [
+            Judged(remain, wishes.fate(remain, self.now), _cost(remain, self._costs)) for remain in seen.remains
+        ]
+        self.notes = seen.notes
+        """Sentences on what could not be looked at, or belongs to other sweeps."""
 
+    def delete(self) -> list[Leftover]:
+        """Delete what may go; return what is, or may be, left of it."""
+        doomed = [judged.remain for judged in self.found if judged.fate == "delete"]
+        return _delete(self._seen.ledgers, doomed, self._account, self._costs, self._wishes)
+
+    def is_clean(self, left: Iterable[Leftover]) -> bool:
+        """Return whether nothing is left over, and all that should have been looked at was.
+
+        After a deletion, what has no proof and stays counts as left over if it runs on instances.
+        """
+        billed = any(judged.fate == "unproven" and judged.is_billed for judged in self.found)
+        return not (list(left) or self._seen.unseen or (self._wishes.delete and billed))
+
+
+def find(settings: Settings, wishes: Wishes, watch: Watch | None = None) -> Sweep:
+    """Look at the ledgers on this machine and at the regions of the account; nothing is deleted.
+
+    :param watch: is called with the number of regions, and returns a context whose value is called for each one done.
     :raises SetupError: there are no credentials that AWS accepts.
     """
     refuse_local_aws(os.environ)
     session, caller = session_and_caller(settings.region)
     account = _Account(session, caller["Account"], Clock(caller))
-    console = Console(stderr=as_json, highlight=False, soft_wrap=True)
-    found = _find(account, settings.region, _regions(session, settings, wishes), wishes)
-    now = account.clock.now()
-    costs = _hourly_prices(found.remains, account, settings)
-    fates = [wishes.fate(remain, now) for remain in found.remains]
-    shown = [_row(remain, fate, costs) for remain, fate in zip(found.remains, fates, strict=True)]
-    doomed = [remain for remain, fate in zip(found.remains, fates, strict=True) if fate == "delete"]
-    billed = any(row["fate"] == "unproven" and row["kind"] in USAGES for row in shown)
-    if not as_json:
-        _show(shown, now)
-    left = _delete(found.ledgers, doomed, account, costs, wishes) if wishes.delete else []
-    if as_json:
-        print(json.dumps({"found": shown, "left": [_described(each) for each in left], "notes": found.notes}, indent=2))
-    else:
-        _conclude(console, found.notes, fates, left, wishes)
-    return 1 if left or found.unseen or (wishes.delete and billed) else 0
+    seen = _find(account, settings.region, _regions(session, settings, wishes), wishes, watch)
+    return Sweep(account, settings, wishes, seen)
 
 
 class _Account:
@@ -140,12 +166,12 @@ def _regions(session: boto3.Session, settings: Settings, wishes: Wishes) -> list
 # --- finding ----------------------------------------------------------------------------------------------------------
 
 
-def _find(account: _Account, home: str, regions: list[str], wishes: Wishes) -> Found:
+def _find(account: _Account, home: str, regions: list[str], wishes: Wishes, watch: Watch | None = None) -> _Seen:
     """Look at the ledgers and the regions; that ``home`` could not be looked at counts, or where something was found.
 
     In other regions a caller may have no permissions on purpose, or the region may not be enabled.
     """
-    found, alive = Found(), set[str]()
+    found, alive = _Seen(), set[str]()
     now = account.clock.now()
     for path in _ledger_paths(found):
         try:
@@ -159,7 +185,7 @@ def _find(account: _Account, home: str, regions: list[str], wishes: Wishes) -> F
                 found.notes.append(error.what if isinstance(error, HarnessError) else f"{path}: {error}")
     known = {(remain.region, remain.resource) for remain in found.remains}
     refused: list[Look] = []
-    for seen in _look_everywhere(account, regions, wishes):
+    for seen in _look_everywhere(account, regions, wishes, watch):
         if seen.refused:
             refused.append(seen)
         else:
@@ -182,7 +208,7 @@ def _refusals(refused: list[Look]) -> list[str]:
     return [f"nothing could be looked at in {named}; {refused[0].trouble[0]}"]
 
 
-def _ledger_paths(found: Found) -> list[Path]:
+def _ledger_paths(found: _Seen) -> list[Path]:
     try:
         return ledgers_in(state_directory())
     except HarnessError as error:
@@ -192,7 +218,7 @@ def _ledger_paths(found: Found) -> list[Path]:
 
 
 def _find_by_ledger(
-    path: Path, account: _Account, found: Found, alive: set[str], regions: Container[str], wishes: Wishes, now: datetime
+    path: Path, account: _Account, found: _Seen, alive: set[str], regions: Container[str], wishes: Wishes, now: datetime
 ) -> None:
     """Take up what a ledger names, if its run is over and was of this account and one of the regions.
 
@@ -227,17 +253,15 @@ def _of_ledger(ledger: Ledger, left: Leftover, over: datetime) -> Remain:
     return Remain(left.resource, ledger.header.region, ledger.run, "ledger", over, left.state, *machine)
 
 
-def _look_everywhere(account: _Account, regions: list[str], wishes: Wishes) -> list[Look]:
+def _look_everywhere(account: _Account, regions: list[str], wishes: Wishes, watch: Watch | None) -> list[Look]:
     def look_at(region: str) -> Look:
         seen = look(region, account.number, account.clients(region), logs=wishes.logs, clock=account.clock)
-        progress.advance(task)
+        done()
         return seen
 
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("looking", total=len(regions))
-        with ThreadPoolExecutor(_REGIONS_AT_ONCE) as pool:
-            return list(pool.map(look_at, regions))
+    watching = watch(len(regions)) if watch else nullcontext(lambda: None)
+    with watching as done, ThreadPoolExecutor(_REGIONS_AT_ONCE) as pool:
+        return list(pool.map(look_at, regions))
 
 
 def _hourly_prices(remains: Iterable[Remain], account: _Account, settings: Settings) -> Costs:
@@ -264,69 +288,6 @@ def _cost(remain: Remain, costs: Costs) -> float | None:
 
 def _prices(account: _Account, settings: Settings, region: str) -> PriceSource:
     return price_source(settings.prices, partition(region), region, lambda place: account.clients(place)("pricing"))
-
-
-# --- showing ----------------------------------------------------------------------------------------------------------
-
-
-def _row(remain: Remain, fate: Fate, costs: Costs) -> dict[str, Any]:
-    return {
-        "kind": remain.resource.kind,
-        "name": remain.resource.name,
-        "region": remain.region,
-        "run": remain.run,
-        "found_by": remain.found_by,
-        "over": remain.over.isoformat(timespec="seconds"),
-        "state": remain.state,
-        "hourly_cost": _cost(remain, costs),
-        "fate": fate,
-    }
-
-
-def _described(left: Leftover) -> dict[str, Any]:
-    described = {"kind": left.resource.kind, "name": left.resource.name, "state": left.state}
-    return described | {"hourly_cost": left.hourly_cost, "command": left.command}
-
-
-def _show(rows: list[dict[str, Any]], now: datetime) -> None:
-    if not rows:
-        return
-    table = Table("kind", "name", "region", "state", "found by", "run", "past its time", "USD an hour", "with --yes")
-    for row in rows:
-        cost = "unknown" if row["hourly_cost"] is None else f"{row['hourly_cost']:.2f}"
-        age = _duration(now - datetime.fromisoformat(row["over"]))
-        words = {"delete": "deleted", "unproven": "stays: look first", "early": "stays for now"}[row["fate"]]
-        cells = (row[key] for key in ("kind", "name", "region", "state", "found_by", "run"))
-        table.add_row(*(Text(printable(cell)) for cell in cells), age, cost, words)
-    widened(Console(highlight=False)).print(table)
-
-
-def _duration(length: timedelta) -> str:
-    minutes = int(length.total_seconds() // 60)
-    return f"in {-minutes} min" if minutes < 0 else f"{minutes // 60} h {minutes % 60:02} min"
-
-
-def _conclude(console: Console, notes: list[str], fates: list[Fate], left: list[Leftover], wishes: Wishes) -> None:
-    def say(text: str) -> None:
-        console.print(Text(text))
-
-    for note in notes:
-        say(f"note: {printable(note)}")
-    doomed = fates.count("delete")
-    if unproven := fates.count("unproven"):
-        say(f"{unproven} found only by name, by tag or by a job: look at them, then add --include-unproven.")
-    if "early" in fates:
-        say(f"{fates.count('early')} stay: their runs may be alive, or --ttl is not over.")
-    if not wishes.delete:
-        which = "all of it" if doomed == len(fates) else f"{doomed} of {len(fates)}"
-        say(f"To delete {which}: add --yes." if doomed else "Nothing to delete.")
-        return
-    for each in left:
-        say(f"left: {printable(f'{each.resource} ({each.state})')}\n  {printable(each.command)}")
-    if left:
-        say(f"{len(left)} are, or may be, left of {doomed}; the commands above delete them.")
-    else:
-        say(f"Deleted {doomed}." if doomed else "Nothing to delete.")
 
 
 # --- deleting ---------------------------------------------------------------------------------------------------------

@@ -11,9 +11,9 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from harness.aws.account import preflight as module
-from harness.aws.account.preflight import Check, example, require, to_stderr, trusts_sagemaker
+from harness.aws.account.preflight import example, require, to_stderr, trusts_sagemaker
 from harness.aws.pricing import PriceFile
-from harness.errors import PermissionMissingError, PreflightError
+from harness.errors import Check, PermissionMissingError, PreflightError
 from harness.settings import Settings
 
 ACCOUNT = "123456789012"

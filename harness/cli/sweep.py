@@ -1,0 +1,145 @@
+"""``harness sweep``: shows resources that earlier runs left in AWS, and deletes them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from harness.cli.options import Command, add_settings, settings_from
+from harness.errors import SettingsError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.aws.cleanup.resources import Leftover
+    from harness.aws.cleanup.sweep import Judged, Sweep
+
+_FATES = {"delete": "deleted", "unproven": "stays: look first", "early": "stays for now"}
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_settings(parser, ["region", "prices"])
+    parser.add_argument("--yes", action="store_true", help="delete what is shown")
+    parser.add_argument("--all-regions", action="store_true", help="look in every region that has SageMaker")
+    parser.add_argument(
+        "--ttl",
+        type=float,
+        default=0.0,
+        metavar="HOURS",
+        help="leave alone what has been past its time for less than this (default: 0)",
+    )
+    parser.add_argument(
+        "--include-unproven",
+        action="store_true",
+        help="delete, with --yes, resources too that only a name, a tag or a job's description leads to",
+    )
+    parser.add_argument("--logs", action="store_true", help="take log groups too")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(mode="real")
+
+
+def _run(options: argparse.Namespace) -> int:
+    if not 0 <= options.ttl < 1e6:
+        raise SettingsError(f"--ttl is {options.ttl:g}.", fix="give a number of hours, 0 or more")
+    from harness.aws.cleanup.sweep import Wishes, find
+    from harness.console import PlainConsole, print_json, progress_bar
+
+    wishes = Wishes(
+        options.yes, options.all_regions, options.include_unproven, options.logs, timedelta(hours=options.ttl)
+    )
+    to_stderr = PlainConsole(stderr=True)
+    sweep = find(settings_from(options), wishes, lambda regions: progress_bar(to_stderr, "looking", regions))
+    if not options.json:
+        _show(sweep.found, sweep.now)
+    left = sweep.delete() if wishes.delete else []
+    if options.json:
+        found = [_as_json(judged) for judged in sweep.found]
+        print_json({"found": found, "left": [_leftover_as_json(each) for each in left], "notes": sweep.notes})
+    else:
+        _conclude(PlainConsole(soft_wrap=True), sweep, left, deleted=wishes.delete)
+    return 0 if sweep.is_clean(left) else 1
+
+
+def _as_json(judged: Judged) -> dict[str, Any]:
+    remain = judged.remain
+    return {
+        "kind": remain.resource.kind,
+        "name": remain.resource.name,
+        "region": remain.region,
+        "run": remain.run,
+        "found_by": remain.found_by,
+        "over": remain.over.isoformat(timespec="seconds"),
+        "state": remain.state,
+        "hourly_cost": judged.hourly_cost,
+        "fate": judged.fate,
+    }
+
+
+def _leftover_as_json(left: Leftover) -> dict[str, Any]:
+    described = {"kind": left.resource.kind, "name": left.resource.name, "state": left.state}
+    return described | {"hourly_cost": left.hourly_cost, "command": left.command}
+
+
+def _show(found: Sequence[Judged], now: datetime) -> None:
+    """Print a table of what was found; nothing if that is nothing."""
+    from harness.console import Column, PlainConsole, terminal_table, widened
+
+    if not found:
+        return
+    names = ("kind", "name", "region", "state", "found by", "run", "past its time", "USD an hour", "with --yes")
+    columns = [Column(name, right=name == "USD an hour", folds=True) for name in names]
+    widened(PlainConsole()).print(terminal_table(columns, [_row(judged, now) for judged in found]))
+
+
+def _row(judged: Judged, now: datetime) -> tuple[str, ...]:
+    from harness.console import printable
+
+    remain = judged.remain
+    resource = remain.resource
+    return (
+        *map(printable, (resource.kind, resource.name, remain.region, remain.state, remain.found_by, remain.run)),
+        _age(now - remain.over),
+        "unknown" if judged.hourly_cost is None else f"{judged.hourly_cost:.2f}",
+        _FATES[judged.fate],
+    )
+
+
+def _age(length: timedelta) -> str:
+    minutes = int(length.total_seconds() // 60)
+    return f"in {-minutes} min" if minutes < 0 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def _conclude(console: Console, sweep: Sweep, left: Sequence[Leftover], *, deleted: bool) -> None:
+    """Print the notes, and what was deleted, or how to delete it."""
+    from harness.console import printable
+
+    for note in sweep.notes:
+        console.print(f"note: {printable(note)}")
+    fates = [judged.fate for judged in sweep.found]
+    doomed = fates.count("delete")
+    if unproven := fates.count("unproven"):
+        console.print(f"{unproven} found only by name, by tag or by a job: look at them, then add --include-unproven.")
+    if "early" in fates:
+        console.print(f"{fates.count('early')} stay: their runs may be alive, or --ttl is not over.")
+    if not deleted:
+        which = "all of it" if doomed == len(fates) else f"{doomed} of {len(fates)}"
+        console.print(f"To delete {which}: add --yes." if doomed else "Nothing to delete.")
+        return
+    for each in left:
+        console.print(f"left: {printable(f'{each.resource} ({each.state})')}\n  {printable(each.command)}")
+    if left:
+        console.print(f"{len(left)} are, or may be, left of {doomed}; the commands above delete them.")
+    else:
+        console.print(f"Deleted {doomed}." if doomed else "Nothing to delete.")
+
+
+COMMAND = Command(
+    "sweep",
+    "find and delete what earlier runs left in AWS",
+    "Find what earlier runs left in AWS, by their ledgers on this machine, by tags and by names, and show it. With "
+    "--yes, delete it; the exit code is 1 if anything is left. Runs that may be alive are left alone.",
+    _add_arguments,
+    _run,
+)
