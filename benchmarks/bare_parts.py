@@ -19,6 +19,7 @@ from harness import mnist
 from harness.mnist import HYPERPARAMETERS
 from harness.settings import Settings
 from harness.spark.data import read_libsvm
+from harness.spark.internals import java_rows
 from harness.spark.session import build_session
 
 
@@ -56,7 +57,7 @@ def main():
         xgboost.train(parameters | {"nthread": os.cpu_count()}, matrix, HYPERPARAMETERS["num_round"])
         _lap(seconds, "xgboost.train", began)
 
-        rows = read_libsvm(spark, str(files["test"]))._jdf.collectAsList()
+        rows = java_rows(read_libsvm(spark, str(files["test"])))
         began = time.perf_counter()
         assert serialise(spark, rows) == mnist.ROWS["test"]
         _lap(seconds, "SDK's serialisation", began)

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F  # noqa: N812 - its customary name
 from sdk_text import LARGEST_REQUEST
 
 from harness.mnist import FEATURES
+from harness.spark.internals import jvm, scala_context
 
 SDK = "com.amazonaws.services.sagemaker.sparksdk.transformation"
 FORMS = ("dense", "sparse")
@@ -45,7 +46,7 @@ def job_group(spark):
 
 def task_seconds(spark, group):
     """Return the seconds that the tasks of a group's jobs ran, all tasks together."""
-    context = spark.sparkContext._jsc.sc()
+    context = scala_context(spark)
     context.listenerBus().waitUntilEmpty()
     tracker = spark.sparkContext.statusTracker()
     stages = {stage for job in tracker.getJobIdsForGroup(group) for stage in tracker.getJobInfo(job).stageIds}
@@ -68,7 +69,7 @@ def heap_use(spark, action):
 
     It is looked at every 20 ms, in which Java makes some ten MB of garbage here.
     """
-    runtime = spark.sparkContext._jvm.java.lang.Runtime.getRuntime()
+    runtime = jvm(spark).java.lang.Runtime.getRuntime()
     runtime.gc()
     seen, over = [_used(runtime)], threading.Event()
 
@@ -95,16 +96,16 @@ def _used(runtime):
 
 def serialise(spark, rows):
     """Serialise a Java list of rows as ``transform`` does, inside the JVM; return how many there were."""
-    jvm = spark.sparkContext._jvm
-    serializer = getattr(jvm, f"{SDK}.serializers.LibSVMRequestRowSerializer")(
-        jvm.scala.Option.empty(), "label", "features"
+    classes = jvm(spark)
+    serializer = getattr(classes, f"{SDK}.serializers.LibSVMRequestRowSerializer")(
+        classes.scala.Option.empty(), "label", "features"
     )
     serializer.setSchema(rows.get(0).schema())
-    iterator = jvm.scala.collection.JavaConverters.asScalaIteratorConverter(rows.iterator()).asScala()
-    return getattr(jvm, f"{SDK}.util.RequestRowIterator")(iterator, LARGEST_REQUEST, serializer).size()
+    iterator = classes.scala.collection.JavaConverters.asScalaIteratorConverter(rows.iterator()).asScala()
+    return getattr(classes, f"{SDK}.util.RequestRowIterator")(iterator, LARGEST_REQUEST, serializer).size()
 
 
 def deserialise(spark, answer):
     """Make rows of an endpoint's answer (bytes) as ``transform`` does, inside the JVM; return how many there were."""
-    deserializer = getattr(spark.sparkContext._jvm, f"{SDK}.deserializers.XGBoostCSVRowDeserializer")("prediction")
+    deserializer = getattr(jvm(spark), f"{SDK}.deserializers.XGBoostCSVRowDeserializer")("prediction")
     return deserializer.deserializeResponse(answer).size()

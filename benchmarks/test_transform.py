@@ -24,6 +24,7 @@ from harness import mnist
 from harness.bench.endpoints import dense_text, host_nothing
 from harness.bench.results.provenance import mnist_hash
 from harness.regions import sample_bucket
+from harness.spark.internals import java_rows
 
 ROUNDS, WARM_UP, NULL_ROUNDS, ALONE_ROUNDS = 5, 2, 10, 3
 REQUEST_ROWS = 815
@@ -62,7 +63,7 @@ def test_transform(
     record_value("bytes a row", round(sizes.mean()))
     measured = groups[-ROUNDS:]
     whole = mean(task_seconds(spark, group) for group in measured)
-    parts = {"serialise": alone(serialise, spark, frame._jdf.collectAsList())}
+    parts = {"serialise": alone(serialise, spark, java_rows(frame))}
     if aws.mode == "mock":
         invocations = latest_invocations(aws, trained_model, calls * len(measured))
         assert sum(call["received"] for call in invocations) == len(measured) * sizes.sum()

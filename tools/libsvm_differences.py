@@ -29,6 +29,7 @@ from scipy import sparse
 from harness import libsvm
 from harness.errors import DataError, LibSVMError
 from harness.libsvm.dataset import to_csr
+from harness.spark.internals import java_rows, java_schema, jvm
 from harness.spark.validation import check_libsvm
 
 FEATURES = 8
@@ -196,7 +197,7 @@ def read_by_spark(spark: SparkSession, files: Iterable[Path]) -> list[tuple[str,
 def _spark_and_sdk(spark: SparkSession, file: Path) -> tuple[str, str]:
     try:
         frame = spark.read.format("libsvm").option("numFeatures", str(FEATURES)).load(str(file))
-        rows = frame._jdf.collectAsList()
+        rows = java_rows(frame)
     except Py4JJavaError as error:
         return _refused(_java_kind(error)), "–"
     pairs = [(row, row.get(1)) for row in rows]
@@ -210,17 +211,17 @@ def serialize(spark: SparkSession, frame: DataFrame, rows: Iterable[Any], label:
 
     :param label: the column of labels; None takes the serializer without labels, which ``transform`` of XGBoost uses.
     """
-    jvm: Any = spark.sparkContext._jvm
+    classes = jvm(spark)
     name = "LibSVMRequestRowSerializer" if label else "UnlabeledLibSVMRequestRowSerializer"
     columns = [label, "features"] if label else ["features"]
-    serializer = getattr(jvm, f"{_SERIALIZERS}.{name}")(jvm.scala.Option.empty(), *columns)
-    serializer.setSchema(frame._jdf.schema())
+    serializer = getattr(classes, f"{_SERIALIZERS}.{name}")(classes.scala.Option.empty(), *columns)
+    serializer.setSchema(java_schema(frame))
     return [bytes(serializer.serializeRow(row)) for row in rows]
 
 
 def serialised(spark: SparkSession, frame: DataFrame, label: str | None = None) -> bytes:
     """Return the text that the SDK sends for all rows of a frame; ``label`` as for :func:`serialize`."""
-    return b"".join(serialize(spark, frame, frame._jdf.collectAsList(), label))
+    return b"".join(serialize(spark, frame, java_rows(frame), label))
 
 
 def read_by_xgboost(files: Iterable[Path]) -> list[str]:
@@ -358,7 +359,7 @@ def writing_table(spark: SparkSession) -> list[list[str]]:
     by_spark = iter(_written_by_spark(whole))
     everything = _frame(spark, VALUES)
     table = [head]
-    for value, row in zip(VALUES, everything._jdf.collectAsList(), strict=True):
+    for value, row in zip(VALUES, java_rows(everything), strict=True):
         frame = _frame(spark, [value])
         written = next(by_spark) if value.features is not None else _attempt(partial(_only_line, frame))
         sent = _attempt(partial(_only_sent, spark, frame, row))

@@ -13,14 +13,12 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import psutil
 import pyspark
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark import SparkConf, SparkContext
-from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from harness.aws import AWS
@@ -29,7 +27,7 @@ from harness.java import Java, find_java, options_for
 from harness.regions import domain, partition
 from harness.scratch import Scratch, make_scratch
 from harness.settings import Settings, option_name
-from harness.spark import pythonpath
+from harness.spark import internals, pythonpath
 from harness.spark.pythonpath import harness_cloudpickle, python_environment
 from harness.spark.sdk import sdk_jars
 
@@ -101,7 +99,7 @@ def _refuse_foreign_jvm(aws: AWS) -> None:
 
     The SDK's ``transform`` keeps one client for all of a JVM's life, so a JVM cannot be led elsewhere later.
     """
-    if SparkContext._gateway is None or _jvm_owner is aws:
+    if not internals.has_jvm() or _jvm_owner is aws:
         return
     other = f"a {_jvm_owner.mode} AWS in {_jvm_owner.region}" if _jvm_owner else "code that is not the harness's"
     raise SetupError(
@@ -191,8 +189,7 @@ def _start(conf: SparkConf, environment: dict[str, str], scratch: Scratch) -> Sp
     with patch.dict(os.environ, environment, clear=True), _own_interrupt_handler():
         try:
             # The JVM holds the lock too, so that its files stay until it has ended, if this process is killed before.
-            gateway = SparkContext._gateway or launch_gateway(conf, {"pass_fds": [scratch.lock]})
-            return SparkContext(conf=conf, gateway=gateway)
+            return internals.start_context(conf, {"pass_fds": [scratch.lock]})
         except RuntimeError as error:
             raise SetupError(
                 f"Spark's JVM did not start: {error}.",
@@ -227,21 +224,22 @@ def end_jvm() -> None:
 
     An interrupted call leaves the connection to it out of step, and what was called goes on to create resources.
     """
-    gateway = SparkContext._gateway
-    if gateway is None or _jvm_owner is None:
+    process = internals.jvm_process()
+    if process is None or _jvm_owner is None:
         return
-    gateway.proc.stdin.close()
+    assert process.stdin is not None
+    process.stdin.close()
     try:
-        gateway.proc.wait(_JVM_END_SECONDS)
+        process.wait(_JVM_END_SECONDS)
     except subprocess.TimeoutExpired:
-        gateway.proc.kill()
-        gateway.proc.wait()
-    SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
+        process.kill()
+        process.wait()
+    internals.forget_jvm()
 
 
 def lost_jvm() -> str | None:
     """Return how Spark's JVM ended, as a sentence without its full stop; None if it runs or was not started."""
-    process = SparkContext._gateway and SparkContext._gateway.proc
+    process = internals.jvm_process()
     if process is None:
         return None
     try:
@@ -260,7 +258,7 @@ LOST_JVM_FIX = (
 
 def stop_session(session: SparkSession) -> None:
     """Stop a session, unless its JVM has ended already."""
-    if SparkContext._gateway is None:
+    if not internals.has_jvm():
         return
     try:
         session.stop()
@@ -275,15 +273,14 @@ def _delete_with_jvm(context: SparkContext, scratch: Scratch) -> None:
 
     If the JVM is killed, this process deletes it, and if both are, the next process that starts Spark.
     """
-    process = SparkContext._gateway.proc
+    process = internals.jvm_process()
 
     def delete() -> None:
         if process and process.poll() is not None:
             scratch.delete()
 
     atexit.register(delete)
-    jvm: Any = context._jvm
-    jvm.org.apache.spark.util.ShutdownHookManager.registerShutdownDeleteDir(jvm.java.io.File(str(scratch.path)))
+    internals.delete_with_jvm(context, scratch.path)
 
 
 def root_cause(error: BaseException) -> str:

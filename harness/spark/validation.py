@@ -9,7 +9,7 @@ reader passes over files that it takes for hidden. ``docs/libsvm-differences.md`
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import NamedTuple, overload
 
 import numpy as np
 from py4j.protocol import Py4JJavaError
@@ -21,6 +21,7 @@ from pyspark.sql.types import DoubleType, StructField, StructType
 from harness import libsvm
 from harness.errors import DataError
 from harness.regions import region_of_sample_bucket, split_s3_uri
+from harness.spark.internals import optimized_plan, under_schema
 from harness.spark.session import root_cause
 
 _BEYOND = 2.0**128 - 2.0**103
@@ -131,7 +132,7 @@ def _check_columns(frame: DataFrame) -> None:
 
 def _is_sample(frame: DataFrame) -> bool:
     """Return whether a frame is nothing but (the first) rows of SageMaker's sample bucket."""
-    plan: Any = frame._jdf.queryExecution().optimizedPlan()
+    plan = optimized_plan(frame)
     while plan.nodeName() in ("GlobalLimit", "LocalLimit", "Repartition"):
         plan = plan.child()
     files = frame.inputFiles() if plan.nodeName().startswith("LogicalRelation") else []
@@ -243,7 +244,4 @@ def _unwrapped(frame: DataFrame) -> DataFrame:
     the same ones, under another schema; nothing is copied or computed.
     """
     schema = StructType([StructField("label", DoubleType()), StructField("features", VectorUDT.sqlType())])
-    session: Any = frame.sparkSession._jsparkSession
-    rows = frame._jdf.queryExecution().toRdd()
-    java_frame = session.internalCreateDataFrame(rows, session.parseDataType(schema.json()), False)
-    return DataFrame(java_frame, frame.sparkSession)
+    return under_schema(frame, schema)

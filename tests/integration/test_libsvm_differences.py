@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import harness
+from harness.spark.internals import jvm
 from tools import libsvm_differences
 
 PAGE = Path(harness.__file__).parents[1] / "docs" / "libsvm-differences.md"
@@ -13,7 +14,7 @@ PAGE = Path(harness.__file__).parents[1] / "docs" / "libsvm-differences.md"
 @pytest.fixture(scope="module")
 def tables(spark):
     """What the tools do now."""
-    before = spark.sparkContext._jvm.org.apache.logging.log4j.LogManager.getRootLogger().getLevel().name()
+    before = jvm(spark).org.apache.logging.log4j.LogManager.getRootLogger().getLevel().name()
     spark.sparkContext.setLogLevel("OFF")  # most errors here are asked for
     yield libsvm_differences.tables(spark)
     spark.sparkContext.setLogLevel(before)
