@@ -29,7 +29,7 @@ from harness.bench.load.result import FILES, Ceilings, LoadOutcome, describe, te
 from harness.bench.load.scenarios import SCENARIOS, Load
 from harness.bench.load.signing import SignedRequests
 from harness.bench.load.validity import LEAST_SECONDS, objections
-from harness.console import PlainConsole, require_writable, rough_time
+from harness.console import ConsoleProgress, PlainConsole, require_writable, rough_time
 from harness.errors import SettingsError
 from harness.processes import ended_in_order
 from harness.settings import Settings, refuse_without_effect
@@ -49,21 +49,16 @@ _SEARCH_SECONDS = 180.0
 _TOLD_EVERY_SECONDS = 1.0
 
 
-class Progress:
+class LoadProgress(ConsoleProgress):
     """Lines on standard error; the one under way is written over where that is a terminal."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
-        self._began = time.monotonic()
+        super().__init__(console)
         self._told = 0.0
-
-    def say(self, text: str) -> None:
-        """Say what is under way."""
-        self._console.print(f"{time.monotonic() - self._began:6.1f} s  {text}", soft_wrap=True)
 
     def watch(self, seconds: float) -> Watch:
         """Return what shows a load of so many seconds; cheap, since it delays the requests meanwhile."""
-        terminal, file = self._console.is_terminal, self._console.file
+        terminal, file = self.console.is_terminal, self.console.file
 
         def show(measurement: Measurement) -> bool:
             now = time.monotonic()
@@ -149,7 +144,7 @@ def measure_ceilings(aws: AWS, null_endpoint: str | None, sent: list[bytes], row
         return Ceilings(sender, most.put(connections))
 
 
-def search(connections: Connections, plan: LoadPlan, stop: _Stop, progress: Progress) -> SearchResult:
+def search(connections: Connections, plan: LoadPlan, stop: _Stop, progress: LoadProgress) -> SearchResult:
     """Return the highest rate that keeps the plan's bound."""
     assert plan.p99_under is not None
     seeds = itertools.count(plan.seed)  # a rate that is probed again gets other arrivals
@@ -196,7 +191,7 @@ def run_endpoint_load(settings: Settings, plan: LoadPlan, output: Path) -> int:
 
 
 def _run(settings: Settings, plan: LoadPlan, sent: list[bytes], output: Path) -> tuple[LoadOutcome, list[Leftover]]:
-    progress = Progress(PlainConsole(stderr=True))
+    progress = LoadProgress(PlainConsole(stderr=True))
     progress.say(_expectation(settings, plan))
     settings = replace(settings, training_instance_count=1)  # as it is trained
     left: list[Leftover] = []
@@ -212,7 +207,7 @@ def _run(settings: Settings, plan: LoadPlan, sent: list[bytes], output: Path) ->
 
 @contextmanager
 def _hosted(
-    settings: Settings, plan: LoadPlan, progress: Progress, left: list[Leftover]
+    settings: Settings, plan: LoadPlan, progress: LoadProgress, left: list[Leftover]
 ) -> Iterator[tuple[AWS, str, str | None]]:
     """Yield AWS, the endpoint to measure, and one that answers constants, where that can be.
 
@@ -269,7 +264,7 @@ def _cost(aws: RealAWS, settings: Settings, plan: LoadPlan) -> str:
 
 
 def measure(
-    connections: Connections, plan: LoadPlan, endpoint: str, ceilings: Ceilings, stop: _Stop, progress: Progress
+    connections: Connections, plan: LoadPlan, endpoint: str, ceilings: Ceilings, stop: _Stop, progress: LoadProgress
 ) -> LoadOutcome:
     """Put the plan's load on an endpoint, and judge what came of it.
 

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from harness.aws.account.preflight import open_checked
 from harness.aws.cleanup.reaper import open_ledger
@@ -37,7 +36,7 @@ from harness.bench.matrix.budget import (
 from harness.bench.matrix.plan import Cell, Plan, expected_seconds
 from harness.bench.matrix.pytest_session import SessionTooLongError, check_collection, run_session
 from harness.bench.matrix.store import Store, by_lot
-from harness.console import PlainConsole, plural, rough_time
+from harness.console import PlainConsole, plural, progress_bar, rough_time
 from harness.errors import HarnessError, ResultsError
 
 _FAILURES = 2
@@ -250,15 +249,8 @@ def _session(plan: Plan, cell: Cell, result: Path, sessions: _Sessions) -> None:
 
 @contextmanager
 def _shown(console: Console, label: str, done: int, total: int | None) -> Iterator[None]:
-    """Show on a terminal what is under way, and for how long; refreshed once a second, since a core is measured.
-
-    Elsewhere, say that it begins.
-    """
+    """Show on a terminal what is under way, and for how long; elsewhere, say that it begins."""
     if not console.is_terminal:
         _say(console, f"{label}  begins")
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(20), TimeElapsedColumn())
-    with Progress(
-        *columns, console=console, transient=True, refresh_per_second=1, disable=not console.is_terminal
-    ) as progress:
-        progress.add_task(label, completed=done, total=total)
+    with progress_bar(console, label, total, done):
         yield

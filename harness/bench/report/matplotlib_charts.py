@@ -15,8 +15,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from harness.bench.report.charts import Chart
-from harness.console import printable_text
-from harness.errors import SettingsError
+from harness.console import cannot_be_written, printable_text
 
 _ACCENT, _BAND, _MUTED = "#0b62a8", "#a9cdec", "#50585f"
 _COLOURS = {"slower": "#b03a00", "faster": "#00693f"}
@@ -46,10 +45,7 @@ def draw(directory: Path, charts: Iterable[Chart]) -> list[Path]:
                     figure.savefig(path)
                 paths.append(path)
     except OSError as error:
-        raise SettingsError(
-            f"--figures is {directory}, where pictures cannot be written: {error.strerror}.",
-            fix="name a directory that you may write to, or one to be made",
-        ) from error
+        raise cannot_be_written("--figures", directory, error) from error
     return paths
 
 

@@ -32,7 +32,7 @@ from harness.bench.report.charts import Chart, History, Table
 from harness.bench.results.extra_info import COMPARED, INSTANCE_TYPES
 from harness.bench.results.reader import Reading, Result, read_all
 from harness.bench.results.series import Series, arrange, in_order, processor
-from harness.console import JOINED, duration, percent, plural, print_text, printable_text
+from harness.console import JOINED, cannot_be_written, duration, percent, plural, print_text, printable_text
 from harness.errors import ResultsError, SettingsError
 
 _PAGE = files("harness.bench.report") / "assets"
@@ -123,9 +123,7 @@ def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise SettingsError(
-            f"--output is {path}, which cannot be written: {error.strerror}.", fix="name a file that you may write"
-        ) from error
+        raise cannot_be_written("--output", path, error, "file") from error
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------

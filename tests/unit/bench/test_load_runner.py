@@ -64,7 +64,7 @@ def told(capsys, tmp_path, **kwargs):
         (("--find-rate",), "--find-rate looks for"),
         (("--find-rate", "--p99-under", "1s", "--scenario", "offline"), "--find-rate looks for"),
         (("--endpoint", "mine"), "--endpoint mine has no effect in mock mode"),
-        (("--output", "/proc/no"), "--output is /proc/no, where results cannot be written"),
+        (("--output", "/proc/no"), "--output is /proc/no, which cannot be written"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_before_anything_is_started(arguments, complaint, capsys, monkeypatch):

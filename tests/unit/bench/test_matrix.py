@@ -332,7 +332,7 @@ def test_who_comes_second_leaves_alone_what_the_first_is_writing(output):
 
 def test_a_directory_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(SettingsError, match="where results cannot be written"):
+    with pytest.raises(SettingsError, match="which cannot be written"):
         Store(tmp_path / "file" / "out", plan())
 
 
@@ -449,7 +449,7 @@ def test_what_a_session_measured_before_it_failed_is_kept_aside(write):
         (["--batch=0"], "--batch is '0'"),
         (["--partitions=1,x"], "--partitions is '1,x'"),
         (["--role=mine"], "--role mine has no effect in mock mode"),
-        (["--output=benchmarks/test_it.py"], "where results cannot be written"),
+        (["--output=benchmarks/test_it.py"], "which cannot be written"),
         (["--pytest", "nothing"], "file or directory not found: nothing"),
         (["--pytest", "-p", "pytest_benchmark.plugin", "benchmarks", "-k", "nothing"], "pytest finds nothing to run"),
         (["--pytest", "-p", "pytest_benchmark.plugin", "--batch=1", "benchmarks"], "unrecognized arguments: --batch=1"),

@@ -346,7 +346,7 @@ def test_a_truncated_file_is_told_and_hides_nothing(report, tmp_path, capsys):
         (["--mnist-report", "empty"], 4, "empty is no report of harness mnist: empty/report.json: No such file"),
         (["good", "--output", "good"], 2, "--output is good, which cannot be written"),
         (["good", "--output", "gone/x.html"], 2, "--output is gone/x.html, and there is no directory gone."),
-        (["good", "--figures", "good/0.json"], 2, "--figures is good/0.json, where pictures cannot be written"),
+        (["good", "--figures", "good/0.json"], 2, "--figures is good/0.json, which cannot be written"),
     ],
 )
 def test_what_cannot_be_reported_is_told_with_what_to_do(tmp_path, monkeypatch, capsys, arguments, code, told):
