@@ -7,7 +7,8 @@ from sdk_text import row_sizes
 
 from harness import mnist
 from harness.bench.results.provenance import mnist_hash
-from harness.pipeline.pipeline import fit_in_parts, rows_logged
+from harness.pipeline.failures import rows_logged
+from harness.pipeline.pipeline import fit_in_parts
 from harness.spark.data import read_mnist
 
 ROUNDS = {"mock": 3, "real": 1}

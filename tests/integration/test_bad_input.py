@@ -12,9 +12,10 @@ from sagemaker_pyspark import CustomNamePolicyFactory, IAMRole, S3DataPath, Sage
 from sagemaker_pyspark.transformation.deserializers import XGBoostCSVRowDeserializer
 from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSerializer
 
+from harness.console import Progress
 from harness.errors import DataError, PipelineError
 from harness.mnist import HYPERPARAMETERS
-from harness.pipeline.pipeline import Data, Pipeline, Silent
+from harness.pipeline.pipeline import Data, Pipeline
 from harness.spark.validation import check_libsvm
 from tests.support.outside import OUTSIDE, ROOT
 
@@ -38,8 +39,8 @@ REFUSED = {
     "rows in words": (["--test-rows=many"], 2, "--test-rows is 'many', which is not a whole number."),
     "a fraction above 1": (["--validation-fraction=1.5"], 2, "--validation-fraction is 1.5."),
     "no region": (["--region=nowhere"], 2, "--region is 'nowhere', which is not a valid AWS region."),
-    "a file as output": (["--output=taken"], 2, "--output is taken, where the report cannot be written: File exists."),
-    "output below a file": (["--output=taken/below"], 2, "the report cannot be written: Not a directory."),
+    "a file as output": (["--output=taken"], 2, "--output is taken, which cannot be written: File exists."),
+    "output below a file": (["--output=taken/below"], 2, "which cannot be written: Not a directory."),
     "a missing file": (["--train-data=missing"], 2, "--train-data is missing, which does not exist."),
     "a directory": (["--test-data=scratch"], 1, "scratch cannot be read: Is a directory."),
     "text instead of rows": (["--train-data=taken"], 1, "taken, line 1, column 1: 'not' breaks the rule that"),
@@ -115,7 +116,7 @@ def failing(aws, ledger, spark, harness_settings):
     def failing(data=None):
         before = names(aws)
         with pytest.raises(PipelineError) as caught:
-            Pipeline(aws, ledger, spark, harness_settings, Silent(), data).run()
+            Pipeline(aws, ledger, spark, harness_settings, Progress(), data).run()
         assert names(aws) == before
         assert caught.value.fix
         assert "\n" not in caught.value.what

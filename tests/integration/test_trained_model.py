@@ -11,8 +11,9 @@ import pytest
 import xgboost
 
 from harness import mnist
+from harness.console import Progress
 from harness.mnist import HYPERPARAMETERS
-from harness.pipeline.pipeline import Pipeline, Silent
+from harness.pipeline.pipeline import Pipeline
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,7 @@ def everything(aws, bucket):
 
 def test_the_pipeline_leaves_nothing_in_sagemaker_and_s3(aws, ledger, spark, harness_settings, trained_model):
     before = everything(aws, ledger.bucket)
-    outcome = Pipeline(aws, ledger, spark, harness_settings, Silent()).run()
+    outcome = Pipeline(aws, ledger, spark, harness_settings, Progress()).run()
     assert {resource.kind for resource in outcome.created} == {
         "endpoint",
         "endpoint config",
@@ -87,6 +88,6 @@ def test_the_pipeline_leaves_nothing_in_sagemaker_and_s3(aws, ledger, spark, har
 
 def test_a_leftover_is_told_with_the_command_that_deletes_it(aws, ledger, spark, harness_settings, faults):
     faults.add("DeleteModel", status=400, code="AccessDeniedException", message="not yours")
-    (left,) = Pipeline(aws, ledger, spark, harness_settings, Silent()).run().leftovers
+    (left,) = Pipeline(aws, ledger, spark, harness_settings, Progress()).run().leftovers
     aws.client("sagemaker").delete_model(ModelName=left.resource.name)
     assert left.command.startswith(f"aws sagemaker delete-model --model-name {left.resource.name} ")

@@ -1,0 +1,91 @@
+"""Reasons why a run failed: causes that Spark and AWS name, container logs, and rows that were lost on their way."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from contextlib import suppress
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from harness.aws import AWS
+from harness.aws.account.permissions import explain_denied
+from harness.aws.cleanup.names import Names
+from harness.errors import PipelineError
+from harness.spark.session import LOST_JVM_FIX, lost_jvm, root_cause
+
+_LAST_LINES = 3
+_TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
+_ENDPOINT_LOGS = "/aws/sagemaker/Endpoints/"
+_LEAST_DISK = 2**24
+"""Bytes: with fewer free, a failure is put down to the full disk (S3's answers to HEAD cannot say so)."""
+_ROWS_LOGGED = re.compile(r"(?:Channel train:|Train matrix has) (\d+) rows")
+
+
+def stage_failure(stage: str, error: BaseException, region: str) -> PipelineError:
+    """Return the error that tells why a stage failed in a region, with the remedy for causes that are known."""
+    if lost := lost_jvm():  # first: it answers no more questions about errors
+        return PipelineError(f"Stage '{stage}' failed: {lost}.", fix=LOST_JVM_FIX)
+    if denied := explain_denied(str(error), region):
+        return PipelineError(f"Stage '{stage}' failed: {denied.what}", checked=denied.checked, fix=denied.fix)
+    cause = root_cause(error)
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    if "No space left on device" in cause or "InsufficientStorage" in cause or free < _LEAST_DISK:
+        cause += "" if free >= _LEAST_DISK else f" ({tempfile.gettempdir()} has {free / 2**20:.0f} MiB free)"
+        fix = "free some disk, or point TMPDIR to a disk that has some"
+    elif "failed for reason" in cause:
+        fix = "mend what the reason names; the job's log lines are in CloudWatch Logs under /aws/sagemaker/TrainingJobs"
+    elif "given invalid value" in cause:
+        fix = "give the hyperparameter a value in the range that the algorithm's documentation names"
+    elif "ModelError" in cause or "ServiceUnavailable" in cause:
+        fix = "mend what the message names; the container's log is in CloudWatch Logs under /aws/sagemaker/Endpoints"
+    else:
+        fix = "if the cause is not yours, run it again with --traceback and report what it prints"
+    return PipelineError(f"Stage '{stage}' failed: {cause}", fix=fix)
+
+
+def check_trained(trained: int | None, held_back: int, sent: int) -> None:
+    """Raise :class:`PipelineError` if rows were lost, or both trained on and held back, on their way to training."""
+    if trained is not None and trained + held_back != sent:
+        raise PipelineError(
+            f"{trained:,} of {sent:,} rows were trained on, {held_back:,} were held back.",
+            checked="the training containers' log, and the predictions of the rows held back",
+            fix="see that each pass over the training rows gives the same rows in the same order",
+        )
+
+
+def last_words(aws: AWS, names: Names) -> list[str]:
+    """Return the last three lines that the run's latest container logged, as one text, if there are any."""
+    client = aws.client("logs")
+    streams = {"logStreamNamePrefix": f"{names.training_job}/"}
+    for group, chosen in ((_ENDPOINT_LOGS + names.endpoint, {}), (_TRAINING_LOGS, streams)):
+        with suppress(BotoCoreError, ClientError):  # there may be no such group
+            events = client.filter_log_events(logGroupName=group, **chosen)["events"]
+            said = [event["message"].strip() for event in _of(events, **chosen)]
+            if said:
+                return [f"the container's last lines, which were: {' | '.join(said[-_LAST_LINES:])}"]
+    return []
+
+
+def rows_logged(aws: AWS, job: str) -> int | None:
+    """Return the rows that a job's training containers say they read, all hosts together; None if none does.
+
+    The local containers write ``Channel train: N rows``, AWS's own ``Train matrix has N rows``.
+    """
+    pages = aws.client("logs").get_paginator("filter_log_events")
+    streams = {"logStreamNamePrefix": f"{job}/"}
+    try:
+        events = [event for page in pages.paginate(logGroupName=_TRAINING_LOGS, **streams) for event in page["events"]]
+    except (BotoCoreError, ClientError):
+        return None
+    counts = [
+        int(match[1]) for match in (_ROWS_LOGGED.search(each["message"]) for each in _of(events, **streams)) if match
+    ]
+    return sum(counts) if counts else None
+
+
+def _of(events: list[dict[str, Any]], logStreamNamePrefix: str = "") -> list[dict[str, Any]]:  # noqa: N803 - AWS's name
+    """Return the events of the streams that were asked for: moto gives those of the others too."""
+    return [event for event in events if event["logStreamName"].startswith(logStreamNamePrefix)]
