@@ -32,6 +32,8 @@ KNOWS_THE_MODE = {
     "bench/load/runner.py": "until prices are a member of AWS",
 }
 """Modules that may compare a mode, and what for. The mode that a benchmark's result records is another matter."""
+SPARKS_PRIVATE = {"_jdf", "_jvm", "_gateway", "_jsc", "_jconf", "_jsparkSession"}
+"""Private members of pyspark, which ``spark.internals`` alone uses."""
 USES_MOTO = ("moto_backend.py", "disk_bodies.py", "identities.py")
 
 MODULES = sorted(
@@ -146,6 +148,27 @@ def test_only_the_function_that_opens_aws_decides_by_the_mode(module):
 )  # fmt: skip
 def test_the_check_sees_a_decision_by_the_mode(source):
     assert asks_the_mode(source) == [1]
+
+
+def private_to_spark(source):
+    """Return the private members of pyspark that some source uses; members of its own objects may have such names."""
+    uses = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)]
+    of_others = [node for node in uses if not (isinstance(node.value, ast.Name) and node.value.id == "self")]
+    return {node.attr for node in of_others} & SPARKS_PRIVATE
+
+
+@pytest.mark.parametrize("folder", ["harness", "benchmarks", "tools"])
+def test_private_members_of_pyspark_are_used_in_one_module_only(folder):
+    paths = (PACKAGE.parent / folder).rglob("*.py")
+    users = {path.relative_to(PACKAGE.parent) for path in paths if private_to_spark(path.read_text(encoding="utf-8"))}
+    assert users == ({Path("harness/spark/internals.py")} if folder == "harness" else set())
+
+
+def test_the_check_sees_a_private_member_of_pyspark_however_it_is_reached():
+    assert private_to_spark("frame.limit(1)._jdf.schema()\nSparkContext._gateway = None\nself._jvm") == {
+        "_jdf",
+        "_gateway",
+    }
 
 
 @pytest.mark.parametrize(
