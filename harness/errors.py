@@ -1,20 +1,20 @@
-"""What can go wrong, and how it is told.
+"""Exceptions of the harness, and the check of a machine or an account.
 
-Every error says what happened, what was checked, and what to do, in that order:
+Every error says what failed, what was checked, and how to fix it, in that order:
 
 .. code-block:: text
 
     HarnessError
-    ├── SettingsError        an option, ini key or environment variable has a value that cannot be used
-    ├── SetupError           this machine lacks something (Java, a package, a free port, disk)
-    │   ├── PreflightError   the account is not ready for a run: nothing was created
-    │   └── PermissionMissingError  somebody may not do what a run needs
-    ├── DataError            the data cannot be sent as it is
+    ├── SettingsError        invalid value of an option, ini key or environment variable
+    ├── SetupError           something is missing on this machine (Java, a package, a free port, disk)
+    │   ├── PreflightError   the account is not ready for a run; nothing was created
+    │   └── PermissionMissingError  the caller or the role lacks a permission that a run needs
+    ├── DataError            the data cannot be sent without loss
     │   └── LibSVMError      a line of LibSVM text breaks a rule
     ├── LocalAWSError        the local AWS did not start, answer or stop
     ├── PipelineError        a stage of load → fit → transform failed
-    ├── ResultsError         results of benchmarks cannot be read or compared
-    └── LeftoverError        a resource that should be gone is still there
+    ├── ResultsError         benchmark results cannot be read or compared
+    └── LeftoverError        a resource that should have been deleted still exists
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from typing import ClassVar
 
 
 class HarnessError(Exception):
-    """The base of all errors a user is expected to read.
+    """Base class of all errors that a user is expected to read.
 
-    :param what: what happened, in one sentence.
-    :param checked: what was looked at to find out, if that helps.
-    :param fix: what the reader can do about it.
+    :param what: the failure, in one sentence.
+    :param checked: the things that were checked to find it, if they help the reader.
+    :param fix: the steps that fix it.
     """
 
     exit_code: ClassVar[int] = 1
-    """The exit code of a command that ends with this error."""
+    """Exit code of a command that fails with this error."""
 
     def __init__(self, what: str, *, checked: str = "", fix: str = "") -> None:
         self.what = what
@@ -50,37 +50,37 @@ class HarnessError(Exception):
 
 
 class SettingsError(HarnessError):
-    """An option, ini key or environment variable has a value that cannot be used."""
+    """The value of an option, ini key or environment variable is invalid."""
 
     exit_code = 2
 
 
 class SetupError(HarnessError):
-    """This machine lacks something that the harness needs."""
+    """Something that the harness needs is missing on this machine."""
 
     exit_code = 3
 
 
 class PreflightError(SetupError):
-    """The account is not ready for a run in real mode; nothing was created in it."""
+    """The account is not ready for a run in real mode. Nothing was created in it."""
 
 
 class PermissionMissingError(SetupError):
-    """Somebody may not do what a run needs; the error has the statement to add to a policy."""
+    """The caller or the role lacks a permission. The error has the statement to add to a policy."""
 
 
 class DataError(HarnessError):
-    """The data cannot be sent to SageMaker as it is."""
+    """The data cannot be sent to SageMaker without loss."""
 
 
 class LibSVMError(DataError):
     """A line of LibSVM text breaks a rule.
 
-    :param line: the line's number, from 1.
-    :param column: where in the line the offending text starts, from 1.
-    :param rule: the rule that is broken, as a statement (``indices ascend``).
+    :param line: line number, from 1.
+    :param column: column at which the offending text starts, from 1.
+    :param rule: the broken rule, as a statement (``indices ascend``).
     :param text: the offending text.
-    :param source: the file or stream the line came from, if known.
+    :param source: file or stream that the line came from, if known.
     """
 
     def __init__(self, line: int, column: int, rule: str, text: str, source: str = "") -> None:
@@ -106,13 +106,13 @@ class PipelineError(HarnessError):
 
 
 class ResultsError(HarnessError):
-    """Results of benchmarks cannot be read or compared."""
+    """Benchmark results cannot be read or compared."""
 
     exit_code = 4
 
 
 class LeftoverError(HarnessError):
-    """A resource that should have been deleted is still there."""
+    """A resource that should have been deleted still exists."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class Check:
     found: str
     fix: str = ""
     error: HarnessError | None = None
-    """The error to raise, if it is another than one of all that is missing."""
+    """The error to raise for this check alone; by default one error lists all missing checks."""
 
     @classmethod
     def failed(cls, name: str, error: HarnessError) -> Check:

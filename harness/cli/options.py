@@ -1,4 +1,4 @@
-"""Options that several commands share, and the shape of a command."""
+"""Options shared by several commands, and the shape of a command."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Command(NamedTuple):
     help: str
     """Its line in ``harness --help``."""
     description: str
-    """The paragraph at the top of its own ``--help``."""
+    """The first paragraph of its own ``--help``."""
     add_arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
     """Runs the command and returns its exit code."""
     usage: str | None = None
-    """Its usage line, if argparse's own would mislead."""
+    """Its usage line; None for argparse's own."""
 
 
 def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
@@ -45,9 +45,9 @@ def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
 
 
 def settings_from(options: argparse.Namespace) -> Settings:
-    """Return the settings of a command: its options first, then the environment.
+    """Return the settings of a command. Options win over environment variables.
 
-    :raises SettingsError: a value cannot be used, or a role was given for the local AWS.
+    :raises SettingsError: a value is invalid, or ``--role`` was given in mock mode.
     """
     given = {name: getattr(options, name, None) for name in SETTINGS}
     settings = read_settings(given, os.environ)
@@ -56,7 +56,7 @@ def settings_from(options: argparse.Namespace) -> Settings:
 
 
 def add_form(parser: argparse.ArgumentParser) -> None:
-    """Add ``--markdown`` and ``--json``, which set ``form``; it is ``terminal`` without them."""
+    """Add ``--markdown`` and ``--json``. They set ``form``, which is ``terminal`` by default."""
     form = parser.add_mutually_exclusive_group()
     for name, text in (("markdown", "a table for a pull request"), ("json", "JSON")):
         form.add_argument(f"--{name}", dest="form", action="store_const", const=name, help=f"print {text}")
@@ -64,11 +64,11 @@ def add_form(parser: argparse.ArgumentParser) -> None:
 
 
 def seconds(option: str, text: str) -> float:
-    """Return the seconds of a text such as ``100ms``, ``90s``, ``2min`` or ``60`` (seconds).
+    """Return the seconds of a duration such as ``100ms``, ``90s``, ``2min`` or ``60`` (seconds).
 
-    :raises SettingsError: it is no time, or not above 0.
+    :raises SettingsError: the text is not a duration above 0.
     """
     match = re.fullmatch(r"(\d+\.?\d*|\.\d+)(ms|s|min|)", text.strip())
     if match is None or not float(match[1]):
-        raise SettingsError(f"{option} is {text!r}.", fix="give a time above 0, as 100ms, 90s or 2min")
+        raise SettingsError(f"{option} is {text!r}.", fix="give a duration above 0, such as 100ms, 90s or 2min")
     return float(match[1]) * {"ms": 0.001, "s": 1, "": 1, "min": 60}[match[2]]

@@ -1,4 +1,4 @@
-"""``harness policy``: prints the permissions that runs in AWS need."""
+"""``harness policy``: prints the IAM policies that runs in AWS need."""
 
 from __future__ import annotations
 
@@ -17,16 +17,22 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format",
         choices=("json", "cloudformation", "terraform"),
         default="json",
-        help="what to print (default: json)",
+        help="output format (default: json)",
     )
-    parser.add_argument("--for", dest="who", choices=("caller", "role"), help="print this one policy only")
-    parser.add_argument("--account", metavar="DIGITS", help="the AWS account; needed for JSON")
     parser.add_argument(
-        "--region", nargs="+", metavar="REGION", help="regions that runs are in (default: that of the settings)"
+        "--for", dest="who", choices=("caller", "role"), help="print only the policy of the caller or of the role"
     )
-    parser.add_argument("--role", help="IAM role (name or ARN) that SageMaker assumes, for JSON: templates make one")
+    parser.add_argument("--account", metavar="DIGITS", help="AWS account; required for JSON")
     parser.add_argument(
-        "--github", metavar="OWNER/REPO", help="let the workflows of this repository's environment 'nightly' start runs"
+        "--region", nargs="+", metavar="REGION", help="regions of the runs (default: the region of the settings)"
+    )
+    parser.add_argument(
+        "--role", help="IAM role (name or ARN) that SageMaker assumes; for JSON only, since templates create one"
+    )
+    parser.add_argument(
+        "--github",
+        metavar="OWNER/REPO",
+        help="let workflows of this repository start runs, in its environment 'nightly'",
     )
 
 
@@ -42,38 +48,38 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _documents(options: argparse.Namespace, regions: list[str]) -> dict[str, Any]:
-    """Return the policy that was asked for, or all of them by name."""
+    """Return the requested policy, or all of them by name."""
     from harness.aws.account.policies import documents
 
     if not re.fullmatch(r"\d{12}", options.account or ""):
         given = repr(options.account) if options.account else "missing"
         raise SettingsError(
-            f"--account is {given}, and policies in JSON name the account.",
-            fix="give its twelve digits, as 'aws sts get-caller-identity' tells them, or choose --format "
-            "cloudformation or terraform, which find it themselves",
+            f"--account is {given}; policies in JSON name the account.",
+            fix="give its twelve digits, which 'aws sts get-caller-identity' prints, or use --format cloudformation or "
+            "terraform, which look it up",
         )
     made = documents(options.account, regions, options.role, options.github)
     return made[options.who] if options.who else made
 
 
 def _template(options: argparse.Namespace, regions: list[str]) -> dict[str, Any]:
-    """Return the template that was asked for."""
+    """Return the requested template."""
     from harness.aws.account.policies import cloudformation, terraform
 
     for option, name in (("who", "--for"), ("account", "--account"), ("role", "--role")):
         if getattr(options, option):
             raise SettingsError(
-                f"{name} is of no use to a template, which makes role and policy where it is deployed.",
-                fix="leave it out",
+                f"{name} has no effect on a template, which creates role and policy where it is deployed.",
+                fix="remove it",
             )
     return (cloudformation if options.format == "cloudformation" else terraform)(regions, options.github)
 
 
 COMMAND = Command(
     "policy",
-    "print the permissions that runs in AWS need",
-    "Print the least-privilege policies of who starts runs in AWS (the caller) and of the role that SageMaker "
-    "assumes. Nothing is asked of AWS. The CloudFormation and Terraform templates make the role and the policy.",
+    "print the IAM policies that runs in AWS need",
+    "Print least-privilege policies for the caller, who starts runs in AWS, and for the role that SageMaker assumes. "
+    "AWS is not contacted. The CloudFormation and Terraform templates create the role and the policy.",
     _add_arguments,
     _run,
 )

@@ -1,4 +1,4 @@
-"""``harness report``: draws results of benchmarks on one page."""
+"""``harness report``: draws benchmark results on one HTML page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from harness.cli.options import Command
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("results", type=Path, nargs="*", metavar="RESULTS", help="files or directories of results")
     parser.add_argument(
-        "--mnist-report", type=Path, metavar="DIR", help="show the digits and the confusion of this harness mnist too"
+        "--mnist-report",
+        type=Path,
+        metavar="DIR",
+        help="add the digits and the confusion matrix of a harness mnist run",
     )
     parser.add_argument(
         "--load-report",
@@ -19,12 +22,16 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DIR",
-        help="show the latencies of this harness bench endpoint too; may be given several times",
+        help="add the latencies of a harness bench endpoint run; may be repeated",
     )
     parser.add_argument(
-        "--output", type=Path, default=Path("report.html"), metavar="FILE", help="the page (default: report.html)"
+        "--output",
+        type=Path,
+        default=Path("report.html"),
+        metavar="FILE",
+        help="HTML page to write (default: report.html)",
     )
-    parser.add_argument("--figures", type=Path, metavar="DIR", help="write each chart as PNG and SVG too")
+    parser.add_argument("--figures", type=Path, metavar="DIR", help="also write each chart as PNG and SVG")
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -35,9 +42,9 @@ def _run(options: argparse.Namespace) -> int:
 
 COMMAND = Command(
     "report",
-    "draw results of benchmarks on one page that opens offline",
-    "Draw results of benchmarks (pytest-benchmark's JSON) on one HTML page that holds all it needs: latency, "
-    "throughput, cost against latency, the history over commits with its changes, and the environment.",
+    "draw benchmark results on one HTML page that opens offline",
+    "Draw benchmark results (pytest-benchmark's JSON) on one self-contained HTML page: latency, throughput, cost "
+    "against latency, history over commits with change points, and environment.",
     _add_arguments,
     _run,
 )

@@ -1,4 +1,4 @@
-"""``harness sweep``: shows resources that earlier runs left in AWS, and deletes them."""
+"""``harness sweep``: lists resources that earlier runs left in AWS, and deletes them."""
 
 from __future__ import annotations
 
@@ -16,33 +16,34 @@ if TYPE_CHECKING:
     from harness.aws.cleanup.resources import Leftover
     from harness.aws.cleanup.sweep import Judged, Sweep
 
-_FATES = {"delete": "deleted", "unproven": "stays: look first", "early": "stays for now"}
+_FATES = {"delete": "deleted", "unproven": "kept: check first", "early": "kept for now"}
+"""Column "with --yes", by fate."""
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, ["region", "prices"])
-    parser.add_argument("--yes", action="store_true", help="delete what is shown")
-    parser.add_argument("--all-regions", action="store_true", help="look in every region that has SageMaker")
+    parser.add_argument("--yes", action="store_true", help="delete the listed resources")
+    parser.add_argument("--all-regions", action="store_true", help="search every region that has SageMaker")
     parser.add_argument(
         "--ttl",
         type=float,
         default=0.0,
         metavar="HOURS",
-        help="leave alone what has been past its time for less than this (default: 0)",
+        help="keep resources that expired less than this long ago (default: 0)",
     )
     parser.add_argument(
         "--include-unproven",
         action="store_true",
-        help="delete, with --yes, resources too that only a name, a tag or a job's description leads to",
+        help="with --yes, also delete resources found only by name, by tag or by a job's description",
     )
-    parser.add_argument("--logs", action="store_true", help="take log groups too")
+    parser.add_argument("--logs", action="store_true", help="include log groups")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(mode="real")
 
 
 def _run(options: argparse.Namespace) -> int:
     if not 0 <= options.ttl < 1e6:
-        raise SettingsError(f"--ttl is {options.ttl:g}.", fix="give a number of hours, 0 or more")
+        raise SettingsError(f"--ttl is {options.ttl:g}.", fix="give a number of hours from 0")
     from harness.aws.cleanup.sweep import Wishes, find
     from harness.console import PlainConsole, print_json, progress_bar
 
@@ -50,7 +51,7 @@ def _run(options: argparse.Namespace) -> int:
         options.yes, options.all_regions, options.include_unproven, options.logs, timedelta(hours=options.ttl)
     )
     to_stderr = PlainConsole(stderr=True)
-    sweep = find(settings_from(options), wishes, lambda regions: progress_bar(to_stderr, "looking", regions))
+    sweep = find(settings_from(options), wishes, lambda regions: progress_bar(to_stderr, "searching", regions))
     if not options.json:
         _show(sweep.found, sweep.now)
     left = sweep.delete() if wishes.delete else []
@@ -83,12 +84,12 @@ def _leftover_as_json(left: Leftover) -> dict[str, Any]:
 
 
 def _show(found: Sequence[Judged], now: datetime) -> None:
-    """Print a table of what was found; nothing if that is nothing."""
+    """Print a table of the resources found, if there are any."""
     from harness.console import Column, PlainConsole, terminal_table, widened
 
     if not found:
         return
-    names = ("kind", "name", "region", "state", "found by", "run", "past its time", "USD an hour", "with --yes")
+    names = ("kind", "name", "region", "state", "found by", "run", "expired for", "USD an hour", "with --yes")
     columns = [Column(name, right=name == "USD an hour", folds=True) for name in names]
     widened(PlainConsole()).print(terminal_table(columns, [_row(judged, now) for judged in found]))
 
@@ -112,7 +113,7 @@ def _age(length: timedelta) -> str:
 
 
 def _conclude(console: Console, sweep: Sweep, left: Sequence[Leftover], *, deleted: bool) -> None:
-    """Print the notes, and what was deleted, or how to delete it."""
+    """Print the notes and the result of the deletion, or the way to delete."""
     from harness.console import printable
 
     for note in sweep.notes:
@@ -120,9 +121,9 @@ def _conclude(console: Console, sweep: Sweep, left: Sequence[Leftover], *, delet
     fates = [judged.fate for judged in sweep.found]
     doomed = fates.count("delete")
     if unproven := fates.count("unproven"):
-        console.print(f"{unproven} found only by name, by tag or by a job: look at them, then add --include-unproven.")
+        console.print(f"{unproven} found only by name, by tag or by a job: check them, then add --include-unproven.")
     if "early" in fates:
-        console.print(f"{fates.count('early')} stay: their runs may be alive, or --ttl is not over.")
+        console.print(f"{fates.count('early')} kept: their runs may be alive, or --ttl has not passed.")
     if not deleted:
         which = "all of it" if doomed == len(fates) else f"{doomed} of {len(fates)}"
         console.print(f"To delete {which}: add --yes." if doomed else "Nothing to delete.")
@@ -130,16 +131,16 @@ def _conclude(console: Console, sweep: Sweep, left: Sequence[Leftover], *, delet
     for each in left:
         console.print(f"left: {printable(f'{each.resource} ({each.state})')}\n  {printable(each.command)}")
     if left:
-        console.print(f"{len(left)} are, or may be, left of {doomed}; the commands above delete them.")
+        console.print(f"{len(left)} of {doomed} are, or may be, left; the commands above delete them.")
     else:
         console.print(f"Deleted {doomed}." if doomed else "Nothing to delete.")
 
 
 COMMAND = Command(
     "sweep",
-    "find and delete what earlier runs left in AWS",
-    "Find what earlier runs left in AWS, by their ledgers on this machine, by tags and by names, and show it. With "
-    "--yes, delete it; the exit code is 1 if anything is left. Runs that may be alive are left alone.",
+    "find and delete resources that earlier runs left in AWS",
+    "List resources that earlier runs left in AWS, found by ledgers on this machine, tags and names. With --yes, "
+    "delete them; the exit code is 1 if any is left. Resources of runs that may be alive are kept.",
     _add_arguments,
     _run,
 )

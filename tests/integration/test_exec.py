@@ -37,7 +37,7 @@ def test_the_command_reads_what_is_piped_to_it(run):
 def test_without_a_command_it_says_how_to_give_one(run):
     done = run("exec", "--")
     assert done.returncode == 2
-    assert done.stderr.startswith("harness: harness exec was given no command.\n")
+    assert done.stderr.startswith("harness: harness exec needs a command.\n")
     assert "harness exec -- python train.py" in done.stderr
 
 
@@ -89,7 +89,7 @@ def test_a_host_that_is_not_emulated_is_refused_and_told(run):
     done = run("exec", "--", sys.executable, "-c", ask)
     assert done.returncode == 1
     assert "Tunnel connection failed: 403" in done.stderr
-    assert done.stderr.splitlines()[-1] == "harness: the local AWS does not emulate, and refused: example.com"
+    assert done.stderr.splitlines()[-1] == "harness: the local AWS refused hosts that it does not emulate: example.com"
 
 
 def test_a_signal_is_the_commands_to_handle(start):

@@ -208,9 +208,9 @@ def test_a_truncated_run_is_told_and_the_other_runs_are_compared(alternate, tmp_
     cut.write_text(cut.read_text()[:200])
     _, out, err = compare(capsys, "A", "B")
     assert "slower" in out
-    assert err.startswith(f"harness: left out: {cut.relative_to(tmp_path)} is cut off after 200 characters.")
+    assert err.startswith(f"harness: skipped: {cut.relative_to(tmp_path)} is cut off after 200 characters.")
     assert "pytest benchmarks --benchmark-json FILE" in err
-    assert "left out" not in out
+    assert "skipped" not in out
     assert "13 and 14 runs, alternating" in out
 
 
@@ -220,10 +220,10 @@ def test_a_file_cut_off_may_be_why_runs_do_not_alternate_and_a_matrix_measures_i
     cut.write_text(cut.read_text()[:200])
     (tmp_path / "matrix.json").touch()
     _, out, err = compare(capsys, "A", "B")
-    assert "2 and 1 runs, not alternating (the files left out may be why)" in out
+    assert "2 and 1 runs, not alternating (possibly because of the skipped files)" in out
     assert "to fix:  run the same 'harness bench' command again" in err
     _, markdown, _ = compare(capsys, "A", "B", "--markdown")
-    assert f"- left out: B/{cut.name} is cut off after 200 characters." in markdown
+    assert f"- skipped: B/{cut.name} is cut off after 200 characters." in markdown
 
 
 def test_a_run_that_lacks_a_benchmark_costs_its_pair_only(alternate, tmp_path, capsys):
@@ -282,7 +282,7 @@ def test_names_are_neither_markup_nor_terminal_escapes_nor_markdown(alternate, c
 def test_one_result_is_too_few(capsys):
     code, _, err = compare(capsys, "A")
     assert code == 2
-    assert "given one result" in err
+    assert "needs two or more results" in err
 
 
 @pytest.mark.parametrize("limit", ["5", "much", "-5%", "%"])

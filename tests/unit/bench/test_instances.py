@@ -606,8 +606,8 @@ def test_an_unknown_benchmark_is_told_with_those_there_are(instances):
 def test_the_local_aws_is_no_instance_type(instances):
     code, out, err = instances(three(mode="mock"))
     assert (code, out) == (4, "")
-    assert "Nothing here was measured on instances of AWS. Refused: 30 runs of 1 benchmark in mock mode." in err
-    assert "is no instance type, though its results name" in err
+    assert "None of these results was measured on AWS instances. Refused: 30 runs of 1 benchmark in mock mode." in err
+    assert "is not an instance type, although its results name" in err
 
 
 def test_results_of_the_local_aws_among_others_are_refused_and_the_others_compared(instances):
@@ -621,7 +621,7 @@ def test_results_of_the_local_aws_among_others_are_refused_and_the_others_compar
 def test_one_instance_type_is_nothing_to_compare(instances):
     code, _, err = instances(measured(SMALL, noisy(0.1), 0.36))
     assert code == 4
-    assert f"All results in AWS are of {SMALL}: there is nothing to compare it with." in err
+    assert f"All results in AWS are of {SMALL}, so there is nothing to compare it with." in err
     assert "--endpoint-instance-type TYPE,TYPE" in err
 
 
@@ -696,4 +696,4 @@ def test_there_is_one_goal(instances):
 def test_nothing_that_predicts_is_nothing_to_compare(instances):
     code, _, err = instances([result(0, {"a": [1.0]}, extra_info={"mode": "real"})])
     assert code == 4
-    assert "No benchmark here predicts with an endpoint" in err
+    assert "None of these benchmarks predicts with an endpoint" in err

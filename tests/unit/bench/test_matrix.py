@@ -239,7 +239,7 @@ def test_what_could_not_be_deleted_is_told_though_nobody_reads_the_table(monkeyp
     left = Leftover(Resource("endpoint", "theirs"), "Failed", 0.2, "aws sagemaker delete-endpoint")
     monkeypatch.setattr(runner, "check_collection", lambda *_: None)
     monkeypatch.setattr(runner, "_run", lambda plan, store, missing, sessions, console: sessions.leftovers.append(left))
-    monkeypatch.setattr(bench_command, "tell", Mock(side_effect=BrokenPipeError))
+    monkeypatch.setattr(bench_command, "print_results", Mock(side_effect=BrokenPipeError))
     with pytest.raises(LeftoverError, match="endpoint theirs"):
         bench_command.run_bench(plan(), tmp_path / "out")
 

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from harness.bench.report import charts
 from harness.bench.results.series import arrange
-from harness.cli.bench import tell
+from harness.cli.bench import print_results
 from harness.console import JOINED
 from tests.support.samples import MOCK, result, save
 
@@ -26,7 +26,7 @@ def told(runs, tmp_path):
 
     def told(**console):
         save(tmp_path / "local-2", runs)
-        tell(Console(file=(written := io.StringIO()), **console), tmp_path, ["local-2"])
+        print_results(Console(file=(written := io.StringIO()), **console), tmp_path, ["local-2"])
         return written.getvalue().splitlines()
 
     return told

