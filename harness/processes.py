@@ -1,6 +1,6 @@
-"""Processes that belong to a run, wherever they are: their environment marks them.
+"""Processes of a run, which a variable in their environment marks.
 
-A process group would not do, since commands and JVMs make their own; nor would parents, since they may end first.
+A process group does not suffice, since commands and JVMs create their own. Neither do parents, which may end first.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from contextlib import contextmanager, suppress
 import psutil
 
 RUN_VARIABLE = "HARNESS_RUN"
-"""Names the run that a process was started for, in its environment."""
+"""Variable that names the run for which a process was started."""
 
 _END_SECONDS = 3
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 def end_processes_of(run: str) -> None:
-    """End every process that was started for the run: Spark's JVM, its workers, a user's command, containers."""
+    """End every process that was started for the run: Spark's JVM and workers, a user's command, containers."""
     found = processes_with(RUN_VARIABLE, run)
     for process in found:
-        with suppress(psutil.Error):  # it has ended meanwhile
+        with suppress(psutil.Error):  # it has already ended
             process.terminate()
     psutil.wait_procs(found, timeout=_END_SECONDS)
     kill_processes_with(RUN_VARIABLE, run)
 
 
 def kill_processes_with(variable: str, start: str) -> None:
-    """Kill the other processes in whose environment the variable's value starts so."""
+    """Kill the processes that :func:`processes_with` returns."""
     for process in processes_with(variable, start):
         with suppress(psutil.Error):
             process.kill()
 
 
 def processes_with(variable: str, start: str) -> list[psutil.Process]:
-    """Return this user's other processes in whose environment the variable's value starts so; none for an empty text.
+    """Return this user's other processes whose variable has a value with this start; none for an empty start.
 
-    Root can read all environments, and another user can put any mark into one.
+    Other users' processes are excluded: root can read all environments, and any user can set any mark.
     """
     return [process for process in psutil.process_iter() if _has(process, variable, start)]
 
@@ -57,9 +57,9 @@ def _has(process: psutil.Process, variable: str, start: str) -> bool:
 
 @contextmanager
 def ended_in_order() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, so that what is open is closed; they kill otherwise.
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, so that resources are closed; by default they kill.
 
-    A handler that somebody set is left in place, and so is a process whose main thread is elsewhere.
+    Handlers that were set before are kept. Outside the main thread nothing changes.
     """
     in_main_thread = threading.current_thread() is threading.main_thread()
     ours = [number for number in _ENDING if in_main_thread and signal.getsignal(number) is signal.SIG_DFL]

@@ -1,8 +1,8 @@
 """Scratch directories that are deleted even if the processes that use them are killed.
 
-The processes that use a directory hold a lock on it (flock(2)), which the kernel releases when the last of them ends,
-however it ends. The next process that starts deletes the directories of its user that are not locked. Process ids would
-not do: they are reused, and a process in another PID namespace may use the same temporary directory.
+Processes that use a directory hold a lock on it (flock(2)). The kernel releases it when the last of them ends, however
+it ends. The next process that starts deletes the unlocked directories of its user. Process ids do not suffice: they are
+reused, and processes in different PID namespaces may share a temporary directory.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from pathlib import Path
 
 
 class Scratch:
-    """A directory that is kept while its lock is held."""
+    """A directory that exists while its lock is held."""
 
     def __init__(self, path: Path, lock: int) -> None:
         self.path = path
         self.lock = lock
-        """Descriptor that holds the lock, together with those that child processes inherit."""
+        """Descriptor that holds the lock, as do its copies in child processes."""
 
     def delete(self) -> None:
-        """Delete the directory and release the lock, unless that was done before."""
+        """Delete the directory and release the lock. A second call does nothing."""
         if self.lock >= 0:
             shutil.rmtree(self.path, ignore_errors=True)
             os.close(self.lock)
@@ -32,9 +32,9 @@ class Scratch:
 
 
 def make_scratch(prefix: str) -> Scratch:
-    """Make a locked directory in the temporary directory, and delete unused ones with the same prefix.
+    """Create a locked directory in the temporary directory, and delete unused ones with the same prefix.
 
-    :raises OSError: the directory cannot be made.
+    :raises OSError: the directory cannot be created.
     """
     _delete_unused(prefix)
     while True:
@@ -44,7 +44,7 @@ def make_scratch(prefix: str) -> Scratch:
 
 
 def _locked(path: Path) -> Scratch | None:
-    """Lock a new directory; return None if another process took it for unused and deletes it."""
+    """Lock a new directory; return None if another process is deleting it as unused."""
     try:
         lock = _open(path)
     except FileNotFoundError:
@@ -55,7 +55,7 @@ def _locked(path: Path) -> Scratch | None:
         os.close(lock)
         return None
     except OSError:
-        return Scratch(path, lock)  # a file system without locks: no process can lock it to delete it either
+        return Scratch(path, lock)  # file system without locks: no process can lock it to delete it
     if _is_at(lock, path):
         return Scratch(path, lock)
     os.close(lock)
@@ -64,7 +64,7 @@ def _locked(path: Path) -> Scratch | None:
 
 def _delete_unused(prefix: str) -> None:
     for path in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-        with suppress(OSError):  # no directory, a link, of another user, in use, or gone
+        with suppress(OSError):  # not a directory, a link, of another user, in use, or gone
             _delete_if_unused(path)
 
 
@@ -86,13 +86,13 @@ def _open(path: Path) -> int:
 def _lock(descriptor: int) -> None:
     """Lock a directory.
 
-    :raises BlockingIOError: a process that runs has locked it.
+    :raises BlockingIOError: another process has locked it.
     """
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
-    """Return whether a path is that of an open directory still."""
+    """Return whether a path still names this open directory."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.lstat())
     except FileNotFoundError:

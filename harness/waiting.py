@@ -1,4 +1,4 @@
-"""Waiting for a condition, with a limit and the last state seen."""
+"""Polling until a condition holds, with a timeout and the last state seen."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ T = TypeVar("T")
 
 
 class WaitTimeout(HarnessError):
-    """The condition did not come true in time."""
+    """The condition did not hold in time."""
 
 
 def pauses(first: float, longest: float) -> Iterator[float]:
-    """Yield for ever the seconds between two probes: half as long again each time, from ``first`` up to ``longest``."""
+    """Yield the seconds between two probes, without end: from ``first``, times 1.5 each time, up to ``longest``."""
     pause = first
     while True:
         yield pause
@@ -32,14 +32,14 @@ def wait_until(
     interval: float = 0.05,
     longest: float = 0.05,
 ) -> T:
-    """Call ``probe`` until ``done`` accepts what it returns.
+    """Call ``probe`` until ``done`` accepts its value.
 
-    :param what: what is being waited for, as a noun phrase ("endpoint x to be InService").
+    :param what: noun phrase for the error ("endpoint x to be InService").
     :param timeout: seconds after which to give up.
     :param interval: seconds between the first two probes.
-    :param longest: seconds that the time between two probes grows to, where what is asked does not like to be.
+    :param longest: seconds up to which that interval grows, to spare a service that is costly to ask.
     :return: the value that ``done`` accepted.
-    :raises WaitTimeout: with the last value seen.
+    :raises WaitTimeout: the timeout passed. The error has the last value.
     """
     deadline = time.monotonic() + timeout
     for pause in pauses(interval, longest):
@@ -48,7 +48,7 @@ def wait_until(
             return seen
         if time.monotonic() >= deadline:
             raise WaitTimeout(
-                f"Waited {timeout:g} s for {what}, in vain.",
+                f"Timed out after {timeout:g} s waiting for {what}.",
                 checked=f"the last state seen was {seen!r}",
             )
         time.sleep(pause)

@@ -1,4 +1,4 @@
-"""Reasons why a run failed: causes that Spark and AWS name, container logs, and rows that were lost on their way."""
+"""Reasons for a failed run: causes named by Spark and AWS, container logs, and lost rows."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _LAST_LINES = 3
 _TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
 _ENDPOINT_LOGS = "/aws/sagemaker/Endpoints/"
 _LEAST_DISK = 2**24
-"""Bytes: with fewer free, a failure is put down to the full disk (S3's answers to HEAD cannot say so)."""
+"""Bytes. With fewer free, a failure is blamed on the full disk: S3's answers to HEAD cannot carry that reason."""
 _ROWS_LOGGED = re.compile(r"(?:Channel train:|Train matrix has) (\d+) rows")
 
 
 def stage_failure(stage: str, error: BaseException, region: str) -> PipelineError:
-    """Return the error that tells why a stage failed in a region, with the remedy for causes that are known."""
-    if lost := lost_jvm():  # first: it answers no more questions about errors
+    """Return the error that explains why a stage failed in a region, with a fix for each known cause."""
+    if lost := lost_jvm():  # first, since a lost JVM answers no question about errors
         return PipelineError(f"Stage '{stage}' failed: {lost}.", fix=LOST_JVM_FIX)
     if denied := explain_denied(str(error), region):
         return PipelineError(f"Stage '{stage}' failed: {denied.what}", checked=denied.checked, fix=denied.fix)
@@ -36,28 +36,28 @@ def stage_failure(stage: str, error: BaseException, region: str) -> PipelineErro
         cause += "" if free >= _LEAST_DISK else f" ({tempfile.gettempdir()} has {free / 2**20:.0f} MiB free)"
         fix = "free some disk, or point TMPDIR to a disk that has some"
     elif "failed for reason" in cause:
-        fix = "mend what the reason names; the job's log lines are in CloudWatch Logs under /aws/sagemaker/TrainingJobs"
+        fix = "fix the problem in the reason; the job's log is in CloudWatch Logs under /aws/sagemaker/TrainingJobs"
     elif "given invalid value" in cause:
-        fix = "give the hyperparameter a value in the range that the algorithm's documentation names"
+        fix = "give the hyperparameter a value in the range of the algorithm's documentation"
     elif "ModelError" in cause or "ServiceUnavailable" in cause:
-        fix = "mend what the message names; the container's log is in CloudWatch Logs under /aws/sagemaker/Endpoints"
+        fix = "fix the problem in the message; the container's log is in CloudWatch Logs under /aws/sagemaker/Endpoints"
     else:
-        fix = "if the cause is not yours, run it again with --traceback and report what it prints"
+        fix = "if the cause is not in your code, run it again with --traceback and report its output"
     return PipelineError(f"Stage '{stage}' failed: {cause}", fix=fix)
 
 
 def check_trained(trained: int | None, held_back: int, sent: int) -> None:
-    """Raise :class:`PipelineError` if rows were lost, or both trained on and held back, on their way to training."""
+    """Raise :class:`PipelineError` if rows were lost before training, or both trained on and held back."""
     if trained is not None and trained + held_back != sent:
         raise PipelineError(
             f"{trained:,} of {sent:,} rows were trained on, {held_back:,} were held back.",
             checked="the training containers' log, and the predictions of the rows held back",
-            fix="see that each pass over the training rows gives the same rows in the same order",
+            fix="make each pass over the training rows give the same rows in the same order",
         )
 
 
 def last_words(aws: AWS, names: Names) -> list[str]:
-    """Return the last three lines that the run's latest container logged, as one text, if there are any."""
+    """Return the last three log lines of the run's latest container as one text, if there are any."""
     client = aws.client("logs")
     streams = {"logStreamNamePrefix": f"{names.training_job}/"}
     for group, chosen in ((_ENDPOINT_LOGS + names.endpoint, {}), (_TRAINING_LOGS, streams)):
@@ -65,14 +65,14 @@ def last_words(aws: AWS, names: Names) -> list[str]:
             events = client.filter_log_events(logGroupName=group, **chosen)["events"]
             said = [event["message"].strip() for event in _of(events, **chosen)]
             if said:
-                return [f"the container's last lines, which were: {' | '.join(said[-_LAST_LINES:])}"]
+                return [f"the container's last lines: {' | '.join(said[-_LAST_LINES:])}"]
     return []
 
 
 def rows_logged(aws: AWS, job: str) -> int | None:
-    """Return the rows that a job's training containers say they read, all hosts together; None if none does.
+    """Return the number of rows that a job's training containers logged as read, on all hosts; None if none did.
 
-    The local containers write ``Channel train: N rows``, AWS's own ``Train matrix has N rows``.
+    Local containers write ``Channel train: N rows``, and AWS's write ``Train matrix has N rows``.
     """
     pages = aws.client("logs").get_paginator("filter_log_events")
     streams = {"logStreamNamePrefix": f"{job}/"}
@@ -87,5 +87,5 @@ def rows_logged(aws: AWS, job: str) -> int | None:
 
 
 def _of(events: list[dict[str, Any]], logStreamNamePrefix: str = "") -> list[dict[str, Any]]:  # noqa: N803 - AWS's name
-    """Return the events of the streams that were asked for: moto gives those of the others too."""
+    """Return the events of the requested streams; moto returns those of other streams too."""
     return [event for event in events if event["logStreamName"].startswith(logStreamNamePrefix)]

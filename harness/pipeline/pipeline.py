@@ -1,6 +1,6 @@
-"""The main job: load → fit → transform → evaluate → clean up, told step by step.
+"""Reference pipeline: load → fit → transform → evaluate → clean up, with progress for each stage.
 
-Used by the ``harness mnist`` command and the benchmarks. Nothing here asks whether AWS is the local one.
+Used by ``harness mnist`` and by benchmarks. No code here depends on the mode.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from harness.spark.session import end_jvm
 from harness.spark.validation import check_libsvm
 
 SHOWN = 250
-"""Rows whose digits are kept for the picture, as many as the reference program takes."""
+"""Rows whose digits are kept for the picture; the reference program keeps as many."""
 _FOLD_SEED = 42
 
 Array = npt.NDArray[Any]
@@ -47,64 +47,64 @@ Array = npt.NDArray[Any]
 
 @dataclass
 class Outcome:
-    """What a run of the pipeline did and found."""
+    """Results of a run of the pipeline."""
 
     stages: dict[str, float] = field(default_factory=dict)
-    """Seconds by stage, in the order of the stages."""
+    """Seconds by stage, in order."""
     created: list[Resource] = field(default_factory=list)
     leftovers: list[Leftover] = field(default_factory=list)
     rows_trained: int | None = None
-    """Rows that the training containers say they read; None where their log does not say."""
+    """Rows that the training containers logged as read; None if they logged none."""
     labels: Array = field(default_factory=lambda: np.empty(0))
-    """The test rows' labels, shape (rows predicted,)."""
+    """Labels of the test rows, shape (rows predicted,)."""
     predictions: Array = field(default_factory=lambda: np.empty(0))
-    """The test rows' predicted classes, shape (rows predicted,)."""
+    """Predicted classes of the test rows, shape (rows predicted,)."""
     images: Array = field(default_factory=lambda: np.empty((0, FEATURES)))
-    """The first test rows' pixels, shape (at most 250, 784)."""
+    """Pixels of the first test rows, shape (at most 250, 784)."""
     validation_rows: int = 0
     validation_accuracy: float | None = None
 
     @property
     def accuracy(self) -> float:
-        """The share of test rows predicted right."""
+        """Fraction of test rows that were predicted correctly."""
         return float(np.mean(self.labels == self.predictions))
 
     @property
     def rows_per_second(self) -> float:
-        """Test rows predicted in a second of the transform stage."""
+        """Test rows predicted per second of the transform stage."""
         return len(self.predictions) / self.stages["transform"]
 
 
 @dataclass(frozen=True)
 class Data:
-    """Where the digits come from: the sample bucket, or LibSVM files of the user's."""
+    """Source of the digits: the sample bucket, or the user's LibSVM files."""
 
     train: Path | None = None
     test: Path | None = None
     validation_fraction: float = 0.0
-    """The share of training rows that is held back to validate."""
+    """Fraction of the training rows that is held back for validation."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.validation_fraction < 1:
             raise DataError(
                 f"The validation fraction is {self.validation_fraction:g}.",
-                fix="give one from 0 up to, not including, 1",
+                fix="give a fraction from 0 to below 1",
             )
 
     @cached_property
     def rows(self) -> dict[Split, int]:
-        """How many rows the user's files have, which are checked for it; those of the sample bucket are not counted.
+        """Number of rows in each of the user's files, which are checked here. The sample bucket is not counted.
 
-        :raises DataError: a file is missing or empty, or has a row that is no digit.
+        :raises DataError: a file is missing or empty, or has a row that is not a digit.
         """
         files: list[tuple[Split, Path | None]] = [("train", self.train), ("test", self.test)]
         return {split: _check_digits(path) for split, path in files if path is not None}
 
 
 def _check_digits(path: Path) -> int:
-    """Return the number of rows of a LibSVM file.
+    """Return the number of rows in a LibSVM file.
 
-    :raises DataError: it is no file, or :func:`~harness.spark.validation.check_libsvm` refuses it.
+    :raises DataError: the path is not a file, or :func:`~harness.spark.validation.check_libsvm` refuses it.
     """
     if path.is_dir():
         raise DataError(f"{path} cannot be read: {os.strerror(errno.EISDIR)}.", fix="name a LibSVM file")
@@ -112,7 +112,7 @@ def _check_digits(path: Path) -> int:
 
 
 class Pipeline:
-    """One run of the job."""
+    """One run of the pipeline."""
 
     def __init__(
         self,
@@ -133,9 +133,11 @@ class Pipeline:
         self.outcome = Outcome()
 
     def run(self) -> Outcome:
-        """Do the job; what it created is deleted whether it succeeds or not, or is among the outcome's ``leftovers``.
+        """Run all stages, then delete every resource they created, also after a failure.
 
-        :raises DataError: the data cannot be sent as it is; nothing was created.
+        Resources that could not be deleted are the outcome's ``leftovers``.
+
+        :raises DataError: the data cannot be sent without loss. Nothing was created.
         :raises PipelineError: a stage failed.
         """
         with self._stage("read"):
@@ -143,7 +145,7 @@ class Pipeline:
         try:
             self._fit_and_evaluate(train, test)
         except KeyboardInterrupt as failure:
-            end_jvm()  # which would go on to create what is deleted next
+            end_jvm()  # else its SDK continues to create the resources deleted next
             self._clean_up_after(failure)
             raise
         except BaseException as failure:
@@ -171,7 +173,7 @@ class Pipeline:
     # --- the stages -----------------------------------------------------------------------------------------------
 
     def _read(self) -> tuple[DataFrame, DataFrame]:
-        """Return the training and test rows; those of a user's files are checked before Spark sees them."""
+        """Return the training and test rows. A user's files are checked before Spark reads them."""
         counts = {"train": self._settings.train_rows, "test": self._settings.test_rows} | self._data.rows
         self._train_rows, self._test_rows = counts["train"], counts["test"]
         return self._frame("train", self._data.train), self._frame("test", self._data.test)
@@ -185,7 +187,7 @@ class Pipeline:
     def _fit_and_evaluate(self, train: DataFrame, test: DataFrame) -> None:
         validation = None
         if self._data.validation_fraction:
-            # One draw for each row, the same in every pass, since the rows come in the same order every time.
+            # Each row gets the same random number in every pass, since the rows always have the same order.
             folds = train.withColumn("_fold", F.rand(_FOLD_SEED))
             held_back = F.col("_fold") < self._data.validation_fraction
             train, validation = folds.where(~held_back).drop("_fold"), folds.where(held_back).drop("_fold")
@@ -219,14 +221,14 @@ class Pipeline:
         self.outcome.validation_accuracy = float(np.mean(labels == predictions)) if len(labels) else None
 
     def _predict(self, model: SageMakerModel, frame: DataFrame, expected: int | None) -> tuple[Array, Array]:
-        # Each action on a transformed frame asks the endpoint anew, so there is exactly one.
+        # Each action on a transformed frame invokes the endpoint again, so there is exactly one action.
         with RowCounter(self._spark, self._progress, expected):
             rows = model.transform(frame).select("label", "prediction").collect()
         if expected is not None and len(rows) != expected:
             raise PipelineError(
                 f"{expected:,} rows were sent and {len(rows):,} predictions came back.",
-                checked="the rows of the transformed frame; the SDK drops rows without a prediction silently",
-                fix="look at what the endpoint's container answers to a request of several rows",
+                checked="the rows of the transformed frame; the SDK silently drops rows without a prediction",
+                fix="check the answer of the endpoint's container to a request of several rows",
             )
         table = np.array(rows, dtype=float).reshape(-1, 2)
         return table[:, 0], table[:, 1]
@@ -234,7 +236,7 @@ class Pipeline:
     # --- clean-up -------------------------------------------------------------------------------------------------
 
     def _clean_up_after(self, failure: BaseException) -> None:
-        """Clean up; the failure stays what is told, with the container's words and what is left over beside it."""
+        """Clean up, and add the container's last lines and the leftovers to the failure."""
         said = last_words(self._aws, self._names) if isinstance(failure, PipelineError) else []
         try:
             self._clean_up()
@@ -254,9 +256,9 @@ class Pipeline:
 def fit_in_parts(
     aws: AWS, ledger: Ledger, settings: Settings, names: Names, train: DataFrame
 ) -> tuple[SageMakerModel, dict[str, float]]:
-    """Fit the reference program's estimator; return the model and the seconds that :func:`parts_of_fit` tells apart.
+    """Fit the reference program's estimator; return the model and the seconds of :func:`parts_of_fit`.
 
-    :param names: of all that it creates; the bucket of their data must exist.
+    :param names: names of all resources to create. The bucket of their data must exist.
     """
     began, clock = time.time(), time.perf_counter()
     with ledger.tagging():
@@ -268,14 +270,15 @@ def fit_in_parts(
 
 
 def parts_of_fit(whole: float, began: float, created: float, trained: float) -> dict[str, float]:
-    """Return the seconds of ``upload``, ``train`` and ``host``: none is negative, and their sum is the whole ``fit``.
+    """Return the seconds of ``upload``, ``train`` and ``host``. None is negative, and their sum is the whole ``fit``.
 
-    The whole is measured here, and training by AWS's clock alone. Where the upload ends and hosting begins compares the
-    two clocks: by as much as they differ one of the two is told too long and the other too short, down to 0.
+    The whole is measured by this machine's clock, and training by AWS's clock. The end of the upload compares the two:
+    a difference between the clocks makes the upload longer and hosting shorter, or the reverse, down to 0.
 
     :param whole: seconds that the ``fit`` took.
-    :param began: when it began, by this machine's clock, in seconds since the epoch.
-    :param created: when the training job was created, by AWS's clock, as ``trained``, when it ended.
+    :param began: start of the ``fit`` by this machine's clock, in seconds since the epoch.
+    :param created: creation of the training job by AWS's clock.
+    :param trained: end of the training job by AWS's clock.
     """
     train = min(max(trained - created, 0.0), whole)
     upload = min(max(created - began, 0.0), whole - train)
@@ -288,7 +291,7 @@ def _images(test: DataFrame) -> Array:
 
 
 def report(outcome: Outcome, settings: Settings, aws: AWS, versions: dict[str, str]) -> dict[str, Any]:
-    """Return the outcome as ``report.json`` holds it."""
+    """Return the content of ``report.json``."""
     counts = confusion_counts(outcome.labels, outcome.predictions)
     return {
         "accuracy": outcome.accuracy,

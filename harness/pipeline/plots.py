@@ -1,4 +1,4 @@
-"""Pictures: of what a model predicted, the digits themselves and the confusion matrix; of an endpoint, its latency."""
+"""Pictures of predicted digits, of a confusion matrix, and of an endpoint's latency."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ SAMPLES = 16
 """Digits shown of each predicted class."""
 
 _SIDE = 28
-_WIDTH, _HEIGHT = 32, 38  # of a digit's cell: the digit, a margin, and a strip below for what a wrong one really is
+_WIDTH, _HEIGHT = 32, 38  # cell of a digit: the digit, a margin, and a strip below for the true class of a wrong one
 _MARGIN = (_WIDTH - _SIDE) // 2
-_WRONG = "#d55e00"  # vermillion of the Okabe-Ito palette; the frame tells it without colour too
+_WRONG = "#d55e00"  # vermillion of the Okabe-Ito palette; the frame shows it without colour too
 _CURVE = "#0072b2"  # its blue
 
 Array = npt.NDArray[Any]
 
 
 def digits(path: Path, images: Array, labels: Array, predictions: Array) -> None:
-    """Write a PNG of the first digits predicted to be 0, to be 1 … to be 9: a row for each class.
+    """Write a PNG of the first digits predicted to be 0, 1 … 9, in a row for each class.
 
-    Wrong ones are framed and say what they really are; a class that was never predicted says so.
+    Wrong digits are framed and labelled with their true class. A class that was never predicted is labelled so.
 
     :param images: shape (n, 784), 0 background to 255 ink.
     :param labels: shape (n,), the true classes, as whole numbers of any type.
@@ -60,7 +60,7 @@ def confusion(path: Path, labels: Array, predictions: Array, accuracy: float) ->
     """
     counts = confusion_counts(labels, predictions)
     figure, axes = _new_figure(12.0, 10.5)
-    # On a linear scale the right ones drown the mistakes, which are what one looks for.
+    # On a linear scale the correct counts would hide the mistakes, which are of interest.
     norm = LogNorm(1, max(10, counts.max()))
     axes.imshow(counts, cmap="Blues", norm=norm)
     for (true, predicted), count in np.ndenumerate(counts):
@@ -73,11 +73,11 @@ def confusion(path: Path, labels: Array, predictions: Array, accuracy: float) ->
 
 
 def latency(path: Path, percents: Array, milliseconds: Array, title: str, bound: float | None = None) -> None:
-    """Write a PNG of latency by percentile, each further nine as wide as the one before.
+    """Write a PNG of latency by percentile, on an axis in which each further nine has the same width.
 
-    :param percents: shape (n,), ascending, below 100.
-    :param milliseconds: shape (n,), what so many percent of the queries did not exceed.
-    :param bound: milliseconds that a percentile was to stay under, which is drawn as a line.
+    :param percents: percentiles, shape (n,), ascending, below 100.
+    :param milliseconds: latency at each percentile, shape (n,).
+    :param bound: upper bound in milliseconds, drawn as a line.
     """
     figure, axes = _new_figure(10.0, 6.0)
     axes.semilogy(_nines(percents), milliseconds, color=_CURVE, linewidth=2.5, drawstyle="steps-pre")
@@ -96,12 +96,12 @@ def latency(path: Path, percents: Array, milliseconds: Array, title: str, bound:
 
 
 def _nines(percents: Array) -> Array:
-    """Return how many nines a percentile has: 1 for p90, 2 for p99."""
+    """Return the number of nines in each percentile: 1 for p90, 2 for p99."""
     return np.asarray(-np.log10(1 - percents / 100))
 
 
 def _new_figure(width: float, height: float) -> tuple[Figure, Axes]:
-    """Return a figure of so many hundred pixels and the frameless axes that fill it."""
+    """Return a figure, whose size is in hundreds of pixels, and the frameless axes that fill it."""
     figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -123,7 +123,7 @@ def _draw_row(axes: Axes, mosaic: Array, row: int, images: Array, labels: Array)
 
 
 def _mark_wrong(axes: Axes, left: int, top: int, label: int) -> None:
-    """Frame the cell at a corner of the mosaic and write below its digit what that really is."""
+    """Frame the cell with this corner and write the true class below its digit."""
     width, height, strip = _WIDTH - 2, _HEIGHT - 2, _HEIGHT - _WIDTH + 2
     axes.add_patch(Rectangle((left + 1, top + 1), width, height, fill=False, edgecolor=_WRONG, linewidth=2.5))
     axes.add_patch(Rectangle((left + 1, top + 1 + height - strip), width, strip, facecolor=_WRONG))
@@ -132,7 +132,7 @@ def _mark_wrong(axes: Axes, left: int, top: int, label: int) -> None:
 
 
 def _label_rows(axes: Axes, labels: Array, predictions: Array) -> None:
-    """Write beside each row which class was predicted, how often, and how often wrongly."""
+    """Label each row with its predicted class, the number of digits and the number of wrong ones."""
     texts = []
     for digit in range(CLASSES):
         of_class = labels[predictions == digit]
@@ -142,13 +142,16 @@ def _label_rows(axes: Axes, labels: Array, predictions: Array) -> None:
 
 
 def confusion_counts(labels: Array, predictions: Array) -> Array:
-    """Return the counts of each (true, predicted) pair, given as whole numbers of any type; shape (10, 10)."""
+    """Return the number of digits for each (true, predicted) class; shape (10, 10).
+
+    Labels and predictions are whole numbers of any type.
+    """
     pairs = labels.astype(int) * CLASSES + predictions.astype(int)
     return np.bincount(pairs, minlength=CLASSES**2).reshape(CLASSES, CLASSES)
 
 
 def _name_classes(axes: Axes, counts: Array) -> None:
-    """Write the classes beside the matrix, with a word at those that are empty, and rule lines between them."""
+    """Label the classes along the matrix, mark empty ones with a word, and draw lines between them."""
     borders = np.arange(0.5, CLASSES - 1)
     axes.set_xticks(range(CLASSES), [_tick(digit, counts[:, digit], "predicted") for digit in range(CLASSES)])
     axes.set_yticks(range(CLASSES), [_tick(digit, counts[digit], "present") for digit in range(CLASSES)])
@@ -161,5 +164,5 @@ def _name_classes(axes: Axes, counts: Array) -> None:
 
 
 def _tick(digit: int, counts: Array, verb: str) -> str:
-    """Return the name of a row or column, with a word where it is empty."""
+    """Return the label of a row or column, with a word if it is empty."""
     return str(digit) if counts.any() else f"{digit}\nnever\n{verb}"

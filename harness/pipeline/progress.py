@@ -1,4 +1,4 @@
-"""Progress inside a stage, watched in a thread: SageMaker's state during a fit, rows read during a transform."""
+"""Progress within a stage, polled in a thread: SageMaker's state during a fit, rows read during a transform."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LONGEST_LOOK_SECONDS = 5.0
 
 
 class _Watcher(ABC):
-    """Something that goes on in a thread while a block runs."""
+    """A thread that runs during a ``with`` block."""
 
     def __enter__(self) -> None:
         self._stop = threading.Event()
@@ -34,11 +34,11 @@ class _Watcher(ABC):
 
     @abstractmethod
     def _run(self) -> None:
-        """Do it until ``_stop`` is set."""
+        """Run until ``_stop`` is set."""
 
 
 class FitWatcher(_Watcher):
-    """Tells which stage a ``fit`` is at and what it has come to, by asking SageMaker beside it."""
+    """Shows the stage of a ``fit`` and its state, which it asks SageMaker for during the ``fit``."""
 
     def __init__(self, aws: AWS, names: Names, progress: Progress) -> None:
         self._client = aws.client("sagemaker")
@@ -55,7 +55,7 @@ class FitWatcher(_Watcher):
             state = self._next(state)
 
     def _next(self, state: tuple[str, str]) -> tuple[str, str]:
-        """Return the state that follows one, asking less and less often while nothing changes; the same at the end."""
+        """Return the next state, polling less and less often while nothing changes; the same state at the end."""
         for pause in pauses(_LOOK_SECONDS, _LONGEST_LOOK_SECONDS):
             if self._stop.wait(pause):
                 break
@@ -65,7 +65,7 @@ class FitWatcher(_Watcher):
         return state
 
     def _state(self) -> tuple[str, str] | None:
-        """Return the stage and what it has come to; None if SageMaker does not say."""
+        """Return the stage and its state; None if SageMaker does not answer."""
         try:
             return self._ask()
         except (BotoCoreError, ClientError):
@@ -80,12 +80,12 @@ class FitWatcher(_Watcher):
         try:
             endpoint = self._client.describe_endpoint(EndpointName=self._names.endpoint)
         except ClientError:
-            return training  # it comes next
+            return training  # the endpoint comes next
         return "host", f"endpoint {endpoint['EndpointStatus']}"
 
 
 class RowCounter(_Watcher):
-    """Shows how many rows a Spark job has read."""
+    """Shows the number of rows that a Spark job has read."""
 
     def __init__(self, spark: SparkSession, progress: Progress, expected: int | None) -> None:
         self._rows_read = rows_read(spark)
@@ -94,6 +94,6 @@ class RowCounter(_Watcher):
 
     def _run(self) -> None:
         total = f" of {self._expected:,}" if self._expected else ""
-        with suppress(Py4JError, OSError):  # the JVM has ended, which the stage reports
+        with suppress(Py4JError, OSError):  # the JVM has ended; the stage reports that
             while not self._stop.wait(_LOOK_SECONDS):
                 self._progress.update(f"{self._rows_read():,}{total} rows sent")

@@ -1,4 +1,4 @@
-"""Data that the reference program reads, as it reads it."""
+"""Data of the reference program, read as that program reads it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def read_mnist(spark: SparkSession, aws: AWS, split: Split, rows: int) -> DataFr
     """Return MNIST as the reference program reads it: columns ``label`` (double) and ``features`` (dense, 784).
 
     :param split: ``train`` (60,000 rows) or ``test`` (10,000 rows).
-    :param rows: how many rows, from the first on.
+    :param rows: number of rows, from the first on.
     """
     frame = read_libsvm(spark, f"s3a://{sample_bucket(aws.region)}/spark/mnist/{split}/")
-    # One partition is read in the order of the file; a limit over several takes what a shuffle brings first.
+    # One partition is read in file order; a limit over several takes the rows that a shuffle delivers first.
     return frame if rows >= ROWS[split] else frame.coalesce(1).limit(rows)

@@ -1,6 +1,6 @@
-"""Spark's internals: each private member of pyspark, and each Java object behind it, that the harness uses.
+"""Spark's internals: every private member of pyspark that the harness uses, and the Java objects behind them.
 
-pyspark's public interface neither ends a JVM nor shows what a plan reads or how many rows a job has read. All members
+pyspark's public interface neither ends a JVM nor shows the plan of a frame or the rows that a job has read. All members
 are those of pyspark 3.3 (https://github.com/apache/spark/tree/v3.3.0/python/pyspark). No other module uses one.
 """
 
@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 JavaObject: TypeAlias = Any
-"""A Java object, as py4j shows it: its members are those of its class."""
+"""A Java object in py4j. It has the members of its Java class."""
 
 # ---- the JVM of this process
 
@@ -58,7 +58,7 @@ def delete_with_jvm(context: SparkContext, directory: Path) -> None:
     java.org.apache.spark.util.ShutdownHookManager.registerShutdownDeleteDir(java.java.io.File(str(directory)))
 
 
-# ---- what runs
+# ---- jobs
 
 
 def scala_context(spark: SparkSession) -> JavaObject:

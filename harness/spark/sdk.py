@@ -1,4 +1,4 @@
-"""Names of the SageMaker Spark SDK that the harness uses: its jars, its XGBoost estimator and its clean-up."""
+"""SageMaker Spark SDK: its jars, its XGBoost estimator and its clean-up."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ from harness.regions import split_s3_uri
 from harness.settings import Settings
 
 _JARS = ("aws-java-sdk-bundle-*.jar", "hadoop-aws-*.jar", "sagemaker-spark_*.jar")
-"""The jars of the SDK's nine that are needed: they share no class; the other six are the bundle in another version."""
+"""The three of the SDK's nine jars that are needed; they share no class. The other six repeat the bundle in another
+version.
+"""
 
 
 def sdk_jars() -> list[Path]:
     """Return the paths of the SDK's jars that Spark needs, in any order.
 
-    :raises SetupError: one is missing, or the installed pyspark is not the one they were built for.
+    :raises SetupError: a jar is missing, or was built for another pyspark than the installed one.
     """
     directory = Path(str(sagemaker_pyspark.__file__)).parent / "jars"
     found = [path for pattern in _JARS for path in directory.glob(pattern)]
     if len(found) != len(_JARS):
         raise SetupError(
-            "The jars of sagemaker_pyspark are not as expected.",
-            checked=f"{directory} for one each of {', '.join(_JARS)}; found {[path.name for path in found]}",
+            "The jars of sagemaker_pyspark are incomplete, or of another version.",
+            checked=f"{directory} for one of each of {', '.join(_JARS)}; found {[path.name for path in found]}",
             fix="run 'pip install --force-reinstall --no-deps sagemaker-pyspark==1.4.5'",
         )
     _check_version(pyspark.__version__, found[-1].name)
@@ -40,25 +42,25 @@ def sdk_jars() -> list[Path]:
 
 
 def _check_version(installed: str, jar: str) -> None:
-    """Raise :class:`SetupError` unless pyspark is of the minor version that the SDK's jar names."""
+    """Raise :class:`SetupError` unless pyspark has the minor version in the name of the SDK's jar."""
     built_for = re.search(r"spark_(\d+\.\d+)(\.\d+)", jar)
     if built_for is None or not installed.startswith(built_for[1] + "."):
         needed = "".join(built_for.groups()) if built_for else "of an unknown version"
         raise SetupError(
-            f"pyspark {installed} is installed, and the SageMaker Spark SDK's jars were built for pyspark {needed}.",
+            f"pyspark {installed} is installed, but the SageMaker Spark SDK's jars were built for pyspark {needed}.",
             checked=f"the version in the jar's name, {jar}",
             fix=f"run 'pip install pyspark=={needed}'" if built_for else "reinstall sagemaker-pyspark==1.4.5",
         )
 
 
 def estimator(aws: AWS, settings: Settings, names: Names) -> XGBoostSageMakerEstimator:
-    """Return the reference program's estimator, on the settings' instances, for one ``fit``. Spark must be running.
+    """Return the reference program's estimator, with the settings' instances, for one ``fit``. Spark must be running.
 
-    :param names: of all that it creates; the bucket of their data must exist.
+    :param names: names of all resources that it creates. The bucket of their data must exist.
     """
     bucket, prefix = split_s3_uri(names.data)
-    # The SDK's own choice are random prefixes in the same bucket, which nobody knows before they are used. Two of them:
-    # after training it deletes all that is below that of the rows.
+    # By default the SDK uses random prefixes in the same bucket, which are unknown before use. There are two prefixes,
+    # since after training it deletes everything below the one of the rows.
     rows, model = (sagemaker_pyspark.S3DataPath(bucket, f"{prefix}{part}") for part in ("rows", "model"))
     built = XGBoostSageMakerEstimator(
         trainingInstanceType=settings.training_instance_type,
@@ -79,7 +81,7 @@ def estimator(aws: AWS, settings: Settings, names: Names) -> XGBoostSageMakerEst
 
 
 def created_resources(model: sagemaker_pyspark.SageMakerModel) -> list[Resource]:
-    """Return what the SDK says that it created to make this model answer; its endpoint even where that is another's."""
+    """Return the resources that the SDK names as created for this model, even an endpoint that it did not create."""
     created = model.getCreatedResources()
     names = [created.model_name, created.endpoint_config_name, created.endpoint_name]
     kinds = ("model", "endpoint config", "endpoint")
@@ -87,10 +89,10 @@ def created_resources(model: sagemaker_pyspark.SageMakerModel) -> list[Resource]
 
 
 def clean_up(model: sagemaker_pyspark.SageMakerModel, ledger: Ledger) -> list[Resource]:
-    """Delete what the SDK created for this model, with the SDK's own clean-up; return what that was.
+    """Delete the resources of this model with the SDK's own clean-up, and return them.
 
-    What the ledger does not name is left alone: the SDK would delete the endpoint of a model that was made by
-    ``SageMakerModel.fromEndpoint``, although it never created it.
+    Resources that the ledger does not name are kept. The SDK would delete the endpoint of a model from
+    ``SageMakerModel.fromEndpoint``, although it never created that endpoint.
     """
     named = ledger.resources
     ours = {resource.kind: resource for resource in created_resources(model) if resource in named}

@@ -1,4 +1,4 @@
-"""Spark sessions that use the unmodified SageMaker Spark SDK, and the few names of the SDK that the harness uses."""
+"""Spark sessions that use the unmodified SageMaker Spark SDK: start, end, and the root cause of an error."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from harness.spark.sdk import sdk_jars
 _GIB = 2**30
 _JVM_END_SECONDS = 5
 _NOTICE_SECONDS = 1
-"""Longest time from when a JVM that is killed closes its connections to when it has ended."""
+"""Longest time between a killed JVM closing its connections and its end."""
 
-# Warnings that every healthy run on one machine would print, and that nobody can act on, are left out by name.
+# These loggers would warn in every healthy run on one machine, and no one could act on that.
 _LOGGING = """
 rootLogger.level = warn
 rootLogger.appenderRef.log.ref = log
@@ -56,22 +56,22 @@ appender.log.target = SYSTEM_ERR
 """
 
 _jvm_owner: AWS | None = None
-"""The AWS that this process's JVM was started for. pyspark keeps one JVM a process, until the process ends."""
+"""The AWS that this process's JVM was started for. pyspark keeps one JVM until the process ends."""
 
 
 def build_session(
     aws: AWS, settings: Settings, *, app_name: str = "sagemaker-spark-harness", log: Path | None = None
 ) -> SparkSession:
-    """Return a session whose SDK and S3A reach ``aws``; the running one, if this made it for the same ``aws``.
+    """Return a session whose SDK and S3A use ``aws``: the running one if this function made it for the same ``aws``.
 
     Its JVM ends with this process, however this process ends. Variables that the JVM and Python workers need are
-    given to them alone: this process's environment stays as it is.
+    given to them alone; the environment of this process does not change.
 
-    :param log: the file that Spark's warnings and errors, with their stack traces, go to instead of stderr.
+    :param log: file for Spark's warnings and errors with their stack traces, instead of standard error.
     :raises SetupError: Java or the right pyspark is missing, Spark's master does not answer, or this process has a JVM
-        that leads elsewhere.
+        that uses another AWS.
     """
-    global _jvm_owner  # noqa: PLW0603 - as global as the JVM that it tells of
+    global _jvm_owner  # noqa: PLW0603 - as global as the JVM
     _refuse_foreign_jvm(aws)
     running = SparkSession.getActiveSession()
     if running is not None:
@@ -88,7 +88,7 @@ def build_session(
         context = _start(conf, environment, scratch)
         _delete_with_jvm(context, scratch)
     except BaseException:  # a Ctrl-C too
-        end_jvm()  # it keeps its files in the scratch directory, and another attempt needs others
+        end_jvm()  # its files are in the scratch directory, and another attempt needs new ones
         scratch.delete()
         raise
     return SparkSession(context)
@@ -97,15 +97,15 @@ def build_session(
 def _refuse_foreign_jvm(aws: AWS) -> None:
     """Raise :class:`SetupError` if this process has a JVM that was not started for this AWS.
 
-    The SDK's ``transform`` keeps one client for all of a JVM's life, so a JVM cannot be led elsewhere later.
+    The SDK's ``transform`` keeps one client for the life of a JVM, so a JVM cannot be redirected later.
     """
     if not internals.has_jvm() or _jvm_owner is aws:
         return
     other = f"a {_jvm_owner.mode} AWS in {_jvm_owner.region}" if _jvm_owner else "code that is not the harness's"
     raise SetupError(
-        f"Spark was started in this process already, for {other}, and its JVM cannot be led to another AWS.",
-        checked="pyspark keeps one JVM for a process's life, even after 'spark.stop()'",
-        fix="use the 'spark' fixture instead of starting Spark, or run the two in processes of their own",
+        f"Spark was started in this process already, for {other}, and its JVM cannot be redirected to another AWS.",
+        checked="pyspark keeps one JVM for the life of a process, even after 'spark.stop()'",
+        fix="use the 'spark' fixture instead of starting Spark, or run the two in separate processes",
     )
 
 
@@ -117,7 +117,10 @@ def _is_local(master: str) -> bool:
 def _options(
     aws: AWS, master: str, jars: Iterable[Path], scratch: Path, java: Java, log: Path | None = None
 ) -> dict[str, str]:
-    """Return Spark's configuration; ``scratch`` is a directory that is deleted with the JVM."""
+    """Return Spark's configuration.
+
+    :param scratch: directory that is deleted with the JVM.
+    """
     logging = scratch / "log4j2.properties"
     logging.write_text(_LOGGING + (_to_file(log) if log else _TO_STDERR))
     classpath = os.pathsep.join(map(str, jars))
@@ -128,8 +131,8 @@ def _options(
         "spark.driver.extraJavaOptions": shlex.join([*options_for(java, aws.jvm_options()), *ours]),
         "spark.driver.memory": _driver_memory(),
         "spark.executorEnv.PYTHONPATH": pythonpath.DIRECTORY,
-        "spark.executor.heartbeatInterval": "1s",  # how often it tells how many rows it has read
-        "spark.hadoop.hadoop.tmp.dir": str(scratch),  # where S3A keeps what it uploads; its default ignores TMPDIR
+        "spark.executor.heartbeatInterval": "1s",  # how often it reports the rows that it has read
+        "spark.hadoop.hadoop.tmp.dir": str(scratch),  # S3A buffers uploads here; its default ignores TMPDIR
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -140,7 +143,7 @@ def _options(
 
 
 def _to_file(log: Path) -> str:
-    """Return the logging configuration's part for a file, which is made with the first line."""
+    """Return the part of the logging configuration for a file, which is created with its first line."""
     file = {"type": "File", "fileName": log.resolve(), "createOnDemand": "true"}
     return "".join(f"\nappender.log.{name} = {value}" for name, value in file.items())
 
@@ -149,14 +152,14 @@ _LOOPBACK = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.
 
 
 def _executor_options(aws: AWS, java: Java) -> dict[str, str]:
-    """Return what executors in JVMs of their own need to find AWS."""
+    """Return the options with which executors in separate JVMs find AWS."""
     variables = {name: value for name, value in aws.environment().items() if name != "JAVA_TOOL_OPTIONS"}
     options = {f"spark.executorEnv.{name}": value for name, value in variables.items()}
     return options | {"spark.executor.extraJavaOptions": shlex.join(options_for(java, aws.jvm_options()))}
 
 
 def _driver_memory() -> str:
-    """Return the driver's heap: 4 GiB, or half of a smaller machine."""
+    """Return the size of the driver's heap: 4 GiB, or half the memory of a smaller machine."""
     return f"{min(4 * _GIB, psutil.virtual_memory().total // 2) // 2**20}m"
 
 
@@ -171,7 +174,7 @@ def _java() -> Java:
 def _launch_environment(aws: AWS, master: str, java: Java) -> dict[str, str]:
     """Return all variables of the JVM and, through it, of the Python workers.
 
-    ``JAVA_TOOL_OPTIONS`` is left out where it repeats what the JVM's command line says: Java announces it on stderr.
+    ``JAVA_TOOL_OPTIONS`` is omitted if it repeats the JVM's command line, since Java announces it on standard error.
     """
     directed = aws.environment()
     directed_options = directed.pop("JAVA_TOOL_OPTIONS", None)
@@ -188,19 +191,19 @@ def _launch_environment(aws: AWS, master: str, java: Java) -> dict[str, str]:
 def _start(conf: SparkConf, environment: dict[str, str], scratch: Scratch) -> SparkContext:
     with patch.dict(os.environ, environment, clear=True), _own_interrupt_handler():
         try:
-            # The JVM holds the lock too, so that its files stay until it has ended, if this process is killed before.
+            # The JVM holds the lock too, so that its files stay until it ends, even if this process is killed first.
             return internals.start_context(conf, {"pass_fds": [scratch.lock]})
         except RuntimeError as error:
             raise SetupError(
                 f"Spark's JVM did not start: {error}.",
-                checked=f"{environment['JAVA_HOME']}, master {conf.get('spark.master')!r}; stderr has its own words",
-                fix=f"see that {option_name('spark_master')} is a master, and that memory and disk are free",
+                checked=f"{environment['JAVA_HOME']}, master {conf.get('spark.master')!r}; its output is on stderr",
+                fix=f"check that {option_name('spark_master')} is a Spark master, and that memory and disk are free",
             ) from error
         except Py4JJavaError as error:
             raise SetupError(
                 f"Spark did not start: {error.java_exception.getMessage()}",
                 checked=f"Spark's master {conf.get('spark.master')!r}",
-                fix=f"see that {option_name('spark_master')} is a master that Spark knows and that answers",
+                fix=f"check that {option_name('spark_master')} is a master that Spark supports and that answers",
             ) from error
         except (Py4JError, OSError) as error:
             if lost := lost_jvm():
@@ -210,9 +213,9 @@ def _start(conf: SparkConf, environment: dict[str, str], scratch: Scratch) -> Sp
 
 @contextmanager
 def _own_interrupt_handler() -> Iterator[None]:
-    """Take back the handler of Ctrl-C: pyspark's calls the JVM from inside a call to the JVM, which fails."""
+    """Restore the handler of Ctrl-C: pyspark's handler calls the JVM from within a call to the JVM, which fails."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # there pyspark sets none
+        yield  # pyspark sets no handler in other threads
         return
     handler = signal.getsignal(signal.SIGINT)
     yield
@@ -222,7 +225,7 @@ def _own_interrupt_handler() -> Iterator[None]:
 def end_jvm() -> None:
     """End the JVM that the harness started in this process, whatever it is doing.
 
-    An interrupted call leaves the connection to it out of step, and what was called goes on to create resources.
+    After an interrupted call the connection is out of step, and the called code continues to create resources.
     """
     process = internals.jvm_process()
     if process is None or _jvm_owner is None:
@@ -238,7 +241,7 @@ def end_jvm() -> None:
 
 
 def lost_jvm() -> str | None:
-    """Return how Spark's JVM ended, as a sentence without its full stop; None if it runs or was not started."""
+    """Return a sentence on the end of Spark's JVM, without its full stop; None if it runs or was not started."""
     process = internals.jvm_process()
     if process is None:
         return None
@@ -251,8 +254,8 @@ def lost_jvm() -> str | None:
 
 
 LOST_JVM_FIX = (
-    "if you did not end it, see whether the machine ran out of memory ('dmesg' names the processes that Linux killed), "
-    "and run it again"
+    "if you did not end it, check whether the machine ran out of memory ('dmesg' lists processes that Linux killed), "
+    "then run it again"
 )
 
 
@@ -269,9 +272,10 @@ def stop_session(session: SparkSession) -> None:
 
 
 def _delete_with_jvm(context: SparkContext, scratch: Scratch) -> None:
-    """Have the JVM delete a directory when it ends: it ends in order even when this process is killed.
+    """Have the JVM delete a directory when it ends. It ends in order even if this process is killed.
 
-    If the JVM is killed, this process deletes it, and if both are, the next process that starts Spark.
+    If the JVM is killed, this process deletes the directory. If both are killed, the next process that starts Spark
+    does.
     """
     process = internals.jvm_process()
 
@@ -284,7 +288,7 @@ def _delete_with_jvm(context: SparkContext, scratch: Scratch) -> None:
 
 
 def root_cause(error: BaseException) -> str:
-    """Return the message at the bottom of an error's causes, in Java where there are any, without stack traces."""
+    """Return the message of the innermost cause of an error, in Java if it has one there, without stack traces."""
     java = getattr(error, "java_exception", None)
     if java is None:
         text = getattr(error, "desc", None) or str(error) or repr(error)
@@ -296,4 +300,4 @@ def root_cause(error: BaseException) -> str:
 
 
 _FROM_AWS = re.compile(r" \(Service: ([^;]+); Status Code: (\d+); Error Code: ([^;)]+);[^)]*\)")
-"""What the Java SDK ends its messages with; all of it is in the log."""
+"""End of a message of the Java SDK; the log has the whole message."""

@@ -1,9 +1,9 @@
-"""What refuses rows that would be lost or changed on their way to a model, before anything is uploaded.
+"""Validation of rows before anything is uploaded: rows that would be lost or changed on their way to a model.
 
-Rows travel twice: as text that Spark's LibSVM writer uploads and the training container reads, and as text that the
-SDK's serializer sends to the endpoint. Neither objects to NaN, to values that XGBoost's 32-bit floats cannot hold, or
-to rows whose zeros are written beside rows whose zeros are left out (which XGBoost takes for missing); and Spark's
-reader passes over files that it takes for hidden. ``docs/libsvm-differences.md`` tells what each does with what.
+Rows travel twice as text. Spark's LibSVM writer uploads them for the training container, and the SDK's serializer sends
+them to the endpoint. Neither objects to NaN, or to values that XGBoost's 32-bit floats cannot hold. Neither objects to
+a mix of rows with and without their zeros, although XGBoost takes omitted values for missing ones. Spark's reader skips
+files that it considers hidden. ``docs/libsvm-differences.md`` has the behaviour of each tool.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from harness.spark.internals import optimized_plan, under_schema
 from harness.spark.session import root_cause
 
 _BEYOND = 2.0**128 - 2.0**103
-"""The least number that becomes infinite as a 32-bit float."""
+"""The smallest number that becomes infinite as a 32-bit float."""
 
 _COLUMNS = (("label", "double"), ("features", "vector"))
 _GLOB = "*?[]{}\\"
 _GZIP = b"\x1f\x8b"
 _SPARK_READS = libsvm.BLANKS - {"tab"}
-"""The oddities that Spark's reader tolerates as well."""
+"""Deviations that Spark's reader tolerates as well."""
 
 
 @overload
@@ -41,16 +41,16 @@ def check_libsvm(data: DataFrame, *, features: int | None = None, classes: int |
 def check_libsvm(
     data: DataFrame | str | Path, *, features: int | None = None, classes: int | None = None
 ) -> int | None:
-    """Refuse rows that would be lost or changed between here and a model; return how many there are.
+    """Refuse rows that would be lost or changed on their way to a model; return the number of rows.
 
-    A frame is looked at inside the JVM, in one pass. That pass computes the frame: with 60,000 dense rows of 784 it
-    takes longer than a second, most of it to read them. So frames that are nothing but rows of SageMaker's sample
-    bucket, whose values are known, have their columns checked alone and are not counted (None).
+    A frame is checked inside the JVM in one pass, which computes the frame. With 60,000 dense rows of 784 features that
+    takes longer than a second, most of it for reading. The values of SageMaker's sample bucket are known, so a frame of
+    its rows alone has only its columns checked and is not counted (None).
 
     :param data: a frame with the columns ``label`` and ``features``, or a LibSVM file or directory.
-    :param features: how many features a row has; None lets a file have any, and a frame any that all its rows share.
+    :param features: number of features of a row. None allows any number; all rows of a frame must have the same.
     :param classes: labels are the whole numbers from 0 to ``classes`` - 1; None allows any number.
-    :raises DataError: something would be lost or changed, or cannot be read; the error says what and how to mend it.
+    :raises DataError: rows would be lost or changed, or cannot be read. The error has the reason and a fix.
     """
     if isinstance(data, DataFrame):
         _check_columns(data)
@@ -69,7 +69,7 @@ def _check_file(path: Path, features: int | None, classes: int | None) -> int:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.", fix="name a LibSVM file") from error
     if not len(rows):
-        raise DataError(f"{path} has no rows.", fix="name a LibSVM file with one row a line")
+        raise DataError(f"{path} has no rows.", fix="name a LibSVM file with one row per line")
     _check_labels(path, rows.labels, classes)
     return len(rows)
 
@@ -81,29 +81,33 @@ def _files(path: Path) -> list[Path]:
 
 
 def _check_name(file: Path, given: Path) -> None:
-    """Raise :class:`DataError` if Spark takes the file for something else than it is, because of its name."""
+    """Raise :class:`DataError` if Spark would misread or skip the file because of its name."""
     with file.open("rb") as stream:
         is_gzip = stream.read(len(_GZIP)) == _GZIP
     if is_gzip != (file.suffix == ".gz"):
         kind = "is compressed with gzip" if is_gzip else "is not compressed"
-        raise DataError(f"{file} {kind}, and Spark goes by its name.", fix="let names of gzip files alone end in .gz")
+        raise DataError(
+            f"{file} {kind}, but Spark goes by its name.", fix="end the names of gzip files, and only those, in .gz"
+        )
     if any(sign in str(given) for sign in _GLOB):
-        raise DataError(f"{given} has a name that Spark takes for a pattern.", fix=f"rename it without any of {_GLOB}")
+        raise DataError(f"{given} has a name that Spark reads as a pattern.", fix=f"rename it without any of {_GLOB}")
     if file.parent not in (given, given.parent):
-        raise DataError(f"{file} is not directly in {given}: Spark passes over it.", fix=f"move it into {given}")
+        raise DataError(f"{file} is not directly in {given}: Spark skips it.", fix=f"move it into {given}")
     if file.name.startswith(("_", ".")):
-        raise DataError(f"{file} starts with '_' or '.': Spark passes over it and reads no row.", fix="rename it")
+        raise DataError(f"{file} starts with '_' or '.': Spark skips it and reads no row.", fix="rename it")
 
 
 def _check_labels(path: Path, labels: libsvm.Array, classes: int | None) -> None:
     odd = np.flatnonzero(np.abs(labels) >= _BEYOND)
     if len(odd):
-        raise DataError(f"{path}, row {odd[0] + 1}: the label {labels[odd[0]]:g} fits no 32-bit float.", fix="scale it")
+        raise DataError(
+            f"{path}, row {odd[0] + 1}: the label {labels[odd[0]]:g} does not fit in a 32-bit float.", fix="scale it"
+        )
     odd = np.flatnonzero(~np.isin(labels, np.arange(classes))) if classes else odd
     if len(odd):
         raise DataError(
             f"{path}, line {odd[0] + 1}: the label {labels[odd[0]]:g} is not a class from 0 to {(classes or 0) - 1}.",
-            fix="number the classes from 0 on, and label each row with its own",
+            fix="number the classes from 0, and label each row with the number of its class",
         )
 
 
@@ -111,7 +115,7 @@ def _check_labels(path: Path, labels: libsvm.Array, classes: int | None) -> None
 
 
 def _check_columns(frame: DataFrame) -> None:
-    """Raise :class:`DataError` unless the columns are those Spark's writer takes; it goes by place, not name."""
+    """Raise :class:`DataError` unless Spark's writer takes the columns. It goes by position, not by name."""
     found = tuple((column.name, column.dataType.simpleString()) for column in frame.schema.fields)
     if found == _COLUMNS:
         return
@@ -131,7 +135,7 @@ def _check_columns(frame: DataFrame) -> None:
 
 
 def _is_sample(frame: DataFrame) -> bool:
-    """Return whether a frame is nothing but (the first) rows of SageMaker's sample bucket."""
+    """Return whether a frame has only (the first) rows of SageMaker's sample bucket."""
     plan = optimized_plan(frame)
     while plan.nodeName() in ("GlobalLimit", "LocalLimit", "Repartition"):
         plan = plan.child()
@@ -140,10 +144,10 @@ def _is_sample(frame: DataFrame) -> bool:
 
 
 class _Fault(NamedTuple):
-    """What a row may suffer from."""
+    """A fault that rows may have."""
 
     what: str
-    """Completes '12 of 500 rows …'."""
+    """Predicate of the sentence '12 of 500 rows …'."""
     fix: str
     found: Column
 
@@ -155,7 +159,7 @@ def _check_rows(frame: DataFrame, features: int | None, classes: int | None) -> 
     facts["dense"] = F.count(F.when(F.col("is_dense"), 1))
     found = _compute(_summarised(frame).agg(*(column.alias(name) for name, column in (counts | facts).items())))
     if not found["rows"]:
-        raise DataError("The frame has no rows.", fix="see where its rows went: frame.explain() shows the plan")
+        raise DataError("The frame has no rows.", fix="check its plan for the step that loses them: frame.explain()")
     for number, fault in enumerate(faults):
         if found[f"fault{number}"]:
             raise DataError(f"{found[f'fault{number}']:,} of {found['rows']:,} rows {fault.what}.", fix=fault.fix)
@@ -164,12 +168,12 @@ def _check_rows(frame: DataFrame, features: int | None, classes: int | None) -> 
 
 
 def _compute(frame: DataFrame) -> Row:
-    """Return a frame's only row."""
+    """Return the only row of a frame."""
     try:
         return frame.collect()[0]
     except Py4JJavaError as error:
         raise DataError(
-            f"The frame cannot be computed: {root_cause(error)}", fix="mend what the message names"
+            f"The frame cannot be computed: {root_cause(error)}", fix="fix the problem in the message"
         ) from error
 
 
@@ -177,20 +181,20 @@ def _check_shape(narrowest: int, widest: int, dense: int, rows: int) -> None:
     if narrowest != widest or not widest:
         raise DataError(
             f"Rows have from {narrowest} to {widest} features." if widest else "Rows have no features.",
-            checked=f"the sizes of {rows:,} vectors; the text that is sent does not tell them",
-            fix="build the vectors anew from the same columns",
+            checked=f"the sizes of {rows:,} vectors, which the text that is sent does not contain",
+            fix="build all vectors from the same columns",
         )
     if 0 < dense < rows:
         raise DataError(
             f"{dense:,} of {rows:,} vectors are dense and the others sparse: zeros of dense ones are sent as values, "
-            "those of sparse ones are left out, and XGBoost takes them for missing.",
+            "and those of sparse ones are omitted, which means missing to XGBoost.",
             fix="make all of them dense: from pyspark.ml.functions import array_to_vector, vector_to_array; "
             "frame.select('label', array_to_vector(vector_to_array('features')).alias('features'))",
         )
 
 
 def _faults(features: int | None, classes: int | None) -> list[_Fault]:
-    """Return what is looked for, in the order in which it is told."""
+    """Return the faults to check for, in the order in which they are reported."""
     label, least, largest, width = (F.col(name) for name in ("label", "least", "largest", "width"))
     faults = [
         _Fault("have no label", "drop them: frame.na.drop()", label.isNull()),
@@ -202,7 +206,7 @@ def _faults(features: int | None, classes: int | None) -> list[_Fault]:
         ),
         _Fault(
             "have a value that is NaN or infinite, which the training container refuses",
-            "leave missing values out of sparse vectors, or replace them: pyspark.ml.feature.Imputer",
+            "omit missing values from sparse vectors, or replace them: pyspark.ml.feature.Imputer",
             ~_is_between(least, largest, np.inf),
         ),
         _Fault(
@@ -213,20 +217,22 @@ def _faults(features: int | None, classes: int | None) -> list[_Fault]:
     ]
     if classes is not None:
         odd = (label != F.floor(label)) | (label < 0) | (label >= classes)
-        fix = "number the classes from 0 on, as pyspark.ml.feature.StringIndexer does"
+        fix = "number the classes from 0, as pyspark.ml.feature.StringIndexer does"
         faults.append(_Fault(f"have a label that is not a class from 0 to {classes - 1}", fix, odd))
     if features is not None:
-        faults.append(_Fault(f"do not have {features} features", "build the vectors anew", width != features))
+        faults.append(
+            _Fault(f"do not have {features} features", f"build vectors of {features} features", width != features)
+        )
     return faults
 
 
 def _is_between(least: Column, largest: Column, bound: float) -> Column:
-    """Return whether numbers lie inside -bound to bound; NaN, which Spark takes for larger than any, does not."""
+    """Return whether numbers lie between -bound and bound. NaN, which Spark ranks above all numbers, does not."""
     return (least > -bound) & (largest < bound)
 
 
 def _summarised(frame: DataFrame) -> DataFrame:
-    """Return what there is to know of each row: ``label``, ``least`` and ``largest`` value, ``width``, ``is_dense``."""
+    """Return a summary of each row: ``label``, ``least`` and ``largest`` value, ``width``, ``is_dense``."""
     is_dense = F.col("features.type") == 1
     return _unwrapped(frame).select(
         "label",
@@ -238,10 +244,10 @@ def _summarised(frame: DataFrame) -> DataFrame:
 
 
 def _unwrapped(frame: DataFrame) -> DataFrame:
-    """Return the frame with its vectors as the structs that they are inside Spark: type, size, indices, values.
+    """Return the frame with its vectors as the structs that Spark stores: type, size, indices, values.
 
-    Spark 3.3's SQL cannot look into a vector, and its own functions on vectors copy it or pass over NaN. The rows are
-    the same ones, under another schema; nothing is copied or computed.
+    Spark 3.3's SQL cannot read the values of a vector, and its functions on vectors copy it or ignore NaN. The rows are
+    the same under another schema; nothing is copied or computed.
     """
     schema = StructType([StructField("label", DoubleType()), StructField("features", VectorUDT.sqlType())])
     return under_schema(frame, schema)

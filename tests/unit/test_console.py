@@ -1,6 +1,8 @@
 """Figures are printed for who reads them: folded on a terminal, a line each in a log. Text from outside is text."""
 
+import json
 import sys
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -8,14 +10,24 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.console import (
+    Column,
+    ConsoleProgress,
     PlainConsole,
+    cannot_be_written,
+    digits,
     markdown_code,
+    markdown_table,
     markdown_text,
+    print_check,
     print_figures,
+    print_json,
     print_text,
     printable,
     printable_text,
+    progress_bar,
+    terminal_table,
 )
+from harness.errors import Check, HarnessError
 
 LONG = "seconds " * 20
 
@@ -96,3 +108,57 @@ def test_text_in_markdown_has_neither_html_nor_links():
 )
 def test_a_text_from_outside_is_shown_without_a_character_that_a_terminal_obeys(text, shown):
     assert printable(text) == shown
+
+
+COLUMNS = [Column("name", folds=True), Column("rows", right=True)]
+
+
+def test_a_table_of_a_terminal_aligns_numbers_to_the_right(capsys):
+    PlainConsole(width=40).print(terminal_table(COLUMNS, [("[a]", "1,000"), ("b", "7")]))
+    assert capsys.readouterr().out.splitlines() == ["name   rows", "[a]   1,000", "b         7"]
+
+
+def test_a_bar_in_a_cell_of_a_markdown_table_ends_no_cell():
+    lines = list(markdown_table(COLUMNS, [("a|b", "1")]))
+    assert lines == ["| name | rows |", "| --- | ---: |", "| a\\|b | 1 |"]
+
+
+def test_json_has_no_character_that_a_terminal_obeys(capsys):
+    print_json({"name": ODD})
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"name": ODD}
+    assert out.isascii()
+    assert "\x1b" not in out
+
+
+@pytest.mark.parametrize(
+    ("number", "significant", "shown"),
+    [(1240, 3, "1,240"), (12.44, 3, "12.4"), (0.01236, 3, "0.0124"), (24.312, 4, "24.31"), (0, 3, "0")],
+)
+def test_a_number_has_so_many_significant_digits_and_separated_thousands(number, significant, shown):
+    assert digits(number, significant) == shown
+
+
+def test_progress_in_a_file_is_a_line_for_each_stage_that_ended(capsys):
+    progress = ConsoleProgress(PlainConsole())
+    progress.begin("train")
+    progress.update("job Training")
+    progress.end("train", 12.34)
+    assert capsys.readouterr().out == "  train           12.3 s\n"
+
+
+def test_a_progress_bar_in_a_file_prints_nothing(capsys):
+    with progress_bar(PlainConsole(), "searching", 2) as advance:
+        advance()
+    assert capsys.readouterr().out == ""
+
+
+def test_a_path_that_cannot_be_written_is_named_with_its_option_and_reason():
+    error = cannot_be_written("--figures", Path("x"), OSError(13, "Permission denied"))
+    assert error.what == "--figures is x, which cannot be written: Permission denied."
+    assert error.fix.startswith("name a directory that you may write to")
+
+
+def test_a_failed_check_prints_the_error_and_its_fix(capsys):
+    print_check(PlainConsole(), Check.failed("Java", HarnessError("No Java.", fix="install one")))
+    assert capsys.readouterr().out.splitlines() == ["missing Java       No Java.", f"{'':19}to fix: install one"]

@@ -26,7 +26,7 @@ def test_a_condition_that_holds_is_probed_once_even_without_time_left():
 def test_giving_up_tells_what_was_waited_for_and_the_last_state_seen():
     with pytest.raises(WaitTimeout) as error:
         wait_until(lambda: "Creating", "endpoint x", done=lambda s: s == "InService", timeout=0.02, interval=0.01)
-    assert "0.02 s for endpoint x" in error.value.what
+    assert "Timed out after 0.02 s waiting for endpoint x" in error.value.what
     assert "'Creating'" in error.value.checked
 
 

@@ -1,8 +1,8 @@
-"""A directory to put on ``PYTHONPATH``: every Python started with it can use pyspark 3.3 on Python 3.11.
+"""Directory for ``PYTHONPATH``: every Python started with it can use pyspark 3.3 on Python 3.11.
 
-pyspark 3.3 carries cloudpickle 2.0, which cannot pickle the code objects of Python 3.11: RDD lambdas, Python UDFs and
-``createDataFrame`` of a list fail. ``sitecustomize.py`` here puts the installed cloudpickle in its place. Environment
-variables are inherited, so drivers that a user's script starts and the workers of those drivers get it alike.
+pyspark 3.3 contains cloudpickle 2.0, which cannot pickle the code objects of Python 3.11. RDD lambdas, Python UDFs and
+``createDataFrame`` of a list fail. ``sitecustomize.py`` here replaces it with the installed cloudpickle. Environment
+variables are inherited, so this applies to drivers that a user's script starts, and to their workers.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ DIRECTORY = str(Path(__file__).parent)
 
 
 def python_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the variables that let an unmodified script use pyspark 3.3 with this Python, driver and workers alike.
+    """Return the variables with which an unmodified script can use pyspark 3.3 on this Python, in driver and workers.
 
-    :param environment: the environment that they will be added to: what it says already is kept.
+    :param environment: environment that they will be added to. Its own values are kept.
     """
     paths = [DIRECTORY, environment.get("PYTHONPATH", "")]
     return {

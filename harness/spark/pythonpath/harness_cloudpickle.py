@@ -1,6 +1,6 @@
-"""The installed cloudpickle in place of the one inside pyspark.
+"""Replacement of the cloudpickle inside pyspark by the installed one.
 
-Stands alone, so that it also runs in a Python that has pyspark and cloudpickle but not this package.
+This module imports nothing of this package, so it also runs in a Python that has only pyspark and cloudpickle.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ _REPLACED = "pyspark.cloudpickle"
 
 
 class _Alias(MetaPathFinder, Loader):
-    """Answers an import of ``pyspark.cloudpickle`` or a part of it with the module of the same name outside."""
+    """Import hook that returns ``cloudpickle`` for ``pyspark.cloudpickle``, and likewise for its submodules."""
 
     def find_spec(self, fullname: str, *_: Sequence[str] | ModuleType | None) -> ModuleSpec | None:
-        """Return a spec for the names that this stands in for, None for all others."""
+        """Return a spec for the replaced names, and None for all others."""
         if fullname == _REPLACED or fullname.startswith(_REPLACED + "."):
             return ModuleSpec(fullname, self)
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        """Let the outside module stand under the name; the import system takes what it finds there."""
+        """Register the installed module under the name, where the import system looks it up."""
         sys.modules[module.__name__] = import_module(module.__name__.removeprefix("pyspark."))
 
 
 def install() -> None:
-    """Replace pyspark's cloudpickle, whether it was imported already or is yet to be.
+    """Replace pyspark's cloudpickle, before or after it is imported.
 
-    Does nothing before Python 3.11, which pyspark's own serves, and where no other cloudpickle is installed.
+    Does nothing before Python 3.11, where pyspark's own works, or if no other cloudpickle is installed.
     """
     if sys.version_info < (3, 11) or find_spec("cloudpickle") is None:
         return
@@ -44,10 +44,10 @@ def install() -> None:
 
 
 def _replace_imported() -> None:
-    """Put the installed cloudpickle wherever pyspark's own was imported to."""
+    """Replace pyspark's cloudpickle in the modules that have already imported it."""
     for part in [name for name in sys.modules if name.startswith(_REPLACED + ".")]:
         del sys.modules[part]
     cloudpickle = sys.modules[_REPLACED] = import_module("cloudpickle")
     for name in ("pyspark", "pyspark.serializers"):
         if name in sys.modules:
-            setattr(sys.modules[name], "cloudpickle", cloudpickle)  # noqa: B010 - mypy knows no such attribute
+            setattr(sys.modules[name], "cloudpickle", cloudpickle)  # noqa: B010 - mypy does not know the attribute

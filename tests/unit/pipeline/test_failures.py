@@ -13,8 +13,8 @@ from harness.spark.session import root_cause
 
 FIXES = {
     "write /tmp/x: No space left on device": "free some disk",
-    "Training job 'j' failed for reason: 'ClientError: bad'": "mend what the reason names",
-    "Received server error (500) (AmazonSageMakerRuntime: 424 ModelError)": "mend what the message names",
+    "Training job 'j' failed for reason: 'ClientError: bad'": "fix the problem in the reason",
+    "Received server error (500) (AmazonSageMakerRuntime: 424 ModelError)": "fix the problem in the message",
     "Identifiable_1 parameter eta given invalid value 2.0.": "give the hyperparameter a value in the range",
     "something else": "--traceback",
 }

@@ -44,7 +44,7 @@ REFUSED = {
     "NaN": (b"1 1:1\n1 1:nan\n", "line 2, column 5: 'nan' breaks the rule that a value is finite"),
     "an infinite label": (b"inf 1:1\n", "line 1, column 1: 'inf' breaks the rule that a label is finite"),
     "a value that XGBoost takes for infinite": (b"1 1:3.5e38\n", "'3.5e38' breaks the rule that a value fits a 32-bit"),
-    "a label that XGBoost takes for infinite": (b"1e39 1:1\n", "row 1: the label 1e+39 fits no 32-bit float"),
+    "a label that XGBoost takes for infinite": (b"1e39 1:1\n", "row 1: the label 1e+39 does not fit in a 32-bit float"),
     "a feature too many": (b"1 1:1 4:1\n", "line 1, column 7: '4' breaks the rule that no index is above 3"),
     "descending indices": (b"1 2:1 1:1\n", "breaks the rule that indices ascend"),
     "a tab, which Spark's reader refuses": (b"1\t1:1\n", "breaks the rule that one space parts two fields"),
@@ -66,10 +66,10 @@ def test_a_file_that_would_not_arrive_as_it_is_is_refused(save, case):
 
 
 NAMES = {
-    "_rows.libsvm": "Spark passes over it and reads no row",
-    ".rows.libsvm": "Spark passes over it and reads no row",
-    "rows[1].libsvm": "a name that Spark takes for a pattern",
-    "rows.gz": "is not compressed, and Spark goes by its name",
+    "_rows.libsvm": "Spark skips it and reads no row",
+    ".rows.libsvm": "Spark skips it and reads no row",
+    "rows[1].libsvm": "a name that Spark reads as a pattern",
+    "rows.gz": "is not compressed, but Spark goes by its name",
 }
 
 
@@ -81,7 +81,7 @@ def test_a_name_that_makes_spark_read_something_else_is_refused(save, name):
 
 
 def test_gzip_under_a_plain_name_is_refused(save):
-    with pytest.raises(DataError, match="is compressed with gzip, and Spark goes by its name"):
+    with pytest.raises(DataError, match="is compressed with gzip, but Spark goes by its name"):
         check_libsvm(save(gzip.compress(b"1 1:1\n")))
 
 
@@ -89,7 +89,7 @@ def test_rows_in_a_directory_below_which_spark_does_not_read_are_refused(save):
     above = save(b"1 1:1\n", "data/part-0").parent
     (above / "more").mkdir()
     (above / "more" / "part-1").write_bytes(b"1 1:1\n")
-    with pytest.raises(DataError, match=r"part-1 is not directly in .*data: Spark passes over it\."):
+    with pytest.raises(DataError, match=r"part-1 is not directly in .*data: Spark skips it\."):
         check_libsvm(above)
 
 
