@@ -1,7 +1,8 @@
 """What Spark, scikit-learn, XGBoost, the SageMaker Spark SDK and this project do with odd LibSVM: a table of it.
 
-``python -m tools.libsvm_differences`` (with the ``dev`` extras) writes the table into ``docs/libsvm-differences.md``,
-below the prose that explains it. Every cell is what the tool itself did a moment ago.
+``python -m tools.libsvm_differences`` (with the ``dev`` extras) writes the table into
+``docs/reference/libsvm-differences.md``, below the prose that explains it. Every cell
+is what the tool itself did a moment ago.
 """
 
 from __future__ import annotations
@@ -472,4 +473,4 @@ def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(__file__).parents[1] / "docs" / "libsvm-differences.md")
+    main(Path(__file__).parents[1] / "docs" / "reference" / "libsvm-differences.md")

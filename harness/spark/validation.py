@@ -3,7 +3,7 @@
 Rows travel twice as text. Spark's LibSVM writer uploads them for the training container, and the SDK's serializer sends
 them to the endpoint. Neither objects to NaN, or to values that XGBoost's 32-bit floats cannot hold. Neither objects to
 a mix of rows with and without their zeros, although XGBoost takes omitted values for missing ones. Spark's reader skips
-files that it considers hidden. ``docs/libsvm-differences.md`` has the behaviour of each tool.
+files that it considers hidden. ``docs/reference/libsvm-differences.md`` has the behaviour of each tool.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import harness
 from harness.spark.internals import jvm
 from tools import libsvm_differences
 
-PAGE = Path(harness.__file__).parents[1] / "docs" / "libsvm-differences.md"
+PAGE = Path(harness.__file__).parents[1] / "docs" / "reference" / "libsvm-differences.md"
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 import re
 from pathlib import Path
 
-PAGE = Path(__file__).parents[3] / "docs" / "libsvm.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "libsvm.md"
 
 
 def test_the_examples_of_the_page_run_one_after_the_other():
