@@ -1,8 +1,7 @@
-"""What Spark, scikit-learn, XGBoost, the SageMaker Spark SDK and this project do with odd LibSVM: a table of it.
+"""Table of what Spark, scikit-learn, XGBoost, the SageMaker Spark SDK and this project make of deviating LibSVM.
 
 ``python -m tools.libsvm_differences`` (with the ``dev`` extras) writes the table into
-``docs/reference/libsvm-differences.md``, below the prose that explains it. Every cell
-is what the tool itself did a moment ago.
+``docs/reference/libsvm-differences.md``, below the prose that explains it. Every cell is a result of running the tool.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from harness.spark.validation import check_libsvm
 FEATURES = 8
 """As many columns as readers are told there are, where they can be told."""
 
-BEGIN = "<!-- written by python -m tools.libsvm_differences; what stands below is replaced -->"
+BEGIN = "<!-- written by python -m tools.libsvm_differences, which replaces everything below -->"
 
 _SERIALIZERS = "com.amazonaws.services.sagemaker.sparksdk.transformation.serializers"
 _XGBOOST_SECONDS = 60
@@ -329,7 +328,7 @@ def reading_table(spark: SparkSession) -> list[list[str]]:
         "Spark",
         "scikit-learn",
         "XGBoost",
-        "what Spark read, sent by the SDK",
+        "Spark's result, sent by the SDK",
         "ours",
         "ours, tolerant",
     ]
@@ -439,9 +438,9 @@ def _guarded(frame: DataFrame) -> str:
 def tables(spark: SparkSession) -> str:
     """Return both tables as Markdown."""
     return (
-        "## What is read\n\n"
+        "## Reading\n\n"
         f"{_markdown(reading_table(spark))}\n"
-        "## What is written and sent\n\n"
+        "## Writing and sending\n\n"
         f"{_markdown(writing_table(spark))}"
     )
 

@@ -1,4 +1,4 @@
-"""The page on differences tells what the tools do: it is made anew and compared."""
+"""The page on differences between LibSVM readers: its tables are made again and compared."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ PAGE = Path(harness.__file__).parents[1] / "docs" / "reference" / "libsvm-differ
 
 @pytest.fixture(scope="module")
 def tables(spark):
-    """What the tools do now."""
+    """The tables as the tools make them now."""
     before = jvm(spark).org.apache.logging.log4j.LogManager.getRootLogger().getLevel().name()
     spark.sparkContext.setLogLevel("OFF")  # most errors here are asked for
     yield libsvm_differences.tables(spark)
