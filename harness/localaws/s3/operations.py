@@ -118,6 +118,13 @@ CHOOSING = frozenset(
     + _NOT_EMULATED
 )
 """Query parameters that each choose an operation of S3."""
+_COPYING = {"PutObject": "CopyObject", "UploadPart": "UploadPartCopy"}
+"""Operations with an object to copy from, by what they are without one."""
+OPERATIONS = frozenset(
+    ["ListBuckets", *_COPYING.values()]
+    + [name for level in (_BUCKET, _OBJECT) for names in level.values() for name in names.values()]
+)
+"""All operations of S3 that are emulated."""
 
 
 def s3_operation(method: str, key: str, query: Collection[str], *, copies: bool = False) -> str:
@@ -128,4 +135,4 @@ def s3_operation(method: str, key: str, query: Collection[str], *, copies: bool 
     """
     chosen = next((parameter for parameter in query if parameter in CHOOSING), "")
     name = (_OBJECT if key else _BUCKET).get(method, {}).get(chosen, "")
-    return {"PutObject": "CopyObject", "UploadPart": "UploadPartCopy"}.get(name, name) if copies else name
+    return _COPYING.get(name, name) if copies else name
