@@ -1,0 +1,66 @@
+"""README and the reference pages agree with the code. Links and anchors are checked by `tox -e docs`."""
+
+import configparser
+import re
+from pathlib import Path
+
+import pytest
+
+from harness import plugin
+from tools import reference_pages
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+LONGEST_CELL = 15
+"""Words of a cell of a table in README."""
+
+
+def tables(text):
+    """Return the tables of a page, each a list of rows of cells, without their heads."""
+    blocks = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    return [[row.strip("|\n ").split(" | ") for row in block.splitlines()[2:]] for block in blocks]
+
+
+def first_column(heading):
+    """Return what the first column of the table below a heading of README names in the type of code."""
+    section = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return [name for row in tables(section)[0] for name in re.findall(r"`([^`]+)`", row[0])]
+
+
+@pytest.mark.parametrize(("path", "text"), list(reference_pages.pages()), ids=lambda each: getattr(each, "name", ""))
+def test_a_reference_page_holds_what_the_code_says(path, text):
+    assert text == reference_pages.rewrite(text), f"run '{reference_pages.COMMAND}', which rewrites {path}"
+
+
+def test_each_generated_part_is_on_one_page():
+    parts = [name for _, text in reference_pages.pages() for name in re.findall(r"<!-- generated: ([a-z ]+) -->", text)]
+    assert sorted(parts) == sorted(reference_pages.GENERATED)
+
+
+def test_the_readme_lists_the_fixtures_with_their_scopes():
+    section = README.partition("\n## Fixtures\n")[2]
+    named = {name: row[1] for row in tables(section)[0] for name in re.findall(r"`([^`]+)`", row[0])}
+    assert named == {each.name: each.scope for each in reference_pages.read_fixtures()}
+    assert sorted(named) == plugin.__all__
+
+
+def test_the_readme_lists_the_commands():
+    assert sorted(first_column("Commands")) == sorted(f"harness {name}" for name in reference_pages.read_commands())
+
+
+def test_a_table_in_the_readme_has_phrases_in_its_cells():
+    cells = [re.sub(r"\]\([^)]*\)", "", cell) for table in tables(README) for row in table for cell in row]
+    assert len(cells) > 60
+    assert [cell for cell in cells if len(cell.split()) > LONGEST_CELL] == []
+
+
+@pytest.mark.parametrize("end", ["tox", "tox -e mnist"])
+def test_the_readme_gives_the_commands_that_install_and_run_everything(end):
+    assert f"\npython3 -m venv .venv && .venv/bin/pip install -q tox && .venv/bin/{end}\n" in README
+
+
+def test_tox_builds_the_pages_with_the_packages_of_the_extra():
+    extra = re.search(r"^docs = \[(.*)\]", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini", encoding="utf-8")
+    assert re.findall(r'"([^"]+)"', extra[1]) == tox["testenv:docs"]["deps"].split()
