@@ -1,3 +1,3 @@
 """Integration tests and benchmarks for Spark pipelines that train and serve with Amazon SageMaker."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
