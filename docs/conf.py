@@ -40,6 +40,8 @@ python_use_unqualified_type_names = True
 
 html_theme = "furo"
 html_extra_path = ["root"]  # index.html, which opens docs/README.html
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
 html_theme_options = {"top_of_page_buttons": []}
