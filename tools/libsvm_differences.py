@@ -438,10 +438,7 @@ def _guarded(frame: DataFrame) -> str:
 def tables(spark: SparkSession) -> str:
     """Return both tables as Markdown."""
     return (
-        "## Reading\n\n"
-        f"{_markdown(reading_table(spark))}\n"
-        "## Writing and sending\n\n"
-        f"{_markdown(writing_table(spark))}"
+        f"## Reading\n\n{_markdown(reading_table(spark))}\n## Writing and sending\n\n{_markdown(writing_table(spark))}"
     )
 
 
