@@ -1,20 +1,20 @@
 """LibSVM text: ``<label> <index>:<value> ...``, one row a line, indices ascending from 1.
 
-Reading is strict and exact. Every line gives exactly one row, every number is the 64-bit float nearest to its text, and
-anything else is a :class:`~harness.errors.LibSVMError` that names the place: a reader that guesses would turn a broken
-request into a wrong prediction. What is commonly met beyond the rules is read where it is asked for, one oddity at a
-time or all of :data:`ODDITIES`, and the rows' report says what was found.
+Reading is strict and exact. Every line gives exactly one row, and every number is the 64-bit float nearest to its text.
+Anything else raises a :class:`~harness.errors.LibSVMError` that names the line and column: a reader that guesses would
+turn a broken request into a wrong prediction. Common deviations from the rules are read on request, one at a time or
+all of :data:`DEVIATIONS`. The report of the rows lists those found.
 
 ============== ===============================================================================
 module         contents
 ============== ===============================================================================
 ``dataset``    the result of reading: labels, features, and the report
 ``rules``      the rules that hold for one reading
-``parallel``   work on parts, concurrently and in order
+``parallel``   parts processed in parallel, results in order
 ``inputs``     files, directories, gzip and streams as parts of whole lines
-``reader``     parts to rows: the fast readers first, the strict one where these give up
+``reader``     parts to rows: the fast readers first, then the strict one
 ``arrow``      fast reader of plain text, by Arrow
-``strict``     slow reader of any text: finds which rule is broken, and where
+``strict``     slow reader of any text: names the broken rule, line and column
 ``normalize``  deviations removed from a text, so that the fast readers can read it
 ``writer``     rows to text
 ``strategies`` hypothesis strategies for rows and texts
@@ -24,19 +24,19 @@ module         contents
 from harness.libsvm.dataset import Array, Change, LibSVM, Matrix, Report
 from harness.libsvm.inputs import CHUNK, Source, Sources
 from harness.libsvm.reader import batches, parse, read
-from harness.libsvm.rules import BLANKS, ODDITIES, NonFinite, Oddity
+from harness.libsvm.rules import BLANKS, DEVIATIONS, Deviation, NonFinite
 from harness.libsvm.writer import write
 
 __all__ = [
     "BLANKS",
     "CHUNK",
-    "ODDITIES",
+    "DEVIATIONS",
     "Array",
     "Change",
+    "Deviation",
     "LibSVM",
     "Matrix",
     "NonFinite",
-    "Oddity",
     "Report",
     "Source",
     "Sources",

@@ -1,8 +1,8 @@
-"""Plain text, read by Arrow.
+"""Fast reader of plain text, by Arrow.
 
-Where tokens begin and end is found first; Arrow then reads numbers where they stand, and no token is copied. In text
-whose every row holds all indices up to the same, which is what the SageMaker Spark SDK sends for dense vectors, indices
-are not read, but compared with what they must be. What either way finds odd is left to others.
+The reader first finds the bounds of the tokens. Arrow then reads the numbers in place, so no token is copied. The
+SageMaker Spark SDK sends dense vectors: every row holds all indices up to the same one. In such text the indices are
+compared with the expected ones rather than read. Both ways return None for any other text.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from harness.libsvm.dataset import Array, LibSVM
 from harness.libsvm.rules import LARGEST_INDEX, Rules
 
 _BLANK, _COLON, _NEWLINE = b" :\n"
-_LENIENT = (b"x", b"X", b" -")  # what Arrow reads in an index and the rules lack: hexadecimal, and a sign (of zero)
+_LENIENT = (b"x", b"X", b" -")  # Arrow reads these in an index, the rules do not: hexadecimal, signed zero
 _NOTHING: Array = np.empty(0, dtype=np.int64)
 
 
 class Fast(NamedTuple):
-    """Rows, and which of them had to be sorted (their numbers, from 0)."""
+    """Rows, and the numbers (from 0) of those whose indices had to be sorted."""
 
     rows: LibSVM
     unordered: Array
@@ -42,10 +42,10 @@ def read_fast(text: bytes, rules: Rules) -> Fast | None:
 
 
 def _read_in_place(text: bytes, rules: Rules) -> LibSVM | None:
-    """Return the rows of a text whose every row holds the same indices without a gap, or None if it is anything else.
+    """Return the rows if every row holds the same indices without a gap, else None.
 
-    Colons say where the values are; the eight bytes up to each colon say whether its index is the one due; Arrow reads
-    the numbers where they stand. That is one pass for each of the three, and no token is copied.
+    Colons mark the values, and the eight bytes up to each colon hold its index. Arrow reads the numbers in place. Each
+    of these takes one pass, and no token is copied.
     """
     data = np.frombuffer(text, dtype=np.uint8)
     first_line = text.partition(b"\n")[0]
@@ -67,7 +67,7 @@ def _read_in_place(text: bytes, rules: Rules) -> LibSVM | None:
 
 
 def _has_names(text: bytes, colons: Array, names: list[bytes]) -> bool:
-    """Say whether the text before each colon of a row is the name due there, such as `` 12:``."""
+    """Report whether each colon of a row ends the expected name, such as `` 12:``."""
     words: Array = np.ndarray((len(text),), dtype="<u8", buffer=bytes(7) + text, strides=(1,))[colons]
     words >>= np.array([64 - 8 * len(name) for name in names], dtype=np.uint64)
     return bool((words == np.array([int.from_bytes(name, "little") for name in names], dtype=np.uint64)).all())
@@ -86,7 +86,7 @@ def _number_bounds(colons: Array, ends: Array, widths: Array) -> Array:
 
 
 def _read_numbers(text: bytes, bounds: Array, rules: Rules) -> Array | None:
-    """Return the numbers between the bounds, shape (n, d + 1), or None if one is no plain number."""
+    """Return the numbers between the bounds, shape (n, d + 1), or None if one is not a plain number."""
     flat = np.append(bounds.ravel(), np.int32(len(text)))
     if not (flat[1:] >= flat[:-1]).all():
         return None
@@ -98,10 +98,10 @@ def _read_numbers(text: bytes, bounds: Array, rules: Rules) -> Array | None:
 
 
 def _read_tokens(text: bytes, rules: Rules) -> Fast | None:
-    """Return the rows of a text with single blanks and plain numbers, or None if it is anything else.
+    """Return the rows of a text with single blanks and plain numbers, or None for any other text.
 
-    A token ends at a blank, a colon or a newline. What a blank ends before it is an index, and nothing else is: a colon
-    ends it, and no other token.
+    A token ends at a blank, a colon or a newline. A token is an index exactly if it follows a blank, and exactly then
+    a colon ends it.
     """
     if any(odd in text for odd in _LENIENT):
         return None
@@ -136,9 +136,9 @@ def _token_bounds(ends: Array) -> Array:
 
 
 def _cast(text: bytes, bounds: Array, wanted: Array | bool, numbers: pa.DataType) -> Array | None:
-    """Return the numbers that the wanted tokens are, anything in the place of others; or None if one is no number.
+    """Return the wanted tokens as numbers and undefined values for the others, or None if a token is not a number.
 
-    The text is seen as strings that are in turn a token and what stands between two; what is not wanted is marked null.
+    Arrow sees the text as strings: tokens and separators alternate. Unwanted strings are marked null.
     """
     count = len(bounds) - 1
     valid = np.zeros(count, dtype=bool)
@@ -153,7 +153,7 @@ def _cast(text: bytes, bounds: Array, wanted: Array | bool, numbers: pa.DataType
 
 
 def _is_plain(values: Array, text: bytes, rules: Rules) -> bool:
-    """Say whether the values are finite; if others are kept, whether these are written so and none is an overflow."""
+    """Report whether all values are finite, or are kept and written as infinite or NaN, so that none is an overflow."""
     if np.isfinite(values).all():
         return True
     if not rules.keeps or b"(" in text:  # Arrow reads nan(1)
@@ -162,7 +162,7 @@ def _is_plain(values: Array, text: bytes, rules: Rules) -> bool:
 
 
 class _Numbers(NamedTuple):
-    """What a text's tokens say; row i has the columns and values from ``starts[i]`` up to ``starts[i + 1]``."""
+    """Numbers of a text; row i has the columns and values from ``starts[i]`` up to ``starts[i + 1]``."""
 
     labels: Array
     starts: Array
@@ -171,7 +171,7 @@ class _Numbers(NamedTuple):
 
 
 def _in_order(found: _Numbers, rules: Rules) -> Fast | None:
-    """Return the rows if columns ascend in each, or can be sorted so."""
+    """Return the rows if the columns of each ascend or may be sorted, else None."""
     _, starts, columns, values = found
     ascends = np.ones(len(columns) + 1, dtype=bool)
     ascends[1:-1] = columns[1:] > columns[:-1]
@@ -191,7 +191,7 @@ def _in_order(found: _Numbers, rules: Rules) -> Fast | None:
 
 
 def _assemble(found: _Numbers) -> LibSVM:
-    """Return the rows that a text's numbers make."""
+    """Return the numbers of a text as rows."""
     labels, starts, columns, values = found
     shape = len(labels), int(columns.max(initial=-1)) + 1
     if len(values) == shape[0] * shape[1]:

@@ -1,4 +1,4 @@
-"""What is read: labelled rows, and the report of what was tolerated to read them."""
+"""Result of reading: labelled rows, and the report of tolerated deviations."""
 
 from __future__ import annotations
 
@@ -10,53 +10,53 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from harness.libsvm.rules import Oddity
+from harness.libsvm.rules import Deviation
 
 Array: TypeAlias = npt.NDArray[Any]
 Matrix: TypeAlias = "npt.NDArray[Any] | sparse.csr_matrix"
 
 
 class Change(NamedTuple):
-    """An oddity that was tolerated."""
+    """Extent of a tolerated deviation."""
 
     lines: int
-    """In how many lines."""
+    """Number of lines with the deviation."""
     first_line: int
-    """The number of the first of these, from 1."""
+    """Number of the first such line, from 1."""
     source: str = ""
-    """The file or stream that line is in, if known."""
+    """File or stream of that line, if known."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was tolerated, in the order in which it was met; nothing if the text obeys all rules."""
+    """Tolerated deviations in the order of their first lines; empty if the text obeys all rules."""
 
-    changes: Mapping[Oddity, Change] = field(default_factory=dict)
+    changes: Mapping[Deviation, Change] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.changes)
 
     def __str__(self) -> str:
         return "\n".join(
-            f"{oddity}: {change.lines:,} {'line' if change.lines == 1 else 'lines'}, first "
+            f"{deviation}: {change.lines:,} {'line' if change.lines == 1 else 'lines'}, first "
             + (f"{change.source}, " if change.source else "")
             + f"line {change.first_line}"
-            for oddity, change in self.changes.items()
+            for deviation, change in self.changes.items()
         )
 
     def __add__(self, other: Report) -> Report:
-        """Return the report of two texts, one after the other."""
+        """Return the report of this text followed by the other."""
         changes = dict(self.changes)
-        for oddity, change in other.changes.items():
-            before = changes.get(oddity)
-            changes[oddity] = before._replace(lines=before.lines + change.lines) if before else change
+        for deviation, change in other.changes.items():
+            before = changes.get(deviation)
+            changes[deviation] = before._replace(lines=before.lines + change.lines) if before else change
         return Report(changes)
 
 
-def report_of(oddity: Oddity, lines: Iterable[int], source: str) -> Report:
-    """Return the report of one oddity, met in these lines."""
+def report_of(deviation: Deviation, lines: Iterable[int], source: str) -> Report:
+    """Return the report of one deviation, found in these lines."""
     numbers = list(lines)
-    return Report({oddity: Change(len(numbers), numbers[0], source)} if numbers else {})
+    return Report({deviation: Change(len(numbers), numbers[0], source)} if numbers else {})
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,11 @@ class LibSVM:
     """Labelled rows.
 
     :ivar labels: float64, shape (n,).
-    :ivar features: shape (n, d), column j being index j + 1 (j if indices count from 0): an array when every row holds
-        all indices up to the largest, else a CSR matrix that keeps the zeros which were written (they are not missing
-        values to XGBoost).
-    :ivar qids: int64, shape (n,), the query each row belongs to, -1 if it names none; None if no row names one.
-    :ivar report: what was tolerated.
+    :ivar features: shape (n, d); column j is index j + 1, or index j if indices count from 0. An array if every row
+        holds all indices up to the largest, else a CSR matrix. The matrix keeps written zeros, because XGBoost treats
+        absent values as missing.
+    :ivar qids: int64, shape (n,): the query of each row, -1 if it names none; None if no row names one.
+    :ivar report: the tolerated deviations.
     """
 
     labels: npt.NDArray[np.float64]
@@ -80,14 +80,14 @@ class LibSVM:
         return len(self.labels)
 
     def widened(self, features: int) -> LibSVM:
-        """Return the rows with at least that many columns; columns that are added hold nothing."""
+        """Return the rows with at least ``features`` columns; added columns hold no values."""
         if self.features.shape[1] >= features:
             return self
         return LibSVM(self.labels, to_csr(self.features, features), self.qids, self.report)
 
 
 def to_csr(features: Matrix, width: int) -> sparse.csr_matrix:
-    """Return the matrix as CSR of that width, with zeros kept."""
+    """Return the matrix as CSR with ``width`` columns; stored zeros are kept."""
     if not isinstance(features, np.ndarray):
         return sparse.csr_matrix((features.data, features.indices, features.indptr), (features.shape[0], width))
     rows, columns = features.shape
@@ -96,16 +96,16 @@ def to_csr(features: Matrix, width: int) -> sparse.csr_matrix:
 
 
 class Collector:
-    """Puts rows together as they come; beyond the result, memory holds only what is added next.
+    """Joins rows as they arrive. Besides the result, memory holds only the rows being added.
 
-    The arrays grow in place: where they are large, the system moves their pages and copies nothing.
+    The arrays grow in place. For large arrays the system moves pages instead of copying them.
     """
 
     def __init__(self, dtype: np.dtype[Any], width: int) -> None:
         self._labels = np.empty(0)
         self._values = np.empty(0, dtype=dtype)
-        self._indices: npt.NDArray[np.int32] | None = None  # none while all rows are dense, and of one width
-        self._counts = np.empty(0, dtype=np.int64)  # values of each row; only where there are indices
+        self._indices: npt.NDArray[np.int32] | None = None  # None while all rows are dense and of one width
+        self._counts = np.empty(0, dtype=np.int64)  # values of each row; empty while there are no indices
         self._qids = np.empty(0, dtype=np.int64)
         self._width = width
         self._report = Report()

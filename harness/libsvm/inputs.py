@@ -1,4 +1,4 @@
-"""Where text comes from: bytes, files, directories, gzip and streams, cut into parts of whole lines."""
+"""Sources of text: bytes, files, directories, gzip and streams, cut into parts of whole lines."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from harness.errors import DataError
 from harness.libsvm.parallel import CORES
 
 CHUNK = 16 << 20
-"""Bytes of text in a batch, unless another size is asked for."""
+"""Default size of a batch, in bytes of text."""
 
-PART = 3 << 19  # bytes that a thread reads at a time: larger ones leave the cache, many small ones wait for each other
+PART = 3 << 19  # bytes that a thread reads at a time: larger parts exceed the cache, smaller ones cause contention
 LEAST_PART = 1 << 18
 
-_GZIP = b"\x1f\x8b"  # no LibSVM text starts so
+_GZIP = b"\x1f\x8b"  # no LibSVM text starts with these bytes
 
 Source: TypeAlias = str | Path | BinaryIO
 Sources: TypeAlias = Source | Iterable[Source]
 
 
 class Part(NamedTuple):
-    """Whole lines of a text, the number of the first, and what the text is called."""
+    """Whole lines of a text, the number of the first one, and the name of the text."""
 
     text: bytes
     first_line: int
@@ -32,7 +32,7 @@ class Part(NamedTuple):
 
 
 def parts_of_text(text: bytes, first_line: int, source: str) -> Iterator[Part]:
-    """Yield a text in parts, as many for each core; gzip is unpacked."""
+    """Yield a text in parts, the same number for each core; gzip is unpacked."""
     if text.startswith(_GZIP):
         text = _unpacked(text, source)
     rounds = -(-len(text) // (PART * CORES))
@@ -56,7 +56,7 @@ class Rereadable:
         self._starts = [None if isinstance(source, str | Path) else _position(source) for source in sources]
 
     def parts(self) -> Iterator[Part]:
-        """Yield all of them in parts.
+        """Yield all sources in parts.
 
         :raises DataError: gzip is broken.
         """
@@ -64,17 +64,17 @@ class Rereadable:
             yield from _parts_of_stream(stream, source)
 
     def rewind(self) -> None:
-        """Put streams back to where they were.
+        """Return streams to their initial positions.
 
-        :raises DataError: one cannot be put back.
+        :raises DataError: a stream is not seekable.
         """
         for source, start in zip(self._sources, self._starts, strict=True):
             if isinstance(source, str | Path):
                 continue
             if start is None:
                 raise DataError(
-                    "The indices of a stream count from 0, and it cannot be read again from the start.",
-                    fix="say base=0",
+                    "The indices of a stream count from 0, but it cannot be read again: it is not seekable.",
+                    fix="pass base=0",
                 )
             source.seek(start)
 
@@ -84,7 +84,7 @@ def _position(stream: BinaryIO) -> int | None:
 
 
 def as_list(sources: Sources) -> list[Source]:
-    """Return each of one or more sources."""
+    """Return one or more sources as a list."""
     one = isinstance(sources, str | Path) or hasattr(sources, "read")
     return [cast("Source", sources)] if one else list(cast("Iterable[Source]", sources))
 
@@ -102,7 +102,7 @@ def _streams(sources: Iterable[Source]) -> Iterator[tuple[BinaryIO, str]]:
 
 
 def _files_below(directory: Path) -> list[Path]:
-    """Return a directory's files but those that Hadoop hides: ``_SUCCESS``, ``.part-00000.crc``."""
+    """Return the files of a directory except those that Hadoop hides: ``_SUCCESS``, ``.part-00000.crc``."""
     paths = sorted(directory.rglob("*"))
     return [path for path in paths if path.is_file() and not path.name.startswith((".", "_"))]
 
@@ -122,7 +122,7 @@ def _parts_of_stream(stream: BinaryIO, source: str) -> Iterator[Part]:
 
 def _whole_lines(stream: BinaryIO) -> Iterator[bytes]:
     """Yield a stream in parts that end with a line."""
-    begun: list[bytes] = []  # of a line whose end is still to come
+    begun: list[bytes] = []  # pieces of a line whose end is still to be read
     while text := stream.read(PART):
         end = text.rfind(b"\n") + 1
         if end:
@@ -134,7 +134,7 @@ def _whole_lines(stream: BinaryIO) -> Iterator[bytes]:
 
 
 class _Rejoined:
-    """A stream of which the first bytes have been read already."""
+    """A stream with its first bytes put back."""
 
     def __init__(self, head: bytes, stream: BinaryIO) -> None:
         self._head = head
@@ -156,5 +156,5 @@ def _unpacked(text: bytes, source: str) -> bytes:
 
 def _broken(source: str, error: Exception) -> DataError:
     return DataError(
-        f"{source or 'The text'} starts as gzip does and cannot be unpacked: {error}.", fix="compress or copy it anew"
+        f"{source or 'The text'} starts like gzip but cannot be unpacked: {error}.", fix="compress or copy it again"
     )

@@ -1,6 +1,6 @@
-"""Oddities taken out of a text, so that the fast readers can read it.
+"""Removal of tolerated deviations from a text, so that the fast readers can read it.
 
-What is left may still break a rule; :mod:`~harness.libsvm.strict` then says where, from the text as it was.
+The result may still break a rule. :mod:`~harness.libsvm.strict` then finds the place in the original text.
 """
 
 from __future__ import annotations
@@ -13,57 +13,57 @@ import numpy.typing as npt
 
 from harness.libsvm.dataset import Report, report_of
 from harness.libsvm.inputs import Part
-from harness.libsvm.rules import Oddity
+from harness.libsvm.rules import Deviation
 
 _GAP = re.compile(rb"[ \t]+")
 _QID = re.compile(rb"([^ ]+) qid:(\d{1,18})(?![^ ])")
 _REPEATED = re.compile(rb"  +")
-_ODD = re.compile(rb"[\t\r#]|  |\A | \Z|\A\Z")
+_DEVIATES = re.compile(rb"[\t\r#]|  |\A | \Z|\A\Z")
 _BLANK = (b" ", b"\t")
 
 
-class Tidied(NamedTuple):
-    """A text without the oddities, and what it had of them."""
+class Normalized(NamedTuple):
+    """A text without its tolerated deviations, and the report of them."""
 
     text: bytes
     lines: list[int]
-    """The number of the line of each row."""
+    """Line number of each row."""
     qids: npt.NDArray[np.int64] | None
     report: Report
 
 
-def tidy(part: Part, tolerate: frozenset[Oddity]) -> Tidied:
-    """Return a part without the oddities that are tolerated, but for indices' order and base."""
-    tidier = _Tidier(tolerate)
+def normalize(part: Part, tolerate: frozenset[Deviation]) -> Normalized:
+    """Return a part without its tolerated deviations; the order and base of indices stay."""
+    normalizer = _Normalizer(tolerate)
     for number, line in enumerate(part.text.removesuffix(b"\n").split(b"\n"), part.first_line):
-        tidier.add(number, line)
-    qids = np.array(tidier.qids, dtype=np.int64)
-    report = sum((report_of(oddity, lines, part.source) for oddity, lines in tidier.met.items()), Report())
-    text = b"".join([line + b"\n" for line in tidier.rows])
-    return Tidied(text, tidier.lines, qids if (qids >= 0).any() else None, report)
+        normalizer.add(number, line)
+    qids = np.array(normalizer.qids, dtype=np.int64)
+    report = sum((report_of(deviation, lines, part.source) for deviation, lines in normalizer.met.items()), Report())
+    text = b"".join([line + b"\n" for line in normalizer.rows])
+    return Normalized(text, normalizer.lines, qids if (qids >= 0).any() else None, report)
 
 
 def without_comment(line: bytes) -> bytes:
-    """Return what stands before a line's comment and the blanks in front of it."""
+    """Return a line without its comment and the blanks before that."""
     content, mark, _ = line.partition(b"#")
     return content.rstrip(b" \t") if mark else line
 
 
-class _Tidier:
-    """Gathers tidy lines."""
+class _Normalizer:
+    """Collects normalized lines."""
 
-    def __init__(self, tolerate: frozenset[Oddity]) -> None:
+    def __init__(self, tolerate: frozenset[Deviation]) -> None:
         self.rows: list[bytes] = []
         self.lines: list[int] = []
         self.qids: list[int] = []
-        self.met: dict[Oddity, list[int]] = {}
+        self.met: dict[Deviation, list[int]] = {}
         self._tolerate = tolerate
         self._number = 0
 
     def add(self, number: int, line: bytes) -> None:
-        """Append a line, unless it is a blank or a comment that is tolerated."""
+        """Append a line, unless it is a tolerated blank line or comment."""
         self._number = number
-        content, qid = (self._tidied(line), -1) if _ODD.search(line) else (line, -1)
+        content, qid = (self._normalized(line), -1) if _DEVIATES.search(line) else (line, -1)
         if content is None:
             return
         if b" qid:" in content:
@@ -72,8 +72,8 @@ class _Tidier:
         self.lines.append(number)
         self.qids.append(qid)
 
-    def _tidied(self, line: bytes) -> bytes | None:
-        """Return a line without its end, comment and odd blanks, or None if nothing is left."""
+    def _normalized(self, line: bytes) -> bytes | None:
+        """Return a line without its CR, comment and extra blanks, or None if nothing remains."""
         if line.endswith(b"\r") and not self._meet("CRLF", True):
             return line
         content = line.removesuffix(b"\r")
@@ -93,15 +93,15 @@ class _Tidier:
         return _REPEATED.sub(b" ", content) if repeated else content
 
     def _without_qid(self, content: bytes) -> tuple[bytes, int]:
-        """Return a line without its query, and the query's number."""
+        """Return a line without its query, and the number of the query."""
         found = _QID.match(content)
         if not found or not self._meet("qid", True):
             return content, -1
         return found[1] + content[found.end() :], int(found[2])
 
-    def _meet(self, oddity: Oddity, is_met: bool) -> bool:
-        """Note an oddity that is met and tolerated, and say whether it is."""
-        if not is_met or oddity not in self._tolerate:
+    def _meet(self, deviation: Deviation, is_met: bool) -> bool:
+        """Record a deviation if it is present and tolerated; report whether both hold."""
+        if not is_met or deviation not in self._tolerate:
             return False
-        self.met.setdefault(oddity, []).append(self._number)
+        self.met.setdefault(deviation, []).append(self._number)
         return True

@@ -1,4 +1,4 @@
-"""Work on parts, side by side and in order."""
+"""Parts processed in parallel, results in order."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ R = TypeVar("R")
 
 
 def in_order(function: Callable[[T], R], parts: Iterable[T]) -> Iterator[R]:
-    """Yield what a function makes of each part, made by as many threads as there are cores.
+    """Yield the results of a function for each part, computed by one thread for each core.
 
-    No more parts are taken than these have to do next. A single part is worked on without a thread, which for a small
-    text would take longer to start than the work.
+    Parts are taken only as threads become free. A single part is processed without a thread, because starting one takes
+    longer than reading a small text.
     """
     parts = iter(parts)
     few = list(islice(parts, 2))

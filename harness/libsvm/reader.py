@@ -1,4 +1,4 @@
-"""Reader of parts of a text: the fast readers first, the strict one where these find anything unusual."""
+"""Reader of the parts of a text: the fast readers first, then the strict one if they find a deviation."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from harness.errors import LibSVMError
 from harness.libsvm.arrow import read_fast
 from harness.libsvm.dataset import Array, Change, Collector, LibSVM, Matrix, Report, report_of
 from harness.libsvm.inputs import CHUNK, Part, Rereadable, Sources, as_list, parts_of_text
-from harness.libsvm.normalize import tidy
+from harness.libsvm.normalize import normalize
 from harness.libsvm.parallel import in_order
-from harness.libsvm.rules import LARGEST_INDEX, NonFinite, Oddity, Rules, make_rules
+from harness.libsvm.rules import LARGEST_INDEX, Deviation, NonFinite, Rules, make_rules
 from harness.libsvm.strict import read_strictly
 
 
@@ -27,21 +27,21 @@ def parse(
     source: str = "",
     dtype: npt.DTypeLike = np.float64,
     first_line: int = 1,
-    tolerate: Collection[Oddity] = (),
+    tolerate: Collection[Deviation] = (),
     base: Literal[0, 1] = 1,
     non_finite: NonFinite = "refuse",
 ) -> LibSVM:
     """Return the rows of a LibSVM text.
 
     :param text: any number of lines, plain or gzip; the last may lack its newline.
-    :param features: how many columns there are; None takes the largest index.
-    :param source: what errors and the report call the text.
-    :param dtype: float64 keeps every value exactly, float32 rounds each to the nearest in half the memory.
-    :param first_line: the number that errors give the first line.
-    :param tolerate: what to read although it breaks the rules, such as :data:`ODDITIES`; the report says what was met.
-        ``zero-based`` counts indices from 0 if an index 0 is found anywhere in the text.
-    :param base: what indices count from.
-    :param non_finite: whether NaN and infinities are refused, or kept as they are written.
+    :param features: number of columns; None uses the largest index.
+    :param source: name of the text in errors and the report.
+    :param dtype: float64 keeps every value exactly; float32 rounds each to the nearest in half the memory.
+    :param first_line: number of the first line in errors.
+    :param tolerate: deviations to read, such as :data:`DEVIATIONS`; the report lists those found. ``zero-based``
+        counts indices from 0 if an index 0 is found anywhere in the text.
+    :param base: first index, 0 or 1.
+    :param non_finite: ``refuse`` or ``keep`` NaN and infinities.
     :raises LibSVMError: a line breaks a rule, has an index too large or a number beyond ``dtype``.
     :raises DataError: gzip is broken.
     """
@@ -54,18 +54,18 @@ def read(
     features: int | None = None,
     dtype: npt.DTypeLike = np.float64,
     *,
-    tolerate: Collection[Oddity] = (),
+    tolerate: Collection[Deviation] = (),
     base: Literal[0, 1] = 1,
     non_finite: NonFinite = "refuse",
 ) -> LibSVM:
     """Return the rows of files, of all files below directories (in order of path), and of binary streams.
 
-    Each may be plain or gzip, which is told by its content. In a directory, files are left out that Hadoop hides
-    (``_SUCCESS``, ``.part-00000.crc``). The parameters are those of :func:`parse`; an index 0 in one source says that
-    all of them count from 0.
+    Each may be plain or gzip; its content decides. In a directory, files that Hadoop hides (``_SUCCESS``,
+    ``.part-00000.crc``) are skipped. The parameters are those of :func:`parse`. With ``zero-based`` tolerated, an index
+    0 in one source means that the indices of all sources count from 0.
 
-    :raises LibSVMError: as :func:`parse` does; the error names the file and the line in it.
-    :raises DataError: gzip is broken, or a stream that counts from 0 cannot be read again.
+    :raises LibSVMError: as :func:`parse` does; the error names the file and its line.
+    :raises DataError: gzip is broken, or a zero-based stream cannot be read again.
     """
     rules = make_rules(features, dtype, tolerate, base, non_finite)
     given = Rereadable(as_list(sources))
@@ -78,21 +78,21 @@ def batches(
     dtype: npt.DTypeLike = np.float64,
     *,
     size: int = CHUNK,
-    tolerate: Collection[Oddity] = (),
+    tolerate: Collection[Deviation] = (),
     base: Literal[0, 1] = 1,
     non_finite: NonFinite = "refuse",
 ) -> Iterator[LibSVM]:
-    """Yield the rows of :func:`read` in batches, in memory that depends on the batch and not on the sources.
+    """Yield the rows of :func:`read` in batches; memory depends on the size of a batch, not of the sources.
 
-    :param features: how many columns there are; None gives each batch as many as its own largest index.
-    :param size: the least bytes of text that make a batch, but for the last one.
-    :param tolerate: all but ``zero-based``, which takes all of the text to find out: say ``base=0``.
-    :raises LibSVMError: as :func:`read` does, when it comes to the line.
-    :raises ValueError: ``zero-based`` is to be tolerated.
+    :param features: number of columns; None uses the largest index of each batch.
+    :param size: smallest size of a batch in bytes of text; the last one may be smaller.
+    :param tolerate: deviations except ``zero-based``, which needs the whole text: pass ``base=0`` instead.
+    :raises LibSVMError: as :func:`read` does, when the line is reached.
+    :raises ValueError: ``tolerate`` contains ``zero-based``.
     """
     rules = make_rules(features, dtype, tolerate, base, non_finite)
     if "zero-based" in rules.tolerate:
-        raise ValueError("whether indices count from 0 cannot be found out batch by batch: say base=0 or base=1")
+        raise ValueError("batches cannot detect zero-based indices: do not tolerate zero-based, pass base=0 or base=1")
     return _batches(Rereadable(as_list(sources)).parts(), rules, size)
 
 
@@ -104,13 +104,13 @@ class _Read(NamedTuple):
 
     rows: LibSVM
     length: int
-    """Bytes of the part's text."""
+    """Size of the text in bytes."""
 
 
 def _read_detecting(
     parts: Callable[[], Iterator[Part]], rules: Rules, rewind: Callable[[], None] = lambda: None
 ) -> LibSVM:
-    """Return the rows of all parts, read again from base 0 if that is tolerated and an index 0 is found."""
+    """Return the rows of all parts; read them again with base 0 if an index 0 is found and tolerated."""
     try:
         return _collect(parts(), rules)
     except LibSVMError as error:
@@ -143,7 +143,7 @@ def _batches(parts: Iterable[Part], rules: Rules, size: int) -> Iterator[LibSVM]
 
 
 def _read_parts(parts: Iterable[Part], rules: Rules) -> Iterator[_Read]:
-    """Yield the rows of each part, in order, read by as many threads as there are cores."""
+    """Yield the rows of each part in order, read by one thread for each core."""
     return in_order(partial(_read_part, rules=rules), parts)
 
 
@@ -154,15 +154,15 @@ def _read_part(part: Part, rules: Rules) -> _Read:
     rules = rules._replace(source=part.source)
     rows = _read_plain(part.text, range(part.first_line, part.first_line + len(part.text)), rules)
     if rows is None and rules.tolerate:
-        rows = _read_tidied(part, rules)
+        rows = _read_normalized(part, rules)
     if rows is None:
         rows = _fit(read_strictly(part, rules), rules)
-    assert rows is not None, "what obeys the rules fits them"
+    assert rows is not None, "rows that obey the rules fit them"
     return _Read(rows, len(part.text))
 
 
 def _read_plain(text: bytes, lines: Sequence[int], rules: Rules) -> LibSVM | None:
-    """Return the rows of a plain text, or None; ``lines`` are the numbers of their lines."""
+    """Return the rows of a plain text, or None; ``lines`` are the line numbers of the rows."""
     found = read_fast(text, rules)
     rows = None if found is None else _fit(found.rows, rules)
     if found is None or rows is None:
@@ -170,14 +170,14 @@ def _read_plain(text: bytes, lines: Sequence[int], rules: Rules) -> LibSVM | Non
     return replace(rows, report=report_of("order", [lines[row] for row in found.unordered.tolist()], rules.source))
 
 
-def _read_tidied(part: Part, rules: Rules) -> LibSVM | None:
-    tidied = tidy(part, rules.tolerate)
-    rows = _read_plain(tidied.text, tidied.lines, rules)
-    return None if rows is None else replace(rows, qids=tidied.qids, report=tidied.report + rows.report)
+def _read_normalized(part: Part, rules: Rules) -> LibSVM | None:
+    normalized = normalize(part, rules.tolerate)
+    rows = _read_plain(normalized.text, normalized.lines, rules)
+    return None if rows is None else replace(rows, qids=normalized.qids, report=normalized.report + rows.report)
 
 
 def _fit(rows: LibSVM, rules: Rules) -> LibSVM | None:
-    """Return the rows with the width and type asked for, or None if that would lose something."""
+    """Return the rows with the requested width and type, or None if a value would be lost."""
     if rows.features.shape[1] > (LARGEST_INDEX if rules.features is None else rules.features):
         return None
     features = rows.widened(rules.features or 0).features

@@ -1,4 +1,4 @@
-"""The rules that hold for one reading, and the oddities that it may tolerate."""
+"""Rules for reading a text, and the deviations that a caller may tolerate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-Oddity: TypeAlias = Literal[
+Deviation: TypeAlias = Literal[
     "CRLF",
     "tab",
     "leading blank",
@@ -20,64 +20,64 @@ Oddity: TypeAlias = Literal[
     "order",
     "zero-based",
 ]
-"""What is commonly met in LibSVM text although it breaks the rules."""
+"""Name of a common deviation from the rules."""
 
 NonFinite: TypeAlias = Literal["refuse", "keep"]
 
-ODDITIES: frozenset[Oddity] = frozenset(get_args(Oddity))
-"""All that can be tolerated."""
+DEVIATIONS: frozenset[Deviation] = frozenset(get_args(Deviation))
+"""All deviations that can be tolerated."""
 
-BLANKS: frozenset[Oddity] = frozenset({"CRLF", "tab", "leading blank", "repeated blank", "trailing blank"})
-"""Line ends and blanks of other tools: tolerating them cannot change what a line says."""
+BLANKS: frozenset[Deviation] = frozenset({"CRLF", "tab", "leading blank", "repeated blank", "trailing blank"})
+"""Line ends and blanks that other tools write. Tolerating them cannot change the values of a line."""
 
 LARGEST_INDEX = 2**31 - 1  # column numbers of a sparse matrix are 32-bit
 LARGEST_QID = 2**63 - 1
 
 
 class Rules(NamedTuple):
-    """What rows must obey, and what errors call their source."""
+    """Rules for the rows of one source, and its name in errors."""
 
     features: int | None = None
     source: str = ""
     dtype: np.dtype[Any] = np.dtype(np.float64)
-    tolerate: frozenset[Oddity] = frozenset()
+    tolerate: frozenset[Deviation] = frozenset()
     base: Literal[0, 1] = 1
     non_finite: NonFinite = "refuse"
 
     @property
     def largest_index(self) -> int:
-        """The largest index that a row may have."""
+        """Largest index that a row may have."""
         return (LARGEST_INDEX if self.features is None else self.features) - 1 + self.base
 
     @property
     def count_rule(self) -> str:
-        """The rule on the smallest index."""
+        """Rule for the smallest index, as errors name it."""
         return f"indices count from {self.base}"
 
     @property
     def keeps(self) -> bool:
-        """Whether NaN and infinities are kept."""
+        """True if NaN and infinities are kept."""
         return self.non_finite == "keep"
 
 
 def make_rules(
     features: int | None,
     dtype: npt.DTypeLike,
-    tolerate: Collection[Oddity],
+    tolerate: Collection[Deviation],
     base: Literal[0, 1],
     non_finite: NonFinite,
 ) -> Rules:
-    """Return the rules that a caller asks for.
+    """Return the rules for a caller's parameters.
 
-    :raises ValueError: a name or number is none that there is.
+    :raises ValueError: a parameter has an unknown name or value.
     """
-    unknown = set(tolerate) - ODDITIES
+    unknown = set(tolerate) - DEVIATIONS
     if isinstance(tolerate, str) or unknown:
-        raise ValueError(f"tolerate is a collection of {sorted(ODDITIES)}, not {tolerate!r}")
+        raise ValueError(f"tolerate must be a collection of {sorted(DEVIATIONS)}, not {tolerate!r}")
     if base not in (0, 1):
-        raise ValueError(f"indices count from 0 or 1, not {base!r}")
+        raise ValueError(f"base must be 0 or 1, not {base!r}")
     if non_finite not in get_args(NonFinite):
-        raise ValueError(f"non_finite is one of {get_args(NonFinite)}, not {non_finite!r}")
+        raise ValueError(f"non_finite must be one of {get_args(NonFinite)}, not {non_finite!r}")
     if np.dtype(dtype) not in (np.float32, np.float64):
-        raise ValueError(f"dtype is float64 or float32, not {dtype!r}")
+        raise ValueError(f"dtype must be float64 or float32, not {dtype!r}")
     return Rules(features, "", np.dtype(dtype), frozenset(tolerate), base, non_finite)

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for LibSVM: rows, datasets, text that breaks a rule, and text that is odd but commonly met.
+"""Hypothesis strategies for LibSVM: rows, datasets, text that breaks a rule, and text with common deviations.
 
 .. code-block:: python
 
@@ -15,8 +15,8 @@
         with pytest.raises(LibSVMError, match=re.escape(broken.rule)):
             my_pipeline(broken.text)
 
-Values and texts are drawn, and shrink, one by one. Where values of a dataset lie follows from one drawn seed, so that
-hundreds of rows cost little more than one.
+Values and texts are drawn and shrunk one by one. One drawn seed determines the positions of a dataset's values, so
+that hundreds of rows cost little more than one.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from scipy import sparse
 
-from harness.libsvm import Array, LibSVM, Oddity
+from harness.libsvm import Array, Deviation, LibSVM
 
 Shape: TypeAlias = Literal[
     "dense", "sparse", "empty rows", "trailing empty rows", "one row", "784 features", "100,000 features"
 ]
 SHAPES: tuple[Shape, ...] = get_args(Shape)
-"""The shapes of datasets."""
+"""Names of all shapes of datasets."""
 
 _SPELLINGS = ["0", "-0.0", "+1", "1.", ".5", "-.5e1", "007", "1E5", "4.9E-324", "1.7976931348623157E308", "1e-400"]
 
 
 class Malformed(NamedTuple):
-    """A text with one fault, and what a :class:`~harness.errors.LibSVMError` says of it."""
+    """A text with one fault, and the attributes of the :class:`~harness.errors.LibSVMError` for it."""
 
     text: bytes
     line: int
@@ -53,20 +53,20 @@ class Malformed(NamedTuple):
 
 
 class Decorated(NamedTuple):
-    """A text with oddities, and what reading it with all of them tolerated gives."""
+    """A text with deviations, and the expected result of reading it with all of them tolerated."""
 
     text: bytes
     plain: bytes
-    """The same rows by the rules."""
+    """The same rows without deviations."""
     qids: list[int]
     """The query of each row, -1 for none."""
-    changes: dict[Oddity, tuple[int, int]]
-    """What the report says: in how many lines, and the first of these."""
+    changes: dict[Deviation, tuple[int, int]]
+    """Expected report: the number of lines with the deviation, and the first of them."""
 
 
 @cache
 def numbers() -> SearchStrategy[float]:
-    """Return a strategy for finite 64-bit floats: whole, -0.0 and denormal ones among them."""
+    """Return a strategy for finite 64-bit floats: including whole, -0.0 and denormal ones."""
     whole = st.integers(-(2**53), 2**53).map(float)
     any_finite = st.floats(allow_nan=False, allow_infinity=False)
     return st.one_of(any_finite, whole, st.sampled_from([0.0, -0.0, 5e-324, -2.2e-308, 255.0, 2.0**53, 1e22]))
@@ -74,13 +74,13 @@ def numbers() -> SearchStrategy[float]:
 
 @cache
 def spellings() -> SearchStrategy[str]:
-    """Return a strategy for texts that are numbers by the rules, in the spelling of Python, Java, C or a person."""
+    """Return a strategy for numbers that the rules permit, as Python, Java, C or people write them."""
     return st.one_of(numbers().map(repr), st.integers(-999, 999).map(str), st.sampled_from(_SPELLINGS))
 
 
 @cache
 def rows(max_features: int = 8, largest_index: int = 784) -> SearchStrategy[str]:
-    """Return a strategy for lines by the rules, without their ends."""
+    """Return a strategy for lines that obey the rules, without line ends."""
     return _fields(max_features, largest_index).map(" ".join)
 
 
@@ -109,10 +109,10 @@ def datasets(
 ) -> LibSVM:
     """Draw labelled rows.
 
-    :param shapes: which shapes, out of :data:`SHAPES`. ``dense`` gives an array, ``784 features`` an array or a CSR
-        matrix, the others CSR matrices in which zeros may be stored.
-    :param max_rows: how many rows at most.
-    :param values: what labels and values are; None takes :func:`numbers`.
+    :param shapes: shapes to choose from, out of :data:`SHAPES`. ``dense`` gives an array, ``784 features`` an array or
+        a CSR matrix, the others CSR matrices that may store zeros.
+    :param max_rows: largest number of rows.
+    :param values: strategy for labels and values; None uses :func:`numbers`.
     """
     shape = draw(st.sampled_from([*shapes]))
     count = 1 if shape == "one row" else draw(st.integers(1, max_rows))
@@ -126,7 +126,7 @@ def datasets(
 
 
 def _row_sizes(draw: st.DrawFn, random: np.random.Generator, shape: Shape, count: int, width: int) -> Array:
-    """Return how many values each row stores."""
+    """Return the number of stored values of each row."""
     sizes = random.integers(1, min(width, 40) + 1, count)
     if shape == "empty rows":
         sizes[random.random(count) < 0.5] = 0
@@ -147,7 +147,7 @@ def _sparse(random: np.random.Generator, pool: Array, sizes: Array, width: int) 
 
 
 class _Fault(NamedTuple):
-    """A line in three pieces, of which the middle one breaks the rule."""
+    """A line in three pieces; the middle one breaks the rule."""
 
     rule: str
     before: str
@@ -162,7 +162,7 @@ _NO_NUMBERS = ["abc", "0x10", "1_0", "1,5", "--1", "1e", ".", "e5", "1d", "½"]
 
 @st.composite
 def malformed(draw: st.DrawFn, max_lines: int = 6) -> Malformed:
-    """Draw text of which exactly one line breaks a rule of strict reading, from base 1 and without a fixed width."""
+    """Draw text with exactly one line that breaks a rule; base is 1 and the width is not fixed."""
     lines = draw(st.lists(rows(), min_size=1, max_size=max_lines))
     number = draw(st.integers(0, len(lines) - 1))
     fields = draw(_fields(6, 784))
@@ -175,7 +175,7 @@ def malformed(draw: st.DrawFn, max_lines: int = 6) -> Malformed:
 
 
 def _feature(index: str, value: str, rule: str, found: Literal["index", "value"]) -> _Break:
-    """Break a rule with a feature: ``index`` and ``value`` are its texts, one of them at fault."""
+    """Break a rule with a feature; ``found`` names which of ``index`` and ``value`` is at fault."""
 
     def broken(_: st.DrawFn, before: list[str], after: list[str]) -> _Fault:
         start, rest = " ".join(before) + " ", "".join(f" {field}" for field in after)
@@ -221,11 +221,11 @@ def _label(text: str, rule: str) -> _Break:
 
 def _wide_gap(draw: st.DrawFn, before: list[str], after: list[str]) -> _Fault:
     gap = draw(st.sampled_from(["  ", "\t", " \t", "   "]))
-    return _Fault("one space parts two fields", " ".join(before), gap, " ".join(after or ["1000:1"]))
+    return _Fault("one space separates two fields", " ".join(before), gap, " ".join(after or ["1000:1"]))
 
 
 def _around(rule: str, start: str, end: str) -> _Break:
-    """Break a rule with what stands around a line."""
+    """Break a rule with text before or after a line."""
 
     def broken(_: st.DrawFn, before: list[str], after: list[str]) -> _Fault:
         line = " ".join(before + after)
@@ -238,7 +238,7 @@ def _blank(draw: st.DrawFn, *_: list[str]) -> _Fault:
     return _Fault("no line is blank", "", draw(st.sampled_from(["", " ", "\t  "])), "")
 
 
-_BREAKS: list[list[_Break]] = [  # each rule is broken as often as the others
+_BREAKS: list[list[_Break]] = [  # all rules are broken equally often
     [_twice],
     [_descending],
     [_no_feature],
@@ -259,16 +259,16 @@ _BREAKS: list[list[_Break]] = [  # each rule is broken as often as the others
 ]
 
 
-# ---- text that is odd but commonly met
+# ---- text with common deviations
 
 
 @st.composite
 def decorated(draw: st.DrawFn, max_lines: int = 8) -> Decorated:
-    """Draw text with oddities, each in some of its lines."""
+    """Draw text with deviations, each in some lines."""
     drawn = draw(st.lists(_fields(5, 12), min_size=1, max_size=max_lines))
-    odd = draw(st.sets(st.sampled_from(sorted(get_args(Oddity)))))
-    decorator = _Decorator(draw, odd - {"zero-based"})
-    is_zero_based = "zero-based" in odd and any(_first_index(fields) == 1 for fields in drawn)
+    chosen = draw(st.sets(st.sampled_from(sorted(get_args(Deviation)))))
+    decorator = _Decorator(draw, chosen - {"zero-based"})
+    is_zero_based = "zero-based" in chosen and any(_first_index(fields) == 1 for fields in drawn)
     for fields in drawn:
         decorator.add(_from_zero(fields) if is_zero_based else fields)
         if is_zero_based and _first_index(fields) == 1:
@@ -287,17 +287,17 @@ def _from_zero(fields: list[str]) -> list[str]:
 
 
 class _Decorator:
-    """Gathers decorated lines."""
+    """Collects lines with deviations."""
 
-    def __init__(self, draw: st.DrawFn, odd: set[Any]) -> None:
+    def __init__(self, draw: st.DrawFn, chosen: set[Any]) -> None:
         self.lines: list[str] = []
         self.qids: list[int] = []
-        self.changes: dict[Oddity, tuple[int, int]] = {}
+        self.changes: dict[Deviation, tuple[int, int]] = {}
         self._draw = draw
-        self._odd = odd
+        self._chosen = chosen
 
     def add(self, fields: list[str]) -> None:
-        """Append a row, and perhaps lines without one before it."""
+        """Append a row, possibly after a blank line."""
         if self._meets("blank line"):
             self.lines.append(self._draw(st.sampled_from(["\n", "  \n", "\t\n"])))
         line = " ".join(self._with_qid(self._shuffled(fields)))
@@ -308,19 +308,19 @@ class _Decorator:
             line += " \t"
         self.lines.append(line + ("\r\n" if self._meets("CRLF") else "\n"))
 
-    def _meets(self, oddity: Oddity, possible: bool = True) -> bool:
-        """Say whether the next line shall have an oddity, and note that it has."""
-        if not possible or oddity not in self._odd or not self._draw(st.booleans()):
+    def _meets(self, deviation: Deviation, possible: bool = True) -> bool:
+        """Decide whether the next line has a deviation, and record it."""
+        if not possible or deviation not in self._chosen or not self._draw(st.booleans()):
             return False
-        lines, first = self.changes.get(oddity, (0, len(self.lines) + 1))
-        self.changes[oddity] = (lines + 1, first)
+        lines, first = self.changes.get(deviation, (0, len(self.lines) + 1))
+        self.changes[deviation] = (lines + 1, first)
         return True
 
     def _shuffled(self, fields: list[str]) -> list[str]:
         return [fields[0], *fields[:0:-1]] if self._meets("order", len(fields) > 2) else fields
 
     def _with_qid(self, fields: list[str]) -> list[str]:
-        """Return the fields with a query, and with odd blanks before the second."""
+        """Return the fields with a query, and with a tab or repeated blanks before the second field."""
         qid = self._draw(st.integers(0, 2**63 - 1)) if self._meets("qid") else -1
         self.qids.append(qid)
         fields = [fields[0], f"qid:{qid}", *fields[1:]] if qid >= 0 else fields

@@ -1,4 +1,4 @@
-"""Strict reader of any text: slow, and reports which rule is broken where."""
+"""Strict reader of any text: slow, but its errors name the broken rule, the line and the column."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from harness.errors import LibSVMError
 from harness.libsvm.dataset import Array, LibSVM, Report, report_of
 from harness.libsvm.inputs import Part
 from harness.libsvm.normalize import without_comment
-from harness.libsvm.rules import LARGEST_QID, Oddity, Rules
+from harness.libsvm.rules import LARGEST_QID, Deviation, Rules
 
-_NUMBER = re.compile(rb"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")  # digits can be parted in one way only
+_NUMBER = re.compile(rb"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")  # digits match in one way only: no backtracking
 _NOT_FINITE = re.compile(rb"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _FIELD = re.compile(rb"[^ \t]+")
 _FLOAT64 = np.dtype(np.float64)
 
 
 class Row(NamedTuple):
-    """What one line says."""
+    """Row of one line."""
 
     label: float
     qid: int
     """-1 if there is none."""
     features: list[tuple[int, float]]
-    """Index and value, indices ascending."""
+    """Pairs of index and value; indices ascend."""
 
 
 class Lines(NamedTuple):
-    """Rows, and the numbers of the lines in which each oddity was met."""
+    """Rows, and the line numbers of each deviation."""
 
     rows: list[Row]
-    met: dict[Oddity, list[int]]
+    met: dict[Deviation, list[int]]
 
     def report(self, source: str) -> Report:
-        """Return what was met, as a report."""
-        return sum((report_of(oddity, lines, source) for oddity, lines in self.met.items()), Report())
+        """Return the report of the deviations."""
+        return sum((report_of(deviation, lines, source) for deviation, lines in self.met.items()), Report())
 
 
 def read_strictly(part: Part, rules: Rules) -> LibSVM:
@@ -53,8 +53,8 @@ def read_strictly(part: Part, rules: Rules) -> LibSVM:
         row = line.row()
         if row is not None:
             lines.rows.append(row)
-        for oddity in line.met:
-            lines.met.setdefault(oddity, []).append(number)
+        for deviation in line.met:
+            lines.met.setdefault(deviation, []).append(number)
     return _assemble(lines.rows, rules.base, lines.report(part.source))
 
 
@@ -78,13 +78,13 @@ class _Line:
     """One line, read from left to right."""
 
     def __init__(self, number: int, text: bytes, rules: Rules) -> None:
-        self.met: list[Oddity] = []
+        self.met: list[Deviation] = []
         self._number = number
         self._text = text
         self._rules = rules
 
     def row(self) -> Row | None:
-        """Return what the line says, or None if it is blank or a comment and that is tolerated."""
+        """Return the row, or None for a tolerated blank line or comment."""
         content = self._without_comment(self._text.removesuffix(b"\r"))
         fields = list(_FIELD.finditer(content))
         if not fields:
@@ -125,9 +125,9 @@ class _Line:
 
     def _check_gap(self, start: int, gap: bytes) -> None:
         if b"\t" in gap:
-            self._tolerate("tab", start, "one space parts two fields", gap)
+            self._tolerate("tab", start, "one space separates two fields", gap)
         if len(gap) > 1:
-            self._tolerate("repeated blank", start, "one space parts two fields", gap)
+            self._tolerate("repeated blank", start, "one space separates two fields", gap)
 
     # ---- the fields
 
@@ -137,7 +137,7 @@ class _Line:
         return self._value(start, text, "a label")
 
     def _qid(self, fields: list[re.Match[bytes]]) -> int:
-        """Return the query's number, or -1 if the second field is none."""
+        """Return the query, or -1 if the second field is not one."""
         if "qid" not in self._rules.tolerate or len(fields) == 1 or not fields[1][0].startswith(b"qid:"):
             return -1
         self._check_gap(fields[0].end(), self._text[fields[0].end() : fields[1].start()])
@@ -192,19 +192,19 @@ class _Line:
             raise self._error(start, f"{what} fits a {dtype.itemsize * 8}-bit float", text)
         return number
 
-    def _tolerate(self, oddity: Oddity, start: int, rule: str, text: bytes) -> None:
-        """Note an oddity, or raise the error that it is."""
-        if oddity not in self._rules.tolerate:
+    def _tolerate(self, deviation: Deviation, start: int, rule: str, text: bytes) -> None:
+        """Record a tolerated deviation; raise an error for any other."""
+        if deviation not in self._rules.tolerate:
             raise self._error(start, rule, text)
-        if oddity not in self.met:
-            self.met.append(oddity)
+        if deviation not in self.met:
+            self.met.append(deviation)
 
     def _error(self, start: int, rule: str, text: bytes) -> LibSVMError:
         return LibSVMError(self._number, start + 1, rule, text.decode("utf-8", "replace"), self._rules.source)
 
 
 def _fits(number: float, dtype: np.dtype[Any]) -> bool:
-    """Say whether a number is finite in a type."""
+    """Report whether a number is finite in a type."""
     if dtype == _FLOAT64:
         return math.isfinite(number)
     with np.errstate(over="ignore"):

@@ -1,4 +1,4 @@
-"""Rows to text."""
+"""Writer of rows as text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.libsvm.parallel import in_order
 from harness.libsvm.rules import NonFinite
 
 _BLOCK = 1 << 17  # numbers that a thread writes at a time
-_LOOKED_UP = 1 << 12  # whole numbers below are written by looking them up
+_LOOKED_UP = 1 << 12  # whole numbers below this are looked up in a table
 
 
 def write(
@@ -31,20 +31,20 @@ def write(
     base: Literal[0, 1] = 1,
     non_finite: NonFinite = "refuse",
 ) -> None:
-    """Write rows so that they read back bit for bit; whole numbers are written short (``5 153:3 154:18``).
+    """Write rows that read back bit for bit; whole numbers are written without a point (``5 153:3 154:18``).
 
-    :param target: a stream, to which rows are added, or a file, which is replaced; gzip if its name ends in ``.gz``.
+    :param target: a stream to append rows to, or a file to replace; gzip if its name ends in ``.gz``.
     :param labels: shape (n,).
-    :param features: shape (n, d); an array writes every value, a sparse matrix those it stores.
-    :param base: what indices count from.
-    :param non_finite: whether NaN and infinities are refused, or written as Java does (``NaN``, ``-Infinity``).
-    :raises DataError: a number is refused or is none that a 64-bit float holds, shapes do not fit each other, or a
-        sparse matrix stores a value twice. Rows before a refused number may be written by then.
+    :param features: shape (n, d); all values of an array are written, or the stored ones of a sparse matrix.
+    :param base: first index, 0 or 1.
+    :param non_finite: ``refuse`` NaN and infinities, or ``keep`` them, written as in Java (``NaN``, ``-Infinity``).
+    :raises DataError: a number is refused or does not fit a 64-bit float, shapes do not match, or a sparse matrix
+        stores a value twice. Rows before a refused number may have been written.
     """
     rows = _Rows(_exact(np.asarray(labels)), _checked(features), base, non_finite == "keep")
     if rows.labels.shape != (features.shape[0],):
         raise DataError(
-            f"Labels of shape {rows.labels.shape} do not fit features of shape {features.shape}.",
+            f"Labels of shape {rows.labels.shape} do not match features of shape {features.shape}.",
             fix="give one label for each row",
         )
     if not isinstance(target, str | Path):
@@ -66,17 +66,17 @@ class _Rows(NamedTuple):
 
 
 def _checked(features: Matrix) -> Matrix:
-    """Return the features as an array of two dimensions or as CSR with ascending columns."""
+    """Return the features as a two-dimensional array or as CSR with ascending columns."""
     if not sparse.issparse(features):
         array = np.asarray(features)
         if array.ndim != 2:
-            raise DataError(f"Features of shape {array.shape} are no rows.", fix="give an array of two dimensions")
+            raise DataError(f"Features of shape {array.shape} are not rows.", fix="pass a two-dimensional array")
         return array
     matrix = sparse.csr_matrix(features)
     if not matrix.has_sorted_indices:
         matrix = matrix.sorted_indices()
     if not matrix.has_canonical_format:
-        raise DataError("A sparse matrix stores a value of a row twice.", fix="call its sum_duplicates() first")
+        raise DataError("A sparse matrix stores one element twice.", fix="call its sum_duplicates() first")
     return matrix
 
 
@@ -85,13 +85,13 @@ def _exact(numbers: Array) -> Array:
     if numbers.dtype == np.float64:
         return numbers
     if numbers.dtype.kind not in "biuf":
-        raise DataError(f"Values of type {numbers.dtype} are no real numbers.", fix="convert them to float64")
+        raise DataError(f"Values of type {numbers.dtype} are not real numbers.", fix="convert them to float64")
     with np.errstate(over="ignore", invalid="ignore"):
         exact: Array = numbers.astype(np.float64)
         same = exact.astype(numbers.dtype) == numbers
     if not (same | np.isnan(exact)).all():
         raise DataError(
-            f"A number of type {numbers.dtype} has more digits than a 64-bit float, as which it would be read back.",
+            f"A number of type {numbers.dtype} has more digits than a 64-bit float, so it would not read back.",
             fix="round the numbers to float64",
         )
     return exact
@@ -103,7 +103,7 @@ def _write_blocks(stream: BinaryIO, rows: _Rows) -> None:
 
 
 def _blocks(features: Matrix) -> Iterator[slice]:
-    """Yield slices of rows, each of about as many numbers as a block has."""
+    """Yield slices of rows, each with about one block of numbers."""
     count, width = features.shape
     numbers = np.arange(count + 1) * (width + 1) if isinstance(features, np.ndarray) else _numbers_before(features)
     start = 0
@@ -114,7 +114,7 @@ def _blocks(features: Matrix) -> Iterator[slice]:
 
 
 def _numbers_before(matrix: sparse.csr_matrix) -> Array:
-    """Return how many labels and values stand before each row, and how many there are."""
+    """Return the number of labels and values before each row, then the total."""
     return cast("Array", matrix.indptr + np.arange(matrix.shape[0] + 1, dtype=np.int64))
 
 
@@ -124,14 +124,14 @@ def _numbers_before(matrix: sparse.csr_matrix) -> Array:
 def _text(rows: _Rows) -> memoryview:
     """Return the text of some rows.
 
-    It alternates between numbers (a label or a value) and what follows them (the next index, or the line's end). All
-    are taken from a table of strings, and what Arrow takes lies together in memory: it is the text.
+    Numbers (labels and values) alternate with their followers (the next index, or the end of the line). Arrow takes all
+    of them from a table of strings into adjacent memory: that is the text.
     """
     numbers, followers, names = _dense_fields(rows) if isinstance(rows.features, np.ndarray) else _csr_fields(rows)
     if not rows.keeps and not np.isfinite(numbers).all():
         raise DataError(
             "A number to be written as LibSVM is NaN or infinite.",
-            fix='leave missing values out of the row, or say non_finite="keep"',
+            fix='omit missing values from the row, or pass non_finite="keep"',
         )
     places, texts = _number_texts(numbers)
     order = np.empty((len(numbers), 2), dtype=np.int32)
@@ -144,7 +144,7 @@ def _text(rows: _Rows) -> memoryview:
 
 
 def _dense_fields(rows: _Rows) -> tuple[Array, Array, pa.StringArray]:
-    """Return the numbers, which name follows each, and the names, of which the last ends the line."""
+    """Return the numbers, the place of the name after each, and the names; the last name ends the line."""
     count, width = rows.features.shape
     numbers = np.empty((count, width + 1))
     numbers[:, 0] = rows.labels
@@ -153,7 +153,7 @@ def _dense_fields(rows: _Rows) -> tuple[Array, Array, pa.StringArray]:
 
 
 def _csr_fields(rows: _Rows) -> tuple[Array, Array, pa.StringArray]:
-    """Return what :func:`_dense_fields` does."""
+    """Return the same as :func:`_dense_fields`."""
     matrix = cast("Any", rows.features)
     numbers = np.insert(_exact(matrix.data), matrix.indptr[:-1], rows.labels)
     few = matrix.shape[1] <= matrix.nnz
@@ -163,14 +163,14 @@ def _csr_fields(rows: _Rows) -> tuple[Array, Array, pa.StringArray]:
 
 
 def _names(columns: Array, base: int) -> pa.StringArray:
-    """Return the text of each index with what stands around it, and the end of a line."""
+    """Return each index as text with its blank and colon, and the end of a line."""
     indices = pa.array(columns.astype(np.int64) + base).cast(pa.string())
     names = compute.binary_join_element_wise(pa.scalar(" "), indices, pa.scalar(":"), "")
     return pa.concat_arrays([names, pa.array(["\n"])])
 
 
 def _number_texts(numbers: Array) -> tuple[Array, pa.StringArray]:
-    """Return a table of texts, and which of them each number has; small whole numbers stand at their own place."""
+    """Return the place of each number in a table of texts, and the table; small whole numbers are their own place."""
     with np.errstate(invalid="ignore"):
         places = numbers.astype(np.int32)
     is_short = (places == numbers) & (places >= 0) & (places < _LOOKED_UP) & ~np.signbit(numbers)
@@ -187,7 +187,7 @@ def _short_texts() -> pa.StringArray:
 
 
 def _shortest(numbers: Array) -> pa.StringArray:
-    """Return the shortest texts that read back as these numbers; whole ones without a point, the others as Java's."""
+    """Return the shortest texts that read back as the numbers: whole ones without a point, others as in Java."""
     finite = np.isfinite(numbers)
     whole = finite & (np.abs(numbers) < 2**53) & (numbers != 0) & (numbers == np.trunc(numbers))
     short = pa.array(np.where(whole, numbers, 0).astype(np.int64)).cast(pa.string())

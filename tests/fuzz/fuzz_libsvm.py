@@ -38,9 +38,9 @@ MODES = [
     for tolerate, base, non_finite in (
         ((), 1, "refuse"),
         ((), 1, "keep"),
-        (libsvm.ODDITIES, 0, "refuse"),
-        (libsvm.ODDITIES, 1, "keep"),
-        (libsvm.ODDITIES - {"CRLF", "tab", "order"}, 1, "refuse"),
+        (libsvm.DEVIATIONS, 0, "refuse"),
+        (libsvm.DEVIATIONS, 1, "keep"),
+        (libsvm.DEVIATIONS - {"CRLF", "tab", "order"}, 1, "refuse"),
     )
 ]
 

@@ -1,4 +1,4 @@
-"""The page on differences between LibSVM readers: its tables are made again and compared."""
+"""Check of the page on differences against a newly generated one."""
 
 from pathlib import Path
 
@@ -13,14 +13,14 @@ PAGE = Path(harness.__file__).parents[1] / "docs" / "reference" / "libsvm-differ
 
 @pytest.fixture(scope="module")
 def tables(spark):
-    """The tables as the tools make them now."""
+    """The generated tables."""
     before = jvm(spark).org.apache.logging.log4j.LogManager.getRootLogger().getLevel().name()
-    spark.sparkContext.setLogLevel("OFF")  # most errors here are asked for
+    spark.sparkContext.setLogLevel("OFF")  # most errors here are expected
     yield libsvm_differences.tables(spark)
     spark.sparkContext.setLogLevel(before)
 
 
-def test_the_page_holds_what_the_tools_do(tables):
+def test_the_page_has_the_tables_that_the_tool_generates(tables):
     prose, begin, committed = PAGE.read_text(encoding="utf-8").partition(libsvm_differences.BEGIN)
     assert prose.startswith("# ")
     assert begin
@@ -30,12 +30,12 @@ def test_the_page_holds_what_the_tools_do(tables):
     assert list(made) == list(held)
 
 
-def test_the_page_has_at_least_forty_cases_each_once():
+def test_the_page_has_at_least_forty_cases_without_duplicates():
     names = [case.name for case in libsvm_differences.CASES]
     assert len(names) == len(set(names)) >= 40
 
 
-def test_a_reader_that_ends_its_process_costs_no_other_case(tmp_path, monkeypatch):
+def test_a_reader_that_ends_its_process_affects_no_other_case(tmp_path, monkeypatch):
     files = [tmp_path / name for name in ("good", "bad", "fine")]
     for file in files:
         file.write_text("1 1:2\n")

@@ -25,7 +25,7 @@ from harness.containers.xgboost.serving import XGBoostModel
 from harness.errors import DataError
 from harness.libsvm import strategies
 from harness.spark.validation import check_libsvm
-from tools.libsvm_differences import serialised
+from tools.libsvm_differences import serialize_frame
 
 # A nightly run takes many more examples than CI; each is several Spark jobs.
 EXAMPLES = max(2, settings().max_examples // 20)
@@ -158,16 +158,16 @@ def test_we_read_what_spark_writes(spark, scratch, rows):
 @given(rows=batches())
 def test_the_container_reads_the_matrix_that_the_sdk_serialises(spark, rows):
     width = rows.features.shape[1]
-    body = serialised(spark, frame_of(spark, rows), label="label")
+    body = serialize_frame(spark, frame_of(spark, rows), label="label")
     assert bits(libsvm.parse(body, features=width)) == bits(rows)
-    unlabelled = libsvm.parse(serialised(spark, frame_of(spark, rows)), features=width)
+    unlabelled = libsvm.parse(serialize_frame(spark, frame_of(spark, rows)), features=width)
     assert not unlabelled.labels.any()
 
 
 @few_examples
 @given(rows=batches(values=st.floats(width=32, allow_nan=False, allow_infinity=False)))
 def test_the_xgboost_container_sees_the_values_that_a_32_bit_float_can_hold(spark, rows):
-    body = serialised(spark, frame_of(spark, rows), label="label")
+    body = serialize_frame(spark, frame_of(spark, rows), label="label")
     width = rows.features.shape[1]
     container = XGBoostModel(xgb.train({}, xgb.DMatrix(np.zeros((1, width)), [0.0]), 0))
     assert bits(libsvm.LibSVM(rows.labels, container._read(body, "text/x-libsvm"))) == bits(rows)

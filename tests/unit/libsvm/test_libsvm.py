@@ -20,7 +20,7 @@ def written(labels, features):
 
 
 def java_text(rows):
-    """The text that the SDK's row serializer makes of dense vectors: Double.toString for label and values."""
+    """Return dense vectors as the SDK's row serializer writes them: Double.toString for label and values."""
     lines = ["0.0" + "".join(f" {j + 1}:{float(value)}" for j, value in enumerate(row)) for row in rows]
     return "".join(f"{line}\n" for line in lines).encode()
 
@@ -33,13 +33,13 @@ def no_slow_path(monkeypatch):
     monkeypatch.setattr(reader, "read_strictly", fail)
 
 
-def test_rows_that_hold_every_index_are_dense():
+def test_rows_with_all_indices_become_an_array():
     rows = libsvm.parse(b"1 1:2 2:0\n0.5 1:-1 2:3.5\n")
     assert rows.labels.tolist() == [1, 0.5]
     assert rows.features.tolist() == [[2, 0], [-1, 3.5]]
 
 
-def test_other_rows_are_sparse_and_keep_their_zeros():
+def test_other_rows_become_a_sparse_matrix_that_keeps_zeros():
     rows = libsvm.parse(b"1 2:0 4:1\n0 1:3\n")
     assert sparse.issparse(rows.features)
     assert rows.features.shape == (2, 4)
@@ -53,22 +53,22 @@ def test_the_last_newline_is_optional(text):
 
 
 @pytest.mark.parametrize(("text", "rows"), [(b"", 0), (b"1", 1), (b"1\n2\n", 2), (b"1\n2 1:5\n3", 3)])
-def test_every_line_is_one_row_also_without_features(text, rows):
+def test_a_line_without_features_is_a_row(text, rows):
     assert len(libsvm.parse(text)) == libsvm.parse(text).features.shape[0] == rows
 
 
-def test_a_fixed_width_adds_columns_that_hold_nothing():
+def test_a_fixed_width_adds_columns_without_values():
     features = libsvm.parse(b"1 1:2\n", features=3).features
     assert features.shape == (1, 3)
     assert features.nnz == 1
 
 
-def test_signs_and_spellings_of_other_tools_are_read():
+def test_number_formats_of_other_tools_are_read():
     assert libsvm.parse(b"1 1:+2 03:4.\n-1 2:1e0").features.toarray().tolist() == [[2, 0, 4], [0, 1, 0]]
 
 
 @pytest.mark.parametrize("text", [b"+1 1:2 3:4 \n-1 2:1\n", b"1\t1:2   3:4\r\n-1 2:1\r\n", b" 1 1:2 3:4\n-1 2:1"])
-def test_blanks_and_line_ends_of_other_tools_are_read_if_they_are_tolerated(text):
+def test_blanks_and_line_ends_of_other_tools_are_read_if_tolerated(text):
     assert libsvm.parse(text, tolerate=libsvm.BLANKS).features.toarray().tolist() == [[2, 0, 4], [0, 1, 0]]
     with pytest.raises(LibSVMError):
         libsvm.parse(text)
@@ -115,7 +115,7 @@ def test_an_error_names_line_column_rule_and_text(around, line, column, rule, te
     assert "file, line 2" in str(error)
 
 
-def test_the_line_is_right_far_into_a_long_text():
+def test_an_error_deep_in_a_long_text_names_the_correct_line():
     lines = [b"1 1:0.25 2:0.5"] * 300_000
     lines[234_567] = b"1 1:0.25 2:x"
     with pytest.raises(LibSVMError) as caught:
@@ -123,7 +123,7 @@ def test_the_line_is_right_far_into_a_long_text():
     assert caught.value.line == 234_568
 
 
-def test_a_value_beyond_32_bits_is_an_error_only_there():
+def test_a_value_beyond_float32_is_an_error_only_for_float32():
     assert libsvm.parse(b"1 1:1e39").features.tolist() == [[1e39]]
     with pytest.raises(LibSVMError, match="a value fits a 32-bit float"):
         libsvm.parse(b"1 1:1e39", dtype=np.float32)
@@ -131,7 +131,7 @@ def test_a_value_beyond_32_bits_is_an_error_only_there():
 
 @pytest.mark.usefixtures("no_slow_path")
 @pytest.mark.parametrize("text", ["0.0", "255.0", "4.9E-324", "1.0E-5", "-1.7976931348623157E308", "0.1", "1.0E10"])
-def test_javas_doubles_are_exact_on_the_fast_path(text):
+def test_the_fast_path_reads_java_doubles_exactly(text):
     for row in (f"{text} 1:{text} 2:{text}\n", f"{text} 2:{text} 7:{text}\n"):
         rows = libsvm.parse(row.encode())
         values = rows.features.data if sparse.issparse(rows.features) else rows.features
@@ -140,7 +140,7 @@ def test_javas_doubles_are_exact_on_the_fast_path(text):
 
 
 @pytest.mark.usefixtures("no_slow_path")
-def test_the_sdks_batches_stay_on_the_fast_path():
+def test_the_fast_path_reads_batches_of_the_sdk():
     pixels = np.random.default_rng(1).integers(0, 256, (400, 784))
     rows = libsvm.parse(java_text(pixels.tolist()))
     assert np.array_equal(rows.features, pixels)
@@ -148,7 +148,7 @@ def test_the_sdks_batches_stay_on_the_fast_path():
 
 
 @pytest.mark.usefixtures("no_slow_path")
-def test_sparks_sparse_rows_stay_on_the_fast_path():
+def test_the_fast_path_reads_sparse_rows_of_spark():
     matrix = sparse.random(2_000, 500, density=0.05, format="csr", random_state=1)
     lines = [
         "1.0" + "".join(f" {j + 1}:{value}" for j, value in zip(row.indices, row.data.tolist(), strict=True)) + "\n"
@@ -165,7 +165,7 @@ def test_sparse_rows_read_back_with_their_zeros():
     assert libsvm.parse(text).features.data.tolist() == [0, 1.5, 7]
 
 
-def test_whole_numbers_are_written_short():
+def test_whole_numbers_are_written_without_a_point():
     assert written([5], np.array([[3, 0, 18]], dtype=np.uint8)) == b"5 1:3 2:0 3:18\n"
 
 
@@ -190,7 +190,7 @@ def test_dense_and_sparse_files_join_into_one_sparse_matrix(tmp_path):
     assert rows.features.nnz == 3
 
 
-def test_files_larger_than_a_part_read_the_same_and_errors_count_the_files_lines(tmp_path, monkeypatch):
+def test_a_file_larger_than_a_part_reads_the_same_and_its_errors_name_the_line_in_the_file(tmp_path, monkeypatch):
     monkeypatch.setattr(inputs, "PART", 64)
     path = tmp_path / "rows"
     path.write_bytes(b"".join(b"%d 1:%d\n" % (n, n) for n in range(100)))
@@ -200,14 +200,14 @@ def test_files_larger_than_a_part_read_the_same_and_errors_count_the_files_lines
         libsvm.read(path)
 
 
-def test_what_hadoop_hides_in_a_directory_is_not_read(tmp_path):
+def test_files_that_hadoop_hides_are_not_read(tmp_path):
     (tmp_path / "part-00000").write_bytes(b"1 1:1\n")
     (tmp_path / ".part-00000.crc").write_bytes(b"crc\0")
     assert len(libsvm.read(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("name", ["rows.gz", "rows"])
-def test_gzip_is_told_by_its_content(tmp_path, name):
+def test_gzip_is_detected_by_content_not_by_name(tmp_path, name):
     text = b"1 1:2\n" * 1000
     packed = gzip.compress(text[:600]) + gzip.compress(text[600:])
     (tmp_path / name).write_bytes(packed)
@@ -223,7 +223,7 @@ def test_broken_gzip_is_an_error(read, spoil):
         read(spoil(gzip.compress(random.Random(1).randbytes(500).hex().encode())))
 
 
-def test_batches_take_the_memory_of_a_batch_and_not_of_the_stream():
+def test_memory_depends_on_the_batch_and_not_on_the_stream():
     class Endless(io.RawIOBase):
         def read(self, size):
             return b"1 1:2 7:0.5\n" * (size // 12)
@@ -233,7 +233,9 @@ def test_batches_take_the_memory_of_a_batch_and_not_of_the_stream():
     rows.close()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's peak of memory from its parent's")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux measures a process's peak memory apart from its parent's"
+)
 @pytest.mark.parametrize("write_zeros", [True, False], ids=["dense", "sparse"])
 def test_reading_a_file_takes_less_than_twice_the_memory_of_its_rows(tmp_path, write_zeros):
     features = np.tile(np.arange(784.0) % 251, (20_000, 1))
@@ -261,37 +263,37 @@ def test_rows_without_a_query_have_minus_one():
     assert libsvm.parse(b"1 1:2", tolerate={"qid"}).qids is None
 
 
-def test_an_index_0_in_one_file_says_that_all_files_count_from_0(tmp_path):
+def test_an_index_0_in_one_file_makes_all_files_zero_based(tmp_path):
     (tmp_path / "a").write_bytes(b"1 1:5\n2 2:6\n")
     (tmp_path / "b").write_bytes(b"3 0:7\n")
-    rows = libsvm.read(tmp_path, tolerate=libsvm.ODDITIES)
+    rows = libsvm.read(tmp_path, tolerate=libsvm.DEVIATIONS)
     assert rows.features.toarray().tolist() == [[0, 5, 0], [0, 0, 6], [7, 0, 0]]
     assert str(rows.report) == f"zero-based: 3 lines, first {tmp_path / 'b'}, line 1"
 
 
-def test_streams_are_read_again_from_where_they_were_to_detect_indices_from_0():
+def test_zero_based_streams_are_read_again_from_their_initial_positions():
     stream = io.BytesIO(b"before\n1 1:2\n1 0:3\n")
     stream.readline()
     assert libsvm.read(stream, tolerate={"zero-based"}).features.toarray().tolist() == [[0, 2], [3, 0]]
     stream = io.BytesIO(b"1 0:3\n")
     stream.seekable = lambda: False
-    with pytest.raises(DataError, match="say base=0"):
+    with pytest.raises(DataError, match="pass base=0"):
         libsvm.read(stream, tolerate={"zero-based"})
 
 
-def test_batches_do_not_guess_what_indices_count_from():
+def test_batches_refuse_to_detect_the_base():
     with pytest.raises(ValueError, match="base=0"):
-        libsvm.batches(io.BytesIO(), tolerate=libsvm.ODDITIES)
+        libsvm.batches(io.BytesIO(), tolerate=libsvm.DEVIATIONS)
 
 
-def test_duplicates_are_refused_also_where_order_is_tolerated():
+def test_duplicates_are_refused_even_if_order_is_tolerated():
     with pytest.raises(LibSVMError, match="no index comes twice") as caught:
-        libsvm.parse(b"1 1:1\n1 3:1 1:1 3:2\n", tolerate=libsvm.ODDITIES)
+        libsvm.parse(b"1 1:1\n1 3:1 1:1 3:2\n", tolerate=libsvm.DEVIATIONS)
     assert (caught.value.line, caught.value.column) == (2, 11)
 
 
 @pytest.mark.parametrize("options", [{"tolerate": {"CR"}}, {"tolerate": "tab"}, {"base": 2}, {"non_finite": "drop"}])
-def test_names_that_do_not_exist_are_refused(options):
+def test_unknown_names_and_values_of_options_are_refused(options):
     with pytest.raises(ValueError, match="not"):
         libsvm.parse(b"", **options)
 
@@ -299,26 +301,26 @@ def test_names_that_do_not_exist_are_refused(options):
 @pytest.mark.parametrize(
     ("labels", "features", "message"),
     [
-        ([1, 2], np.ones((3, 1)), "do not fit"),
-        ([1], np.ones(1), "no rows"),
+        ([1, 2], np.ones((3, 1)), "do not match"),
+        ([1], np.ones(1), "are not rows"),
         ([1], np.array([[2**53 + 1]]), "more digits"),
         ([2**63 - 1], np.ones((1, 1)), "more digits"),
-        ([1], np.array([[1j]]), "no real numbers"),
+        ([1], np.array([[1j]]), "not real numbers"),
         ([1], sparse.csr_matrix(([1, 2], [3, 3], [0, 2]), (1, 5)), "twice"),
     ],
 )
-def test_what_would_not_read_back_is_not_written(labels, features, message):
+def test_values_that_would_not_read_back_are_not_written(labels, features, message):
     with pytest.raises(DataError, match=message):
         written(labels, features)
 
 
-def test_other_sparse_matrices_and_unsorted_ones_are_written_in_order():
+def test_csc_and_unsorted_matrices_are_written_with_ascending_indices():
     unsorted = sparse.csr_matrix(([1.0, 2.0], [3, 1], [0, 2]), (1, 5))
     assert written([1], unsorted) == written([1], unsorted.tocsc()) == b"1 2:2 4:1\n"
     assert unsorted.indices.tolist() == [3, 1]
 
 
-def test_a_file_is_replaced_and_a_stream_added_to(tmp_path):
+def test_a_file_is_replaced_and_a_stream_appended_to(tmp_path):
     path = tmp_path / "rows.gz"
     for _ in range(2):
         libsvm.write(path, [1], np.array([[0.5]]))

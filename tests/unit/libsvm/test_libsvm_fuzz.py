@@ -1,4 +1,4 @@
-"""The corpus that fuzzing found, replayed; ``tests/fuzz`` says how to look for more."""
+"""Replay of the fuzzing corpus; see ``tests/fuzz`` for finding more inputs."""
 
 import sys
 from pathlib import Path
@@ -25,7 +25,7 @@ def test_there_is_a_corpus():
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name)
-def test_what_fuzzing_found_is_read_by_the_grammar(check, path):
+def test_fuzzed_text_is_read_by_the_grammar(check, path):
     text = path.read_bytes()
-    for padding in range(5):  # the length says in which mode a text is read
+    for padding in range(5):  # the length selects the options for reading
         check(text + b"\n" * min(padding, 1) + b"1\n" * max(padding - 1, 0))

@@ -1,4 +1,4 @@
-"""What is true of every dataset, and of any text. ``HYPOTHESIS_PROFILE=nightly`` takes 10⁵ datasets."""
+"""Properties of every dataset and of any text. ``HYPOTHESIS_PROFILE=nightly`` tests 10⁵ datasets."""
 
 import gzip
 import io
@@ -25,7 +25,7 @@ def written(data, **options):
 
 
 def bits(data, width=0):
-    """All that the rows are, NaN being itself and -0.0 not 0.0."""
+    """Return the rows for comparison: NaN equals itself, -0.0 differs from 0.0."""
     matrix = dataset.to_csr(data.features, max(width, data.features.shape[1]))
     values = np.where(np.isnan(matrix.data), np.nan, matrix.data).tobytes()
     return data.labels.tobytes(), values, matrix.indices.tolist(), matrix.indptr.tolist(), matrix.shape
@@ -47,12 +47,12 @@ without_slow_path = mock.patch.object(reader, "read_strictly", side_effect=Asser
 
 
 @given(datasets())
-def test_what_is_written_reads_back_bit_for_bit(data):
+def test_written_rows_read_back_bit_for_bit(data):
     assert same(libsvm.parse(written(data), features=data.features.shape[1]), data)
 
 
 @given(datasets())
-def test_what_is_written_is_read_by_arrow_alone_and_as_the_strict_reader_does(data):
+def test_written_rows_are_read_by_arrow_alone_with_the_result_of_the_strict_reader(data):
     text = written(data)
     with without_slow_path:
         fast = libsvm.parse(text)
@@ -61,7 +61,7 @@ def test_what_is_written_is_read_by_arrow_alone_and_as_the_strict_reader_does(da
 
 
 @given(datasets(), st.integers(1, 400))
-def test_a_stream_in_batches_is_the_whole(data, size):
+def test_the_batches_of_a_stream_add_up_to_the_whole(data, size):
     with cut_into_parts(size):
         batches = list(libsvm.batches(io.BytesIO(written(data)), data.features.shape[1], size=size))
     collector = dataset.Collector(np.dtype(np.float64), data.features.shape[1])
@@ -71,7 +71,7 @@ def test_a_stream_in_batches_is_the_whole(data, size):
 
 
 @given(datasets(), st.integers(1, 400))
-def test_a_stream_in_parts_is_the_whole(data, size):
+def test_the_parts_of_a_stream_add_up_to_the_whole(data, size):
     with cut_into_parts(size):
         assert same(libsvm.read(io.BytesIO(written(data)), data.features.shape[1]), data)
 
@@ -89,7 +89,7 @@ def test_a_gzip_file_reads_back_bit_for_bit(gz, data):
 
 
 @given(datasets())
-def test_indices_from_0_read_back_when_that_is_said_and_when_it_is_detected(data):
+def test_zero_based_indices_read_back_if_declared_and_if_detected(data):
     text = written(data, base=0)
     assert same(libsvm.parse(text, base=0), data)
     detected = libsvm.parse(text, tolerate={"zero-based"})
@@ -113,7 +113,7 @@ def test_nan_and_infinities_are_kept_or_refused(data):
 
 
 @given(datasets())
-def test_scikit_learn_reads_what_is_written(data):
+def test_scikit_learn_reads_written_rows(data):
     features, labels = load_svmlight_file(
         io.BytesIO(written(data)), n_features=data.features.shape[1], zero_based=False
     )
@@ -141,36 +141,38 @@ def test_a_broken_rule_is_named_in_the_same_way_far_into_a_stream(broken, before
 
 
 @given(decorated())
-def test_tolerated_oddities_change_nothing_and_are_reported(odd):
-    read = libsvm.parse(odd.text, tolerate=libsvm.ODDITIES)
-    assert same(read, libsvm.parse(odd.plain))
-    assert {oddity: (met.lines, met.first_line) for oddity, met in read.report.changes.items()} == odd.changes
-    assert ([-1] * len(read) if read.qids is None else read.qids.tolist()) == odd.qids
+def test_tolerated_deviations_change_no_row_and_are_reported(decorated_text):
+    read = libsvm.parse(decorated_text.text, tolerate=libsvm.DEVIATIONS)
+    assert same(read, libsvm.parse(decorated_text.plain))
+    assert {
+        deviation: (met.lines, met.first_line) for deviation, met in read.report.changes.items()
+    } == decorated_text.changes
+    assert ([-1] * len(read) if read.qids is None else read.qids.tolist()) == decorated_text.qids
 
 
 @given(decorated())
 @example(Decorated(b"1 0:1\n2 1:2 0:3 # c\n", b"1 1:1\n2 1:3 2:2\n", [-1, -1], {}))
-def test_oddities_are_reported_alike_in_parts_and_as_a_whole(odd):
+def test_deviations_are_reported_alike_in_parts_and_as_a_whole(decorated_text):
     with cut_into_parts(8):
-        read = libsvm.read(io.BytesIO(odd.text), tolerate=libsvm.ODDITIES)
-    whole = libsvm.parse(odd.text, tolerate=libsvm.ODDITIES)
+        read = libsvm.read(io.BytesIO(decorated_text.text), tolerate=libsvm.DEVIATIONS)
+    whole = libsvm.parse(decorated_text.text, tolerate=libsvm.DEVIATIONS)
     assert same(read, whole)
     assert read.report == whole.report
 
 
-@given(decorated(), st.sampled_from(sorted(libsvm.ODDITIES)))
-def test_an_oddity_that_is_not_tolerated_is_an_error_in_its_first_line(odd, refused):
-    assume(refused in odd.changes and refused not in ("zero-based", "comment"))
+@given(decorated(), st.sampled_from(sorted(libsvm.DEVIATIONS)))
+def test_a_deviation_that_is_not_tolerated_is_an_error_in_its_first_line(decorated_text, refused):
+    assume(refused in decorated_text.changes and refused not in ("zero-based", "comment"))
     with pytest.raises(LibSVMError) as caught:
-        libsvm.parse(odd.text, tolerate=libsvm.ODDITIES - {refused})
-    assert caught.value.line == odd.changes[refused][1]
+        libsvm.parse(decorated_text.text, tolerate=libsvm.DEVIATIONS - {refused})
+    assert caught.value.line == decorated_text.changes[refused][1]
 
 
 PIECES = ["1", "2", "0", ".", "e5", ":", " ", "\n", "\t", "\r\n", "#", "qid:", " 1:2", " 2:3", " -0:1", "nan", "+"]
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=14).map(lambda pieces: "".join(pieces).encode()) | st.binary()
 
 
-@pytest.mark.parametrize("tolerate", [frozenset(), libsvm.BLANKS, libsvm.ODDITIES], ids=["none", "blanks", "all"])
+@pytest.mark.parametrize("tolerate", [frozenset(), libsvm.BLANKS, libsvm.DEVIATIONS], ids=["none", "blanks", "all"])
 @pytest.mark.parametrize("options", [{}, {"base": 0}, {"non_finite": "keep"}, {"features": 3}], ids=str)
 @given(text=TEXTS)
 def test_the_fast_readers_agree_with_the_strict_one(options, tolerate, text):

@@ -22,7 +22,7 @@ def test_numbers_are_finite(number):
     assert np.isfinite(number)
 
 
-def test_numbers_reach_what_readers_get_wrong():
+def test_numbers_include_values_that_readers_get_wrong():
     assert set(drawn(strategies.numbers())) >= {5e-324, 255.0, 2.0**53}
 
 
@@ -44,7 +44,7 @@ def test_sparse_datasets_have_values_in_every_row_and_are_in_order(data):
 
 
 @given(strategies.datasets(["empty rows"]))
-def test_empty_rows_are_among_the_rows(data):
+def test_datasets_with_empty_rows_have_one(data):
     assert not sizes(data).all()
 
 
@@ -54,12 +54,12 @@ def test_trailing_empty_rows_end_the_dataset(data):
 
 
 @given(strategies.datasets(["one row"]))
-def test_one_row_is_one_row(data):
+def test_a_dataset_of_one_row_has_one_row(data):
     assert len(data) == 1
 
 
 @pytest.mark.parametrize(("shape", "width"), [("784 features", 784), ("100,000 features", 100_000)])
-def test_wide_datasets_are_as_wide_as_they_say(shape, width):
+def test_wide_datasets_have_the_number_of_features_in_their_name(shape, width):
     @given(strategies.datasets([shape]))
     def wide(data):
         assert data.features.shape[1] == width
@@ -82,14 +82,14 @@ RULES = [
     "a feature is written <index>:<value>",
     "a line starts with a label",
     "no line is blank",
-    "one space parts two fields",
+    "one space separates two fields",
     "a line ends with its last field",
     "a line ends with a newline alone",
 ]
 
 
 def drawn(strategy):
-    """Return what a strategy draws in 400 examples."""
+    """Return 400 examples of a strategy."""
     found = []
 
     @settings(phases=[Phase.generate], max_examples=400, database=None, derandomize=True)
@@ -101,9 +101,11 @@ def drawn(strategy):
     return found
 
 
-def test_malformed_texts_break_every_rule_and_no_other():
+def test_malformed_texts_break_every_listed_rule_and_no_other():
     assert {broken.rule for broken in drawn(strategies.malformed())} == set(RULES)
 
 
-def test_decorated_texts_have_every_oddity():
-    assert set().union(*(odd.changes for odd in drawn(strategies.decorated()))) == libsvm.ODDITIES
+def test_decorated_texts_have_every_deviation():
+    assert (
+        set().union(*(decorated_text.changes for decorated_text in drawn(strategies.decorated()))) == libsvm.DEVIATIONS
+    )

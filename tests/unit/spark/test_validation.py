@@ -47,7 +47,7 @@ REFUSED = {
     "a label that XGBoost takes for infinite": (b"1e39 1:1\n", "row 1: the label 1e+39 does not fit in a 32-bit float"),
     "a feature too many": (b"1 1:1 4:1\n", "line 1, column 7: '4' breaks the rule that no index is above 3"),
     "descending indices": (b"1 2:1 1:1\n", "breaks the rule that indices ascend"),
-    "a tab, which Spark's reader refuses": (b"1\t1:1\n", "breaks the rule that one space parts two fields"),
+    "a tab, which Spark's reader refuses": (b"1\t1:1\n", "breaks the rule that one space separates two fields"),
     "a comment, which Spark's reader takes for a value": (b"1 1:1 # one\n", "a feature is written <index>:<value>"),
     "no rows": (b"", "has no rows"),
     "a label that is no class": (b"0 1:1\n2 1:1\n", "line 2: the label 2 is not a class from 0 to 1"),
