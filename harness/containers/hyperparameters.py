@@ -1,6 +1,6 @@
-"""Hyperparameters as SageMaker's algorithms take them: strings, checked against a table before any training.
+"""Hyperparameters of the built-in algorithms: strings, checked against a table before training.
 
-The messages are those of the algorithms' own toolkit ("Hyperparameter eta: 2.0 is not in [0, 1]").
+The messages are copied from their toolkit ("Hyperparameter eta: 2.0 is not in [0, 1]").
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from harness.containers.runtime import UserError
 
 @dataclass(frozen=True)
 class Interval:
-    """The numbers from ``low`` to ``high``; an open end is not one of them."""
+    """Numbers from ``low`` to ``high``; an open end is excluded."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -35,10 +35,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """How a value is read from its text, and which values are allowed.
+    """Parser and allowed values of a hyperparameter.
 
-    :ivar parse: returns the value, or raises ValueError.
-    :ivar allowed: what the value must be in; for a sequence value, what each of its items must be in.
+    :ivar parse: returns the value of a text, or raises ValueError.
+    :ivar allowed: allowed values; for a list, the allowed values of its items.
     """
 
     parse: Callable[[str], Any]
@@ -46,9 +46,9 @@ class Hyperparameter:
     required: bool = False
 
     def read(self, name: str, text: str) -> Any:
-        """Return the value that the text gives.
+        """Return the value of the text.
 
-        :raises UserError: it cannot be parsed, or is not allowed.
+        :raises UserError: the text cannot be parsed, or the value is not allowed.
         """
         try:
             value = self.parse(text)
@@ -61,9 +61,9 @@ class Hyperparameter:
 
 
 def validate(given: Mapping[str, str], table: Mapping[str, Hyperparameter]) -> dict[str, Any]:
-    """Return the hyperparameters as values of their own types.
+    """Return the hyperparameters as typed values.
 
-    :raises UserError: one is unknown, missing, or has a value that is not allowed.
+    :raises UserError: a hyperparameter is unknown, missing, or has a value that is not allowed.
     """
     for name in given:
         if name not in table:
@@ -75,22 +75,22 @@ def validate(given: Mapping[str, str], table: Mapping[str, Hyperparameter]) -> d
 
 
 def integer(low: float = -math.inf, high: float = math.inf, *, required: bool = False) -> Hyperparameter:
-    """Return a whole number within bounds that belong to the range."""
+    """Return a hyperparameter for whole numbers from ``low`` to ``high``."""
     return Hyperparameter(int, Interval(low, high), required)
 
 
 def number(low: float, high: float = math.inf, *, low_open: bool = False, high_open: bool = False) -> Hyperparameter:
-    """Return a finite number within bounds."""
+    """Return a hyperparameter for finite numbers within bounds."""
     return Hyperparameter(_finite, Interval(low, high, low_open, high_open))
 
 
 def choice(*names: str) -> Hyperparameter:
-    """Return one of some names."""
+    """Return a hyperparameter for one of the names."""
     return Hyperparameter(str.strip, list(names))
 
 
 def choices(*names: str) -> Hyperparameter:
-    """Return a list of some names, written with commas between them."""
+    """Return a hyperparameter for a list of the names, separated by commas."""
     return Hyperparameter(lambda text: [name.strip() for name in text.split(",")], list(names))
 
 

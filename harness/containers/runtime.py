@@ -1,4 +1,4 @@
-"""SageMaker's container contract, for a process: where an algorithm finds its job and how it tells how that went.
+"""SageMaker's container contract for a process: input files, output files and exit codes of an algorithm.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms.html. As in the SageMaker toolkits,
 ``SAGEMAKER_BASE_DIR`` is the root in place of ``/opt/ml`` and ``SAGEMAKER_BIND_TO_PORT`` the port to serve on:
@@ -11,9 +11,9 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms.html. As
     ├── model/
     └── output/failure
 
-``train`` exits with 0, with 2 for what the user can mend, with 1 for anything else; SIGTERM asks it to save the model
-so far and exit with 0. ``serve`` answers until SIGTERM. With ``HARNESS_DIE_WITH_STDIN=1`` both end with their stdin, so
-that a parent that is killed leaves nothing behind.
+``train`` exits with 0 on success, with 2 for an error that the user can fix, and with 1 for any other error. On SIGTERM
+it saves the model trained so far and exits with 0. ``serve`` answers until SIGTERM. With ``HARNESS_DIE_WITH_STDIN=1``
+both exit when their stdin closes, so that they do not outlive a killed parent.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ from harness.containers.server import Model, serve
 from harness.errors import DataError, HarnessError
 
 FAILURE_LIMIT = 1024
-"""Characters of ``output/failure`` that SageMaker shows as the job's failure reason."""
+"""Longest failure reason that SageMaker shows, in characters of ``output/failure``."""
 
 
 class UserError(HarnessError):
-    """The job cannot be done as the user asked for it."""
+    """The user's input prevents the job."""
 
     exit_code = 2
 
 
 @dataclass(frozen=True)
 class Channel:
-    """An input channel: a directory and what ``InputDataConfig`` says of it."""
+    """An input channel: its directory and its settings from ``InputDataConfig``."""
 
     name: str
     path: Path
@@ -55,7 +55,7 @@ class Channel:
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """What a training container is given."""
+    """Input of a training container."""
 
     base: Path
     hyperparameters: Mapping[str, str]
@@ -63,37 +63,37 @@ class TrainingJob:
     hosts: tuple[str, ...] = ("algo-1",)
     host: str = "algo-1"
     stopping: threading.Event = field(default_factory=threading.Event)
-    """Set when SageMaker asks to stop: the algorithm ends soon, with the model it has by then."""
+    """Set when SageMaker requests a stop. The algorithm then ends soon and keeps the model trained so far."""
 
     @property
     def model_dir(self) -> Path:
-        """The directory whose content becomes ``model.tar.gz``."""
+        """Directory that becomes ``model.tar.gz``."""
         return self.base / "model"
 
     @property
     def is_first_host(self) -> bool:
-        """Whether this is the host that saves the model."""
+        """True for the host that saves the model."""
         return self.host == self.hosts[0]
 
 
 class Algorithm(Protocol):
-    """What the runtime asks of an algorithm."""
+    """Interface between the runtime and an algorithm."""
 
     def train(self, job: TrainingJob) -> None:
         """Train, and save a model in ``job.model_dir`` (on the first host).
 
-        :raises UserError: a hyperparameter or channel is wrong; DataError counts as the same.
+        :raises UserError: a hyperparameter or channel is wrong. The runtime treats a DataError the same way.
         """
 
     def load(self, model_dir: Path) -> Model:
-        """Return the model that :meth:`train` saved, ready to answer from several threads.
+        """Return the model that :meth:`train` saved, ready for requests from several threads.
 
-        :raises UserError: there is no model that can be read.
+        :raises UserError: no readable model exists.
         """
 
 
 def main(algorithm: Algorithm, arguments: list[str]) -> int:
-    """Do what the container's one argument says, ``train`` or ``serve``, and return the exit code."""
+    """Run the container with its one argument, ``train`` or ``serve``, and return the exit code."""
     cast("TextIOWrapper", sys.stdout).reconfigure(line_buffering=True)
     if os.environ.get("HARNESS_DIE_WITH_STDIN") == "1":
         threading.Thread(target=_die_with_stdin, daemon=True).start()
@@ -107,9 +107,9 @@ def main(algorithm: Algorithm, arguments: list[str]) -> int:
 
 
 def read_job(base: Path) -> TrainingJob:
-    """Return the job that the files in ``input/config`` describe.
+    """Return the job described by the files in ``input/config``.
 
-    :raises OSError, ValueError: a file that SageMaker always writes is missing or no JSON.
+    :raises OSError, ValueError: a file that SageMaker always writes is missing or not JSON.
     """
     config = base / "input" / "config"
     resources = _read_json(config / "resourceconfig.json")

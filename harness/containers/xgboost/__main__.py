@@ -1,7 +1,7 @@
 """The built-in XGBoost, ``xgboost:1``: ``python -m harness.containers.xgboost train|serve``.
 
 Behaviour is copied from the real container (https://github.com/aws/sagemaker-xgboost-container) and from
-https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost.html, except where it would lose a row of a request.
+https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost.html, except if it would lose a row of a request.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from harness.containers.server import Model
 
 
 class XGBoost:
-    """The algorithm; each half is imported when it is asked for, since an endpoint should start fast."""
+    """The algorithm. Training and serving are imported on demand, so that an endpoint starts fast."""
 
     def train(self, job: TrainingJob) -> None:
         """See :meth:`harness.containers.runtime.Algorithm.train`."""
@@ -30,6 +30,6 @@ class XGBoost:
 
 
 if __name__ == "__main__":
-    # The xgboost package imports scikit-learn where that is installed, which takes over a second and is not used here.
+    # The xgboost package imports scikit-learn if installed. That takes over a second and is not needed here.
     sys.modules["sklearn"] = None  # type: ignore[assignment]
     sys.exit(main(XGBoost(), sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""Reading the data that XGBoost is given: LibSVM and CSV, in training channels and in requests."""
+"""Reader of the input for XGBoost: LibSVM and CSV, in training channels and in requests."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ LIBSVM_TYPES = ("text/libsvm", "text/x-libsvm", "libsvm")
 CSV_TYPES = ("text/csv", "csv")
 
 COLUMNS = 1 << 22
-"""Columns that LibSVM data may have: the largest index. XGBoost takes 360 bytes for each, and a second a round for a
-million (measured), whether a row uses it or not; beyond, one index could fill the memory of a machine."""
+"""Most columns of LibSVM data, and so the largest index. XGBoost needs 360 bytes for each column and a second a round
+for a million columns (measured), used or not. Without a limit one index could fill the memory of a machine."""
 CSV_COLUMNS = 100_000
-"""Columns that CSV may have, all of which each row writes. Reading takes 5 KB for each."""
+"""Most columns of CSV, where every row writes all columns. Reading takes 5 KB for each."""
 
 
 def media_type(content_type: str | None) -> str:
-    """Return the type without its parameters: ``text/csv; label_size=1`` → ``text/csv``; text/libsvm if there is none.
+    """Return the type without its parameters: ``text/csv; label_size=1`` → ``text/csv``. The default is text/libsvm.
 
-    :raises UserError: it is none that XGBoost reads.
+    :raises UserError: XGBoost does not read the type.
     """
     name = (content_type or "text/libsvm").split(";")[0].strip().lower()
     if name not in LIBSVM_TYPES + CSV_TYPES:
@@ -37,16 +37,17 @@ def media_type(content_type: str | None) -> str:
 
 
 def read_channel(channel: Channel) -> LibSVM:
-    """Return the rows of all files of a channel, values rounded to the 32-bit floats that XGBoost computes with.
+    """Return the rows of all files of a channel; values are rounded to 32-bit floats, as XGBoost uses them.
 
-    :raises UserError: there are hidden files; DataError: a line cannot be read.
+    :raises UserError: the channel has hidden files.
+    :raises DataError: a line cannot be read.
     """
     files = sorted(path for path in channel.path.rglob("*") if path.is_file())
     if any(part.startswith(".") for file in files for part in file.relative_to(channel.path).parts):
         raise UserError("Hidden file found in the data path! Remove that before training.")
     if media_type(channel.content_type) in LIBSVM_TYPES:
         rows = libsvm.read(files, dtype=np.float32, tolerate=libsvm.BLANKS)
-        if rows.features.shape[1] > COLUMNS:  # read again, for the error that names file, line and index
+        if rows.features.shape[1] > COLUMNS:  # read again for an error that names file, line and index
             libsvm.read(files, COLUMNS, np.float32, tolerate=libsvm.BLANKS)
         return rows
     return _read_csv_files(files)
@@ -63,10 +64,10 @@ def _read_csv_files(files: list[Path]) -> LibSVM:
 
 
 def parse_csv(text: bytes, source: str = "") -> Array:
-    """Return the rows of CSV without a header: float32, shape (n, columns); what is empty is missing (NaN).
+    """Return the rows of CSV without a header: float32, shape (n, columns); empty fields are missing values (NaN).
 
-    :raises DataError: there are more than :data:`CSV_COLUMNS` columns, a line has another number of them than the
-        first, or a field is no finite number.
+    :raises DataError: the text has more than :data:`CSV_COLUMNS` columns, lines differ in their number of columns,
+        or a field is not a finite number.
     """
     width = text.partition(b"\n")[0].count(b",") + 1
     if width > CSV_COLUMNS:

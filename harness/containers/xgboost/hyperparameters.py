@@ -1,7 +1,7 @@
-"""XGBoost's hyperparameters as SageMaker takes them.
+"""XGBoost's hyperparameters, as SageMaker accepts them.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost_hyperparameters.html and, for the bounds, XGBoost's own
-documentation. What XGBoost itself has dropped since (:data:`_DROPPED`) is still accepted and has no effect.
+documentation. Parameters that XGBoost has dropped since (:data:`_DROPPED`) are accepted and have no effect.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ _OBJECTIVES = (
 )
 _UPDATERS = ("grow_colmaker", "grow_histmaker", "grow_quantile_histmaker", "sync", "refresh", "prune")
 _LINEAR_UPDATERS = ("shotgun", "coord_descent")
-# The defaults of xgboost:1, which XGBoost 1.3 changed.
+# Defaults of xgboost:1; XGBoost 1.3 changed them.
 _OLD_METRICS = {"binary:logistic": "error", "multi:softmax": "merror", "multi:softprob": "merror"}
 _DROPPED = {"csv_weights", "dsplit", "lambda_bias", "predictor", "save_model_on_termination", "silent", "sketch_eps"}
 
 
 class _MetricNames(tuple[str, ...]):
-    """Names of metrics, of which some take an argument: ``error@0.7``, ``ndcg@5-``."""
+    """Names of metrics; some take an argument: ``error@0.7``, ``ndcg@5-``."""
 
     def __contains__(self, name: object) -> bool:
         return tuple.__contains__(self, re.sub(r"(@[\d.]+)?-?$", "", str(name)))
@@ -136,15 +136,15 @@ TABLE: dict[str, Hyperparameter] = {
 
 
 def read(given: Mapping[str, str]) -> dict[str, Any]:
-    """Return the parameters for ``xgboost.train``, with ``num_round`` and ``early_stopping_rounds`` among them.
+    """Return the parameters for ``xgboost.train``, including ``num_round`` and ``early_stopping_rounds``.
 
-    :raises UserError: one is unknown, missing, unreadable or out of its range, or two do not go together.
+    :raises UserError: a parameter is unknown, missing, unreadable or out of range, or two contradict each other.
     """
     parameters = validate(given, TABLE)
     if parameters.get("csv_weights"):
         raise UserError(
             "csv_weights: weights in the second column of CSV are not emulated here.",
-            fix="leave csv_weights out or set it to 0, and keep weights out of the data",
+            fix="remove csv_weights or set it to 0, and remove weights from the data",
         )
     is_multi = str(parameters.get("objective", "")).startswith("multi:")
     if is_multi and "num_class" not in parameters:

@@ -1,4 +1,4 @@
-"""Training with XGBoost as the built-in algorithm does, on one host or several."""
+"""Training with XGBoost on one host or several, as the built-in algorithm does."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MODEL_FILE = "xgboost-model"
 _CHANNELS = ("train", "validation")
 _CONNECT_SECONDS = 60
 
-# What XGBoost says when data and parameters do not go together: the user's errors, as the real container has it.
+# XGBoost's messages for data that contradict the parameters. The real container reports them as the user's errors.
 _USERS_ERRORS = ("label must be", "labels must be", "label set cannot be empty", "base_score must be", "invalid label")
 
 
@@ -56,7 +56,7 @@ def _check_channels(job: TrainingJob) -> None:
 def _check_rows(data: dict[str, LibSVM]) -> None:
     for name, rows in data.items():
         if _over_all_hosts(len(rows), collective.Op.SUM) == 0:
-            raise UserError(f"Channel {name} holds no rows.")
+            raise UserError(f"Channel {name} has no rows.")
 
 
 def _boost(parameters: dict[str, Any], data: dict[str, LibSVM], job: TrainingJob) -> xgb.Booster:
@@ -77,7 +77,7 @@ def _boost(parameters: dict[str, Any], data: dict[str, LibSVM], job: TrainingJob
 
 
 def _matrices(data: dict[str, LibSVM], threads: int) -> dict[str, xgb.DMatrix]:
-    """Return the matrices, all of one width on all hosts, emptying ``data`` so that memory holds rows only once."""
+    """Return matrices of one width on all hosts; ``data`` is emptied, so that memory holds the rows once."""
     width = int(_over_all_hosts(max(rows.features.shape[1] for rows in data.values()), collective.Op.MAX))
     matrices = {}
     for name in list(data):
@@ -93,13 +93,13 @@ def _save(booster: xgb.Booster, job: TrainingJob) -> None:
 
 
 def _first_sentence(error: Exception) -> str:
-    """Return what XGBoost says went wrong, without place and stack."""
+    """Return XGBoost's message without source line and stack."""
     line = next(line for line in str(error).splitlines() if line.strip())
     return re.sub(r"^\[[\d:]+\] \S+:\d+: (Check failed: .*?: )?", "", line).strip()
 
 
 class _Log(xgb.callback.TrainingCallback):  # type: ignore[misc]
-    """Prints each round's metrics as the algorithm does, whose tabs reach CloudWatch Logs as ``#011``."""
+    """Prints the metrics of each round as the algorithm does. CloudWatch Logs shows its tabs as ``#011``."""
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002
         fields = [
@@ -113,7 +113,7 @@ class _Log(xgb.callback.TrainingCallback):  # type: ignore[misc]
 
 
 class _Stop(xgb.callback.TrainingCallback):  # type: ignore[misc]
-    """Ends training after the round in which SageMaker asked any host to stop."""
+    """Ends training after the round in which SageMaker requests a stop on any host."""
 
     def __init__(self, job: TrainingJob) -> None:
         super().__init__()
@@ -128,7 +128,7 @@ class _Stop(xgb.callback.TrainingCallback):  # type: ignore[misc]
 
 @contextmanager
 def _communicator(job: TrainingJob) -> Iterator[None]:
-    """Connect the hosts, through a tracker that the first runs on ``$HARNESS_TRACKER_PORT``."""
+    """Connect the hosts through a tracker, which the first host runs on ``$HARNESS_TRACKER_PORT``."""
     if len(job.hosts) == 1:
         yield
         return
@@ -149,13 +149,13 @@ def _connected(port: int, rank: str) -> Iterator[None]:
     deadline = time.monotonic() + _CONNECT_SECONDS
     while True:
         try:
-            # One attempt: XGBoost waits for seconds between its own.
+            # One attempt: XGBoost waits for seconds between its own attempts.
             collective.init(dmlc_tracker_uri="127.0.0.1", dmlc_tracker_port=port, dmlc_task_id=rank, dmlc_retry=1)
             break
         except xgb.core.XGBoostError:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(0.2)  # the first host's tracker does not listen yet
+            time.sleep(0.2)  # the tracker of the first host is not listening yet
     try:
         yield
     finally:

@@ -9,7 +9,7 @@ def read(**given):
     return hyperparameters.read({"num_round": "10", **given})
 
 
-def test_texts_become_values_of_their_own_types():
+def test_texts_become_typed_values():
     values = read(eta="0.2", max_depth="5", subsample="1", eval_metric="merror, ndcg@5-", updater="grow_colmaker,prune")
     assert values["eta"] == 0.2
     assert values["max_depth"] == 5
@@ -40,19 +40,19 @@ def test_only_num_round_is_required():
         ("csv_weights", "1", "csv_weights: weights in the second column of CSV are not emulated here"),
     ],
 )
-def test_a_value_that_cannot_be_used_is_refused_in_the_algorithms_words(name, text, message):
+def test_an_invalid_value_is_refused_with_the_message_of_the_algorithm(name, text, message):
     with pytest.raises(UserError, match=message):
         read(**{name: text})
 
 
-def test_classes_and_objective_go_together():
+def test_num_class_is_required_for_multiclass_objectives_only():
     with pytest.raises(UserError, match="Require input for parameter 'num_class' for multi-classification"):
         read(objective="multi:softmax")
     with pytest.raises(UserError, match="Do not need to setup parameter 'num_class'"):
         read(num_class="3")
 
 
-def test_what_the_first_image_took_is_still_taken():
+def test_dropped_parameters_of_the_first_image_are_accepted():
     values = read(objective="reg:linear", silent="1", sketch_eps="0.03", dsplit="row")
     assert values == {"num_round": 10, "objective": "reg:squarederror"}
 
@@ -62,7 +62,7 @@ def test_classifiers_report_errors_as_the_first_image_does():
     assert read(objective="binary:logistic", eval_metric="auc")["eval_metric"] == ["auc"]
 
 
-# The names of com.amazonaws.services.sagemaker.sparksdk.algorithms.XGBoostParams.
+# Names in com.amazonaws.services.sagemaker.sparksdk.algorithms.XGBoostParams.
 SDK = """alpha base_score booster colsample_bylevel colsample_bytree dsplit eta eval_metric gamma grow_policy lambda
 lambda_bias max_bin max_delta_step max_depth max_leaves min_child_weight normalize_type nthread num_class num_round
 objective one_drop process_type rate_drop refresh_leaf sample_type scale_pos_weight seed silent sketch_eps skip_drop

@@ -1,4 +1,4 @@
-"""The real container, as a process, on tiny data."""
+"""Tests of the real container, as a process, on tiny data."""
 
 import gzip
 import http.client
@@ -85,7 +85,7 @@ def base(tmp_path):
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """A trained model's directory and the port where it is served."""
+    """Directory of a trained model, and the port that serves it."""
     base = tmp_path_factory.mktemp("served")
     features, labels = digits(400)
     matrix = xgb.DMatrix(features, labels)
@@ -126,7 +126,7 @@ def as_libsvm(features):
 # ---- training
 
 
-def test_training_needs_nothing_that_only_linux_tells(base, monkeypatch):
+def test_training_needs_no_information_that_only_linux_provides(base, monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     (base / "model").mkdir()
     training.train(read_job(base))
@@ -150,7 +150,7 @@ def test_training_equals_xgboost_in_process(base):
     assert np.array_equal(booster.predict(new), same.predict(new))
 
 
-def test_each_round_prints_the_metrics_train_first(base):
+def test_each_round_prints_its_metrics_with_train_first(base):
     prepare(base, {**PARAMETERS, "eval_metric": "merror,mlogloss"}, ("validation", "train"))
     save(base / "input/data/validation/part-0", *digits(seed=2))
     _, output = train(base)
@@ -171,7 +171,7 @@ def test_early_stopping_keeps_the_best_rounds(base):
     assert booster.num_boosted_rounds() == rounds - 2 < 100
 
 
-def test_csv_has_its_label_first(base):
+def test_the_first_column_of_csv_is_the_label(base):
     features, labels = digits()
     np.savetxt(base / "input/data/train/part-0", np.column_stack([labels, features]), delimiter=",", fmt="%g")
     prepare(base, content_type="text/csv; label_size=1")
@@ -188,7 +188,7 @@ def test_csv_has_its_label_first(base):
         ({"num_class": "1"}, "Hyperparameter num_class: 1 is not in [2, inf)"),
     ],
 )
-def test_a_wrong_hyperparameter_is_the_users_error(base, changed, message):
+def test_a_wrong_hyperparameter_is_a_user_error(base, changed, message):
     prepare(base, {**PARAMETERS, **changed})
     assert train(base)[0] == 2
     assert failure(base) == message
@@ -198,26 +198,26 @@ def test_a_wrong_hyperparameter_is_the_users_error(base, changed, message):
     ("channels", "message"),
     [(["validation"], "Missing required channel: train"), (["train", "foo"], "Extraneous channel found: foo")],
 )
-def test_a_wrong_channel_is_the_users_error(base, channels, message):
+def test_a_wrong_channel_is_a_user_error(base, channels, message):
     prepare(base, channels=channels)
     assert train(base)[0] == 2
     assert failure(base) == message
 
 
-def test_a_bad_line_is_the_users_error_and_is_named(base):
+def test_a_bad_line_is_a_user_error_that_names_the_line(base):
     (base / "input/data/train/part-1").write_text("1 1:2\n1 0:3\n")
     assert train(base)[0] == 2
     assert "part-1, line 2, column 3: '0' breaks the rule that indices count from 1" in failure(base)
 
 
 @pytest.mark.parametrize("index", ["4194305", "2000000000", "99999999999999999999"])
-def test_an_index_without_bound_is_the_users_error_and_is_named(base, index):
+def test_an_index_above_the_limit_is_a_user_error_that_names_it(base, index):
     (base / "input/data/train/part-1").write_text(f"1 1:2\n1 1:1 {index}:3\n")
     assert train(base)[0] == 2
     assert f"part-1, line 2, column 7: '{index}' breaks the rule that no index is above" in failure(base)
 
 
-def test_columns_without_bound_are_the_users_error(base):
+def test_too_many_columns_are_a_user_error(base):
     prepare(base, content_type="text/csv")
     (base / "input/data/train/part-0").write_text("1," * 9_999_999 + "1\n")
     assert train(base)[0] == 2
@@ -225,13 +225,13 @@ def test_columns_without_bound_are_the_users_error(base):
 
 
 @pytest.mark.parametrize("number", ["1" * 500_000 + "x", "1" * 500_000 + ".5.", "1e" + "9" * 500_000, "." * 500_000])
-def test_an_absurd_number_is_the_users_error(base, number):
+def test_an_invalid_number_is_a_user_error(base, number):
     (base / "input/data/train/part-1").write_text(f"1 1:{number}\n")
     assert train(base)[0] == 2
     assert "part-1, line 1, column 5: " in failure(base)
 
 
-def test_a_label_beyond_the_classes_is_the_users_error(base):
+def test_a_label_beyond_the_classes_is_a_user_error(base):
     (base / "input/data/train/part-1").write_text("7 1:2\n")
     assert train(base)[0] == 2
     assert "label must be discrete values in the range of [0, num_class)" in failure(base)
@@ -243,13 +243,13 @@ def test_hidden_files_are_refused(base):
     assert failure(base) == "Hidden file found in the data path! Remove that before training."
 
 
-def test_an_empty_channel_is_the_users_error(base):
+def test_an_empty_channel_is_a_user_error(base):
     (base / "input/data/train/part-0").write_bytes(b"")
     assert train(base)[0] == 2
-    assert failure(base) == "Channel train holds no rows."
+    assert failure(base) == "Channel train has no rows."
 
 
-def test_what_the_user_cannot_mend_is_the_algorithms_error(base):
+def test_an_error_that_the_user_cannot_fix_is_an_algorithm_error(base):
     (base / "input/config/resourceconfig.json").unlink()
     assert train(base)[0] == 1
     assert failure(base).startswith("FileNotFoundError")
@@ -278,7 +278,7 @@ def test_a_container_ends_with_its_stdin(base, command):
     assert process.wait(10) != 0
 
 
-def test_two_hosts_train_one_model_of_all_their_rows_whichever_is_there_first(tmp_path):
+def test_two_hosts_train_one_model_of_all_rows_in_any_order_of_start(tmp_path):
     features, labels = digits(200)
     hosts, port = ["algo-1", "algo-2"], free_port()
     for part, host in enumerate(hosts):
@@ -298,7 +298,7 @@ def test_two_hosts_train_one_model_of_all_their_rows_whichever_is_there_first(tm
 # ---- serving
 
 
-def test_csv_answers_one_float_a_row_with_commas(served):
+def test_csv_has_one_float_for_each_row_separated_by_commas(served):
     booster, port = served
     features = digits(50, seed=5)[0]
     status, text = invoke(port, as_libsvm(features))
@@ -307,11 +307,11 @@ def test_csv_answers_one_float_a_row_with_commas(served):
 
 
 @pytest.mark.parametrize("rows", ["0\n0 1:5\n0", "0 1:1 2:2\n0\n\t0 3:4\n", "1\n2\n3\n"])
-def test_every_row_is_answered_also_the_empty_ones(served, rows):
+def test_every_row_is_answered_even_if_empty(served, rows):
     assert len(invoke(served[1], rows)[1].split(",")) == 3
 
 
-def test_zeros_that_are_written_are_not_missing(served):
+def test_written_zeros_are_not_missing_values(served):
     booster, port = served
     features = np.zeros((1, 6))
     assert invoke(port, as_libsvm(features))[1] == str(booster.predict(xgb.DMatrix(features)).tolist()[0])
@@ -327,7 +327,7 @@ def test_csv_rows_have_no_label(served):
     assert invoke(port, body, "text/csv")[1] == ",".join(map(str, expected))
 
 
-def test_json_answers_a_score_for_each_row(served):
+def test_json_has_a_score_for_each_row(served):
     _, text = invoke(served[1], "0 1:1\n0 1:250\n", Accept="application/json")
     predictions = json.loads(text)["predictions"]
     assert [list(prediction) for prediction in predictions] == [["score"], ["score"]]
@@ -362,7 +362,7 @@ def test_json_answers_a_score_for_each_row(served):
         "large",
     ],
 )
-def test_a_request_that_cannot_be_answered_says_why(served, body, headers, status, text):
+def test_an_invalid_request_gets_a_reason(served, body, headers, status, text):
     answered, why = invoke(served[1], body, **headers)
     assert answered == status
     assert text in why
@@ -379,14 +379,14 @@ def test_a_chunked_request_is_read(served):
     ["Content-Length: -1\r\n\r\n", "Content-Length: 1_0\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n-5\r\n",
      "Transfer-Encoding: chunked\r\n\r\n" + "1" * 9000, "Transfer-Encoding: chunked\r\n\r\n0\r\n" + "a: b\r\n" * 101],
 )  # fmt: skip
-def test_a_body_that_is_not_framed_is_refused_and_not_waited_for(served, request_):
+def test_a_badly_framed_body_is_refused_without_waiting(served, request_):
     with socket.create_connection(("127.0.0.1", served[1])) as connection:
         connection.sendall(f"POST /invocations HTTP/1.1\r\nHost: x\r\n{request_}".encode())
         connection.settimeout(60)
         assert connection.recv(100).startswith(b"HTTP/1.1 400")
 
 
-def test_a_connection_serves_many_requests_also_after_a_refusal(served):
+def test_a_connection_serves_more_requests_after_a_refusal(served):
     connection = http.client.HTTPConnection("127.0.0.1", served[1], timeout=20)
     statuses = []
     for body in (b"0 1:1", b"0 x", b"0" * 7_000_000, b"0 1:1"):
@@ -397,7 +397,7 @@ def test_a_connection_serves_many_requests_also_after_a_refusal(served):
     assert statuses == [200, 415, 413, 200]
 
 
-def test_several_requests_at_once_are_answered_rightly(served):
+def test_concurrent_requests_get_their_own_answers(served):
     booster, port = served
     batches = [digits(100 + seed, seed=seed)[0] for seed in range(16)]
     expected = [",".join(map(str, booster.predict(xgb.DMatrix(batch)).tolist())) for batch in batches]
@@ -405,14 +405,14 @@ def test_several_requests_at_once_are_answered_rightly(served):
         assert [text for _, text in pool.map(lambda batch: invoke(port, as_libsvm(batch)), batches)] == expected
 
 
-def test_execution_parameters_are_told(served):
+def test_execution_parameters_are_served(served):
     status, text = request(served[1], "GET", "/execution-parameters")
     assert status == 200
     assert json.loads(text)["MaxPayloadInMB"] == 6
 
 
 @pytest.mark.parametrize("content", [None, b"no model"])
-def test_a_model_that_cannot_be_read_ends_the_container(tmp_path, content):
+def test_an_unreadable_model_ends_the_container(tmp_path, content):
     (tmp_path / "model").mkdir()
     if content:
         (tmp_path / "model" / "xgboost-model").write_bytes(content)
