@@ -1,4 +1,4 @@
-"""What the repository's own tests need; the plugin itself is loaded through its entry point."""
+"""Fixtures and settings for the repository's own tests; pytest loads the plugin through its entry point."""
 
 import os
 import signal

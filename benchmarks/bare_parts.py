@@ -24,7 +24,7 @@ from harness.spark.session import build_session
 
 
 class NoAWS:
-    """Nothing to lead anybody to."""
+    """An AWS without any configuration for clients."""
 
     mode, region, account, role = "none", "us-east-1", "", ""
 

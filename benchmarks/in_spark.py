@@ -1,4 +1,4 @@
-"""What benchmarks do inside Spark: load and consume frames, and ask the JVM and Spark what that took."""
+"""Helpers of benchmarks inside Spark: load and consume frames, and read resource usage from the JVM and Spark."""
 
 import threading
 import uuid
@@ -18,24 +18,24 @@ _LOOK_SECONDS = 0.02
 
 
 def load(spark, paths, form, features=FEATURES):
-    """Return LibSVM rows; Spark reads all of them right now to find the number of features where none is given."""
+    """Return LibSVM rows; without a number of features, Spark reads all of them at once to find it."""
     reader = spark.read.format("libsvm").option("vectorType", form)
     return (reader.option("numFeatures", str(features)) if features else reader).load(paths)
 
 
 def consume(frame):
-    """Compute every row of a frame and throw it away, inside Spark; return how many there were."""
+    """Compute and discard every row of a frame inside Spark; return the number of rows."""
     counted = Observation()
     frame.observe(counted, F.count(F.lit(1)).alias("rows")).write.format("noop").mode("overwrite").save()
     return counted.get["rows"]
 
 
-# --- what Spark's tasks took ------------------------------------------------------------------------------------------
+# --- time of Spark's tasks --------------------------------------------------------------------------------------------
 
 
 @contextmanager
 def job_group(spark):
-    """Yield a name under which the jobs of a block can be found, and no others."""
+    """Yield a group name for exactly the jobs of the block."""
     name = uuid.uuid4().hex
     spark.sparkContext.setJobGroup(name, name)
     try:
@@ -57,17 +57,17 @@ def task_seconds(spark, group):
 
 
 class HeapUse(NamedTuple):
-    """Bytes of the JVM's heap that are used, by what lives and by garbage that was not collected yet."""
+    """Bytes of the JVM's heap that are used, by live objects and by garbage that is not yet collected."""
 
     before: int
-    """After a full collection: what lives."""
+    """Live objects, after a full collection."""
     peak: int
 
 
 def heap_use(spark, action):
-    """Return how much of the heap of Spark's driver is used before an action, and at most while it runs.
+    """Return the heap used by the Spark driver before an action, and the most while it runs.
 
-    It is looked at every 20 ms, in which Java makes some ten MB of garbage here.
+    The heap is sampled every 20 ms; Java produces about 10 MB of garbage in that time.
     """
     runtime = jvm(spark).java.lang.Runtime.getRuntime()
     runtime.gc()
@@ -95,7 +95,7 @@ def _used(runtime):
 
 
 def serialise(spark, rows):
-    """Serialise a Java list of rows as ``transform`` does, inside the JVM; return how many there were."""
+    """Serialize a Java list of rows as ``transform`` does, inside the JVM; return the number of rows."""
     classes = jvm(spark)
     serializer = getattr(classes, f"{SDK}.serializers.LibSVMRequestRowSerializer")(
         classes.scala.Option.empty(), "label", "features"
@@ -106,6 +106,6 @@ def serialise(spark, rows):
 
 
 def deserialise(spark, answer):
-    """Make rows of an endpoint's answer (bytes) as ``transform`` does, inside the JVM; return how many there were."""
+    """Parse an endpoint's answer (bytes) into rows as ``transform`` does, inside the JVM; return the number of rows."""
     deserializer = getattr(jvm(spark), f"{SDK}.deserializers.XGBoostCSVRowDeserializer")("prediction")
     return deserializer.deserializeResponse(answer).size()

@@ -1,4 +1,4 @@
-"""``fit``: upload, training and hosting, each round with names of the ledger's and cleaned up after."""
+"""``fit``: upload, training and hosting, each round with names from the ledger and its own cleanup."""
 
 from statistics import median
 

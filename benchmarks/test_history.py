@@ -1,4 +1,4 @@
-"""How often a history is said to have changed: where nothing did, and where it became 10 % slower."""
+"""Detection rate of change points: without a change, and with a 10 % slowdown."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ HISTORIES = 600
 
 
 def drawn(runs, noise, memory, seed):
-    """Return medians with normal noise on their logarithm; each run has a share ``memory`` of its neighbour's."""
+    """Return medians with normal noise on their logarithm; each run keeps a share ``memory`` of the previous noise."""
     noises = noise * np.random.default_rng(seed).normal(size=runs)
     for run in range(1, runs):
         noises[run] += memory * noises[run - 1]

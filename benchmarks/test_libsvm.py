@@ -1,7 +1,7 @@
-"""LibSVM: this project's reader and writer beside scikit-learn's and XGBoost's, on MNIST and on a request.
+"""LibSVM: this project's reader and writer compared with scikit-learn's and XGBoost's, on MNIST and on a request.
 
 A row's ``MB/s`` and ``rows/s`` are of text; ``peak/result`` is the memory that reading takes beyond what the process
-had before, in multiples of the matrix that comes out, measured in a process of its own.
+had before, in multiples of the matrix that comes out, measured in a separate process.
 """
 
 import io
@@ -25,7 +25,7 @@ REQUEST_ROWS, DENSE_ROWS = 815, 10_000
 
 @pytest.fixture(scope="module")
 def request_text():
-    """A dense batch of 5.2 MB in the form of the SDK's row serializer, four pixels of five being zero as in MNIST."""
+    """A dense batch of 5.2 MB in the form of the SDK's row serializer, with 80 % zeros, as in MNIST."""
     random = np.random.default_rng(1)
     pixels = random.integers(0, 256, (REQUEST_ROWS, FEATURES)) * (random.random((REQUEST_ROWS, FEATURES)) < 0.19)
     lines = ["0.0" + "".join(f" {j + 1}:{float(value)}" for j, value in enumerate(row)) for row in pixels.tolist()]
@@ -34,7 +34,7 @@ def request_text():
 
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory):
-    """MNIST's 60,000 rows as Amazon's sample bucket holds them, and 10,000 with every zero written."""
+    """MNIST's 60,000 rows as in Amazon's sample bucket, and 10,000 rows with all zeros written."""
     directory = tmp_path_factory.mktemp("mnist")
     files = {"sparse": directory / "sparse.libsvm", "dense": directory / "dense.libsvm"}
     with files["sparse"].open("wb") as stream:
@@ -100,7 +100,7 @@ def write_with_scikit_learn(stream, labels, features):
 @pytest.mark.parametrize("form", ["sparse", "dense"])
 @pytest.mark.parametrize("write", [write_with_harness, write_with_scikit_learn], ids=["harness", "scikit-learn"])
 def test_writing(benchmark, texts, form, write):
-    """Both write the same text: scikit-learn leaves an array's zeros out, and so is given a matrix that stores them."""
+    """Both write the same text. scikit-learn omits an array's zeros, so it gets a matrix that stores them."""
     rows = libsvm.read(texts[form], FEATURES)
     features = rows.features[:DENSE_ROWS]
     if write is write_with_scikit_learn:

@@ -1,4 +1,4 @@
-"""The load generator alone: how many requests of 1 KB fill one core, beside a server that answers constants."""
+"""The load generator alone: 1 KB requests that one core can send to a server with constant answers."""
 
 import boto3
 import pytest

@@ -14,7 +14,7 @@ ROUNDS = 3
 
 
 def splits(rows):
-    """Return the splits of MNIST, some of them several times, that have so many rows together."""
+    """Return splits of MNIST with ``rows`` rows together, some of them several times."""
     whole, rest = divmod(rows, mnist.ROWS["train"])
     return ["train"] * whole + ["test"] * (rest // mnist.ROWS["test"])
 
@@ -48,5 +48,5 @@ def test_loading(benchmark, record_value, record_work, spark, aws, local_files, 
     record_work(
         rows=rows, size=sum((local_files / split).stat().st_size for split in splits(rows)), dataset=mnist_hash()
     )
-    record_value("heap of Spark's driver before, MB", round(heap.before / 1e6))
+    record_value("heap of the Spark driver before, MB", round(heap.before / 1e6))
     record_value("heap at its peak, with garbage, MB", round(heap.peak / 1e6))

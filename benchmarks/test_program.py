@@ -1,4 +1,4 @@
-"""The whole ``harness mnist`` beside the sum of its unavoidable parts, done bare, in turns on the same machine."""
+"""The whole ``harness mnist`` compared with the sum of its unavoidable parts, alternating on the same machine."""
 
 import json
 import subprocess

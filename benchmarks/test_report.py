@@ -1,4 +1,4 @@
-"""How long a report on 10,000 recorded runs takes to open in a headless Chromium, from navigation to drawn charts."""
+"""Time to open a report on 10,000 recorded runs in a headless Chromium, from navigation to drawn charts."""
 
 from datetime import datetime, timezone
 from statistics import median
@@ -18,7 +18,7 @@ NAMES = [f"benchmarks/test_x.py::test_transform[{form}]" for form in ("dense", "
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory):
-    """A report on as many runs, each of a commit of its own, of two benchmarks that became slower on the way."""
+    """A report on that many runs of two benchmarks that became slower, with one commit for each run."""
     slower = np.where(np.arange(RUNS) < 6000, 1, 1.1)
     medians = [noisy(RUNS, seed=number) * slower for number in range(len(NAMES))]
     runs = [result(n, {name: [one[n]] for name, one in zip(NAMES, medians, strict=True)}) for n in range(RUNS)]

@@ -1,6 +1,6 @@
 """Spark's reader and writer of LibSVM on the files of ``test_libsvm.py``, in the same groups.
 
-Run both files at once and the figures stand side by side. Spark's reader is asked to read every row and hand none over;
+Run both files together to see the results side by side. Spark's reader reads every row and returns none;
 its writer writes rows that are in its memory. Spark uses both cores, as this project's reader and writer do.
 """
 

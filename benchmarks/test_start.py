@@ -1,4 +1,4 @@
-"""How long things take to start: the local AWS, a Spark session, the command, and pytest with the plugin."""
+"""Start-up times: the local AWS, a Spark session, the command, and pytest with the plugin."""
 
 import json
 import os
@@ -35,7 +35,7 @@ print(json.dumps({"imports": imported - began, "session": started - imported, "f
 
 @pytest.fixture
 def run(pytestconfig, tmp_path):
-    """Run Python in a directory of its own, led to no local AWS; return what it prints."""
+    """Run Python in a new directory, without a local AWS; return its output."""
     environment = dict(pytestconfig.stash.get(ENVIRONMENT, os.environ))
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(harness.__file__).parents[1]), str(HERE)])
 
@@ -95,7 +95,7 @@ def test_pytest_with_the_plugin(benchmark, record_value, run, tmp_path):
 
 
 def beside(benchmark, record_value, work, other, name):
-    """Measure some work, and other work before each of its rounds, and tell the ratio of the two."""
+    """Measure some work, and other work before each of its rounds, and report the ratio."""
     seconds = []
 
     def other_first():

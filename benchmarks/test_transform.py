@@ -1,10 +1,10 @@
-"""``model.transform`` of MNIST's test rows, fully consumed: as a whole, split into its parts, and beside an endpoint
+"""``model.transform`` of MNIST's test rows, fully consumed: as a whole, in parts, and compared with an endpoint
 that reads no rows.
 
 The SDK works serially in a partition: it serialises rows until a request is full, sends it, and reads the answer. So
 what is split are the seconds of the tasks, summed over partitions. The SDK's serializer and deserializer are timed
-alone, in the same JVM, on the same rows and the endpoint's own answers; the model's time is what the local AWS noted
-for each call (AWS tells it later, in CloudWatch: in real mode it stays with the rest); network and the rest are what
+alone, in the same JVM, on the same rows and the endpoint's own answers; the model's time is what the local AWS recorded
+for each call (AWS reports it later, in CloudWatch: in real mode it stays with the rest); network and the rest are what
 remains. Alone means that nothing else wanted the cores: with parts that get in each other's way, the rest is longer.
 """
 
@@ -32,7 +32,7 @@ REQUEST_ROWS = 815
 
 @pytest.fixture
 def frame(spark, aws, harness_settings, form, partitions):
-    """MNIST's test rows, in memory: reading them is not what is measured."""
+    """MNIST's test rows, in memory, so that reading them is not measured."""
     count = harness_settings.test_rows
     path = f"s3a://{sample_bucket(aws.region)}/spark/mnist/test/"
     rows = load(spark, path, form).coalesce(1).limit(count).repartition(partitions).cache()
@@ -76,7 +76,7 @@ def test_transform(
 
 
 def expected_calls(frame, form):
-    """Return how many requests the SDK makes of a frame: each partition's rows fill requests of their own."""
+    """Return the number of the SDK's requests for a frame; a request has rows of one partition."""
     rows = frame.select(F.spark_partition_id().alias("partition"), "features").collect()
     images = np.array([row.features.toArray() for row in rows]).astype(np.uint8)
     sizes, partitions = row_sizes(images, form), np.array([row.partition for row in rows])
@@ -101,7 +101,7 @@ def answers(client, model, images):
 
 
 def alone(part, spark, data):
-    """Return the seconds that a part of the SDK's takes alone, in the median."""
+    """Return the median duration of one part of the SDK alone, in seconds."""
     seconds = []
     for _ in range(ALONE_ROUNDS):
         began = time.perf_counter()
@@ -110,7 +110,7 @@ def alone(part, spark, data):
     return median(seconds)
 
 
-# --- beside an endpoint that reads nothing ----------------------------------------------------------------------------
+# --- compared with an endpoint that reads nothing ---------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def null_model(aws, ledger, harness_settings, spark):  # noqa: ARG001 - the SDK'
     """A model behind an endpoint that answers constants."""
     endpoint = host_nothing(aws, ledger, harness_settings)
     if endpoint is None:
-        pytest.skip("a container of one's own, which answers constants, needs the local AWS")
+        pytest.skip("the container with constant answers needs the local AWS")
     return SageMakerModel.fromEndpoint(endpoint, LibSVMRequestRowSerializer(), XGBoostCSVRowDeserializer())
 
 

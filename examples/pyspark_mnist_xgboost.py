@@ -39,7 +39,7 @@ def main():
         test = read_digits(spark, region, "test", os.environ.get("MNIST_TEST_ROWS"))
         model = build_estimator(role).fit(train)
         try:
-            # Each Spark action on the transformed frame asks the endpoint anew, so there is one.
+            # Each Spark action on the transformed frame calls the endpoint again, so there is only one.
             rows = model.transform(test).select("label", "prediction", "features").collect()
         finally:
             SageMakerResourceCleanup(model.sagemakerClient).deleteResources(model.getCreatedResources())

@@ -1,7 +1,8 @@
 """Generator of the table that compares readers and writers of LibSVM on unusual text.
 
 ``python -m tools.libsvm_differences`` (with the ``dev`` extras) writes the table into
-``docs/reference/libsvm-differences.md``, below the prose that explains it. Every cell comes from running the tool itself.
+``docs/reference/libsvm-differences.md``, below the prose that explains it.
+Every cell comes from running the tool itself.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 ALLOW = "wording: allow"
-READ = {".css", ".ini", ".ipynb", ".j2", ".js", ".md", ".py", ".toml", ".yaml", ".yml"}
+READ = {".ini", ".ipynb", ".j2", ".js", ".md", ".py", ".toml", ".yaml", ".yml"}
 SKIPPED = re.compile(r"\.min\.js$|^tests/fuzz/corpus/|^tools/wording\.py$|^tests/unit/test_wording\.py$")
 """Vendored and generated files, and the two that have to quote the phrases."""
 _CODE = "\0"
@@ -59,7 +59,7 @@ RULES = (
     Rule(r"(?:an|the|each|every|no|one|of) offers?(?! (?:file|index|code|term))", "an instance option"),
     Rule(r"in vain", "timed out, failed"),
     Rule(r"parted|(?:to|that|must|can) part|parts (?:two|them|no)", "wrap, split"),
-    Rule(r"figures?(?! \d)", "value, metric, number"),
+    Rule(r"figures?(?! \d|[\"']|, \w+ =)", "value, metric, number"),
     Rule(r"c[ao]mes? of|comes? to(?: be)?|came to", "result in, reach"),
     Rule(r"so many", "N, a number of"),
     Rule(r"whoever|somebody|nobody", "the caller, a user, no one"),
@@ -83,6 +83,8 @@ _OPENER = re.compile(rf"\s*({_QUESTION})", re.IGNORECASE)
 _HEADING_OR_CELL = re.compile(rf"^(?:#+|\|(?:.*\|)??) *({_QUESTION})", re.IGNORECASE | re.MULTILINE)
 _NAME_IT = "open with the thing's name"
 _NAME_OR_URL = re.compile(r"(`+)(?:[^\0\n]|\n(?!\s*\n))+?\1|https?://[^\s)>\"]+|(?<=\]\()[^)]*")
+_TAG = re.compile(r"<[^>]*>|\{\{.*?\}\}|\{%.*?%\}")
+_NOT_PROSE = {".py": _NAME_OR_URL, ".md": _NAME_OR_URL, ".j2": _TAG}
 _FENCE = re.compile(r"^( *)(```+|~~~+).*?^ *\2[`~]*$", re.MULTILINE | re.DOTALL)
 _F_STRING_FIELD = re.compile(r"\{[^{}]*\}")
 _F_STRING_MIDDLE = getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)
@@ -96,8 +98,8 @@ def check(text: str, suffix: str) -> list[Finding]:
         prose = _FENCE.sub(_hide, text) if suffix == ".md" else text
         openers = _heading_and_cell_openers(prose) if suffix == ".md" else []
         allowed = {number for number, line in enumerate(text.splitlines(), 1) if ALLOW in line}
-    if suffix in (".py", ".md"):
-        prose = _NAME_OR_URL.sub(_hide, prose)
+    if suffix in _NOT_PROSE:
+        prose = _NOT_PROSE[suffix].sub(_hide, prose)
     found = sorted([*openers, *_phrases(prose)])
     return [finding for finding in found if finding.line not in allowed]
 
@@ -151,6 +153,8 @@ def _words_of(token: tokenize.TokenInfo) -> str:
         return token.string
     prefix, quotes = re.match(r"(\w*)(\"\"\"|\'\'\'|\"|\')", token.string).groups()  # type: ignore[union-attr]
     inner = token.string[len(prefix + quotes) : -len(quotes)]
+    if not re.search(r"\s", inner):  # a name or a path
+        return _CODE * len(token.string)
     if "f" in prefix.lower():
         inner = _F_STRING_FIELD.sub(_hide, inner)
     inner = re.sub(r"\\[nrt]", "  ", inner)

@@ -27,7 +27,7 @@ from harness.errors import ResultsError
 
 
 class Comparison(NamedTuple):
-    """The seconds of the rounds of three sides, each of shape (pairs,)."""
+    """Seconds of the rounds of three sides, each of shape (pairs,)."""
 
     a: Array
     b: Array
@@ -39,11 +39,11 @@ class Way(NamedTuple):
 
     name: str
     alarm: Callable[[Array, Array], bool]
-    """Whether it says that the second side is slower, or that the two differ if it can say that."""
+    """True if it reports the second side as slower, or as different if it can report that."""
 
 
 class Rate(NamedTuple):
-    """How often a way to compare was wrong about no difference, and right about one."""
+    """Counts of false alarms and of differences found, for one way to compare."""
 
     way: str
     false_alarms: int
@@ -52,7 +52,7 @@ class Rate(NamedTuple):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the rates that a recording gives, and return the exit code."""
+    """Print the rates of a recording, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.aa.calibration", description=__doc__)
     parser.add_argument("recording", type=Path, metavar="FILE")
     parser.add_argument("--pairs", type=int, help="pairs of a comparison (default: what the recording was made for)")
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str]) -> int:
 def read_recording(
     path: Path, pairs: int | None = None, rounds: int = 1
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return what a recording is of, and its blocks.
+    """Return the description of a recording, and its blocks.
 
     :param pairs: how many make a comparison; as the recording says by default.
     :param rounds: how many blocks in a row are taken for one, each side by its median, as ``harness compare`` does
@@ -89,31 +89,31 @@ def read_recording(
             f"{path} is no recording: {error}.", fix="make one with benchmarks/aa/recording.py"
         ) from error
     if not enough:
-        raise ResultsError(f"{path} has no whole comparison.", fix="let the recording go on for longer")
+        raise ResultsError(f"{path} has no complete comparison.", fix="record for longer")
     return about, [_run(blocks[start : start + rounds]) for start in range(0, len(blocks) - rounds + 1, rounds)]
 
 
 def _run(blocks: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return some blocks as one: of each side the median, of the rest what the first has."""
+    """Return several blocks as one: medians of the sides, other values of the first block."""
     return blocks[0] | {side: float(np.median([block[side] for block in blocks])) for side in "ABS"}
 
 
 def cut(blocks: Sequence[dict[str, Any]], pairs: int) -> Iterator[Comparison]:
-    """Yield comparisons of so many consecutive blocks; those left over at the end are in none."""
+    """Yield comparisons of ``size`` consecutive blocks; remaining blocks at the end are not used."""
     for start in range(0, len(blocks) - pairs + 1, pairs):
         part = blocks[start : start + pairs]
         yield Comparison(*(np.array([block[side] for block in part]) for side in "ABS"))
 
 
 def rates(comparisons: Sequence[Comparison]) -> list[Rate]:
-    """Return how often each way to compare is wrong about A and B, and right about A and S.
+    """Return for each way to compare how often it is wrong about A and B, and right about A and S.
 
-    First with the rounds in turns, as recorded. Then as if one side had been run after the other, as is usual: A of one
+    First with alternating rounds, as recorded. Then as if one side had been run after the other, as is usual: A of one
     comparison, and the other sides of the next.
     """
     apart = [Comparison(one.a, two.b, two.s) for one, two in pairwise(comparisons)]
     return [
-        *(_rate(way, comparisons, "in turns") for way in [*_ours(Pairs), *_FIXED]),
+        *(_rate(way, comparisons, "alternating") for way in [*_ours(Pairs), *_FIXED]),
         *(_rate(way, apart, "one after the other") for way in [*_ours(Runs), *_FIXED]),
     ]
 
@@ -124,7 +124,7 @@ def _rate(way: Way, comparisons: Sequence[Comparison], order: str) -> Rate:
 
 
 def _ours(sample: type[Pairs] | type[Runs]) -> list[Way]:
-    """Return our verdict, where faster is an alarm too, and our gate, which is about slower only."""
+    """Return our verdict, for which faster is an alarm too, and our gate, which reports only slower."""
 
     def effect(base: Array, other: Array) -> Effect:
         return judge([sample.of(base, other)])[0]
@@ -148,7 +148,7 @@ _FIXED = (_fixed(5), _fixed(10))
 
 
 def table(about: dict[str, Any], blocks: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Yield the lines of a Markdown table of the rates, after what they were measured on."""
+    """Yield the lines of a Markdown table of the rates, after the description of the recording."""
     comparisons = list(cut(blocks, about["pairs"]))
     noise = np.concatenate([np.log(one.b / one.a) for one in comparisons])
     spread = np.subtract(*np.percentile(noise, [75, 25]))

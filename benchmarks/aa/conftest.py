@@ -1,4 +1,4 @@
-"""Options of the recording: where it goes and how long it is."""
+"""Options of the recording: its file and its length."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
-"""Record what ``harness compare`` is calibrated with: ``model.transform`` measured in turns, over and over.
+"""Record the data for calibrating ``harness compare``: alternating measurements of ``model.transform``.
 
 A block is three rounds in an order drawn at random: A and B do the same, S does 10 % more (it keeps the core busy for a
-tenth of the time that its transform took). ``python -m benchmarks.aa.calibration FILE`` tells what comparisons
+tenth of the time that its transform took). ``python -m benchmarks.aa.calibration FILE`` reports what comparisons
 make of them. It takes the better part of an hour and is not collected with the benchmarks: run it by name,
 
     pytest benchmarks/aa/recording.py --harness-train-rows=2000 --harness-test-rows=1000 --aa-file=aa.jsonl
@@ -20,12 +20,12 @@ WARM_UP = 50
 
 
 def consume(model, rows):
-    """Transform every row and throw the result away, inside Spark."""
+    """Transform every row and discard the result inside Spark."""
     model.transform(rows).write.format("noop").mode("overwrite").save()
 
 
 def timed(work, slowdown=0.0):
-    """Return the seconds that some work takes, with so much busy work on top of it."""
+    """Return the duration of some work plus a share of extra busy work."""
     began = time.perf_counter()
     work()
     end = time.perf_counter()
@@ -36,7 +36,7 @@ def timed(work, slowdown=0.0):
 
 
 def block(work):
-    """Return the seconds of the three rounds by name, in the order they were run, and what was going on."""
+    """Return the seconds of the three rounds by name, in the order of the runs, and the conditions at the time."""
     seconds = {
         side: round(timed(work, SLOWDOWN if side == "S" else 0.0), 6) for side in random.SystemRandom().sample("ABS", 3)
     }
@@ -44,7 +44,7 @@ def block(work):
 
 
 def recorded(path):
-    """Return how many lines a file has, having seen to it that the last one is whole."""
+    """Return the number of lines of a file, after making sure that the last one is complete."""
     if not path.exists():
         return 0
     lines = path.read_text().splitlines(keepends=True)

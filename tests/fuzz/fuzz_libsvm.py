@@ -5,7 +5,7 @@ Guided by coverage, for as long as you like::
     pip install -e '.[fuzz]'
     tests/fuzz/run DIRECTORY 20 500000
 
-``tests/unit/libsvm/test_libsvm_fuzz.py`` replays the corpus that is kept beside this file.
+``tests/unit/libsvm/test_libsvm_fuzz.py`` replays the corpus next to this file.
 """
 
 import sys
@@ -126,7 +126,7 @@ def expected(text):
 
 
 def bits(numbers):
-    """Return 64-bit floats as whole numbers, which tell -0.0 from 0.0."""
+    """Return 64-bit floats as whole numbers, which distinguish -0.0 from 0.0."""
     return numbers.view(np.int64).tolist()
 
 

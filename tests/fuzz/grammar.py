@@ -1,4 +1,4 @@
-"""The strict grammar of LibSVM text, told a second time: small, slow, and sharing no code with the reader."""
+"""A second implementation of the strict LibSVM grammar: small, slow, and without code of the reader."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""What the integration tests share: one small setting, one local AWS, one Spark session, one trained model."""
+"""Shared fixtures of the integration tests: small settings, one local AWS, one Spark session, one trained model."""
 
 import dataclasses
 import subprocess
@@ -41,7 +41,7 @@ def local(aws):
 def independent_session(harness_settings):
     """The process behind ``independent_aws``."""
     if harness_settings.mode == "real":
-        pytest.skip("these tests bring a local AWS of their own")
+        pytest.skip("these tests start their own local AWS")
     aws = IndependentAWS()
     yield aws
     aws.close()

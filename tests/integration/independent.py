@@ -1,7 +1,7 @@
 """A local AWS that enforces IAM and stands where AWS would: the harness in real mode reaches it as it reaches AWS.
 
-It is a process of its own. The harness is started with an environment from outside (proxy, CA, a user's keys) and does
-not know where it leads; tests look at what is there through the control API, which is no call of AWS's.
+It is a separate process. The harness is started with an environment from outside (proxy, CA, a user's keys) and does
+not know where requests go; tests inspect resources through the control API, which AWS does not have.
 """
 
 import itertools
@@ -29,7 +29,7 @@ class IndependentAWS:
         self.faults = self._aws.faults
         """``faults.add("CreateModel", effect="lose_answer")`` …, ``faults.clear()``."""
         self.network = self._aws.cut_network
-        """``network(True)`` cuts it: connections are dropped and refused; ``network(False)`` mends it."""
+        """``network(True)`` cuts it: connections are dropped and refused; ``network(False)`` restores it."""
         self.calls = self._aws.calls
         """Returns ``calls``, ``counts`` by operation and the hosts ``refused``."""
         self.reset = self._aws.reset
@@ -37,7 +37,7 @@ class IndependentAWS:
         self.close = self._aws.close
 
     def client(self, service, environment=None):
-        """Return a boto3 client of the administrator's, or of the user whose environment this is."""
+        """Return a boto3 client with the administrator's credentials, or with those in the environment."""
         return self._aws.client(service, environment or self.connection.administrator)
 
     def user(self, policy=EVERYTHING):
@@ -68,7 +68,7 @@ class IndependentAWS:
         return role["Role"]["Arn"]
 
     def everything(self):
-        """Return the names of all that exists, by kind, of all regions and whoever made it; empty kinds are left out.
+        """Return the names of all resources by kind, in all regions and of all creators; empty kinds are omitted.
 
         Kinds: "training job" (those that run), "model", "endpoint config", "endpoint", "S3 object" and "S3 upload" (as
         ``s3://`` URIs, without SageMaker's sample data), "log group".
@@ -84,5 +84,5 @@ class IndependentAWS:
         self.connection.control("POST", "/prices", {"products": products})
 
     def register_container(self, image, command):
-        """Let a command (run with ``train`` or ``serve`` appended) stand for a container image."""
+        """Register a command (run with ``train`` or ``serve`` appended) as a container image."""
         self._aws.register_container(image, command)

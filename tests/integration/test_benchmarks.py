@@ -1,4 +1,4 @@
-"""The benchmarks, run once with few rows, as pytest of its own: what they note in their results."""
+"""Results of the benchmarks, run once with few rows in a separate pytest."""
 
 import subprocess
 import sys
@@ -39,7 +39,7 @@ def saved(tmp_path_factory, harness_settings):
 
 @pytest.fixture(scope="module")
 def benchmarks(saved):
-    """What was measured, by the name of the function and its parameters."""
+    """Measured benchmarks by the name of the function and its parameters."""
     result, problems = read_file(saved)
     assert not problems
     return {name.partition("::")[2]: benchmark for name, benchmark in result.benchmarks.items()}
@@ -47,11 +47,11 @@ def benchmarks(saved):
 
 @pytest.fixture(scope="module")
 def noted(benchmarks):
-    """What each benchmark noted."""
+    """Recorded values of each benchmark."""
     return {name: benchmark.extra_info for name, benchmark in benchmarks.items()}
 
 
-def test_each_says_what_it_was_measured_on_and_with(noted):
+def test_each_benchmark_records_its_environment(noted):
     assert len(noted) == 7
     unknown = {"dataset", "rows", "bytes"}  # to what is started
     for name, found in noted.items():
@@ -66,7 +66,7 @@ def test_the_tasks_of_a_transform_take_no_longer_than_its_partitions_can(benchma
         assert 0 < found.extra_info["seconds of the tasks, summed over partitions"] < 2 * found.mean
 
 
-def test_transform_is_split_into_parts_that_make_up_the_whole(noted):
+def test_the_parts_of_transform_add_up_to_the_whole(noted):
     found = noted["test_transform[2-partitions-dense]"]
     parts = found["of these, seconds"]
     assert [*parts] == ["serialise", "model", "deserialise", "network and the rest"]
@@ -77,31 +77,31 @@ def test_transform_is_split_into_parts_that_make_up_the_whole(noted):
     assert found["bytes a row"] > 4 * noted["test_transform[2-partitions-sparse]"]["bytes a row"]
 
 
-def test_transform_is_told_beside_an_endpoint_that_reads_nothing(noted):
+def test_transform_is_compared_with_an_endpoint_that_reads_nothing(noted):
     found = noted["test_transform_beside_an_endpoint_that_reads_nothing"]
     assert found["rows"] == 200
     assert 0.1 < found["share of the null endpoint's rows/s"] < 2
     assert found["rows/s of the null endpoint"] > 0
 
 
-def test_the_endpoints_latency_is_told_with_its_percentiles(noted):
+def test_the_latency_of_the_endpoint_has_percentiles(noted):
     found = noted["test_the_endpoint_alone[1-rows]"]["latency"]
     assert found["requests"] == 700
     assert 0.0005 < found["p50"] <= found["p90"] <= found["p99"] < 1
 
 
-def test_fit_is_told_by_stage(noted):
+def test_fit_is_reported_by_stage(noted):
     found = noted["test_fit"]
     assert [*found["parts, seconds"]] == ["upload", "train", "host"]
     assert all(seconds > 0 for seconds in found["parts, seconds"].values())
     assert found["rows"] == 500
 
 
-def test_loading_tells_its_speed_and_memory(noted):
+def test_loading_reports_its_speed_and_memory(noted):
     found = noted["test_loading[10000-rows-s3a-dense-numFeatures]"]
     assert found["rows"] == 10_000
     assert found["rows/s"] > 100
-    assert 10 < found["heap of Spark's driver before, MB"] < found["heap at its peak, with garbage, MB"] < 10_000
+    assert 10 < found["heap of the Spark driver before, MB"] < found["heap at its peak, with garbage, MB"] < 10_000
 
 
 def test_pytest_benchmark_reads_the_results_too(saved):
@@ -119,7 +119,7 @@ def test_pytest_benchmark_reads_the_results_too(saved):
         ("--rows=500", "multiples of 10,000"),
     ],
 )
-def test_an_option_that_cannot_be_used_stops_them_before_they_start(tmp_path, option, said):
+def test_an_invalid_option_stops_the_benchmarks_before_they_start(tmp_path, option, said):
     done = run_benchmarks(tmp_path, "benchmarks/test_endpoint.py", option)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert said in done.stderr

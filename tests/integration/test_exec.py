@@ -26,7 +26,7 @@ def test_the_commands_exit_code_is_passed_on(run, code):
     assert (done.returncode, done.stdout, done.stderr) == (code, "said\n", "")
 
 
-def test_a_command_that_a_signal_ended_gives_the_exit_code_that_shells_give(run):
+def test_a_command_ended_by_a_signal_has_the_exit_code_of_shells(run):
     assert run("exec", "--", "sh", "-c", "kill -TERM $$").returncode == 128 + signal.SIGTERM
 
 
@@ -34,7 +34,7 @@ def test_the_command_reads_what_is_piped_to_it(run):
     assert run("exec", "--", "cat", stdin="piped").stdout == "piped"
 
 
-def test_without_a_command_it_says_how_to_give_one(run):
+def test_without_a_command_the_error_explains_how_to_give_one(run):
     done = run("exec", "--")
     assert done.returncode == 2
     assert done.stderr.startswith("harness: harness exec needs a command.\n")
@@ -84,7 +84,7 @@ def test_the_users_own_account_is_neither_visible_nor_used(run, tmp_path):
     assert rest.split()[2].startswith("arn:aws:iam::123456789012:role/")
 
 
-def test_a_host_that_is_not_emulated_is_refused_and_told(run):
+def test_a_host_that_is_not_emulated_is_refused_and_reported(run):
     ask = "import urllib.request; urllib.request.urlopen('https://example.com')"
     done = run("exec", "--", sys.executable, "-c", ask)
     assert done.returncode == 1

@@ -1,7 +1,7 @@
-"""A real run that is interrupted at any call it makes leaves nothing behind, and touches nothing of anybody else's.
+"""A real run that is interrupted at any call leaves no resource, and changes no other user's resource.
 
 The run is ``harness mnist --mode real`` on the independent local AWS, which interrupts it: when the chosen call
-arrives, or when it has been applied and not yet answered, the process is killed, told to end, interrupted or cut off.
+arrives, or when it has been applied and not yet answered, the process is killed, terminated, interrupted or cut off.
 Then the run itself, its reaper, or one ``harness sweep`` has to have deleted everything.
 """
 
@@ -22,7 +22,7 @@ WAYS = ("SIGKILL", "SIGTERM", "SIGINT", "cut")
 CALLS = 200
 """About as many calls as a run on so few rows makes, the number differs by how often it asks how things stand."""
 CUT_CALLS = 25
-"""How many calls in a row a network that is cut loses before it is back."""
+"""Number of consecutive calls that a cut network loses."""
 AT_ONCE = 3
 HARNESS = """
 import signal, sys
@@ -34,13 +34,13 @@ PROGRAM_SECONDS, REAPER_SECONDS = 300, 600
 
 
 class Point(NamedTuple):
-    """Where and how a run is interrupted."""
+    """Place and kind of an interruption."""
 
     way: str
     skip: int
     """Calls that pass before the one that is hit."""
     after: bool
-    """Whether that call is applied."""
+    """True if that call is applied."""
 
 
 def draw(count):
@@ -53,7 +53,7 @@ def draw(count):
 
 
 class Interrupted:
-    """A run of the program by a user of its own, interrupted at one point."""
+    """A run of the program by a separate user, interrupted at one point."""
 
     def __init__(self, aws, role, point, directory):
         self._aws, self._point, self._directory = aws, point, directory
@@ -103,25 +103,25 @@ class Interrupted:
 
     @property
     def happened(self):
-        """Whether the run came as far as the point, and was ended there if the point ends it."""
+        """True if the run reached the point, and was ended there if the point ends it."""
         waiting = self._aws.connection.control("GET", "/faults")
         reached = not any(fault["caller"] == self._caller and fault["effect"] != "cut" for fault in waiting)
         return reached and (self._point.way == "cut" or self._exit_code != 0)
 
     @property
     def has_ledger(self):
-        """Whether a ledger is left, which says that something may be there still."""
+        """True if a ledger remains, which means that resources may still exist."""
         return any(self._directory.rglob("*.jsonl"))
 
     def sweep(self):
-        """Run ``harness sweep --yes`` once, with the network mended."""
+        """Run ``harness sweep --yes`` once, with the network restored."""
         self._aws.faults.clear()
         return self._start("sweep", "--yes").wait(PROGRAM_SECONDS)
 
 
 @pytest.fixture
 def decoys(independent_aws):
-    """Resources of other people's, some of which look like a run's: everything that exists at first."""
+    """Other users' resources, some of them similar to a run's: everything that exists at first."""
     client, s3 = independent_aws.client("sagemaker"), independent_aws.client("s3")
     bucket = f"{independent_aws.account}-sagemaker-{independent_aws.region}"
     s3.create_bucket(Bucket=bucket)
@@ -140,7 +140,7 @@ def costly(aws):
 
 
 def interrupt_runs(aws, decoys, points, directory):
-    """Interrupt a run at each point, a few at once; assert that only the decoys are left; tell what happened."""
+    """Interrupt a run at each point, a few in parallel; assert that only the decoys remain; return the outcomes."""
     role = aws.role()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         places = [directory / f"{number}-{'-'.join(map(str, point))}" for number, point in enumerate(points)]

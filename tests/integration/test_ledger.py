@@ -1,4 +1,4 @@
-"""What a ledger names is deleted, whatever AWS answers and however the process that wrote it ends."""
+"""Resources in a ledger are deleted for any answer of AWS and any end of the process that wrote it."""
 
 import json
 import os
@@ -78,7 +78,7 @@ def test_two_clean_ups_at_once_do_each_other_no_harm(ours, local):
     assert ledger.existing(names.resources) == []
 
 
-def test_what_exists_is_tagged_once_it_is_there_and_what_is_not_yet_is_left_for_later(ours, local):
+def test_resources_are_tagged_once_they_exist(ours, local):
     ledger, names = ours
     client = local.client("sagemaker")
     with ledger.tagging():
@@ -161,7 +161,7 @@ with closing(RealAWS.start(settings)) as aws, reaper.open_ledger(aws, settings) 
 
 
 class Run:
-    """A run in real mode, in a process of its own that waits to be told to end."""
+    """A run in real mode, in a separate process that waits for a signal."""
 
     def __init__(self, aws, directory, interrupted=""):
         self._aws = aws

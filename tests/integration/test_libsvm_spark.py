@@ -39,7 +39,7 @@ SHAPES = ["dense", "sparse", "empty rows", "trailing empty rows", "784 features"
 
 @st.composite
 def batches(draw, shapes=SHAPES, values=None):
-    """Draw hundreds of rows, each with a number of its own as label: Spark does not promise their order."""
+    """Draw hundreds of rows, each with a different number as label: Spark does not promise their order."""
     rows = draw(strategies.datasets(shapes, max_rows=40, values=values))
     times = -(-300 // len(rows))
     features = rows.features
@@ -105,7 +105,7 @@ def scratch(tmp_path):
 
 def without_zeros(rows):
     """Return what Spark's reader keeps of rows when it makes sparse vectors."""
-    matrix = sparse.csr_matrix(rows.features)  # an array's zeros are left out here
+    matrix = sparse.csr_matrix(rows.features)  # omits an array's zeros
     matrix.eliminate_zeros()
     return libsvm.LibSVM(rows.labels, matrix)
 
@@ -122,7 +122,7 @@ def with_zeros(features):
 @pytest.mark.parametrize("known", [True, False], ids=["with numFeatures", "without numFeatures"])
 @few_examples
 @given(rows=batches())
-def test_spark_reads_what_we_write_but_for_zeros(spark, scratch, known, rows):
+def test_spark_reads_written_rows_except_for_zeros(spark, scratch, known, rows):
     path = scratch()
     libsvm.write(path, rows.labels, rows.features)
     width = rows.features.shape[1] if known else libsvm.read(path).features.shape[1]
@@ -135,7 +135,7 @@ def test_spark_reads_what_we_write_but_for_zeros(spark, scratch, known, rows):
 @few_examples
 @given(rows=batches(["dense", "784 features", "empty rows"]))
 @example(rows=libsvm.LibSVM(np.arange(2.0), sparse.csr_matrix(([-0.0, 1.0], ([0, 1], [1, 0])), shape=(2, 2))))
-def test_sparks_dense_vectors_hold_zero_where_a_text_holds_nothing(spark, scratch, rows):
+def test_dense_vectors_of_spark_have_zeros_for_absent_values(spark, scratch, rows):
     path = scratch()
     libsvm.write(path, rows.labels, rows.features)
     dense = with_zeros(rows.features)
@@ -145,7 +145,7 @@ def test_sparks_dense_vectors_hold_zero_where_a_text_holds_nothing(spark, scratc
 
 @few_examples
 @given(rows=batches())
-def test_we_read_what_spark_writes(spark, scratch, rows):
+def test_text_written_by_spark_is_read(spark, scratch, rows):
     path = scratch()
     frame_of(spark, rows).write.format("libsvm").save(str(path))
     assert bits(libsvm.read(path, features=rows.features.shape[1])) == bits(rows)
@@ -156,7 +156,7 @@ def test_we_read_what_spark_writes(spark, scratch, rows):
 
 @few_examples
 @given(rows=batches())
-def test_the_container_reads_the_matrix_that_the_sdk_serialises(spark, rows):
+def test_the_container_reads_the_matrix_that_the_sdk_serializes(spark, rows):
     width = rows.features.shape[1]
     body = serialize_frame(spark, frame_of(spark, rows), label="label")
     assert bits(libsvm.parse(body, features=width)) == bits(rows)
@@ -188,7 +188,7 @@ if sys.argv[1:] == ["train"]:
 def uploaded(aws, s3_client, tmp_path_factory):
     """Fit on a frame with a container whose model is its channel; return the rows that arrived in it."""
     if aws.mode != "mock":
-        pytest.skip("a container of one's own is registered with the local AWS")
+        pytest.skip("the container is registered with the local AWS")
     program = tmp_path_factory.mktemp("container") / "keeps.py"
     program.write_text(CONTAINER)
     aws.register_container("own/keeping:1", [sys.executable, str(program)])
@@ -219,7 +219,7 @@ def uploaded(aws, s3_client, tmp_path_factory):
 
 
 @pytest.mark.parametrize("shape", ["dense", "empty rows"], ids=["dense", "sparse"])
-def test_what_fit_uploads_arrives_in_the_container_as_the_frame_row_for_row(spark, uploaded, shape):
+def test_rows_that_fit_uploads_arrive_in_the_container_as_in_the_frame(spark, uploaded, shape):
     rows = drawn(shape)
     arrived = uploaded(frame_of(spark, rows)).widened(rows.features.shape[1])
     assert Counter(bits(arrived)) == Counter(bits(rows))
@@ -245,13 +245,13 @@ def frame(spark, *rows, columns=("label", "features")):
     return spark.createDataFrame([*rows], list(columns))
 
 
-def test_a_frame_that_arrives_as_it_is_is_let_pass_and_counted(spark):
+def test_a_frame_that_arrives_unchanged_is_accepted_and_counted(spark):
     rows = [(float(label), Vectors.dense([0.0, -1.5, 3.4e38])) for label in range(10)]
     assert check_libsvm(frame(spark, *rows), features=3, classes=10) == 10
     assert check_libsvm(frame(spark, (7.5, Vectors.sparse(3, [], [])), (1.0, Vectors.sparse(3, [1], [2.0])))) == 2
 
 
-def test_rows_of_the_sample_bucket_are_not_read_for_it(spark, aws, mnist_train):
+def test_rows_of_the_sample_bucket_are_not_read_by_the_check(spark, aws, mnist_train):
     assert check_libsvm(mnist_train, classes=10) is None
     assert check_libsvm(mnist_train.limit(5).where("label >= 0"), classes=10) == 5
 
@@ -275,7 +275,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_row_that_would_not_arrive_as_it_is_is_refused_with_the_reason(spark, case):
+def test_a_row_that_would_arrive_changed_is_refused_with_the_reason(spark, case):
     row, told = REFUSED[case]
     with pytest.raises(DataError) as caught:
         check_libsvm(frame(spark, GOOD, row), classes=None if "infinite as" in case else 3)
@@ -283,7 +283,7 @@ def test_a_row_that_would_not_arrive_as_it_is_is_refused_with_the_reason(spark, 
     assert caught.value.fix
 
 
-def test_a_frame_of_another_width_than_said_is_refused(spark):
+def test_a_frame_of_another_width_than_declared_is_refused(spark):
     with pytest.raises(DataError, match="2 of 2 rows do not have 3 features"):
         check_libsvm(frame(spark, GOOD, GOOD), features=3)
 
@@ -302,7 +302,7 @@ def test_columns_that_sparks_writer_would_not_take_are_refused(spark):
     assert "label (bigint)" in caught.value.checked
 
 
-def test_a_frame_that_cannot_be_computed_is_told_with_the_cause(spark, tmp_path):
+def test_a_frame_that_cannot_be_computed_is_reported_with_the_cause(spark, tmp_path):
     (tmp_path / "rows").write_text("1 1:x\n")
     with pytest.raises(DataError, match='The frame cannot be computed: For input string: "x"'):
         check_libsvm(read_with_spark(spark, tmp_path / "rows", 3))

@@ -22,7 +22,7 @@ def test_bucket(benchmark, s3_client, harness_settings):
 """
 
 
-def test_each_session_has_a_local_aws_of_its_own(run, tmp_path):
+def test_each_session_has_its_own_local_aws(run, tmp_path):
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "benchmarks" / "test_bucket.py").write_text(OF_ITS_OWN)
     chosen = ("--spark-master", "local[1];local[2]", "--rounds", "1", "--pytest", "benchmarks")
@@ -78,13 +78,13 @@ def real(independent_aws, run, start, tmp_path):
     return SimpleNamespace(role=role, environment=environment, **both)
 
 
-def test_one_model_is_hosted_on_each_type_that_can_be_had_and_nothing_but_logs_stays(independent_aws, real, tmp_path):
+def test_one_model_is_hosted_on_each_available_type_and_only_logs_remain(independent_aws, real, tmp_path):
     independent_aws.faults.add("CreateEndpoint", status=400, code="ResourceLimitExceeded", skip=2)
     done = real.run(f"{TYPES[0]}={TYPES[1]},ml.c4.xlarge", "--max-cost=6")
     assert done.returncode == 4, done.stderr
     said = " ".join(done.stderr.split())
     assert said.index("at most USD 2.20") < said.index("training on 600 rows") < said.index("round 1 of 1")
-    assert "ml.c4.xlarge is left out" in said
+    assert "ml.c4.xlarge is skipped" in said
     assert "1 session of 3 have no results: 1 of ml.c4.xlarge" in said
     used = set()
     for instance_type in ("ml.m5.large", "ml.c5.xlarge"):
@@ -99,7 +99,7 @@ def test_one_model_is_hosted_on_each_type_that_can_be_had_and_nothing_but_logs_s
     assert independent_aws.everything().keys() <= {"log group"}
 
 
-def test_an_interrupted_matrix_leaves_nothing_and_says_how_to_go_on(independent_aws, real, tmp_path):
+def test_an_interrupted_matrix_leaves_nothing_and_explains_how_to_resume(independent_aws, real, tmp_path):
     (tmp_path / "wait").touch()
     process = real.start(*TYPES)
     wait_until((tmp_path / "waiting").exists, "a session to be under way", timeout=120)
@@ -107,19 +107,19 @@ def test_an_interrupted_matrix_leaves_nothing_and_says_how_to_go_on(independent_
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 130, stderr
-    assert "0 sessions measured so far, in bench-results; the same command goes on" in stderr
+    assert "0 sessions measured so far, in bench-results; run the same command to resume" in stderr
     assert independent_aws.everything().keys() <= {"log group"}
     assert not list((tmp_path / "bench-results").rglob("*.partial"))
 
 
-def test_what_has_no_price_is_refused_before_anything_is_created(independent_aws, real):
+def test_a_type_without_a_price_is_refused_before_anything_is_created(independent_aws, real):
     done = real.run("--endpoint-instance-type=ml.m5.large,ml.p5.large")
     assert done.returncode == 2
-    assert "No price is known of ml.p5.large for hosting" in done.stderr
+    assert "No known price for ml.p5.large for hosting" in done.stderr
     assert independent_aws.everything() == {}
 
 
-def test_what_costs_too_much_or_has_no_quota_is_refused_before_anything_is_created(independent_aws, real):
+def test_a_plan_above_cost_or_quota_is_refused_before_anything_is_created(independent_aws, real):
     independent_aws.set_quota("ml.c5.xlarge for endpoint usage", 0)
     try:
         done = real.run(*TYPES, "--max-cost=1.50")
@@ -158,13 +158,13 @@ def test_transform(trained_model, mnist_test, ledger):
 
 
 def outside(real):
-    """Return the environment of the user's processes."""
+    """Return the environment for the user's processes."""
     return OUTSIDE | real.environment | {"PYTHONPATH": ROOT}
 
 
 @pytest.fixture
 def theirs(real):
-    """The name of somebody's endpoint, which is there until the test is over."""
+    """Name of an existing endpoint, which is kept until the test is over."""
     command = [sys.executable, "-c", OWNER, real.role]
     with subprocess.Popen(
         command, env=outside(real), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -173,7 +173,7 @@ def theirs(real):
         process.communicate(timeout=120)
 
 
-def test_an_endpoint_that_is_there_is_behind_trained_model_and_stays(independent_aws, real, theirs, tmp_path):
+def test_trained_model_uses_an_existing_endpoint_and_keeps_it(independent_aws, real, theirs, tmp_path):
     (tmp_path / "test_transform.py").write_text(TRANSFORM)
     chosen = ["--harness-mode=real", f"--harness-role={real.role}", f"--harness-endpoint={theirs}"]
     few = ["--harness-test-rows=100", "--harness-spark-master=local[2]"]

@@ -22,7 +22,7 @@ def finished(tmp_path_factory, run_in):
     return run_in(directory, "mnist", "--train-rows=2000", "--test-rows=500", "--validation-fraction=0.25"), directory
 
 
-def test_the_command_succeeds_and_prints_what_it_found(finished):
+def test_the_command_succeeds_and_prints_its_results(finished):
     done, _ = finished
     assert done.returncode == 0, done.stderr
     for shown in ("accuracy", "validation accuracy", " a second", "created", "nothing: all of it was deleted"):
@@ -102,7 +102,7 @@ def test_a_jvm_that_is_killed_is_reported_in_a_sentence_with_nothing_left(start,
     wait_until(lambda: not any((tmp_path / "scratch").iterdir()), "its files to go", timeout=5)
 
 
-def test_what_a_run_leaves_that_is_killed_with_its_jvm_is_deleted_by_the_next(start, run, tmp_path):
+def test_files_of_a_run_killed_with_its_jvm_are_deleted_by_the_next_run(start, run, tmp_path):
     process = start("mnist", "--train-rows=6000", "--test-rows=100")
     jvm = jvm_of(running(process, "harness.containers.xgboost train"))
     process.kill()

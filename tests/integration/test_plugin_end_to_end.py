@@ -26,7 +26,7 @@ def scored(trained_model, mnist_test):
     "test_ours": """
 import boto3
 
-def test_most_digits_are_read_right(scored):
+def test_most_digits_are_predicted_correctly(scored):
     assert len(scored) == 100
     assert sum(row.label == row.prediction for row in scored) > 60
 
@@ -87,7 +87,7 @@ def test_a_project_uses_the_fixtures_by_their_names_alone(session):
     assert "left over" not in result.stdout.str()
 
 
-def test_what_the_sdks_clean_up_missed_fails_the_session_and_is_deleted_after_all(session):
+def test_resources_missed_by_the_sdks_cleanup_fail_the_session_and_are_deleted(session):
     result = session(**CARELESS)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     told = "*Resources of this session still existed after SageMakerResourceCleanup: model * (exists).*"

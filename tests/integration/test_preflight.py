@@ -97,7 +97,7 @@ def status(checks):
     return {check.name: check.status for check in sorted(checks, key=lambda check: order.index(check.status))}
 
 
-def test_with_exactly_the_printed_policies_doctor_finds_all_that_a_run_needs(account, run):
+def test_with_exactly_the_printed_policies_doctor_passes(account, run):
     done = run("doctor", "--mode=real", f"--role={account.role}", "--max-cost=2", "--json", **account.environment)
     found = {check["name"]: check for check in json.loads(done.stdout)}
     assert done.returncode == 0, done.stdout
@@ -109,7 +109,7 @@ def test_with_exactly_the_printed_policies_doctor_finds_all_that_a_run_needs(acc
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.who}-{row.action}-{TABLE.index(row)}")
-def test_each_permission_that_is_taken_away_is_named_before_anything_is_created(own_account, row):
+def test_each_missing_permission_is_named_before_anything_is_created(own_account, row):
     own_account.without(row)
     (check,) = own_account.permissions(row.who)
     principal = own_account.user if row.who == "caller" else own_account.role
@@ -123,7 +123,7 @@ def test_each_permission_that_is_taken_away_is_named_before_anything_is_created(
     assert own_account.aws.everything() == {}
 
 
-def test_the_statement_that_is_told_mends_what_is_missing(account):
+def test_the_printed_statement_fixes_the_missing_permission(account):
     row = next(row for row in TABLE if row.action == "iam:PassRole")
     account.without(row)
     (check,) = account.permissions("caller")
@@ -134,7 +134,7 @@ def test_the_statement_that_is_told_mends_what_is_missing(account):
     assert [check.status for check in account.permissions("caller")] == ["ok"]
 
 
-def test_an_explicit_denial_is_told_apart(account):
+def test_an_explicit_denial_is_distinguished(account):
     document = policy("caller", [account.place()])
     document["Statement"].append({"Effect": "Deny", "Action": "sagemaker:CreateModel", "Resource": "*"})
     account.aws.put_user_policy(account.user.rpartition("/")[2], document)
@@ -142,7 +142,7 @@ def test_an_explicit_denial_is_told_apart(account):
     assert "which a policy denies explicitly" in check.found
 
 
-def test_what_a_caller_may_not_simulate_is_unknown_and_stops_nothing(account):
+def test_permissions_that_cannot_be_simulated_are_unknown_and_stop_nothing(account):
     account.allow(caller=[row for row in rows_of("caller") if row.required])
     found = status(account.checks())
     unknown = {"role", "caller may", "role may", "quotas", "cost"}
@@ -160,20 +160,20 @@ def test_a_run_does_not_start_without_a_permission_or_above_the_limit(account):
             open_checked(account.settings())
 
 
-def test_a_quota_too_small_is_told_with_the_command_that_asks_for_more(account):
+def test_a_quota_too_small_is_reported_with_the_command_to_raise_it(account):
     account.aws.set_quota("ml.m4.xlarge for endpoint usage", 1)
     checks = [check for check in account.checks(endpoint_instance_count="2") if check.status == "missing"]
     assert [check.found for check in checks] == ["ml.m4.xlarge for endpoint usage: 1, of which the run needs 2"]
     assert "--desired-value 2 --region us-east-1" in checks[0].fix
 
 
-def test_a_price_that_is_not_known_stops_a_run_only_if_its_cost_is_bounded(account):
+def test_an_unknown_price_stops_a_run_only_if_its_cost_is_bounded(account):
     account.aws.set_prices([])
     assert status(account.checks())["cost"] == "unknown"
     assert status(account.checks(max_cost="100"))["cost"] == "missing"
 
 
-def test_a_bucket_of_the_name_in_another_region_is_seen(account):
+def test_a_bucket_with_the_name_in_another_region_is_found(account):
     where = {"LocationConstraint": "eu-west-1"}
     name = f"{account.aws.account}-sagemaker-us-east-1"
     account.aws.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration=where)
@@ -184,9 +184,9 @@ def test_a_bucket_of_the_name_in_another_region_is_seen(account):
 
 SMALL = ("--train-rows=300", "--test-rows=50", "--spark-master=local[1]", "--max-hours=1")
 UNPROVED = ("Delete", "Describe", "ListBucketMultipartUploads", "AddTags")
-"""What a run misses only when it cleans up, which then leaves something or cannot prove that it is gone."""
+"""Actions needed only for cleanup; without them resources remain, or their deletion cannot be proved."""
 AFTER_A_KILL = ("s3:AbortMultipartUpload", "sagemaker:StopTrainingJob")
-"""What a run that comes to its end never does; only preflight can tell that it is missing."""
+"""Actions that a completed run never needs; only preflight can report that they are missing."""
 
 
 @pytest.fixture
@@ -206,12 +206,12 @@ def left(account):
 
 
 def denied(account):
-    """Return the calls that IAM refused: JSON services tell so with status 400, S3 of a key to delete with 200."""
+    """Return the calls that IAM refused: JSON services answer 400; S3 answers 200 for a key to delete."""
     codes = ("AccessDenied", "UnauthorizedOperation", "401", "403")
     return [call for call in account.aws.calls()["calls"] if str(call["error"] or call["status"]).startswith(codes)]
 
 
-def test_a_denied_call_is_told_by_its_code_whatever_the_service(account):
+def test_a_denied_call_is_recognized_by_its_code_in_any_service(account):
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     refused = {"Effect": "Deny", "NotAction": "sts:*", "Resource": "*"}
     document = {"Version": "2012-10-17", "Statement": [everything, refused]}

@@ -30,7 +30,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 http.server.HTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
 """
-"""A container that will not be told to stop, neither by a signal nor by the end of its standard input."""
+"""A container that stops neither on a signal nor at the end of its standard input."""
 
 WORK = """
 import json, os, subprocess, sys, time
@@ -38,7 +38,7 @@ from harness.aws.local import MockAWS
 from harness.settings import Settings
 
 def work(aws, script):
-    "Start a training job, an endpoint, and a process of the user's own; return its id."
+    "Start a training job, an endpoint, and another process of the user; return its id."
     aws.register_container("stubborn", [sys.executable, script])
     sagemaker = aws.client("sagemaker")
     aws.client("s3").create_bucket(Bucket="bucket")
@@ -63,7 +63,7 @@ OWNER = (
     + """
 aws = MockAWS.start(Settings())
 work(aws, sys.argv[1])
-# As a session would start Spark: in a group of its own, and leaving SIGTERM alone.
+# As a session would start Spark: in its own process group, without handling SIGTERM.
 ignoring = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(300)"
 child = subprocess.Popen([sys.executable, "-c", ignoring], env={**os.environ, **aws.environment()},
                          start_new_session=True, stdout=subprocess.PIPE)
@@ -169,7 +169,7 @@ def test_a_worker_that_holds_the_owners_pipe_does_not_keep_the_run_alive(stubbor
     workers[0].kill()
 
 
-def test_closing_ends_containers_that_will_not_be_told(stubborn):
+def test_closing_ends_containers_that_ignore_signals(stubborn):
     names = {}
     exec(WORK, names)
     with MockAWS.start(Settings()) as local:
@@ -181,7 +181,7 @@ def test_closing_ends_containers_that_will_not_be_told(stubborn):
     assert not Path(connection.directory).exists()
 
 
-def test_what_a_killed_local_aws_left_on_disk_is_removed_by_the_next():
+def test_files_of_a_killed_local_aws_are_removed_by_the_next():
     first = MockAWS.start(Settings())
     os.kill(first.connection.pid, signal.SIGKILL)
     first.close()

@@ -1,4 +1,4 @@
-"""These very tests in real mode, where an independent local AWS with exactly the printed permissions stands for AWS."""
+"""These very tests in real mode, against an independent local AWS with exactly the printed permissions."""
 
 import subprocess
 import sys

@@ -70,7 +70,7 @@ def test_axes_have_their_units(visit, unit):
     assert visit().locator(".plot svg text", has_text=unit).count() > 0
 
 
-def test_the_changes_of_a_history_stand_in_its_chart(visit):
+def test_the_changes_of_a_history_are_in_its_chart(visit):
     texts = visit().locator(".plot svg text").all_text_contents()
     assert [text.split()[0] for text in texts if text.startswith(("slower", "faster"))] == ["slower", "faster"]
 
@@ -90,7 +90,7 @@ def test_the_page_asks_the_network_for_nothing_and_logs_no_complaint(browser, pa
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_axe_finds_nothing_that_keeps_anybody_out(visit, width, scheme):
+def test_axe_finds_no_accessibility_violation(visit, width, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = visit(width, color_scheme=scheme)
     open_all(page)
@@ -114,8 +114,8 @@ CONTRAST = """() => {
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_the_charts_text_stands_out_from_its_ground(visit, scheme):
-    assert min(visit(color_scheme=scheme).evaluate(CONTRAST)) >= 4.5  # which axe does not look at in pictures
+def test_the_text_of_charts_has_enough_contrast(visit, scheme):
+    assert min(visit(color_scheme=scheme).evaluate(CONTRAST)) >= 4.5  # axe does not check pictures
 
 
 def test_the_dark_page_is_dark(visit):
@@ -126,7 +126,7 @@ def test_the_dark_page_is_dark(visit):
 
 
 @pytest.mark.parametrize("width", [320, *WIDTHS])
-def test_nothing_must_be_scrolled_sideways(visit, width):
+def test_no_content_scrolls_sideways(visit, width):
     page = visit(width)
     open_all(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -157,17 +157,17 @@ def test_no_label_is_cut_off_or_covers_another(visit, width):
 
 
 @pytest.mark.parametrize("width", [360, 400])
-def test_names_are_whole_on_a_telephone(visit, width):
+def test_names_are_complete_on_a_phone(visit, width):
     shown = ["".join(text["text"] for text in chart) for chart in visit(width).evaluate(TEXTS)]
     name = LONG.rpartition("::")[2]
     assert sum(name in chart for chart in shown) == 2  # latency and throughput
     assert not any("…" in chart for chart in shown)
 
 
-def test_the_keyboard_reaches_the_figures_and_opens_a_table(visit):
+def test_the_keyboard_reaches_the_results_and_opens_a_table(visit):
     page = visit()
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "Skip to the figures"
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the results"
     assert page.evaluate("document.activeElement.getBoundingClientRect().left") >= 0
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
@@ -176,7 +176,7 @@ def test_the_keyboard_reaches_the_figures_and_opens_a_table(visit):
     assert page.locator("caption", has_text="Time a round: transform").is_visible()
 
 
-def test_every_run_is_in_a_table_that_grows_when_asked(visit):
+def test_every_run_is_in_a_table_that_grows_on_request(visit):
     page = visit()
     page.locator("summary", has_text="All runs of test_transform[dense]").click()
     table = page.locator("table", has_text="All 300 runs, the newest commit first")
@@ -188,7 +188,7 @@ def test_every_run_is_in_a_table_that_grows_when_asked(visit):
     assert rows.last.locator("th").inner_text() == f"{0:09x}"
 
 
-def test_motion_is_spared_those_who_asked_for_it(visit):
+def test_motion_is_reduced_on_request(visit):
     how = [
         visit(reduced_motion=wish).evaluate("getComputedStyle(document.documentElement).scrollBehavior")
         for wish in ("reduce", "no-preference")
@@ -196,14 +196,14 @@ def test_motion_is_spared_those_who_asked_for_it(visit):
     assert how == ["auto", "smooth"]
 
 
-def test_a_telephone_that_is_turned_gets_charts_of_its_new_width(visit):
+def test_a_rotated_phone_gets_charts_of_its_new_width(visit):
     page = visit(360)
     page.set_viewport_size({"width": 740, "height": 360})
     drawn = "document.querySelector('.plot svg').getBoundingClientRect().width"
-    wait_until(lambda: page.evaluate(drawn) > 500, "the chart to be drawn anew")
+    wait_until(lambda: page.evaluate(drawn) > 500, "the chart to be drawn again")
 
 
-def test_a_name_that_holds_code_does_not_run_it(visit, tmp_path):
+def test_code_in_a_name_does_not_run(visit, tmp_path):
     runs = [result(number, {EVIL: noisy(3)}, extra_info=MOCK | {"note": EVIL}) for number in range(3)]
     run_report([save(tmp_path / "results", runs)], None, tmp_path / "report.html", None)
     page = visit(page=tmp_path / "report.html")
@@ -222,6 +222,6 @@ def test_without_javascript_the_tables_remain(browser, path):
     context.close()
 
 
-def test_when_charts_are_drawn_is_marked_for_who_measures_it(visit):
+def test_the_time_of_drawing_is_marked_for_measurements(visit):
     drawn = dict(visit().evaluate("performance.getEntriesByType('mark').map((mark) => [mark.name, mark.startTime])"))
     assert 0 < drawn["screen-drawn"] < drawn["charts-drawn"]

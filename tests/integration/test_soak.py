@@ -55,7 +55,7 @@ def medians(samples):
     return Held(*(statistics.median(values) for values in zip(*samples, strict=True)))
 
 
-def test_mixed_calls_from_several_threads_give_everything_back(soaked):
+def test_mixed_calls_from_several_threads_release_all_resources(soaked):
     warm_up(soaked, 500)
     disk = held(soaked).disk
     call_for(soaked, 4, seed=1)

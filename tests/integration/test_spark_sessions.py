@@ -1,4 +1,4 @@
-"""Real Spark sessions, each in a process of its own, since a process can lead its JVM to one AWS only."""
+"""Real Spark sessions, each in a separate process, because the JVM of a process can use one AWS only."""
 
 import json
 import os
@@ -131,7 +131,7 @@ def cluster(tmp_path_factory):
 
 @pytest.fixture(params=["ours", "users", "cluster"])
 def python(request):
-    """What Python did in a session of ours, in one an unmodified script built, and with an executor elsewhere."""
+    """Results of Python in a session of the harness, in one of an unmodified script, and with a remote executor."""
     return request.getfixturevalue(request.param)["python"]
 
 
@@ -150,11 +150,11 @@ def test_workers_run_the_drivers_python_with_a_cloudpickle_that_can_read_it(pyth
 
 
 @pytest.mark.parametrize("session", ["ours", "cluster"])
-def test_workers_get_the_variables_that_lead_to_aws(session, request):
+def test_workers_get_the_variables_for_aws(session, request):
     assert request.getfixturevalue(session)["python"]["worker"][2] == "a"
 
 
-def test_the_jvm_gets_the_options_that_lead_to_aws(ours):
+def test_the_jvm_gets_the_options_for_aws(ours):
     assert ours["property"] == "a b"
 
 
@@ -179,11 +179,11 @@ def test_another_aws_is_refused_in_the_same_process(ours):
     assert ours["refusal"].startswith("Spark was started in this process already, for a mock AWS in us-east-1")
 
 
-def test_a_session_that_is_not_ours_is_refused(users):
+def test_a_session_of_another_origin_is_refused(users):
     assert "for code that is not the harness's" in users["refusal"]
 
 
-def test_a_normal_run_says_nothing_on_stderr_and_leaves_nothing_where_it_ran(ours):
+def test_a_normal_run_is_silent_on_stderr_and_leaves_no_file(ours):
     assert (said(ours["stderr"]), ours["files"]) == ([], [])
 
 
@@ -206,7 +206,7 @@ except SetupError as error:
 """
 
 
-def test_a_master_that_spark_does_not_know_is_told_and_can_be_corrected(tmp_path):
+def test_an_unknown_master_is_reported_and_can_be_corrected(tmp_path):
     told = run(MISTAKEN, tmp_path, TMPDIR=str(tmp_path))
     assert told["error"].startswith("Spark did not start: Could not parse Master URL: 'local[many]'")
     assert "--harness-spark-master" in told["error"]

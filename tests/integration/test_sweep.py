@@ -28,7 +28,7 @@ HOUR = timedelta(hours=1)
 
 
 class Account:
-    """What tests do in the account that is swept, as its administrator."""
+    """Actions of tests in the swept account, as its administrator."""
 
     def __init__(self, aws):
         self.aws = aws
@@ -86,7 +86,7 @@ class Account:
         return ledger
 
     def job(self, name, path, code, tags):
-        """Run a training job of another user's, whose container is some Python, to its end."""
+        """Run another user's training job, with Python code as its container, to its end."""
         self.aws.register_container(name, [sys.executable, "-c", code])
         self.sagemaker.create_training_job(
             TrainingJobName=name,
@@ -101,7 +101,7 @@ class Account:
         wait_until(status, "the job to end", done=lambda state: state in ("Failed", "Completed"))
 
     def objects(self, bucket, *keys):
-        """Make a bucket with objects of another user's."""
+        """Create another user's bucket with objects."""
         self.s3.create_bucket(Bucket=bucket)
         for key in keys:
             self.s3.put_object(Bucket=bucket, Key=key, Body=b"theirs")
@@ -127,7 +127,7 @@ def sweep(independent_aws, tmp_path, monkeypatch, capsys):
         yield run
 
 
-def test_what_is_past_its_time_is_shown_and_stays_until_yes_is_said(sweep, account):
+def test_expired_resources_are_listed_and_kept_without_yes(sweep, account):
     names = account.fit(HOUR + timedelta(seconds=30))  # the account's clock shows whole seconds
     before = account.aws.everything()
     code, said = sweep()
@@ -136,7 +136,7 @@ def test_what_is_past_its_time_is_shown_and_stays_until_yes_is_said(sweep, accou
     assert account.aws.everything() == before
 
 
-def test_yes_deletes_what_is_past_its_time_and_a_second_sweep_finds_nothing(sweep, account):
+def test_yes_deletes_expired_resources_and_a_second_sweep_finds_nothing(sweep, account):
     account.fit(HOUR)
     account.fit(HOUR, number=10)
     assert sweep("--yes")[0] == 0
@@ -144,7 +144,7 @@ def test_yes_deletes_what_is_past_its_time_and_a_second_sweep_finds_nothing(swee
     assert sweep("--yes") == (0, "Nothing to delete.\n")
 
 
-def test_a_run_whose_tags_have_not_expired_keeps_what_bears_none_too(sweep, account):
+def test_a_run_with_unexpired_tags_keeps_its_untagged_resources_too(sweep, account):
     account.fit(-HOUR)
     account.model(f"hsh-{account.run}-2-model")
     account.put(f"hsh-{account.run}-2/part-0")
@@ -154,7 +154,7 @@ def test_a_run_whose_tags_have_not_expired_keeps_what_bears_none_too(sweep, acco
     assert "runs may be alive" in said
 
 
-def test_what_looks_like_a_runs_and_is_not_stays(sweep, account, monkeypatch):
+def test_similar_resources_of_no_run_are_kept(sweep, account, monkeypatch):
     monkeypatch.setattr(discovery, "_LONGEST", timedelta(0))
     account.fit(HOUR)
     foreign = new_run("999999999999")
@@ -173,7 +173,7 @@ def test_what_looks_like_a_runs_and_is_not_stays(sweep, account, monkeypatch):
     assert left == {}
 
 
-def test_what_only_its_name_gives_away_is_deleted_only_if_that_is_asked_for(sweep, account, monkeypatch):
+def test_resources_known_by_name_only_are_deleted_only_on_request(sweep, account, monkeypatch):
     account.fit()
     before = account.aws.everything()
     assert "stay" in sweep("--yes", "--include-unproven")[1], "it is younger than a run may be"
@@ -185,18 +185,18 @@ def test_what_only_its_name_gives_away_is_deleted_only_if_that_is_asked_for(swee
     assert account.aws.everything() == {}
 
 
-def test_what_a_ledger_names_is_deleted_once_its_run_has_ended(sweep, account):
+def test_resources_in_a_ledger_are_deleted_once_its_run_has_ended(sweep, account):
     ledger = account.ledger()
     before = account.aws.everything()
     assert sweep("--yes", "--include-unproven") == (0, "Nothing to delete.\n")
-    assert account.aws.everything() == before, "the run goes on"
+    assert account.aws.everything() == before, "the run continues"
     ledger._file.close()  # as the end of the process does, whatever ends it
     assert sweep("--yes")[0] == 0
     assert account.aws.everything() == {}
     assert not ledger.path.exists()
 
 
-def test_a_ledger_whose_last_line_was_cut_off_is_swept_and_one_of_another_account_is_told_of(sweep, account):
+def test_a_truncated_ledger_is_swept_and_one_of_another_account_is_reported(sweep, account):
     ledger = account.ledger()
     ledger._file.close()
     with ledger.path.open("ab") as file:
@@ -211,7 +211,7 @@ def test_a_ledger_whose_last_line_was_cut_off_is_swept_and_one_of_another_accoun
     assert path.exists()
 
 
-def test_a_ledger_is_swept_though_aws_tells_only_once_whose_the_credentials_are(sweep, account):
+def test_a_ledger_is_swept_with_a_single_answer_on_the_caller(sweep, account):
     account.ledger()._file.close()
     account.aws.faults.add("GetCallerIdentity", status=403, code="AccessDenied", skip=1, times=99)
     code, said = sweep("--yes")
@@ -219,7 +219,7 @@ def test_a_ledger_is_swept_though_aws_tells_only_once_whose_the_credentials_are(
     assert (code, account.aws.everything()) == (0, {}), said
 
 
-def test_ttl_leaves_alone_what_has_not_been_past_its_time_for_so_long(sweep, account):
+def test_ttl_keeps_resources_that_expired_more_recently(sweep, account):
     account.fit(HOUR)
     before = account.aws.everything()
     assert sweep("--yes", "--ttl", "2")[0] == 0
@@ -247,7 +247,7 @@ def test_two_sweeps_at_once_delete_everything_and_neither_fails(sweep, account):
     assert account.aws.everything() == {}
 
 
-def test_what_cannot_be_deleted_is_left_with_its_command_and_the_code_is_1(sweep, account):
+def test_undeletable_resources_are_reported_with_a_command_and_the_exit_code_is_1(sweep, account):
     names = account.fit(HOUR)
     deny = {"Effect": "Deny", "Action": "sagemaker:DeleteModel", "Resource": "*"}
     allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
@@ -258,7 +258,7 @@ def test_what_cannot_be_deleted_is_left_with_its_command_and_the_code_is_1(sweep
     assert account.aws.everything() == {"model": [names.model]}
 
 
-def test_lists_that_are_denied_are_told_and_do_not_pass_for_nothing_to_delete(sweep, account):
+def test_denied_lists_are_reported_and_do_not_count_as_empty(sweep, account):
     account.fit(HOUR)
     allow = {"Effect": "Allow", "Action": "sts:*", "Resource": "*"}
     account.aws.put_user_policy(user_name(account), {"Version": "2012-10-17", "Statement": [allow]})
@@ -273,7 +273,7 @@ def user_name(account):
     return account.aws.name_of(dict(os.environ)).rpartition("/")[2]
 
 
-def test_endpoints_are_deleted_with_their_hourly_cost_told(sweep, account, tmp_path):
+def test_endpoints_are_deleted_with_their_hourly_cost_reported(sweep, account, tmp_path):
     names = account.fit(HOUR)
     account.endpoint(names.endpoint, names.endpoint_config, account.tags(HOUR))
     prices = tmp_path / "prices.json"
@@ -287,7 +287,7 @@ def test_endpoints_are_deleted_with_their_hourly_cost_told(sweep, account, tmp_p
     assert account.aws.everything() == {}
 
 
-def test_log_groups_go_only_if_they_are_asked_for(sweep, account):
+def test_log_groups_are_deleted_only_on_request(sweep, account):
     names = account.fit(HOUR)
     group = f"/aws/sagemaker/Endpoints/{names.endpoint}"
     account.aws.client("logs").create_log_group(logGroupName=group)
@@ -295,7 +295,7 @@ def test_log_groups_go_only_if_they_are_asked_for(sweep, account):
     assert account.aws.everything() == {"log group": [group]}
 
 
-def test_all_regions_are_swept_if_that_is_asked_for(sweep, account, monkeypatch):
+def test_all_regions_are_swept_on_request(sweep, account, monkeypatch):
     monkeypatch.setattr(boto3.Session, "get_available_regions", lambda *_, **__: ["us-east-1", "eu-west-1"])
     abroad = boto3.Session().client("sagemaker", region_name="eu-west-1")
     account.fit(HOUR)
@@ -306,7 +306,7 @@ def test_all_regions_are_swept_if_that_is_asked_for(sweep, account, monkeypatch)
     assert account.aws.everything() == {}
 
 
-def test_what_bears_our_tag_under_a_name_of_the_users_is_found_by_searching_tags(sweep, account, monkeypatch):
+def test_resources_with_our_tag_and_another_name_are_found_by_tag_search(sweep, account, monkeypatch):
     account.model("MyModel", account.tags(HOUR))
     arn = account.sagemaker.describe_model(ModelName="MyModel")["ModelArn"]
     assert Resource("model", arn.rpartition("/")[2]) == discovery._resource_of(arn)

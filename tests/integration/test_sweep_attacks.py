@@ -54,7 +54,7 @@ open(os.environ["SAGEMAKER_BASE_DIR"] + "/model/m", "w").close()
 """
 
 
-def test_what_a_tagged_job_under_another_name_wrote_itself_goes_only_if_that_is_asked_for(sweep, account):
+def test_objects_of_a_tagged_job_with_another_name_are_deleted_only_on_request(sweep, account):
     theirs = account.objects("prod-models", "v7/churn/output/old")
     account.job("churn", "s3://prod-models/v7", WRITE, account.tags(HOUR))
     made = "s3://prod-models/v7/churn/output/model.tar.gz"
@@ -196,7 +196,7 @@ def test_a_live_run_whose_ledger_is_damaged_keeps_everything(sweep, account, mon
     assert account.aws.everything() == before
 
 
-def test_damaged_ledgers_odd_files_and_absurd_tags_are_reported_and_the_rest_goes(sweep, account):
+def test_damaged_ledgers_unknown_files_and_invalid_tags_are_reported_and_the_rest_is_deleted(sweep, account):
     account.ledger().close()
     directory = state_directory()
     for name, content in {"empty": b"", "binary": os.urandom(5000), "deep": b"[" * 99_999 + b"\n"}.items():
@@ -237,7 +237,7 @@ def test_the_clock_that_decides_is_that_of_aws(sweep, account, monkeypatch):
     assert account.aws.everything() == {}
 
 
-def test_a_ledger_of_another_region_is_taken_up_only_where_that_region_is_asked_for(sweep, account):
+def test_a_ledger_of_another_region_is_swept_only_if_that_region_is_requested(sweep, account):
     ledger = account.ledger("eu-west-1")
     ledger.close()
     abroad = boto3.Session().client("sagemaker", region_name="eu-west-1")

@@ -32,7 +32,7 @@ def disk(aws):
 
 
 def deleted_but_open(pid):
-    """Return the bytes of files that a process has open and nobody else can see; 0 where there is no /proc."""
+    """Return the bytes of a process's open files that no other process can see; 0 without /proc."""
     if sys.platform != "linux":
         return 0
     return sum(size_of(path, deleted=True) for path in Path(f"/proc/{pid}/fd").iterdir())

@@ -1,4 +1,4 @@
-"""Looking at processes that a test started."""
+"""Checks of processes that a test started."""
 
 import psutil
 

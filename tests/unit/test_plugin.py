@@ -1,4 +1,4 @@
-"""The plugin's options, header and exit status, in pytest sessions of their own."""
+"""The plugin's options, header and exit status, in separate pytest sessions."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ def _clean_environment(monkeypatch):
 
 @pytest.fixture
 def run(pytester):
-    """Run a test file, one that shows its settings unless told otherwise, in a pytest session of its own."""
+    """Run a test file in a separate pytest session; by default one that shows its settings."""
 
     def run(*options, test=SHOW):
         pytester.makepyfile(test)
@@ -32,7 +32,7 @@ def test_without_options_the_defaults_hold(run):
     run().stdout.fnmatch_lines([f"*{Settings(train_rows=60_000)}".replace("[", "[[]")])
 
 
-def test_the_header_says_where_sagemaker_and_spark_are(run):
+def test_the_header_names_the_locations_of_sagemaker_and_spark(run):
     result = run("--harness-region=eu-west-1", "--harness-spark-master=local[2]")
     result.stdout.fnmatch_lines(["harness: mock AWS in eu-west-1, Spark at local[[]2]"])
 
@@ -51,7 +51,7 @@ def test_every_setting_is_an_option_and_an_ini_key_that_help_explains(run):
 
 
 @pytest.mark.parametrize("value", ["--harness-mode=reel", "--harness-train-rows=many", "--harness-train-rows=0"])
-def test_a_value_that_cannot_be_used_stops_the_session_before_it_starts(run, value):
+def test_an_invalid_value_stops_the_session_before_it_starts(run, value):
     result = run(value)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: {value.split('=')[0]} is *", "*to fix: *"])
@@ -96,7 +96,7 @@ def test_sigterm_ends_a_session_in_real_mode_in_order(pytester):
 
 
 @pytest.mark.parametrize("setting", ["role", "endpoint"])
-def test_what_real_mode_only_uses_is_refused_typed_for_mock_mode_and_kept_in_the_ini_file_is_not(
+def test_options_of_real_mode_are_refused_on_the_command_line_of_mock_mode_but_not_in_the_ini_file(
     run, pytester, setting
 ):
     assert run(f"--harness-{setting}=mine").ret == pytest.ExitCode.USAGE_ERROR
@@ -105,14 +105,14 @@ def test_what_real_mode_only_uses_is_refused_typed_for_mock_mode_and_kept_in_the
     run().assert_outcomes(passed=1)
 
 
-def test_an_odd_region_of_a_project_that_does_not_use_the_harness_disturbs_nothing(run, monkeypatch):
+def test_an_unknown_region_of_a_project_that_does_not_use_the_harness_changes_nothing(run, monkeypatch):
     monkeypatch.setenv("AWS_REGION", "nowhere")
     result = run(test="def test_it(): pass")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["harness: not usable here: AWS_REGION is 'nowhere'*"])
 
 
-def test_but_a_test_that_uses_the_harness_is_told(run, monkeypatch):
+def test_an_unknown_region_is_reported_to_a_test_that_uses_the_harness(run, monkeypatch):
     monkeypatch.setenv("AWS_REGION", "nowhere")
     result = run()
     result.assert_outcomes(errors=1)
@@ -158,7 +158,7 @@ def test_a_leftover_fails_the_session_and_is_listed(run):
     result.stdout.fnmatch_lines([told, *table])
 
 
-def test_a_leftover_fails_the_session_even_where_its_error_is_swallowed(run):
+def test_a_leftover_fails_the_session_even_if_its_error_is_swallowed(run):
     swallow = "with __import__('contextlib').suppress(Exception): "
     assert run(test=LEFTOVER.format(swallow)).ret == pytest.ExitCode.TESTS_FAILED
 
@@ -190,7 +190,7 @@ FAKE_AWS = """
 """
 
 
-def test_this_processes_own_clients_are_led_the_same_way_while_aws_lasts(run, pytester, monkeypatch):
+def test_clients_of_this_process_use_the_same_aws_while_it_exists(run, pytester, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "mine")
     pytester.makeconftest(FAKE_AWS)
     result = run(test="import os\ndef test_it(aws): assert os.environ['AWS_ACCESS_KEY_ID'] == 'local'")
@@ -231,7 +231,7 @@ def test_clients_and_role_are_those_of_aws(run, pytester):
     run(test=test).assert_outcomes(passed=1)
 
 
-def test_an_aws_without_faults_skips_the_tests_that_inject_them_and_says_why(run, pytester):
+def test_an_aws_without_faults_skips_the_tests_that_inject_them_with_a_reason(run, pytester):
     pytester.makeconftest(FAKE_AWS.replace('"mock"', '"real"'))
     result = run("-rs", test="def test_it(faults): pass")
     result.assert_outcomes(skipped=1)
@@ -280,7 +280,7 @@ FAILING_FIT = """
 """
 
 
-def test_a_fit_that_fails_is_told_and_what_it_left_behind_too(run, pytester):
+def test_a_failing_fit_is_reported_with_its_leftovers(run, pytester):
     pytester.makeconftest(FAKE_AWS + CLEAN_UP + FAILING_FIT)
     result = run(test="def test_it(trained_model): pass")
     result.assert_outcomes(errors=1)
@@ -310,7 +310,7 @@ def test_an_interrupted_set_up_is_cleaned_up_after_once(pytester, interrupted):
     result.stdout.fnmatch_lines(["*left over in AWS*"])
 
 
-def test_what_a_finalizer_that_was_never_reached_leaves_is_cleaned_up_all_the_same(pytester):
+def test_resources_of_a_skipped_finalizer_are_cleaned_up(pytester):
     pytester.makeconftest(FAKE_AWS + CLEAN_UP)
     lost = "from harness.aws.cleanup.resources import Resource\n\ndef test_it(ledger, request):\n"
     lost += "    ledger.expect(Resource('endpoint', 'e'))\n    request.session._setupstate.stack.clear()"
@@ -319,7 +319,7 @@ def test_what_a_finalizer_that_was_never_reached_leaves_is_cleaned_up_all_the_sa
     assert result.outlines.count("cleaned up") == 1
 
 
-def test_a_fixture_that_cannot_be_made_is_told_in_a_few_lines(pytester):
+def test_a_failing_fixture_is_reported_in_a_few_lines(pytester):
     pytester.makepyfile(
         """
         import pytest

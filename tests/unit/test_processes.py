@@ -1,4 +1,4 @@
-"""Whose processes are found."""
+"""Search for the processes of a run."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 from harness.processes import processes_with
 
 
-def test_processes_are_found_by_their_mark_and_an_empty_mark_is_nobodys():
+def test_processes_are_found_by_their_mark_and_an_empty_mark_finds_none():
     with subprocess.Popen(["sleep", "60"], env={"HARNESS_RUN": "abc"}) as marked:
         assert [process.pid for process in processes_with("HARNESS_RUN", "ab")] == [marked.pid]
         assert processes_with("HARNESS_RUN", "") == []
@@ -16,7 +16,7 @@ def test_processes_are_found_by_their_mark_and_an_empty_mark_is_nobodys():
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a process of another user")
-def test_a_process_of_another_user_is_not_found_whatever_its_mark():
+def test_a_process_of_another_user_is_not_found_with_any_mark():
     with subprocess.Popen(["sleep", "60"], env={"HARNESS_RUN": "abc"}, user=65534) as theirs:
         found = processes_with("HARNESS_RUN", "abc")
         theirs.kill()

@@ -57,7 +57,7 @@ def test_a_directory_is_kept_while_its_process_runs_and_goes_after_it_is_killed(
     assert (directory / "file").exists()
     process.kill()
     process.wait()
-    assert directory.exists(), "nobody could delete it"
+    assert directory.exists(), "no process could delete it"
     make_scratch(PREFIX).delete()
     assert list(place.iterdir()) == []
 
@@ -73,7 +73,7 @@ def test_a_directory_is_kept_for_a_child_that_outlives_its_parent(hold, place):
         make_scratch(PREFIX).delete()
 
 
-def test_what_is_no_directory_of_ours_is_left_alone(place, tmp_path_factory):
+def test_other_directories_are_kept(place, tmp_path_factory):
     target = tmp_path_factory.mktemp("elsewhere")
     (target / "precious").write_text("")
     (place / f"{PREFIX}link").symlink_to(target)
@@ -94,7 +94,7 @@ def test_a_process_in_another_pid_namespace_leaves_a_directory_in_use_alone(hold
     assert (directory / "file").exists()
 
 
-def test_names_and_kinds_that_nobody_expects_keep_nothing_from_going(place):
+def test_unexpected_names_and_kinds_do_not_prevent_deletion(place):
     os.mkfifo(place / f"{PREFIX}fifo")
     if sys.platform == "linux":  # macOS has no such names
         os.mkdir(os.fsencode(place / PREFIX) + b"\xff")

@@ -1,4 +1,4 @@
-"""What SECURITY.md says of dependencies is what pyproject.toml and the audit do."""
+"""SECURITY.md agrees with pyproject.toml and the audit on dependencies."""
 
 import re
 from pathlib import Path
@@ -16,14 +16,14 @@ def requirements():
     return {each.name: each.specifier for each in found}
 
 
-def test_the_lowest_versions_are_those_that_the_page_gives_reasons_for():
+def test_the_lowest_versions_are_those_explained_on_the_page():
     rows = re.findall(r"^\| ([\w-]+) \| ([\d.]+) \| CVE-", PAGE, re.MULTILINE)
     assert len(rows) >= 7
     for name, least in rows:
         assert f">={least}" in str(requirements()[name]).split(","), name
 
 
-def test_the_audit_passes_over_what_the_page_names_and_nothing_else():
+def test_the_audit_ignores_only_the_vulnerabilities_on_the_page():
     held_back = re.search(r"^\| pyspark .*$", PAGE, re.MULTILINE)[0]
     ignored = re.findall(r"--ignore-vuln (CVE-[\d-]+)", (ROOT / "tox.ini").read_text())
     assert sorted(ignored) == sorted(re.findall(r"CVE-[\d-]+", held_back))

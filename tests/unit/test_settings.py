@@ -27,7 +27,7 @@ def test_without_any_source_the_defaults_hold():
 
 
 @pytest.mark.parametrize("setting", [field.name for field in dataclasses.fields(Settings)])
-def test_every_setting_says_what_it_is(setting):
+def test_every_setting_has_a_description(setting):
     described = {field.name: field.metadata["help"] for field in dataclasses.fields(Settings)}
     assert described[setting]
 
@@ -40,7 +40,7 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_ini_file()
     assert (settings.region, settings.spark_master, settings.train_rows) == ("eu-west-1", "local[2]", 3)
 
 
-def test_an_option_not_given_leaves_the_word_to_the_next_source():
+def test_an_option_not_given_defers_to_the_next_source():
     assert read_settings({"region": None}, {"HARNESS_REGION": "eu-west-2"}).region == "eu-west-2"
 
 
@@ -72,12 +72,14 @@ def profiles(tmp_path):
         ({"AWS_PROFILE": "mine", "AWS_REGION": "sa-east-1"}, "sa-east-1", "AWS_REGION"),
     ],
 )
-def test_in_real_mode_the_region_may_be_the_profiles_and_its_origin_is_told(profiles, variables, region, origin):
+def test_in_real_mode_the_region_may_come_from_the_profile_and_its_origin_is_reported(
+    profiles, variables, region, origin
+):
     settings = read_settings({"mode": "real"}, profiles | variables)
     assert (settings.region, settings.origin("region")) == (region, origin)
 
 
-def test_in_mock_mode_no_profile_is_looked_at(profiles):
+def test_in_mock_mode_no_profile_is_read(profiles):
     assert read_settings({}, profiles).region == "us-east-1"
 
 
@@ -107,7 +109,7 @@ def test_a_bound_on_cost_is_a_number_and_there_is_none_by_default():
         ("prices", ""),
     ],
 )
-def test_a_value_that_cannot_be_used_is_an_error_that_names_its_source_and_the_remedy(setting, text):
+def test_an_invalid_value_is_an_error_that_names_its_source_and_the_fix(setting, text):
     for given in [({setting: text}, {}), ({}, {environment_name(setting): text})]:
         with pytest.raises(SettingsError) as error:
             read_settings(*given)

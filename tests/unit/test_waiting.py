@@ -7,7 +7,7 @@ from harness.errors import HarnessError
 from harness.waiting import WaitTimeout, pauses, wait_until
 
 
-def test_what_the_probe_returned_last_is_returned():
+def test_the_last_result_of_the_probe_is_returned():
     states = iter([None, "", "InService"])
     assert wait_until(lambda: next(states), "an endpoint", interval=0) == "InService"
 
@@ -23,21 +23,21 @@ def test_a_condition_that_holds_is_probed_once_even_without_time_left():
     assert len(probes) == 1
 
 
-def test_giving_up_tells_what_was_waited_for_and_the_last_state_seen():
+def test_a_timeout_reports_the_condition_and_the_last_state():
     with pytest.raises(WaitTimeout) as error:
         wait_until(lambda: "Creating", "endpoint x", done=lambda s: s == "InService", timeout=0.02, interval=0.01)
     assert "Timed out after 0.02 s waiting for endpoint x" in error.value.what
     assert "'Creating'" in error.value.checked
 
 
-def test_giving_up_takes_about_the_time_allowed():
+def test_a_timeout_takes_about_the_allowed_time():
     started = time.monotonic()
     with pytest.raises(WaitTimeout):
         wait_until(lambda: False, "never", timeout=0.2, interval=0.01)
     assert 0.2 <= time.monotonic() - started < 1
 
 
-def test_an_error_of_the_probe_comes_through():
+def test_an_error_of_the_probe_is_raised():
     def probe():
         raise OSError("gone")
 
@@ -54,7 +54,7 @@ def test_pauses_grow_to_the_longest_and_no_further():
     assert list(islice(pauses(0.05, 0.05), 3)) == [0.05] * 3
 
 
-def test_what_does_not_like_to_be_asked_is_asked_less_and_less_often():
+def test_pauses_between_probes_grow():
     probes = []
     with pytest.raises(WaitTimeout):
         wait_until(lambda: probes.append(1), "never", timeout=0.3, interval=0.01, longest=0.2)

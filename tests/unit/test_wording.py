@@ -51,7 +51,7 @@ PASSING = [
     "Lots of rows, sorted by lots of keys.",
     "The API offers two operations; the offer file lists prices.",
     "Write it in two parts; part of a line.",
-    "See figure 3, and `figure`, and --figures.",
+    "See figure 3, and `figure`, and --figures, figure, grid = plots().",
     "The outcome of the run; an overcome error.",
     "An odd number of rows, even or odd.",
     "The values of AWS options; it is AWS's.",
@@ -76,7 +76,9 @@ def test_similar_english_is_not_reported(text):
 
 
 def test_comments_strings_and_docstrings_of_python_are_read_but_not_its_names():
-    code = 'noted = anew("told")  # goes on\ndef looked_at():\n    """Mend it."""\n    return f"{noted} anew"\n'
+    code = (
+        'noted = anew("told", "is told")  # goes on\ndef looked_at():\n    """Mend it."""\n    return f"{noted} anew"\n'
+    )
     assert [(line, words) for line, words, _ in wording.check(code, ".py")] == [
         (1, "goes on"),
         (1, "told"),
@@ -111,9 +113,14 @@ def test_a_question_word_elsewhere_is_not_reported():
     assert wording.check("What it is, `| what |`.\n\n```\n# How it is done\n```\n\n| a | Whatever |\n", ".md") == []
 
 
+def test_tags_and_expressions_of_a_template_are_not_read():
+    template = "<figure class='odd'>{{ figure.told }}{% if noted %}</figure><p>This figure</p>"
+    assert [each.words for each in wording.check(template, ".j2")] == ["figure"]
+
+
 def test_an_allowed_line_is_not_reported_and_the_next_one_is():
     assert wording.check("x is odd <!-- wording: allow -->\ny is odd\n", ".md")[0].line == 2
-    code = 'a = "told"  # wording: allow\nb = """so\nit is told"""  # wording: allow\nc = "told"\n'
+    code = 'a = "a told b"  # wording: allow\nb = """so\nit is told"""  # wording: allow\nc = "is told"\n'
     assert [each.line for each in wording.check(code, ".py")] == [4]
 
 

@@ -27,7 +27,7 @@ def commands(job):
     return [line for line in words if line]
 
 
-def test_there_are_workflows_for_changes_and_for_nights():
+def test_workflows_for_changes_and_for_nights_exist():
     assert {"ci", "nightly"} <= WORKFLOWS.keys()
 
 
@@ -39,7 +39,7 @@ def test_the_harness_is_called_as_its_command_line_allows(workflow, job):
 
 
 @pytest.mark.parametrize(("workflow", "job"), JOBS)
-def test_files_that_are_named_exist(workflow, job):
+def test_named_files_exist(workflow, job):
     named = [
         word.partition("::")[0]
         for words in commands(job)
@@ -57,12 +57,12 @@ def test_a_command_that_fails_before_a_pipe_fails_its_step(workflow, job):
 
 
 @pytest.mark.parametrize(("workflow", "job"), JOBS)
-def test_a_job_ends_itself(workflow, job):
+def test_a_job_has_a_time_limit(workflow, job):
     assert job["timeout-minutes"] <= 360
 
 
 @pytest.mark.parametrize(("workflow", "job"), JOBS)
-def test_what_runs_in_aws_is_swept_with_new_credentials_whatever_happens(workflow, job):
+def test_jobs_in_aws_always_sweep_with_new_credentials(workflow, job):
     steps = job["steps"]
     real = [number for number, step in enumerate(steps) if "--harness-mode=real" in step.get("run", "")]
     for number in real:
@@ -87,5 +87,5 @@ def test_the_local_aws_is_under_load_for_half_an_hour_each_night():
     assert ["pytest", "-m", "nightly", "tests/integration/test_soak.py"] in [words[:4] for words in commands(job)]
 
 
-def test_the_nightly_run_is_one_in_aws():
+def test_the_nightly_run_uses_real_mode():
     assert "--harness-mode=real" in str(WORKFLOWS["nightly"]["jobs"]["real"]["steps"])

@@ -1,8 +1,9 @@
-"""Where in its history a benchmark's times changed.
+"""Change points in a benchmark's history of times.
 
-Candidates come from the PELT algorithm (Killick et al., 2012) of ruptures, with a kernel that lone outliers cannot
-pull; each is kept only if a rank test tells the runs before it from those after it. This is the order of Hunter
-(Fleming et al., 2023): many weak candidates, of which tests drop the weakest until all that remain are significant.
+Candidates come from the PELT algorithm (Killick et al., 2012) of ruptures, with a kernel
+that single outliers hardly affect. A candidate is kept only if a rank test separates the runs before it from those
+after it. Hunter (Fleming et al., 2023) works in this order too: it starts from many weak candidates, and drops the
+weakest until all that remain are significant.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ import ruptures
 from scipy.stats import mannwhitneyu
 
 LEAST_STRETCH = 4
-"""Number of runs that must lie on either side of a change."""
+"""Least number of runs on either side of a change."""
 LEAST_CHANGE = 0.02
-"""Share by which the median must change; less is noise of compilers and caches rather than anybody's doing."""
+"""Least change of the median, as a share. Smaller changes are noise of compilers and caches."""
 SIGNIFICANCE = 0.001
-"""Of the rank test: small, as each candidate was picked for looking like a change."""
+"""Significance level of the rank test; small, because each candidate was selected for resembling a change."""
 
 _PENALTY = 3.5  # 3 finds changes in 1 of 85 histories of pure noise, this in 1 of 150; 5 misses half of the late ones
 _GAMMA_SAMPLE = 500
@@ -34,17 +35,17 @@ class Stretch(NamedTuple):
     """Runs between two changes."""
 
     start: int
-    """The first run's number, from 0."""
+    """Number of the first run, from 0."""
     end: int
-    """The number after the last run's."""
+    """Number after that of the last run."""
     median: float
 
 
 def stretches(seconds: Sequence[float], commits: Sequence[int]) -> list[Stretch]:
-    """Return the stretches of a history, of which there is one more than there are changes.
+    """Return the stretches of a history: one more than the number of changes.
 
-    :param seconds: the runs' times, from the oldest commit to the newest, all positive.
-    :param commits: the number of each run's commit, ascending: runs of one commit are in one stretch.
+    :param seconds: times of the runs, from the oldest commit to the newest, all positive.
+    :param commits: commit number of each run, ascending; the runs of one commit stay in one stretch.
     """
     times = np.log(np.asarray(seconds, dtype=float))
     bounds = sorted({_snapped(found, commits) for found in _candidates(times)} - {0, len(times)})
@@ -56,7 +57,7 @@ def stretches(seconds: Sequence[float], commits: Sequence[int]) -> list[Stretch]
 
 
 def _candidates(times: Array) -> list[int]:
-    """Return where changes may be: numbers of the first runs after them."""
+    """Return candidates for changes, as the numbers of the first runs after them."""
     if len(times) < 2 * LEAST_STRETCH or np.ptp(times) == 0:
         return []
     search = ruptures.KernelCPD(kernel="rbf", min_size=LEAST_STRETCH, params={"gamma": _gamma(times)})
@@ -65,7 +66,7 @@ def _candidates(times: Array) -> list[int]:
 
 
 def _gamma(times: Array) -> float:
-    """Return the kernel's width by the median heuristic, on a sample: ruptures' own takes quadratic memory."""
+    """Return the kernel width by the median heuristic on a sample. On all runs, as in ruptures, memory is quadratic."""
     sample = times[:: math.ceil(len(times) / _GAMMA_SAMPLE)]
     apart = np.subtract.outer(sample, sample)[np.triu_indices(len(sample), 1)]
     typical = float(np.median(apart**2))
@@ -83,7 +84,7 @@ def _snapped(run: int, commits: Sequence[int]) -> int:
 
 
 def _significant(times: Array, bounds: list[int]) -> list[int]:
-    """Return the bounds without those that no test can tell, dropping the weakest first."""
+    """Return the significant bounds; the weakest is dropped first, then the rest are tested again."""
     while bounds:
         parts = np.split(times, bounds)
         chances = [_chance(before, after) for before, after in pairwise(parts)]
@@ -95,6 +96,6 @@ def _significant(times: Array, bounds: list[int]) -> list[int]:
 
 
 def _chance(before: Array, after: Array) -> float:
-    """Return the chance that runs differ so much though nothing changed; 1 where the change is too small to matter."""
+    """Return the p value of a difference between runs; 1 if the change is too small to matter."""
     change = abs(float(np.median(after) - np.median(before)))
     return 1.0 if change < math.log1p(LEAST_CHANGE) else float(mannwhitneyu(before, after).pvalue)

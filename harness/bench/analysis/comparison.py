@@ -1,8 +1,9 @@
-"""``harness compare``: what changed between results, and whether anything can be said about it.
+"""Comparison of benchmark results for ``harness compare``: effects, intervals and verdicts.
 
-Each result is a file of pytest-benchmark's, or a directory of them: one file a run. Runs of two sides that alternated
-in time (``A/round-1.json``, ``B/round-1.json``, ``A/round-2.json`` …, told by their dates) are compared pair by pair.
-Runs that did not alternate are compared as two heaps, with wider intervals: the drift between them cannot be seen.
+Each result is a pytest-benchmark file, or a directory of them with one file a run. Runs of two sides that alternated
+in time (``A/round-1.json``, ``B/round-1.json``, ``A/round-2.json`` …, by their dates) are compared pair by pair. Runs
+that did not alternate are compared as two groups. Their intervals are wider, because drift between the groups is
+invisible.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ from harness.bench.results.reader import Benchmark, Result, is_of_matrix, read
 from harness.errors import ResultsError
 
 _MACHINE = {"machine": ("node",), "processor": ("cpu", "brand_raw"), "python": ("python_version",)}
-"""What of ``machine_info`` is compared, and where it is there."""
+"""Compared values of ``machine_info``, and their keys."""
 
 ALTERNATED = 0.8
-"""The share of runs that must be in pairs for the two sides to count as alternated."""
+"""Share of runs that must be in pairs for two sides to count as alternating."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +42,16 @@ class Side:
     """The runs of one side."""
 
     label: str
-    """The path as it was typed."""
+    """Path as given on the command line."""
     runs: list[Result]
-    """By date."""
+    """Sorted by date."""
     problems: list[ResultsError]
-    """What of it was left out, as it cannot be read."""
+    """Errors of skipped files that cannot be read."""
     of_matrix: bool = False
-    """Whether ``harness bench`` wrote it, and can add runs."""
+    """True if ``harness bench`` wrote the runs and can add more."""
 
     def benchmark(self, name: str) -> list[Benchmark]:
-        """Return a benchmark's results in the runs that have it."""
+        """Return the results of a benchmark in the runs that have it."""
         return [run.benchmarks[name] for run in self.runs if name in run.benchmarks]
 
     def names(self) -> list[str]:
@@ -64,41 +65,41 @@ class BenchmarkChange:
 
     name: str
     base: float
-    """Seconds: the median of the runs' medians."""
+    """Median of the runs' medians, in seconds."""
     other: float
-    """Seconds, likewise."""
+    """Same for the other side, in seconds."""
     effect: Effect
     refusal: str = ""
-    """Why the two must not be compared."""
+    """Reason not to compare the two; empty if they may be compared."""
 
     @property
     def verdict(self) -> Verdict:
-        """What can be said."""
+        """Verdict of the effect, or REFUSED."""
         return Verdict.REFUSED if self.refusal else self.effect.verdict
 
 
 @dataclass(frozen=True)
 class Versus:
-    """All benchmarks of one side against the base's."""
+    """All benchmarks of one side compared with those of the base."""
 
     base: Side
     other: Side
     alternated: bool
     rows: list[BenchmarkChange]
     differences: dict[str, str]
-    """By what differs in the environment (``cores``): how (``2 → 4``)."""
+    """Differences of the environments, by name: ``cores`` → ``2 → 4``."""
     warnings: list[str]
 
     @property
     def left_out(self) -> list[ResultsError]:
-        """What of either side cannot be read."""
+        """Errors of skipped files of either side."""
         return [*self.base.problems, *self.other.problems]
 
 
 def compare(paths: Sequence[Path]) -> list[Versus]:
-    """Return each result against the first.
+    """Return the comparison of each result with the first.
 
-    :raises ResultsError: a path has no result that can be read, or two have no benchmark in common.
+    :raises ResultsError: a path has no readable result, or two results have no benchmark in common.
     """
     base, *others = [_side(path) for path in paths]
     drafts = [_Draft(base, other) for other in others]
@@ -115,7 +116,7 @@ def _side(path: Path) -> Side:
 
 
 class _Draft:
-    """Two sides brought together, before all comparisons are judged at once."""
+    """Two sides to compare, before all comparisons are judged together."""
 
     def __init__(self, base: Side, other: Side) -> None:
         self._base, self._other = base, other
@@ -123,10 +124,10 @@ class _Draft:
         if not self._names:
             raise ResultsError(
                 f"{base.label} and {other.label} have no benchmark in common.",
-                checked=f"full names: {_some(base.names())} there, {_some(other.names())} here",
-                fix="run the same benchmarks, from the same directory, for both",
+                checked=f"full names: {_some(base.names())} and {_some(other.names())}",
+                fix="run the same benchmarks from the same directory for both",
             )
-        self._pairs = in_turns(base.runs, other.runs)
+        self._pairs = alternating_pairs(base.runs, other.runs)
         self._refusals = {name: _refusal(base.benchmark(name), other.benchmark(name)) for name in self._names}
         self._judged = [name for name in self._names if not self._refusals[name]]
         self.samples: list[Comparable] = [self._sample(name) for name in self._judged]
@@ -140,8 +141,8 @@ class _Draft:
     def judged(self, effects: Iterable[Effect], needed: int) -> Versus:
         """Return the comparison.
 
-        :param effects: those of ``samples``, with those of later drafts behind them.
-        :param needed: how many pairs that many comparisons ask for.
+        :param effects: effects of ``samples``, followed by those of later drafts.
+        :param needed: number of pairs required for this many comparisons.
         """
         found = dict(zip(self._judged, effects, strict=False))
         base, other = self._base, self._other
@@ -164,31 +165,30 @@ class _Draft:
         if fewest < needed:
             yield self._too_few(fewest, needed)
         if fewest >= LEAST_RUNS and not self._pairs:
-            yield "runs did not alternate: intervals are wider, and a drift between the two cannot be seen"
+            yield "runs did not alternate: intervals are wider, because drift between the two sides is invisible"
         first = {a.date < b.date for a, b in self._pairs}
         if len(self._pairs) >= LEAST_RUNS and len(first) == 1:
             label = (self._base if first.pop() else self._other).label
-            yield f"{label} ran first in every pair: draw the order at random"
+            yield f"{label} ran first in every pair: randomize the order"
         for one, two in ((self._base, self._other), (self._other, self._base)):
             missing = [name for name in one.names() if not two.benchmark(name)]
             if missing:
                 yield f"only in {one.label}: {_some(missing)}"
 
     def _too_few(self, fewest: int, needed: int) -> str:
-        """Return how many runs there should be, and what adds them."""
-        there = f"there {'is' if fewest == 1 else 'are'} {fewest}"
+        """Return the required number of runs, and the command that adds them."""
         if fewest >= LEAST_RUNS:
-            told = f"so many comparisons need {needed} runs of each to tell one from chance, {there}"
+            text = f"this number of comparisons needs {needed} runs of each to rule out chance, found {fewest}"
         else:
-            many = f" ({needed} to tell so many comparisons from chance)" if needed > LEAST_RUNS else ""
-            told = f"{LEAST_RUNS} runs of each are needed for a verdict{many}, {there}"
+            many = f" ({needed} for this number of comparisons)" if needed > LEAST_RUNS else ""
+            text = f"a verdict needs {LEAST_RUNS} runs of each{many}, found {fewest}"
         if self._base.of_matrix and self._other.of_matrix:
-            return f"{told}: 'harness bench … --rounds {needed}' adds them"
-        return f"{told}, whose rounds do not stand for runs" if fewest == 1 else told
+            return f"{text}: 'harness bench … --rounds {needed}' adds them"
+        return f"{text}; rounds of one run do not count as runs" if fewest == 1 else text
 
 
 def alternating(base: Sequence[Result], other: Sequence[Result]) -> list[tuple[Result, Result]]:
-    """Return the (base, other) pairs of runs that followed each other, in either order; each run is in one at most."""
+    """Return (base, other) pairs of consecutive runs, in either order; each run is in at most one pair."""
     order = sorted([*((run, True) for run in base), *((run, False) for run in other)], key=lambda run: run[0].date)
     pairs: list[tuple[Result, Result]] = []
     waiting: tuple[Result, bool] | None = None
@@ -201,8 +201,8 @@ def alternating(base: Sequence[Result], other: Sequence[Result]) -> list[tuple[R
     return pairs
 
 
-def in_turns(base: Sequence[Result], other: Sequence[Result]) -> list[tuple[Result, Result]]:
-    """Return the (base, other) pairs of runs that alternated; none where too many runs did not."""
+def alternating_pairs(base: Sequence[Result], other: Sequence[Result]) -> list[tuple[Result, Result]]:
+    """Return the (base, other) pairs if enough runs alternated, else none."""
     pairs = alternating(base, other)
     return pairs if len(pairs) >= max(2, ALTERNATED * min(len(base), len(other))) else []
 
@@ -224,19 +224,19 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _refusal(base: Sequence[Benchmark], other: Sequence[Benchmark]) -> str:
-    """Return why two sides of a benchmark must not be compared; '' where they may."""
+    """Return the reason not to compare two sides of a benchmark; '' if they may be compared."""
     local = any(run.info.mode == "mock" for run in (*base, *other))
     for key in INSTANCE_TYPES if local else ():
         there, here = _values(base, key), _values(other, key)
         if there != here:
-            return f"measured in the local AWS, which is neither {_shown(there)} nor {_shown(here)}"
+            return f"measured in the local AWS, not on {_shown(there)} or {_shown(here)}"
     return ""
 
 
 def environment_differences(base: Side, other: Side, names: Sequence[str]) -> dict[str, str]:
-    """Return what two sides differ in beyond their commits: ``cores`` → ``2 → 4``.
+    """Return the differences of two sides other than their commits: ``cores`` → ``2 → 4``.
 
-    What differs in some benchmarks only is marked with their number.
+    A difference in only some benchmarks is marked with their number.
     """
     found = {key: f"{_shown(there)} → {_shown(here)}" for key, there, here in _machine_differences(base, other)}
     for key in COMPARED:

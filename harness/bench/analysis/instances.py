@@ -1,10 +1,10 @@
-"""What instances of AWS did and for how much: their cost for a million predictions against their latency.
+"""Comparison of AWS instance types: cost of a million predictions against latency.
 
-Pure: no file is read and nothing is printed here. The unit of figures and intervals is the run
-(:func:`harness.bench.analysis.statistics.estimate`); where intervals overlap, no order is claimed. Runs on one endpoint
-tell of its machines, and not how those of its type differ: the unit is the endpoint where there are as many of a type
-as an interval takes. What the local AWS measured is never an offer: it runs on this machine and only takes the names of
-instance types.
+This module reads no file and prints nothing. The unit of values and intervals is the run
+(:func:`harness.bench.analysis.statistics.estimate`); overlapping intervals claim no order. Runs on one endpoint show
+the performance of its machines only, not the differences between machines of one type. If a type has enough endpoints
+for an interval, the unit is the endpoint. Results of the local AWS are excluded: it runs on this machine and only
+accepts the names of instance types.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from harness.bench.results.series import Run, Setting, tell_apart
 P99 = "p99 latency"
 MEDIAN_ROUND = "time a round"
 LEAST_REQUESTS = 662
-"""Requests that a p99 takes to be claimed at 99 % confidence, by
+"""Least number of requests for a p99 at 99 % confidence, by
 :func:`harness.bench.analysis.quantile_tests.queries_needed`.
 """
 
 _APART = ("region", "spark_master", "dataset", "rows")
-"""Keys of ``extra_info`` in which results must agree to stand in one table."""
+"""Keys of ``extra_info`` that must be equal in all results of a table."""
 _COMPARED_HERE = ("endpoint_instance_type", "endpoint_instance_count")
 _MOST_PAIRS = 3
 _HOUR = 3600.0
@@ -49,10 +49,10 @@ _MILLION = 1e6
 
 
 class Standing(str, Enum):
-    """Whether an offer lies on the Pareto front, where no other is both cheaper and faster.
+    """Position of an instance option relative to the Pareto front, where no other option is both cheaper and faster.
 
-    With a question mark, that is so by the estimates, and their intervals leave the other open, or they were not
-    measured in turns.
+    A question mark means that the estimates show it, but the intervals do not, or that the options were not measured
+    alternately.
     """
 
     ON = "yes"
@@ -62,75 +62,75 @@ class Standing(str, Enum):
 
     @property
     def is_on(self) -> bool:
-        """Whether it is on the front by the estimates."""
+        """True if the estimates place the option on the front."""
         return self in (Standing.ON, Standing.MAYBE_ON)
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What some instances did with a benchmark, and for how much."""
+    """An instance option: type, number, price, and its results in one benchmark."""
 
     kind: str
-    """Their type: ``ml.m5.large``."""
+    """Instance type: ``ml.m5.large``."""
     count: int
-    """Of the endpoint."""
+    """Number of instances of the endpoint."""
     rows_per_second: Estimate
-    """By the mean of a run's rounds: what is slow is paid for too."""
+    """Throughput by the mean of a run's rounds, because slow rounds cost money too."""
     seconds: Estimate
-    """Latency: which one, the comparison says."""
+    """Latency; the comparison's ``measure`` names which one."""
     price: Price | None
-    """Of one instance; None where it is not known."""
+    """Price of one instance; None if unknown."""
     runs: tuple[Run, ...]
     requests: int = 0
-    """From which p99 is, in all runs together; 0 where it is not known."""
+    """Number of requests behind the p99, in all runs together; 0 if unknown."""
 
     @property
     def name(self) -> str:
-        """The type, with the number of instances where it is not one."""
+        """Type, preceded by the number of instances if there are several."""
         return self.kind if self.count == 1 else f"{self.count} × {self.kind}"
 
     @cached_property
     def endpoints(self) -> int | None:
-        """How many endpoints its runs were measured on; None where not all noted it."""
+        """Number of endpoints of the runs; None if some runs did not record theirs."""
         names = {endpoint_of(run) for run in self.runs}
         return len(names) if names and "" not in names else None
 
     @property
     def is_of_its_type(self) -> bool:
-        """Whether the intervals are over endpoints, so of instances of its type; else they are over runs."""
+        """True if the intervals are over endpoints, and so cover its type; else they are over runs."""
         return self.endpoints is not None and self.endpoints >= LEAST_RUNS
 
     @property
     def usd_per_hour(self) -> float:
-        """For all instances together; infinite where no price is known."""
+        """Price of all instances together; infinite if unknown."""
         return math.inf if self.price is None else self.price.hourly * self.count
 
     @property
     def usd_per_million(self) -> Estimate:
-        """Dollars for a million rows while it is as busy as when it was measured; infinite where no price is known."""
+        """Dollars for a million rows at the measured load; infinite if the price is unknown."""
         if self.price is None:
             return Estimate(math.inf, 0.0, math.inf)
         return self.rows_per_second.under(self.usd_per_hour / _HOUR * _MILLION)
 
     def beats(self, other: Offer) -> bool:
-        """Return whether its estimates are nowhere worse, and better somewhere."""
-        own, others = self._figures, other._figures
+        """Return whether neither estimate is worse and at least one is better."""
+        own, others = self._estimates, other._estimates
         return own != others and own[0] <= others[0] and own[1] <= others[1]
 
     def surely_beats(self, other: Offer) -> bool:
-        """Return whether it is both cheaper and faster, by the whole intervals."""
+        """Return whether the intervals show it to be both cheaper and faster."""
         return self.usd_per_million.is_surely_below(other.usd_per_million) and self.seconds.is_surely_below(
             other.seconds
         )
 
     def may_beat(self, other: Offer) -> bool:
-        """Return whether the intervals leave it open, or show, that it is both cheaper and faster."""
+        """Return whether the intervals permit that it is both cheaper and faster."""
         return not (
             other.usd_per_million.is_surely_below(self.usd_per_million) or other.seconds.is_surely_below(self.seconds)
         )
 
     @property
-    def _figures(self) -> tuple[float, float]:
+    def _estimates(self) -> tuple[float, float]:
         return self.usd_per_million.value, self.seconds.value
 
 
@@ -140,43 +140,43 @@ class Comparison:
     def __init__(self, name: str, setting: Setting, measure: str, offers: Iterable[Offer]) -> None:
         self.name = name
         self.setting = setting
-        """What must be equal in all: region, Spark master, dataset, rows."""
+        """Values that are equal in all runs: region, Spark master, dataset, rows."""
         self.measure = measure
-        """Which latency the offers' is: ``P99``, or ``MEDIAN_ROUND`` where not all noted that."""
+        """Latency that is compared: ``P99``, or ``MEDIAN_ROUND`` if some runs did not record p99."""
         self.label = name.rpartition("::")[2]
-        """What it is called beside others; :func:`comparisons` adds what tells it from them."""
+        """Name among several comparisons; :func:`comparisons` adds the settings that distinguish it."""
         self.offers = sorted(offers, key=lambda offer: (offer.usd_per_million.value, offer.name))
-        """The cheapest first, those without a price last."""
+        """Instance options, the cheapest first, those without a price last."""
 
     @property
     def rows(self) -> float:
-        """Rows of a round."""
+        """Number of rows in a round."""
         return float(self.setting["rows"])
 
     @cached_property
     def priced(self) -> list[Offer]:
-        """The offers with a price, the cheapest first."""
+        """Options with a price, the cheapest first."""
         return [offer for offer in self.offers if offer.price is not None]
 
     @cached_property
     def front(self) -> list[Offer]:
-        """The offers that no other beats by the estimates, the fastest first."""
+        """Options that no other beats by the estimates, the fastest first."""
         found = [offer for offer in self.priced if not any(other.beats(offer) for other in self.priced)]
         return sorted(found, key=lambda offer: offer.seconds.value)
 
     @cached_property
     def apart(self) -> list[tuple[Offer, Offer]]:
-        """The pairs of offers that were not measured in turns, of those with runs enough for an order to be claimed."""
+        """Pairs of options with enough runs for an order that were not measured alternately."""
         return [(one, other) for one, other in combinations(self.offers, 2) if _are_apart(one.runs, other.runs)]
 
     def are_apart(self, one: Offer, other: Offer) -> bool:
-        """Return whether two offers were not measured in turns."""
+        """Return whether two options were not measured alternately."""
         return (one, other) in self.apart or (other, one) in self.apart
 
     def standing(self, offer: Offer) -> Standing | None:
-        """Return whether an offer is on the front; None where its price is not known.
+        """Return the position relative to the front; None if the price is unknown.
 
-        Nothing is sure by offers that were not measured in turns with it.
+        Options that were not measured alternately with this one make the position uncertain.
         """
         if offer.price is None:
             return None
@@ -189,16 +189,16 @@ class Comparison:
 
     @cached_property
     def warnings(self) -> list[str]:
-        """What must be known to judge the figures."""
+        """Limits of the results that a reader has to know."""
         return [*self._of_prices(), *self._of_runs(), *self._of_endpoints(), *self._of_latency(), *self._of_settings()]
 
     def _of_prices(self) -> Iterator[str]:
         if unknown := [offer.name for offer in self.offers if offer.price is None]:
-            yield f"no price is known of {_and(unknown)}: give one with --prices FILE"
+            yield f"no known price for {_and(unknown)}: give one with --prices FILE"
         for offer in self.priced:
             hourly = {price.hourly for run in offer.runs if (price := price_of(run))}
             if len(hourly) > 1:
-                yield f"the price of {offer.name} changed between its runs: the newest is taken"
+                yield f"the price of {offer.name} changed between its runs: the newest is used"
 
     def _of_runs(self) -> Iterator[str]:
         few = {offer.name: len(offer.runs) for offer in self.offers if len(offer.runs) < LEAST_RUNS}
@@ -209,29 +209,29 @@ class Comparison:
         if self.apart:
             pairs = [f"{one.name} with {other.name}" for one, other in self.apart]
             more = [f"{len(pairs) - _MOST_PAIRS} more"] if len(pairs) > _MOST_PAIRS else []
-            told = f"not measured in turns: {_and([*pairs[:_MOST_PAIRS], *more])}"
-            yield f"{told}; their intervals are wider, and a drift between them cannot be seen"
+            text = f"not measured alternately: {_and([*pairs[:_MOST_PAIRS], *more])}"
+            yield f"{text}; their intervals are wider, because drift between them is invisible"
 
     def _of_endpoints(self) -> Iterator[str]:
         counts = {offer.name: offer.endpoints for offer in self.offers if not offer.is_of_its_type}
-        unseen = "how endpoints of a type differ is not in the intervals"
+        unseen = "the intervals do not include differences between endpoints of a type"
         if counts and set(counts.values()) == {1} and len(counts) == len(self.offers):
             yield f"the runs are of one endpoint of each type: {unseen}"
         elif counts:
-            told = [f"{name} of {count or 'how many is not noted'}" for name, count in counts.items()]
-            yield f"the runs are of few endpoints, {_and(told)}, and it takes {LEAST_RUNS} of a type: else {unseen}"
+            known = [f"{name} ({'not recorded' if count is None else count})" for name, count in counts.items()]
+            yield f"too few endpoints, {LEAST_RUNS} of a type are required: {_and(known)}; {unseen}"
 
     def _of_latency(self) -> Iterator[str]:
         silent = [offer.name for offer in self.offers if not all(map(p99, offer.runs))]
         if silent and len(silent) < len(self.offers):
-            yield f"{_and(silent)} noted no p99 latency: the median round stands for the latency of all"
+            yield f"{_and(silent)} recorded no p99 latency: the table has the median time of a round for all"
         few = {offer.name: offer.requests for offer in self.offers if offer.requests < LEAST_REQUESTS}
         if few and self.measure == P99:
-            fewest = f"{_and(list(few))} had no more than {max(few.values()):,} in all runs"
-            yield f"a p99 takes {LEAST_REQUESTS} requests to be claimed: {fewest}"
+            fewest = f"{_and(list(few))} had at most {max(few.values()):,} in all runs"
+            yield f"a p99 needs {LEAST_REQUESTS} requests: {fewest}"
 
     def _of_settings(self) -> Iterator[str]:
-        """Tell in what the offers differ besides their instances, as ``harness compare`` would."""
+        """Yield the differences other than instances, as ``harness compare`` does."""
         sides = [Side(offer.name, _results(offer), []) for offer in self.offers]
         found: dict[str, str] = {}
         for side in sides[1:]:
@@ -244,12 +244,12 @@ class Comparison:
 
 
 def comparisons(runs: Iterable[Run], prices: PriceSource | None = None) -> list[Comparison]:
-    """Return the benchmarks of an endpoint in AWS, each with all instances that it was run on.
+    """Return the comparisons of instances, one for each benchmark of an endpoint in AWS.
 
-    Runs that differ in region, Spark master, dataset or rows are not compared. What was not measured in AWS, or does
-    not predict, is left out.
+    Runs that differ in region, Spark master, dataset or rows are not compared. Runs outside AWS and benchmarks without
+    predictions are skipped.
 
-    :param prices: go before what the runs noted.
+    :param prices: take precedence over the prices that the runs recorded.
     """
     apart: dict[tuple[str, tuple[tuple[str, str], ...]], list[Run]] = {}
     for run in runs:
@@ -274,7 +274,7 @@ def _comparison(name: str, setting: Setting, runs: Sequence[Run], prices: PriceS
 
 
 def _are_apart(one: Sequence[Run], other: Sequence[Run]) -> bool:
-    """Return whether two offers' runs were not in turns, of all that each has: the larger side's count too."""
+    """Return whether the runs of two options did not alternate; unpaired runs of the larger side count too."""
     least, most = sorted((len(one), len(other)))
     if one is other or least < LEAST_RUNS:
         return False
@@ -299,22 +299,22 @@ def _offer(
     )
 
 
-def _over_units(runs: Sequence[Run], figures: Sequence[float], drifting: bool) -> Estimate:
-    """Return a figure with its interval over endpoints, each one's the geometric mean of its runs; or over runs.
+def _over_units(runs: Sequence[Run], values: Sequence[float], drifting: bool) -> Estimate:
+    """Return the estimate over endpoints, by the geometric mean of each endpoint's runs, or else over runs.
 
-    :param figures: one for each run.
-    :param drifting: whether there are offers that were not measured in turns with this one.
+    :param values: one for each run.
+    :param drifting: true if some option was not measured alternately with this one.
     """
     of_each: dict[str, list[float]] = {}
-    for run, figure in zip(runs, figures, strict=True):
-        of_each.setdefault(endpoint_of(run), []).append(figure)
+    for run, value in zip(runs, values, strict=True):
+        of_each.setdefault(endpoint_of(run), []).append(value)
     if "" in of_each or len(of_each) < LEAST_RUNS:
-        return estimate(figures, drifting=drifting)
+        return estimate(values, drifting=drifting)
     return estimate([geometric_mean(of_one) for of_one in of_each.values()], drifting=drifting)
 
 
 def _price(kind: str, runs: Sequence[Run], prices: PriceSource | None) -> Price | None:
-    """Return the price of a file; or else the newest that was noted."""
+    """Return the price from a file, or else the newest recorded one."""
     found = prices.find(kind, "hosting") if prices else None
     return found or next(filter(None, map(price_of, reversed(runs))), None)
 

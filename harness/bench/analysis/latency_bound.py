@@ -1,6 +1,7 @@
-"""Whether instances keep p99 under a bound: by every request of every run, none of them trimmed away.
+"""Check of p99 against a bound, by every request of every run.
 
-The figure that stands for an offer's p99 is that of its middle runs, so a fifth of its runs may break any bound unseen.
+An option's p99 is a trimmed mean of its runs, so a fifth of its runs could break any bound unnoticed. This check
+includes all runs.
 """
 
 from __future__ import annotations
@@ -17,23 +18,23 @@ from harness.bench.results.recorded_instances import latencies, p99, requests
 _QUANTILE = 0.99
 
 
-class Held(NamedTuple):
-    """A bound held against an offer's requests."""
+class BoundCheck(NamedTuple):
+    """Result of checking a bound."""
 
     kept: bool
-    """Whether p99 is under it with confidence."""
+    """True if p99 is under the bound with confidence."""
     broken: bool
-    """Whether p99 is over it with confidence."""
-    told: str
-    """How its requests stand to it."""
+    """True if p99 is over the bound with confidence."""
+    explanation: str
+    """Number of requests or runs over the bound, in words."""
 
 
-def hold(offer: Offer, bound: float) -> Held:
-    """Return how an offer's p99 stands to a bound in seconds: by its requests, and by its interval over runs.
+def check_bound(offer: Offer, bound: float) -> BoundCheck:
+    """Return whether an option's p99 keeps a bound in seconds, by its requests and by its interval over runs.
 
-    Requests over the bound are counted in all runs together, and judged as ``harness bench endpoint`` judges them, as
-    fewer requests if those over it are in few of the runs. Where a run did not save its rounds, or they are not single
-    requests, the p99 of each run must be under the bound.
+    Requests over the bound are counted in all runs together, and tested as in ``harness bench endpoint``. If those over
+    the bound are concentrated in few runs, the test counts fewer requests. If a run did not save its rounds, or they
+    are not single requests, the p99 of each run must be under the bound.
     """
     held = _by_requests(offer, bound)
     broken = held.broken or offer.seconds.low > bound
@@ -41,40 +42,40 @@ def hold(offer: Offer, bound: float) -> Held:
     return held._replace(kept=held.kept and enough, broken=broken)
 
 
-def what_is_missing(offer: Offer, bound: float) -> str:
-    """Return why a bound is not kept where the interval does not say it; '' where it does."""
+def missing_evidence(offer: Offer, bound: float) -> str:
+    """Return the missing evidence for a bound that is not kept; '' if the interval itself is above it."""
     if not offer.seconds.is_known:
         return f"an interval needs {LEAST_RUNS} runs, and it has {len(offer.runs)}"
     if offer.requests < LEAST_REQUESTS:
-        return f"a p99 takes {LEAST_REQUESTS} requests to be claimed, and it is of {offer.requests:,}"
+        return f"a p99 needs {LEAST_REQUESTS} requests, and it has {offer.requests:,}"
     held = _by_requests(offer, bound)
-    return "" if held.kept else held.told
+    return "" if held.kept else held.explanation
 
 
-def _by_requests(offer: Offer, bound: float) -> Held:
+def _by_requests(offer: Offer, bound: float) -> BoundCheck:
     counted = [found for run in offer.runs if (found := latencies(run))]
     return _in_all(counted, bound) if len(counted) == len(offer.runs) else _in_each(offer, bound)
 
 
-def _in_all(runs: Sequence[Sequence[float]], bound: float) -> Held:
+def _in_all(runs: Sequence[Sequence[float]], bound: float) -> BoundCheck:
     total, counts = sum(map(len, runs)), [sum(seconds > bound for seconds in run) for run in runs]
     over, effect = sum(counts), _design_effect(counts, list(map(len, runs)))
-    alone = int(total / effect)  # as many that are independent would tell as much
+    alone = int(total / effect)  # number of independent requests with the same information
     kept = keeps(alone, math.ceil(over / effect), _QUANTILE)
     broken = alone > 0 and int(over / effect) >= least_to_break(alone, _QUANTILE)
-    told = f"{over:,} of its {total:,} requests took longer"
+    text = f"{over:,} of its {total:,} requests took longer"
     clustered = not kept and keeps(total, over, _QUANTILE)
-    return Held(kept, broken, f"{told}, most of them in few runs" if clustered else told)
+    return BoundCheck(kept, broken, f"{text}, most of them in few runs" if clustered else text)
 
 
 def _design_effect(over: Sequence[int], of: Sequence[int]) -> float:
-    """Return by how much the share over the bound varies more than if its requests were independent; 1 at least.
+    """Return the design effect: the variance of the share over the bound relative to independent requests; at least 1.
 
-    Slow requests come in bursts, so some runs have many: J. Rao and A. Scott, "A simple method for the analysis of
+    Slow requests occur in bursts, so some runs have many: J. Rao and A. Scott, "A simple method for the analysis of
     clustered binary data", Biometrics 48, 1992.
 
-    :param over: how many of a run's requests were over the bound, for each run.
-    :param of: how many requests a run had, for each run.
+    :param over: number of requests over the bound, for each run.
+    :param of: number of requests, for each run.
     """
     runs, total = len(of), sum(of)
     share = sum(over) / total if total else 0.0
@@ -84,11 +85,11 @@ def _design_effect(over: Sequence[int], of: Sequence[int]) -> float:
     return max(1.0, varies / (total * share * (1 - share)))
 
 
-def _in_each(offer: Offer, bound: float) -> Held:
+def _in_each(offer: Offer, bound: float) -> BoundCheck:
     runs = len(offer.runs)
     over = sum((p99(run) or math.inf) > bound for run in offer.runs)
     if over:
-        return Held(False, False, f"that of {over:,} of its {runs:,} runs was over it")
+        return BoundCheck(False, False, f"the p99 of {over:,} of its {runs:,} runs was over it")
     if not keeps_in_each([requests(run) for run in offer.runs], _QUANTILE):
-        return Held(False, False, f"that of each of its {runs:,} runs was under it, which may be chance")
-    return Held(True, False, f"so was that of each of its {runs:,} runs")
+        return BoundCheck(False, False, f"the p99 of each of its {runs:,} runs was under it, but that may be chance")
+    return BoundCheck(True, False, f"so was the p99 of each of its {runs:,} runs")

@@ -1,28 +1,28 @@
-"""From times to verdicts: effect sizes, their intervals, a test, and the correction for many comparisons.
+"""Statistics of benchmark times: effect sizes, intervals, a test, and the correction for many comparisons.
 
-Nothing here knows of files, pytest or AWS. Times go in as logarithms, so that an effect is a ratio: a difference of
-0.0953 is 10 % slower. What raises false alarms on a shared machine, and what is done about each:
+This module is independent of files, pytest and AWS. It works on logarithms of times, so that an effect is a ratio: a
+difference of 0.0953 is 10 % slower. Causes of false alarms on a shared machine, and the measures against each:
 
-* *Rounds of one process resemble each other*, and processes differ (memory layout, hash seeds, who else runs). The unit
-  is therefore the run, never the round: T. Kalibera and R. Jones, "Rigorous benchmarking in reasonable time", ISMM
+* *Rounds of one process resemble each other*, and processes differ (memory layout, hash seeds, other load). The unit is
+  therefore the run, never the round: T. Kalibera and R. Jones, "Rigorous benchmarking in reasonable time", ISMM
   2013; A. Georges, D. Buytaert and L. Eeckhout, "Statistically rigorous Java performance evaluation", OOPSLA 2007. Runs
-  are resampled whole, as clusters, which keeps whatever dependence is inside them.
-* *The machine drifts.* Runs of both sides alternate, in an order drawn for each pair, and are compared pair by pair:
-  what is slower than a pair cancels. (C. Laaber, J. Scheuner and P. Leitner, "Software microbenchmarking in the cloud.
-  How bad is it really?", Empirical Software Engineering 24, 2019, interleave for the same reason.)
-* *Times have bursts*, so means are of the middle 60 % (trimmed by 20 % at either end), with the standard error of
-  K. Yuen, Biometrika 61, 1974. Their interval is from the studentised bootstrap (symmetric: P. Hall, JRSS B 50, 1988),
-  which R. Wilcox, "Introduction to robust estimation and hypothesis testing", advises for few values with heavy tails.
-* *Few pairs* make any bootstrap optimistic. Faster and slower need a randomisation test to agree, F. Wilcoxon's (signed
-  ranks; rank sums where runs did not alternate): were there no difference, the labels in each pair could as well be
-  exchanged, so the statistic is compared with itself under labels exchanged at random. If the order of the runs was
-  drawn at random that is exact whatever the noise is, dependent from pair to pair or not.
-* *Many benchmarks* are many chances. The test takes the greatest statistic of all comparisons, with the labels of a
-  pair exchanged in all benchmarks at once (P. Westfall and S. Young, "Resampling-based multiple testing", 1993): the
-  chance of one false alarm anywhere is at most 1 %, and benchmarks that resemble each other do not cost what
-  Bonferroni's correction asks. The intervals, which say how large an effect is, are each benchmark's own.
-* *Differences too small to matter* are none: faster and slower need the whole interval beyond 2 %, same needs it
-  within.
+  are resampled whole, as clusters, which preserves the dependence inside them.
+* *The machine drifts.* Runs of both sides alternate, in a random order for each pair, and are compared pair by pair:
+  drift that is slow compared with a pair cancels. (C. Laaber, J. Scheuner and P. Leitner, "Software microbenchmarking
+  in the cloud. How bad is it really?", Empirical Software Engineering 24, 2019, interleave for the same reason.)
+* *Times have bursts*, so means include the middle 60 % (trimmed by 20 % at either end), with the standard error of
+  K. Yuen, Biometrika 61, 1974. The interval is a studentised bootstrap (symmetric: P. Hall, JRSS B 50, 1988), as
+  recommended for few values with heavy tails by R. Wilcox, "Introduction to robust estimation and hypothesis testing".
+* *Few pairs* make any bootstrap optimistic. The verdicts faster and slower also require a randomisation test,
+  F. Wilcoxon's: signed ranks, or rank sums if runs did not alternate. Without a difference, the labels in each pair are
+  exchangeable, so the statistic is compared with its values under randomly exchanged labels. If the order of the runs
+  was random, the test is exact for any noise, even if it depends on neighbouring pairs.
+* *Many benchmarks* are many chances of a false alarm. The test uses the greatest statistic of all comparisons, and
+  exchanges the labels of a pair in all benchmarks at once (P. Westfall and S. Young, "Resampling-based multiple
+  testing", 1993). The probability of any false alarm is at most 1 %. If benchmarks resemble each other, this is less
+  strict than Bonferroni's correction. The intervals, which show the size of an effect, are not corrected.
+* *Differences too small to matter* are ignored: faster and slower require the whole interval beyond 2 %, same requires
+  it within.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ import numpy.typing as npt
 from scipy.stats import rankdata
 
 CONFIDENCE = 0.99
-"""Of each interval; what is left is the chance of one false alarm in all benchmarks that are compared together."""
+"""Confidence of each interval; 1 - CONFIDENCE bounds the chance of a false alarm in all benchmarks together."""
 
 MINIMUM_EFFECT = 0.02
-"""Differences up to this share are no difference: ``same`` is within it, ``faster`` and ``slower`` are beyond it."""
+"""Largest share that counts as no difference: ``same`` is within it, ``faster`` and ``slower`` are beyond it."""
 
 LEAST_RUNS = 8
-"""Runs of each side that a verdict needs: with 7 pairs, 2 of the 2⁷ exchanges are more than 1 % of them."""
+"""Least number of runs of each side for a verdict: with 7 pairs, 2 of the 2⁷ exchanges are more than 1 % of them."""
 
 TRIMMED = 0.2
-"""The share left out at either end of the sorted values."""
+"""Share trimmed at either end of the sorted values."""
 
 _RESAMPLES = 9_999
 _SEED = 20_130_620
@@ -57,7 +57,7 @@ Array = npt.NDArray[np.float64]
 
 
 class Verdict(str, Enum):
-    """What can be said of a benchmark; ``REFUSED`` where its two results must not be compared."""
+    """Verdict on a benchmark; ``REFUSED`` if its two results must not be compared."""
 
     FASTER = "faster"
     SLOWER = "slower"
@@ -68,21 +68,21 @@ class Verdict(str, Enum):
 
 @dataclass(frozen=True)
 class Effect:
-    """A change relative to the base: 0.1 is 10 % more time, -0.5 half of it."""
+    """Change relative to the base: 0.1 is 10 % more time, -0.5 is half the time."""
 
     change: float
     low: float
-    """The interval's lower end; -1 where nothing can be said."""
+    """Lower end of the interval; -1 if unknown."""
     high: float
-    """The interval's upper end; infinite where nothing can be said."""
+    """Upper end of the interval; infinite if unknown."""
     p: float
-    """The randomisation test's, corrected for all comparisons made together."""
+    """p value of the randomisation test, corrected for all comparisons."""
     runs: int
-    """Pairs; or runs of the side that has fewer."""
+    """Number of pairs, or of runs of the smaller side."""
 
     @property
     def verdict(self) -> Verdict:
-        """What the interval says, and the test agrees with."""
+        """Verdict of the interval, if the test agrees."""
         if self.runs < LEAST_RUNS:
             return Verdict.INCONCLUSIVE
         if self.low >= -MINIMUM_EFFECT and self.high <= MINIMUM_EFFECT:
@@ -94,7 +94,7 @@ class Effect:
         return Verdict.INCONCLUSIVE
 
     def slower_than(self, share: float) -> bool:
-        """Return whether it is slower by more than a share (0.05: 5 %) with confidence."""
+        """Return whether it is slower by more than ``share`` (0.05: 5 %) with confidence."""
         return self.runs >= LEAST_RUNS and self.low > share and self.p <= 1 - CONFIDENCE
 
 
@@ -104,25 +104,25 @@ class Estimate:
 
     value: float
     low: float
-    """The interval's lower end; 0 where nothing can be said."""
+    """Lower end of the interval; 0 if unknown."""
     high: float
-    """The interval's upper end; infinite where nothing can be said."""
+    """Upper end of the interval; infinite if unknown."""
 
     @property
     def is_known(self) -> bool:
-        """Whether there is an interval."""
+        """True if the interval is known."""
         return self.high < math.inf
 
     def under(self, dividend: float) -> Estimate:
-        """Return ``dividend / self``: the ends change places."""
+        """Return ``dividend / self``; the ends of the interval swap."""
         with np.errstate(divide="ignore"):
             low, value, high = (float(np.divide(dividend, end)) for end in (self.high, self.value, self.low))
         return Estimate(value, low, high)
 
     def shown(self, number: Callable[[float], str]) -> str:
-        """Return the figure with its interval, if it has one: ``12.4 (11.9 to 13.0)``.
+        """Return the value with its interval, if known: ``12.4 (11.9 to 13.0)``.
 
-        :param number: returns a figure as it is to be shown.
+        :param number: formats a number.
         """
         return number(self.value) + (f" ({number(self.low)} to {number(self.high)})" if self.is_known else "")
 
@@ -132,33 +132,33 @@ class Estimate:
 
 
 class Comparable(Protocol):
-    """The times of one benchmark on two sides."""
+    """Times of one benchmark on two sides."""
 
     @property
     def runs(self) -> int:
-        """Independent units, on the side that has fewer."""
+        """Number of independent units of the smaller side."""
 
     @property
     def draws(self) -> int:
-        """Random numbers that a resample takes."""
+        """Number of random numbers for one resample."""
 
     @property
     def _summary(self) -> tuple[Array, Array]:
-        """The estimate and its standard error."""
+        """Estimate and its standard error."""
 
     @property
     def estimate(self) -> float:
-        """The difference of the logarithms, by trimmed means."""
+        """Difference of the logarithms, by trimmed means."""
         return float(self._summary[0])
 
     @property
     def error(self) -> float:
-        """The estimate's standard error."""
+        """Standard error of the estimate."""
         return float(self._summary[1])
 
     @property
     def drift(self) -> float:
-        """How far the interval must be widened at either end for what the design cannot see."""
+        """Extra width of the interval at either end, for effects that the design cannot detect."""
 
     def resampled(self, uniform: Array) -> Array:
         """Return the studentised statistic around the estimate in bootstrap resamples, shape (resamples,).
@@ -168,10 +168,10 @@ class Comparable(Protocol):
 
     @property
     def rank_statistic(self) -> float:
-        """The test's statistic, with a mean of 0 and a variance of 1 if there is no difference."""
+        """Test statistic, with a mean of 0 and a variance of 1 if there is no difference."""
 
     def relabelled(self, uniform: Array) -> Array:
-        """Return the test's statistic with the sides' labels exchanged at random, shape (resamples,)."""
+        """Return the test statistic under randomly exchanged labels, shape (resamples,)."""
 
 
 @dataclass(frozen=True)
@@ -182,12 +182,12 @@ class Pairs(Comparable):
 
     @classmethod
     def of(cls, base: npt.ArrayLike, other: npt.ArrayLike) -> Pairs:
-        """Return the pairs of some times in seconds, each at the same place on both sides."""
+        """Return the pairs of times in seconds; a pair has the same place on both sides."""
         return cls(np.log(other) - np.log(base))
 
     @property
     def runs(self) -> int:
-        """How many pairs."""
+        """Number of pairs."""
         return len(self.differences)
 
     @property
@@ -201,7 +201,7 @@ class Pairs(Comparable):
 
     @property
     def drift(self) -> float:
-        """None: it cancels in each pair."""
+        """Zero, because drift cancels in each pair."""
         return 0.0
 
     def resampled(self, uniform: Array) -> Array:
@@ -211,7 +211,7 @@ class Pairs(Comparable):
 
     @cached_property
     def _signed_ranks(self) -> Array:
-        """The ranks of the absolute differences with the differences' signs, over their own scale."""
+        """Signed ranks of the absolute differences, divided by their scale."""
         ranks = rankdata(np.abs(self.differences)) * np.sign(self.differences)
         return np.asarray(ranks / max(float(np.sqrt((ranks**2).sum())), 1.0))
 
@@ -227,19 +227,19 @@ class Pairs(Comparable):
 
 @dataclass(frozen=True)
 class Runs(Comparable):
-    """Runs that did not alternate: the logarithms of each side's times in the order they were run."""
+    """Runs that did not alternate: logarithms of each side's times, in the order of the runs."""
 
     base: Array
     other: Array
 
     @classmethod
     def of(cls, base: npt.ArrayLike, other: npt.ArrayLike) -> Runs:
-        """Return the runs with some times in seconds."""
+        """Return the runs for times in seconds."""
         return cls(np.log(base), np.log(other))
 
     @property
     def runs(self) -> int:
-        """Runs of the side that has fewer."""
+        """Number of runs of the smaller side."""
         return min(len(self.base), len(self.other))
 
     @property
@@ -253,10 +253,10 @@ class Runs(Comparable):
 
     @property
     def drift(self) -> float:
-        """How far the quarters of a side are apart, for the side where that is more.
+        """Range of the means of a side's quarters, for the side with the larger range.
 
-        As much may lie between the sides, where no resampling can see it. Quarters, as halves were not enough: of sides
-        recorded one after the other on a busy machine, 8 of 299 were called different, and 1 with quarters.
+        The sides may differ by as much through drift, which no resampling detects. Halves were not enough: on a busy
+        machine, of 299 pairs of sides recorded in sequence, 8 were called different with halves, 1 with quarters.
         """
         return max(_quarters_apart(self.base), _quarters_apart(self.other))
 
@@ -268,7 +268,7 @@ class Runs(Comparable):
 
     @cached_property
     def _ranks(self) -> Array:
-        """The ranks of all runs, the base's first, around 0 and over the scale of the sum of one side's."""
+        """Ranks of all runs, the base first, centred on 0 and divided by the scale of one side's sum."""
         ranks = rankdata(np.concatenate([self.base, self.other]))
         ranks -= ranks.mean()
         sides = len(self.base) * len(self.other) / len(ranks) / (len(ranks) - 1)
@@ -280,15 +280,15 @@ class Runs(Comparable):
         return float(self._ranks[len(self.base) :].sum())
 
     def relabelled(self, uniform: Array) -> Array:
-        """Deal all runs out to the two sides anew."""
+        """Assign all runs to the two sides at random."""
         dealt = self._ranks[np.argsort(uniform, axis=1)]
         return np.asarray(dealt[:, len(self.base) :].sum(axis=1))
 
 
 def judge(samples: Sequence[Comparable]) -> list[Effect]:
-    """Return the effect in each of some comparisons, corrected for their number.
+    """Return the effect in each comparison, corrected for the number of comparisons.
 
-    The same call gives the same result: the random numbers start from a fixed seed.
+    The same call gives the same result, because the random numbers have a fixed seed.
     """
     greatest = np.zeros(_RESAMPLES)
     for sample in samples:
@@ -300,12 +300,12 @@ def judge(samples: Sequence[Comparable]) -> list[Effect]:
 
 @lru_cache(maxsize=2)
 def _uniform(draws: int) -> Array:
-    """Return random numbers from 0 to 1, the same ones for all samples that have as many runs."""
+    """Return random numbers from 0 to 1, the same for all samples with the same number of runs."""
     return np.random.default_rng(_SEED).random((_RESAMPLES, draws))
 
 
 def _effect(sample: Comparable, greatest: Array) -> Effect:
-    """Return the effect; ``greatest`` are the test's greatest statistics without an effect, sorted."""
+    """Return the effect; ``greatest`` are the sorted greatest test statistics without an effect."""
     change = _share(sample.estimate)
     if sample.runs < LEAST_RUNS:
         return Effect(change, -1.0, np.inf, 1.0, sample.runs)
@@ -316,29 +316,29 @@ def _effect(sample: Comparable, greatest: Array) -> Effect:
 
 
 def _reach(sample: Comparable) -> float:
-    """Return how far the interval reaches to either side of the estimate."""
+    """Return half the width of the interval."""
     around = np.abs(sample.resampled(_uniform(sample.draws)))
     return float(np.quantile(around, CONFIDENCE, method="higher")) * sample.error + sample.drift
 
 
-def estimate(figures: npt.ArrayLike, *, drifting: bool = False) -> Estimate:
-    """Return a figure from what each run found of it: the 20 % trimmed mean of the logarithms, with its interval.
+def estimate(values: npt.ArrayLike, *, drifting: bool = False) -> Estimate:
+    """Return the estimate of a value from its runs: the 20 % trimmed mean of the logarithms, with its interval.
 
-    :param figures: one or more positive numbers, one a run, in the order they were run.
-    :param drifting: whether others, not measured in turns with these, are compared with it: the interval then is wider
-        by what :attr:`Runs.drift` has for each side.
+    :param values: one or more positive numbers, one for each run, in the order of the runs.
+    :param drifting: true if the value is compared with others that were not measured alternately. The interval is then
+        wider, as with :attr:`Runs.drift`.
     """
-    sample = Pairs(np.log(figures))  # each run beside the unit of the figure
+    sample = Pairs(np.log(values))  # the base of each pair is 1
     value = math.exp(sample.estimate)
     if sample.runs < LEAST_RUNS:
         return Estimate(value, 0.0, math.inf)
     reach = _reach(sample) + (_quarters_apart(sample.differences) if drifting else 0.0)
-    factor = float(np.exp(min(reach, 700.0)))  # beyond which there is no such number
+    factor = float(np.exp(min(reach, 700.0)))  # the largest exponent that does not overflow
     return Estimate(value, value / factor, value * factor)
 
 
 def pairs_needed(comparisons: int) -> int:
-    """Return how many pairs let one of some independent benchmarks be told from chance: each pair halves the chance."""
+    """Return the number of pairs that rule out chance in independent benchmarks: each pair halves the chance."""
     return max(LEAST_RUNS, math.ceil(math.log2(2 * max(comparisons, 1) / (1 - CONFIDENCE))))
 
 
@@ -354,7 +354,7 @@ def trimmed_mean(values: Array) -> tuple[Array, Array]:
 
 
 def studentised(mean: Array, error: Array) -> Array:
-    """Return ``mean / error``; where there is no error at all, 0 for no mean and infinity for any other."""
+    """Return ``mean / error``; without error, 0 for a mean of 0 and infinity for any other."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.where(np.abs(mean) <= 1e-12, 0.0, mean / error))
 
@@ -366,7 +366,7 @@ def _difference(base: Array, other: Array) -> tuple[Array, Array]:
 
 
 def _drawn(values: Array, uniform: Array) -> Array:
-    """Return resamples of some values with replacement, shape (resamples, values)."""
+    """Return resamples of the values with replacement, shape (resamples, values)."""
     count = len(values)
     return np.asarray(values[(uniform[:, :count] * count).astype(np.intp)])
 

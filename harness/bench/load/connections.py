@@ -1,7 +1,7 @@
-"""Keep-alive HTTPS connections that carry many requests at once, by libcurl; what went wrong comes back as a class.
+"""Keep-alive HTTPS connections for many concurrent requests, by libcurl. Failures are returned as classes.
 
-Measured against a TLS server that answers constants, CPU time of a request of 1 KB: libcurl 26 to 44 µs, asyncio's TLS
-with httptools 28 to 53, aiohttp 119 to 158. libcurl also brings proxies, timeouts and telling errors.
+Measured CPU time of a 1 KB request to a TLS server with constant answers: libcurl 26 to 44 µs, asyncio's TLS
+with httptools 28 to 53, aiohttp 119 to 158. libcurl also has proxies, timeouts and precise errors.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from harness.aws import AWS
 from harness.bench.load.signing import SignedRequest, SignedRequests
 
 MOST = 256
-"""Connections at most; with all of them busy, requests wait in the order they came."""
+"""Most connections; further requests wait in order of arrival."""
 TIMEOUT_SECONDS = 60.0
-"""After which an answer counts as never come; SageMaker itself gives a model 60 s."""
+"""Timeout of a request; SageMaker itself gives a model 60 s."""
 _CONNECT_SECONDS = 10.0
 _LONGEST_WAIT = 0.1
 _LOOKING_UP_SECONDS = 0.001
@@ -32,19 +32,19 @@ _STATUS_OK = 200
 
 
 class Route(NamedTuple):
-    """The way to AWS."""
+    """Route to AWS."""
 
     certificates: str
-    """File of the authorities to trust."""
+    """File of trusted certificate authorities."""
     proxy: str = ""
     no_proxy: str = ""
-    """Hosts that are reached without the proxy."""
+    """Hosts that bypass the proxy."""
     instead: str = ""
-    """Where to connect instead, as libcurl's CONNECT_TO option takes it (``host:443:127.0.0.1:4443``)."""
+    """Replacement address, in the form of libcurl's CONNECT_TO option (``host:443:127.0.0.1:4443``)."""
 
     @classmethod
     def to(cls, aws: AWS) -> Route:
-        """Return the way that boto3 takes: by the proxy, and with the authorities, that the environment names."""
+        """Return the same route as boto3: the proxy and the certificate authorities in the environment."""
         environment = {**os.environ, **aws.environment()}
         proxy, no_proxy = (
             environment.get(name) or environment.get(name.upper(), "") for name in ("https_proxy", "no_proxy")
@@ -54,10 +54,10 @@ class Route(NamedTuple):
 
 @dataclass(slots=True)
 class Query:
-    """One or more requests that are answered once all of them are. Times are of ``time.perf_counter``."""
+    """One or more requests, answered once all of them are. Times are values of ``time.perf_counter``."""
 
     scheduled: float
-    """When it should have been sent."""
+    """Scheduled time of sending."""
     requests: int = 1
     ended: float = 0.0
     left: int = 0
@@ -69,16 +69,16 @@ class Finished(NamedTuple):
 
     query: Query
     failure: str
-    """The class of what went wrong, or ''."""
+    """Class of the failure, or ''."""
     message: str
-    """What was said about it."""
+    """Message of the failure."""
     last: bool
-    """Whether it was the last of its query's requests."""
+    """True for the last request of its query."""
 
 
 @dataclass(slots=True)
 class _Transfer:
-    """One of libcurl's handles, and the request it carries."""
+    """A libcurl handle and its request."""
 
     handle: Any
     query: Query | None = None
@@ -104,16 +104,16 @@ class Connections:
         self._waiting: deque[Query] = deque()
         self.rows = requests.rows
         self.waited = 0
-        """Requests that found all connections busy."""
+        """Number of requests that found all connections busy."""
         self.opened = 0
 
     @property
     def unanswered(self) -> int:
-        """Requests that were handed over and have not ended."""
+        """Number of requests that were submitted and have not ended."""
         return len(self._busy) + len(self._waiting)
 
     def send(self, query: Query) -> None:
-        """Send the query's requests, or let them wait for a connection."""
+        """Send the requests of a query, or queue them for a connection."""
         query.left = query.requests
         for _ in range(query.requests):
             if len(self._busy) < self._most:
@@ -123,7 +123,7 @@ class Connections:
                 self._waiting.append(query)
 
     def collect(self, seconds: float) -> list[Finished]:
-        """Send and receive; return the requests that ended, at the latest after ``seconds``."""
+        """Send and receive for at most ``seconds``; return the requests that ended."""
         finished = self._advance()
         if not finished and seconds > 0:
             self._wait(min(seconds, _LONGEST_WAIT))
@@ -131,20 +131,20 @@ class Connections:
         return finished
 
     def _wait(self, seconds: float) -> None:
-        """Wait until there is something to send or receive."""
+        """Wait until a socket is ready."""
         if not self._busy:
             time.sleep(seconds)
-        elif self._multi.select(seconds) < 0:  # libcurl has no socket yet: it looks the host up
+        elif self._multi.select(seconds) < 0:  # libcurl has no socket yet: it is resolving the host
             time.sleep(min(seconds, _LOOKING_UP_SECONDS))
 
     def settle(self) -> None:
-        """Send nothing more, and wait for the answers that are still to come; nobody asks for them."""
+        """Discard queued requests, then receive and discard the outstanding answers."""
         self._waiting.clear()
         while self._busy:
             self.collect(_LONGEST_WAIT)
 
     def close(self) -> None:
-        """Give up what is not answered and close every connection."""
+        """Abandon unanswered requests and close all connections."""
         for transfer in self._busy.values():
             self._multi.remove_handle(transfer.handle)
         for transfer in (*self._busy.values(), *self._idle):
@@ -174,7 +174,7 @@ class Connections:
         handle.setopt(pycurl.POST, 1)
         handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         handle.setopt(pycurl.CAINFO, self._route.certificates)
-        handle.setopt(pycurl.PROXY, self._route.proxy)  # '' also keeps libcurl from looking for one
+        handle.setopt(pycurl.PROXY, self._route.proxy)  # '' also keeps libcurl from reading the environment
         handle.setopt(pycurl.NOPROXY, self._route.no_proxy)
         handle.setopt(pycurl.CONNECT_TO, [self._route.instead] if self._route.instead else [])
         handle.setopt(pycurl.CONNECTTIMEOUT_MS, int(_CONNECT_SECONDS * 1000))
@@ -192,7 +192,7 @@ class Connections:
         return finished
 
     def _take(self, handle: Any, code: int, message: str) -> Finished:
-        """Return what became of the request on a handle, and give the handle to the next that waits."""
+        """Return the result of the request on a handle, and reuse the handle for the next queued request."""
         transfer = self._busy.pop(handle)
         self._multi.remove_handle(handle)
         assert transfer.query is not None
@@ -200,15 +200,15 @@ class Connections:
         query.ended = time.perf_counter()
         query.left -= 1
         self.opened += handle.getinfo(pycurl.NUM_CONNECTS)
-        failure, said = _curl_failure(code, message) if code else self._judge(transfer)
+        failure, reason = _curl_failure(code, message) if code else self._judge(transfer)
         query.failed = query.failed or bool(failure)
         self._idle.append(transfer)
         if self._waiting:
             self._start(self._waiting.popleft())
-        return Finished(query, failure, said, last=query.left == 0)
+        return Finished(query, failure, reason, last=query.left == 0)
 
     def _judge(self, transfer: _Transfer) -> tuple[str, str]:
-        """Return the class of an answer's failure and what it says; twice '' for a good answer."""
+        """Return the class and message of a failed answer; two empty strings for a good one."""
         status, body = transfer.handle.getinfo(pycurl.RESPONSE_CODE), b"".join(transfer.body)
         if status != _STATUS_OK:
             return aws_failure(status, transfer.headers, body)
@@ -218,7 +218,7 @@ class Connections:
 
 
 def _curl_failure(code: int, message: str) -> tuple[str, str]:
-    """Return the class of a request that got no answer, and libcurl's words."""
+    """Return the class and libcurl's message of a request without an answer."""
     if code == pycurl.E_OPERATION_TIMEDOUT:
         return "timeout", message
     if code in (pycurl.E_COULDNT_CONNECT, pycurl.E_COULDNT_RESOLVE_HOST, pycurl.E_COULDNT_RESOLVE_PROXY):
@@ -232,19 +232,19 @@ _PARSER = create_parser("rest-json")
 
 
 def aws_failure(status: int, header_lines: list[bytes], body: bytes) -> tuple[str, str]:
-    """Return ``<status> <AWS's error code>`` of an error answer, and its message, both as boto3 reads them."""
+    """Return ``<status> <AWS error code>`` and the message of an error answer, as boto3 parses them."""
     lines = (line.decode("latin-1").partition(":") for line in header_lines if b":" in line)
     headers = {name.strip().lower(): value.strip() for name, _, value in lines}
     try:
         error = _PARSER.parse({"status_code": status, "headers": headers, "body": body}, None)["Error"]
-    except Exception:  # the answer of something that is not AWS
+    except Exception:  # the sender is not AWS
         return str(status), body[:_SHOWN_BYTES].decode(errors="replace")
     code = re.split("[:#]", str(error["Code"]))[0]
     return (f"{status} {code}" if code != str(status) else code), str(error["Message"])
 
 
 def count_failure(body: bytes, rows: int) -> tuple[str, str]:
-    """Return the failure of an answer in CSV that has not a prediction for each row; twice '' if it has."""
+    """Return the failure of a CSV answer without one prediction for each row; two empty strings if it is good."""
     predictions = len(body.strip(b",\r\n ").replace(b"\n", b",").split(b",")) if body.strip() else 0
     if predictions == rows:
         return "", ""

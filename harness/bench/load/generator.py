@@ -1,8 +1,8 @@
-"""Load on an endpoint: when requests are sent, what became of them, and how well the sender kept up.
+"""Load generator: sends requests to an endpoint, and measures their results and its own delays.
 
-Open loop: requests are sent at times drawn beforehand, whatever the endpoint does, and an answer's latency counts from
-when its request *should* have been sent. An endpoint that stands still for a while is charged for all the requests that
-came meanwhile, as its users would be; see Gil Tene, "How NOT to Measure Latency", on coordinated omission.
+Open loop: requests have random times, fixed in advance and independent of the endpoint. Latency counts from the
+*scheduled* time of a request. An endpoint that stalls therefore delays all requests scheduled meanwhile, as its users
+would experience; see Gil Tene, "How NOT to Measure Latency", on coordinated omission.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from harness.bench.load.connections import Connections, Finished, Query
 
 _LONGEST_MICROSECONDS = 3_600_000_000
 _DIGITS = 3
-_LOOK_SECONDS = 0.25
+_WATCH_SECONDS = 0.25
 
 Array = npt.NDArray[Any]
 Watch = Callable[["Measurement"], bool]
-"""Is shown the measurement four times a second; no more is sent, and nothing waited for, once it returns False."""
+"""Callback with the measurement, four times a second; sending and waiting end once it returns False."""
 
 
 class Times:
@@ -45,7 +45,7 @@ class Times:
         self._histogram.record_value(min(max(1, round(seconds * 1e6)), _LONGEST_MICROSECONDS))
 
     def percentile(self, percent: float) -> float:
-        """Return the shortest duration that ``percent`` of them do not exceed, in seconds; 0 where there are none."""
+        """Return the shortest duration that ``percent`` of them do not exceed, in seconds; 0 without durations."""
         share = round(percent / 100 * len(self), 6)  # 0.999 × 1,000 is a little more than 999
         return self.at_rank(max(1, math.ceil(share))) if len(self) else 0.0
 
@@ -56,68 +56,68 @@ class Times:
 
     @property
     def longest(self) -> float:
-        """Seconds; 0 where there are none."""
+        """Longest duration in seconds; 0 without durations."""
         return float(self._histogram.get_max_value()) / 1e6 if len(self) else 0.0
 
     def encoded(self) -> str:
-        """Return the histogram in HdrHistogram's own compressed form, which its tools in all languages read."""
+        """Return the histogram in HdrHistogram's compressed form, readable by its tools in all languages."""
         return str(self._histogram.encode().decode())
 
 
 @dataclass
 class Measurement:
-    """What became of the requests of one run."""
+    """Results of the requests of one run."""
 
     bound: float | None = None
-    """Seconds; queries that took longer are counted as over it."""
+    """Bound on latency in seconds; ``over`` counts the queries that took longer."""
     planned: int = 0
-    """Queries that were to be sent; in a closed loop, those that were."""
+    """Number of planned queries; in a closed loop, of those sent."""
     sent: int = 0
     answered: int = 0
     failed: int = 0
     over: int = 0
     rows: int = 0
-    """Rows of the requests that were answered well."""
+    """Rows of the successful requests."""
     requests: int = 0
-    """Requests that were answered well."""
+    """Number of successful requests."""
     latencies: Times = field(default_factory=Times)
-    """Of the queries answered well, from when they should have been sent."""
+    """Latencies of the successful queries, from their scheduled times."""
     lags: Times = field(default_factory=Times)
-    """How late the queries were sent, for reasons of the sender's."""
+    """Delays of the queries caused by the sender."""
     failures: Counter[str] = field(default_factory=Counter)
-    """Requests by the class of what went wrong."""
+    """Number of failed requests by class of failure."""
     messages: dict[str, str] = field(default_factory=dict)
-    """The first message of each class."""
+    """First message of each class of failure."""
     seconds: float = 0.0
-    """From the start to the last answer."""
+    """Time from the start to the last answer."""
     sending_seconds: float = 0.0
-    """From the start to the end of sending."""
+    """Time from the start to the end of sending."""
     cpu_seconds: float = 0.0
     """CPU time of the sender."""
     waited: int = 0
-    """Requests that found every connection busy."""
+    """Number of requests that found all connections busy."""
     connections: int = 0
-    """Connections that were opened."""
+    """Number of opened connections."""
     interrupted: bool = False
 
     @property
     def unanswered(self) -> int:
-        """Queries that were sent and neither answered nor failed: the run ended before."""
+        """Number of queries that were still open when the run ended."""
         return self.sent - self.answered - self.failed
 
     @property
     def late(self) -> int:
-        """Queries over the bound; one that failed, or was not answered, never kept it."""
+        """Number of queries over the bound, including failed and unanswered ones."""
         return self.over + self.failed + self.unanswered
 
     @property
     def requests_per_second(self) -> float:
-        """Requests answered well, a second."""
+        """Successful requests a second."""
         return self.requests / self.seconds if self.seconds else 0.0
 
     @property
     def rows_per_second(self) -> float:
-        """Rows of them, a second."""
+        """Rows of successful requests a second."""
         return self.rows / self.seconds if self.seconds else 0.0
 
     @property
@@ -126,7 +126,7 @@ class Measurement:
         return self.cpu_seconds / self.seconds if self.seconds else 0.0
 
     def add(self, finished: Finished, rows: int) -> None:
-        """Count a request that ended, and its query with the last of them.
+        """Count a request that ended; the last one of a query ends the query.
 
         :param rows: rows of a request.
         """
@@ -151,10 +151,10 @@ class Measurement:
 
 
 def poisson(rate: float, seconds: float, seed: int) -> Array:
-    """Return the seconds at which the arrivals of a Poisson process fall, ``rate`` a second on average; ascending.
+    """Return the ascending arrival times of a Poisson process in seconds, ``rate`` a second on average.
 
-    Their number is ``rate * seconds``, as given by LoadGen's Server scenario, which draws the gaps from an exponential
-    distribution; the time they take varies, by about 1 part in the root of their number.
+    Their number is ``rate * seconds``, as in LoadGen's Server scenario, which draws the gaps from an exponential
+    distribution. The total time varies by about 1 / √n for n arrivals.
     """
     gaps = np.random.default_rng(seed).exponential(1 / rate, max(1, round(rate * seconds)))
     return np.cumsum(gaps)
@@ -163,7 +163,7 @@ def poisson(rate: float, seconds: float, seed: int) -> Array:
 def open_loop(
     connections: Connections, starts: Array, *, bound: float | None = None, watch: Watch | None = None
 ) -> Measurement:
-    """Send a request at each of ``starts``, seconds from now, and wait for all answers."""
+    """Send a request at each of ``starts``, in seconds from now, and wait for all answers."""
     run = _Run(connections, Measurement(bound, planned=len(starts)), watch)
     with run.measured():
         times = (starts + run.began).tolist()
@@ -181,7 +181,7 @@ def closed_loop(
     bound: float | None = None,
     watch: Watch | None = None,
 ) -> Measurement:
-    """For ``seconds``, keep ``queries`` of ``requests`` each under way: the next is sent when one is answered."""
+    """Keep ``queries`` of ``requests`` each under way for ``seconds``: each answered query is followed by the next."""
     run = _Run(connections, Measurement(bound), watch)
     with run.measured():
         run.keep_up(queries, requests, run.began + seconds)
@@ -191,19 +191,19 @@ def closed_loop(
 
 
 class _Run:
-    """One measurement under way."""
+    """A measurement in progress."""
 
     def __init__(self, connections: Connections, measurement: Measurement, watch: Watch | None) -> None:
         self._connections = connections
         self.measurement = measurement
         self._watch = watch
-        self._look = 0.0
-        self._goes_on = True
+        self._next_watch = 0.0
+        self._continues = True
         self.began = 0.0
 
     @contextmanager
     def measured(self) -> Iterator[None]:
-        """Time what is done within, undisturbed by the garbage collector."""
+        """Measure the time of the block, with the garbage collector off."""
         connections, measurement = self._connections, self.measurement
         waited, opened = connections.waited, connections.opened
         with _no_collector():
@@ -212,33 +212,33 @@ class _Run:
             measurement.seconds = time.perf_counter() - self.began
             measurement.cpu_seconds = time.process_time() - cpu
         measurement.waited, measurement.connections = connections.waited - waited, connections.opened - opened
-        measurement.interrupted = not self._goes_on
+        measurement.interrupted = not self._continues
 
     def send_at(self, times: Sequence[float]) -> None:
-        """Send a request at each of these times of ``time.perf_counter``."""
+        """Send a request at each of the times of ``time.perf_counter``."""
         for scheduled in times:
-            self._collect(scheduled - time.perf_counter())  # once in any case, which also gets the last one going
+            self._collect(scheduled - time.perf_counter())  # at least once, which also starts the previous request
             while (wait := scheduled - time.perf_counter()) > 0:
                 self._collect(wait)
-            if not self._goes_on:
+            if not self._continues:
                 break
             self._send(Query(scheduled))
         self.measurement.sending_seconds = time.perf_counter() - self.began
 
     def keep_up(self, queries: int, requests: int, deadline: float) -> None:
-        """Keep so many queries under way until the deadline."""
+        """Keep ``queries`` queries under way until the deadline."""
         for _ in range(queries):
             self._send(Query(time.perf_counter(), requests))
-        while self._goes_on and time.perf_counter() < deadline:
+        while self._continues and time.perf_counter() < deadline:
             for finished in self._collect(deadline - time.perf_counter()):
                 if finished.last:
                     self._send(Query(finished.query.ended, requests))
         self.measurement.sending_seconds = time.perf_counter() - self.began
 
     def drain(self) -> None:
-        """Wait for the answers that are still to come."""
-        while self._goes_on and self._connections.unanswered:
-            self._collect(_LOOK_SECONDS)
+        """Wait for the outstanding answers."""
+        while self._continues and self._connections.unanswered:
+            self._collect(_WATCH_SECONDS)
 
     def _send(self, query: Query) -> None:
         self.measurement.lags.add(time.perf_counter() - query.scheduled)
@@ -250,10 +250,10 @@ class _Run:
         for finished in found:
             self.measurement.add(finished, self._connections.rows)
         now = time.perf_counter()
-        if self._watch and now >= self._look:
-            self._look = now + _LOOK_SECONDS
+        if self._watch and now >= self._next_watch:
+            self._next_watch = now + _WATCH_SECONDS
             self.measurement.seconds = now - self.began
-            self._goes_on = self._goes_on and self._watch(self.measurement)
+            self._continues = self._continues and self._watch(self.measurement)
         return found
 
 

@@ -1,4 +1,4 @@
-"""A serving container that answers 7.0 to every row and reads none: what is measured is all that lies around."""
+"""Serving container that answers 7.0 to every row, to measure everything except the model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 COMMAND = [sys.executable, "-m", "harness.bench.load.null_container"]
-"""What to register for an image, for the local AWS to run it."""
+"""Command to register for an image in the local AWS."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -31,7 +31,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class _Server(ThreadingHTTPServer):

@@ -1,6 +1,6 @@
-"""A TLS server that answers InvokeEndpoint with constants at once: what is measured against it is the sender alone.
+"""TLS server that answers InvokeEndpoint with constants at once, to measure the sender alone.
 
-``python -m harness.bench.load.null_server DIRECTORY PREDICTIONS`` writes the certificate of its authority into the
+``python -m harness.bench.load.null_server DIRECTORY HOST PREDICTIONS`` writes the certificate of its authority into the
 directory, prints its port, and serves until its standard input closes.
 """
 
@@ -27,9 +27,9 @@ _LENGTH = b"content-length:"
 
 @contextmanager
 def null_server(url: str, rows: int) -> Iterator[Route]:
-    """Start a server for the host of ``url`` that answers every request with ``rows`` predictions; yield the way to it.
+    """Start a server for the host of ``url`` that answers every request with ``rows`` predictions; yield its route.
 
-    The server is a process of its own, so that its work is not the sender's.
+    The server is a separate process, so that its CPU time does not count as the sender's.
     """
     host = str(urlsplit(url).hostname)
     with tempfile.TemporaryDirectory() as directory:
@@ -45,7 +45,7 @@ def null_server(url: str, rows: int) -> Iterator[Route]:
 
 
 class _Constant(asyncio.Protocol):
-    """One connection: looks for the ends of requests, and for nothing else."""
+    """Connection that finds the ends of requests and parses nothing else."""
 
     def __init__(self, answer: bytes) -> None:
         self._answer = answer
@@ -57,17 +57,17 @@ class _Constant(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        if self._left > len(data):  # in the middle of a body
+        if self._left > len(data):  # inside a body
             self._left -= len(data)
             return
         self._received += data[self._left :]
         if self._left:
             self._transport.write(self._answer)
             self._left = 0
-        self._heads()
+        self._answer_complete()
 
-    def _heads(self) -> None:
-        """Answer every request that is whole, and find out how much of the next is to come."""
+    def _answer_complete(self) -> None:
+        """Answer every complete request, and compute the missing length of the next one."""
         while (end := self._received.find(b"\r\n\r\n")) >= 0:
             length, begin = _content_length(self._received[:end]), end + 4
             self._left = max(0, begin + length - len(self._received))

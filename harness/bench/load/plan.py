@@ -1,4 +1,4 @@
-"""What ``harness bench endpoint`` is asked to measure."""
+"""Plan of a run of ``harness bench endpoint``."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ _HIGHEST_RATE = 50_000
 
 @dataclass(frozen=True)
 class LoadPlan:
-    """What to measure."""
+    """Options of a run."""
 
     scenario: str = "server"
     rate: float = 50.0
-    """Requests a second, in the server scenario; where the search begins, if one is made."""
+    """Requests a second in the server scenario; first rate of a search."""
     seconds: float = 60.0
     batch: int = 1
     """Rows of a request."""
     streams: int = 8
     seed: int = 1
     endpoint: str | None = None
-    """An endpoint that is there, and stays; a model of the harness's own is hosted otherwise."""
+    """Existing endpoint, which is kept; by default the harness hosts a model and deletes it."""
     p99_under: float | None = None
-    """A bound on p99 in seconds."""
+    """Bound on p99 in seconds."""
     find_rate: bool = False
 
     def __post_init__(self) -> None:
@@ -41,18 +41,18 @@ class LoadPlan:
         if self.seed < 0:
             raise SettingsError(f"--seed is {self.seed}.", fix="give a number from 0")
         if self.p99_under is not None and not (math.isfinite(self.p99_under) and self.p99_under > 0):
-            raise SettingsError(f"--p99-under is {self.p99_under:g} s.", fix="give a time above 0, as 100ms")
+            raise SettingsError(f"--p99-under is {self.p99_under:g} s.", fix="give a time above 0, such as 100ms")
         if self.find_rate and (self.p99_under is None or self.scenario != "server"):
             raise SettingsError(
-                "--find-rate looks for the highest rate of the server scenario that keeps a bound.",
-                fix="give the bound, as --p99-under 100ms, and leave --scenario out",
+                "--find-rate finds the highest rate of the server scenario that keeps a bound.",
+                fix="give the bound, such as --p99-under 100ms, and omit --scenario",
             )
         if self.scenario == "server" and not self.find_rate and self.rate * self.seconds < 1:
             raise SettingsError(
-                f"--rate {self.rate:g} for --duration {self.seconds:g} makes no request.", fix="raise one of them"
+                f"--rate {self.rate:g} for --duration {self.seconds:g} sends no request.", fix="raise one of them"
             )
 
     @property
     def load(self) -> Load:
-        """The load to put on the endpoint."""
+        """Load of the plan's scenario."""
         return Load(SCENARIOS[self.scenario], self.seconds, self.rate, self.streams, self.seed)

@@ -1,10 +1,9 @@
-"""The highest rate that keeps a percentile of latency under a bound: bracket, bisect, confirm.
+"""Search for the highest rate that keeps a percentile of latency under a bound: bracket, bisect, confirm.
 
-Latency is noisy, so a rate is judged by how many queries were over the bound, with the binomial test of
-:mod:`harness.bench.analysis.quantile_tests`, and not by the percentile that came out. What one probe does
-not decide is probed again, and what was found must hold for a whole run; a step down is taken until one does. The test
-takes queries for independent, and those that wait in one queue are not: a short probe tells less than it seems to, a
-whole run has room.
+Latency is noisy. A rate is therefore judged by the number of queries over the bound, with the binomial test of
+:mod:`harness.bench.analysis.quantile_tests`, and not by the measured percentile. An undecided probe is repeated. The
+result must hold for a whole run; if it does not, the rate is lowered until it does. The test assumes independent
+queries, but queries in one queue depend on each other, so a short probe is less reliable than it appears.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from harness.bench.analysis.quantile_tests import keeps, least_to_break, queries
 from harness.bench.load.generator import Measurement, Watch
 
 RESOLUTION = 1.05
-"""The ratio of the lowest rate that breaks the bound to the highest that keeps it, at which the search ends."""
+"""Ratio of the lowest rate that breaks the bound to the highest that keeps it at which the search ends."""
 PROBE_SECONDS = 5.0
-"""The least length of a probe."""
+"""Shortest probe."""
 LONGEST_PROBE_SECONDS = 60.0
 _MOST_PROBES = 3
-"""Probes of one rate."""
+"""Most probes of one rate."""
 _STEP_DOWN = 0.93
 _MOST_CONFIRMATIONS = 8
 _LOWEST_RATE = 0.1
@@ -33,11 +32,11 @@ _MOST_LAG_SHARE = 0.1
 
 
 class RateVerdict(Enum):
-    """Whether a rate keeps the bound."""
+    """RateVerdict on a rate."""
 
     KEEPS = "keeps the bound"
     BREAKS = "breaks the bound"
-    UNSURE = "is too close to tell"
+    UNSURE = "is too close to decide"
     SENDER = "is more than the load generator can send in time"
 
 
@@ -45,12 +44,12 @@ _TOO_HIGH = (RateVerdict.BREAKS, RateVerdict.SENDER)
 
 
 class Probe(Protocol):
-    """Puts load on the endpoint at a rate."""
+    """Function that puts load on the endpoint at a rate."""
 
     def __call__(self, rate: float, seconds: float, watch: Watch | None) -> Measurement:
-        """Return what became of the load; latencies over the bound are counted in it.
+        """Return the measurement of the load, including the number of latencies over the bound.
 
-        :raises KeyboardInterrupt: the search is to end.
+        :raises KeyboardInterrupt: the user ends the search.
         """
 
 
@@ -62,40 +61,40 @@ class Tried:
     seconds: float
     queries: int
     late: int
-    """Queries over the bound, or without an answer."""
+    """Number of queries over the bound or without an answer."""
     percentile: float
-    """Seconds, of the queries that were answered."""
+    """Percentile of the answered queries, in seconds."""
     verdict: RateVerdict
 
 
 @dataclass
 class SearchResult:
-    """What a search came to."""
+    """Result of a search."""
 
     rate: float | None = None
-    """The highest rate that was confirmed; None if there is none."""
+    """Highest confirmed rate; None if no rate was confirmed."""
     measurement: Measurement | None = None
-    """Of the last confirmation, whether it held or not."""
+    """Measurement of the last confirmation, successful or not."""
     tried: list[Tried] = field(default_factory=list)
     interrupted: bool = False
 
     @property
     def limited_by_sender(self) -> bool:
-        """Whether it was the sender that kept the rate from being higher: the endpoint might take more."""
+        """True if the sender limited the rate, so that the endpoint may support more."""
         above = [tried for tried in self.tried if tried.rate > (self.rate or 0) and tried.verdict in _TOO_HIGH]
         return bool(above) and min(above, key=lambda tried: tried.rate).verdict is RateVerdict.SENDER
 
 
 def find_rate(
-    probe: Probe, percent: float, start: float, seconds: float, tell: Callable[[Tried], None] = lambda _: None
+    probe: Probe, percent: float, start: float, seconds: float, report: Callable[[Tried], None] = lambda _: None
 ) -> SearchResult:
-    """Return the highest rate at which the percentile keeps the bound that the probe counts by.
+    """Return the highest rate at which the percentile keeps the bound of the probe.
 
-    :param start: the rate to begin at.
+    :param start: first rate.
     :param seconds: length of the run that confirms the rate.
-    :param tell: is told of each rate tried.
+    :param report: called with each tried rate.
     """
-    search = _Search(probe, percent / 100, seconds, tell)
+    search = _Search(probe, percent / 100, seconds, report)
     try:
         search.run(start)
     except KeyboardInterrupt:
@@ -104,11 +103,11 @@ def find_rate(
 
 
 class _Search:
-    def __init__(self, probe: Probe, quantile: float, seconds: float, tell: Callable[[Tried], None]) -> None:
+    def __init__(self, probe: Probe, quantile: float, seconds: float, report: Callable[[Tried], None]) -> None:
         self._probe = probe
         self._quantile = quantile
         self._seconds = seconds
-        self._tell = tell
+        self._report = report
         self.found = SearchResult()
 
     def run(self, start: float) -> None:
@@ -123,7 +122,7 @@ class _Search:
             self._confirm(low)
 
     def _bracket(self, start: float) -> tuple[float, float]:
-        """Return a rate that keeps the bound and one that does not; 0 for the one that there is not."""
+        """Return a rate that keeps the bound and one that breaks it; 0 for one that was not found."""
         if self._keeps(start):
             low, high = start, start * 2
             while high <= _HIGHEST_RATE and self._keeps(high):
@@ -137,11 +136,11 @@ class _Search:
         return low, high
 
     def _keeps(self, rate: float) -> bool:
-        """Probe a rate until it is told whether it keeps the bound; if it is not, say what is more likely."""
+        """Probe a rate until a verdict; without one, return the more likely result."""
         seconds = min(max(PROBE_SECONDS, 2 * queries_needed(self._quantile) / rate), LONGEST_PROBE_SECONDS)
         queries = late = 0
         for _ in range(_MOST_PROBES):
-            tried = self._try(rate, seconds, self._told(round(rate * seconds)))
+            tried = self._try(rate, seconds, self._until_broken(round(rate * seconds)))
             if tried.verdict is not RateVerdict.UNSURE:
                 return tried.verdict is RateVerdict.KEEPS
             queries, late = queries + tried.queries, late + tried.late
@@ -149,8 +148,8 @@ class _Search:
                 return verdict is RateVerdict.KEEPS
         return late <= (1 - self._quantile) * queries
 
-    def _told(self, planned: int) -> Watch:
-        """Return what ends a probe once nothing that comes can save the bound."""
+    def _until_broken(self, planned: int) -> Watch:
+        """Return a watch that ends a probe once the bound is certainly broken."""
         most = least_to_break(planned, self._quantile)
         return lambda so_far: so_far.over + so_far.failed < most
 
@@ -171,7 +170,7 @@ class _Search:
         value = measurement.latencies.percentile(100 * self._quantile)
         tried = Tried(rate, measurement.seconds, measurement.sent, measurement.late, value, verdict)
         self.found.tried.append(tried)
-        self._tell(tried)
+        self._report(tried)
         return tried
 
     def _judge(self, queries: int, late: int) -> RateVerdict:

@@ -1,4 +1,4 @@
-"""What came of load on an endpoint, as it is told: in a terminal, as JSON, and as a picture."""
+"""Output of the result of a load: on the terminal, as JSON, and as a picture."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from harness.pipeline import plots
 from harness.settings import Settings
 
 FORMAT = 1
-"""The version of the JSON."""
+"""Version of the JSON format."""
 FILES = ("load.json", "latency.png")
 PERCENTS = (50.0, 90.0, 99.0, 99.9)
 
@@ -36,17 +36,17 @@ _SHOWN_CHARACTERS = 200
 
 @dataclass
 class Ceilings:
-    """What can be measured at most: without a model, and without an endpoint."""
+    """Upper limits of any measurement: without a model, and without an endpoint."""
 
     sender: Measurement
-    """Of the load generator beside a server that answers constants at once."""
+    """Limit of the load generator, against a server that answers constants at once."""
     null: Measurement | None
-    """Of all but the model: the same requests to an endpoint that answers constants; None in real mode."""
+    """Limit without a model: the same requests to an endpoint that answers constants; None in real mode."""
 
 
 @dataclass
 class LoadOutcome:
-    """What a run of the command found."""
+    """Result of a run of the command."""
 
     plan: LoadPlan
     endpoint: str
@@ -58,14 +58,14 @@ class LoadOutcome:
 
     @property
     def rate(self) -> float:
-        """Requests a second that were to be sent, in the server scenario."""
+        """Planned requests a second in the server scenario."""
         return self.found.tried[-1].rate if self.found and self.found.tried else self.plan.rate
 
 
 def describe(outcome: LoadOutcome, settings: Settings, aws: AWS, sent: list[bytes]) -> dict[str, Any]:
-    """Return the outcome as ``load.json`` holds it; times are in seconds."""
+    """Return the content of ``load.json``; times are in seconds."""
     measurement, plan, found = outcome.measurement, outcome.plan, outcome.found
-    told = [percentile(measurement, percent) for percent in PERCENTS]
+    percentiles = [percentile(measurement, percent) for percent in PERCENTS]
     return {
         "kind": "endpoint load",
         "format": FORMAT,
@@ -84,7 +84,7 @@ def describe(outcome: LoadOutcome, settings: Settings, aws: AWS, sent: list[byte
         "requests_per_second": measurement.requests_per_second,
         "rows_per_second": measurement.rows_per_second,
         "confidence": CONFIDENCE,
-        "percentiles": [each._asdict() for each in told if each],
+        "percentiles": [each._asdict() for each in percentiles if each],
         "latencies_us_hdr": measurement.latencies.encoded(),
         "failures": [
             {"class": name, "requests": count, "first": measurement.messages[name]}
@@ -125,7 +125,7 @@ def _ceiling(measurement: Measurement) -> dict[str, float]:
 
 
 def write(output: Path, content: dict[str, Any], outcome: LoadOutcome) -> None:
-    """Write the result into a directory, as :func:`describe` returned it and as a picture."""
+    """Write the result of :func:`describe`, and a picture of the latencies, into a directory."""
     (output / "load.json").write_text(json.dumps(content, indent=2) + "\n")
     latencies, bound = outcome.measurement.latencies, outcome.plan.p99_under
     if len(latencies) > 1:
@@ -137,7 +137,7 @@ def write(output: Path, content: dict[str, Any], outcome: LoadOutcome) -> None:
 
 
 def curve(latencies: Times) -> tuple[Any, Any]:
-    """Return percentiles, evenly spread over their nines and as far as there are latencies, and their milliseconds."""
+    """Return percentiles, spaced evenly by number of nines up to the last latency, and their milliseconds."""
     nines = np.linspace(0, math.log10(len(latencies)), _CURVE_POINTS)
     percents = 100 * (1 - 10**-nines)
     return percents, np.array([latencies.percentile(percent) * 1000 for percent in percents])
@@ -154,11 +154,11 @@ def _load_text(outcome: LoadOutcome) -> str:
     return f"{what}, {plan.batch:,} row{'s' if plan.batch > 1 else ''} each"
 
 
-def tell(outcome: LoadOutcome, output: Path) -> None:
-    """Print the outcome, and where its files are."""
+def print_outcome(outcome: LoadOutcome, output: Path) -> None:
+    """Print the outcome and the paths of its files."""
     files = [output / name for name in FILES if (output / name).exists()]
     console = PlainConsole(soft_wrap=True)
-    print_figures(console, [*_figures(outcome), ("result", "\n".join(map(str, files)))])
+    print_figures(console, [*_lines(outcome), ("result", "\n".join(map(str, files)))])
     if not outcome.objections:
         console.print("VALID", style="bold green")
     else:
@@ -168,7 +168,7 @@ def tell(outcome: LoadOutcome, output: Path) -> None:
     sys.stdout.flush()
 
 
-def _figures(outcome: LoadOutcome) -> Iterator[tuple[str, str]]:
+def _lines(outcome: LoadOutcome) -> Iterator[tuple[str, str]]:
     measurement, found = outcome.measurement, outcome.found
     if found:
         under = f"that keeps p99 under {1000 * (outcome.plan.p99_under or 0):g} ms"
@@ -197,7 +197,7 @@ def _figures(outcome: LoadOutcome) -> Iterator[tuple[str, str]]:
     yield (
         "generator",
         (
-            f"{measurement.cpu_share:.0%} of a core; requests left {_ms(measurement.lags.percentile(50))} late at p50, "
+            f"{measurement.cpu_share:.0%} of a core; requests sent {_ms(measurement.lags.percentile(50))} late at p50, "
             f"{_ms(measurement.lags.percentile(99))} at p99, {_ms(measurement.lags.longest)} at most"
         ),
     )
@@ -217,19 +217,19 @@ def _ceilings_text(ceilings: Ceilings) -> str:
         return sender
     null = ceilings.null
     return (
-        f"{null.requests_per_second:,.0f} requests and {null.rows_per_second:,.0f} rows a second of an endpoint that "
+        f"{null.requests_per_second:,.0f} requests and {null.rows_per_second:,.0f} rows a second for an endpoint that "
         f"answers constants; {sender}"
     )
 
 
 def _percentile_text(measurement: Measurement, percent: float) -> str:
-    told = percentile(measurement, percent)
-    if told is None:
-        return "none: too many failed or were not answered"
-    if told.high is None:
+    found = percentile(measurement, percent)
+    if found is None:
+        return "unknown: too many queries failed or were not answered"
+    if found.high is None:
         needed = queries_needed(percent / 100)
-        return f"{_ms(told.value)}, not claimed: that takes at least {needed:,} queries"
-    return f"{_ms(told.value)}, {CONFIDENCE:.0%} sure to be from {_ms(told.low)} and up to {_ms(told.high)}"
+        return f"{_ms(found.value)}, not claimed: that needs at least {needed:,} queries"
+    return f"{_ms(found.value)}, with {CONFIDENCE:.0%} confidence from {_ms(found.low)} to {_ms(found.high)}"
 
 
 def _ms(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""``harness bench endpoint``: hosts what is to be measured, puts load on it, and cleans up."""
+"""``harness bench endpoint``: hosts a model, puts load on its endpoint, and cleans up."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from harness.bench.load.generator import Measurement, Watch
 from harness.bench.load.null_server import null_server
 from harness.bench.load.plan import LoadPlan
 from harness.bench.load.rate_search import SearchResult, Tried, find_rate
-from harness.bench.load.result import FILES, Ceilings, LoadOutcome, describe, tell, write
+from harness.bench.load.result import FILES, Ceilings, LoadOutcome, describe, print_outcome, write
 from harness.bench.load.scenarios import SCENARIOS, Load
 from harness.bench.load.signing import SignedRequests
 from harness.bench.load.validity import LEAST_SECONDS, objections
@@ -35,7 +35,7 @@ from harness.processes import ended_in_order
 from harness.settings import Settings, refuse_without_effect
 
 INVALID = 4
-"""The exit code where the load was measured, and may not be believed."""
+"""Exit code of a completed but invalid measurement."""
 INTERRUPTED = 130
 
 _LARGEST_BODY = 6 * 2**20
@@ -46,24 +46,24 @@ _WARM_UP_SECONDS = 1.0
 _WARM_UP_STREAMS = 4
 _START_SECONDS = {"mock": 10.0, "real": 600.0}
 _SEARCH_SECONDS = 180.0
-_TOLD_EVERY_SECONDS = 1.0
+_PROGRESS_SECONDS = 1.0
 
 
 class LoadProgress(ConsoleProgress):
-    """Lines on standard error; the one under way is written over where that is a terminal."""
+    """Progress on standard error; on a terminal the last line is overwritten."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._told = 0.0
+        self._updated = 0.0
 
     def watch(self, seconds: float) -> Watch:
-        """Return what shows a load of so many seconds; cheap, since it delays the requests meanwhile."""
+        """Return a watch that shows the progress of a load; it is cheap, because it delays requests."""
         terminal, file = self.console.is_terminal, self.console.file
 
         def show(measurement: Measurement) -> bool:
             now = time.monotonic()
-            if terminal and now - self._told >= _TOLD_EVERY_SECONDS:
-                self._told = now
+            if terminal and now - self._updated >= _PROGRESS_SECONDS:
+                self._updated = now
                 file.write(
                     f"\r          {measurement.seconds:.0f} of {seconds:.0f} s: {measurement.answered:,} answered, "
                     f"{measurement.failed:,} failed, {measurement.unanswered:,} under way \033[K\r"
@@ -75,24 +75,24 @@ class LoadProgress(ConsoleProgress):
 
 
 class _Stop:
-    """Whether a signal asked to end."""
+    """Flag set by a signal to end the load."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
 
     def watch(self, *others: Watch | None) -> Watch:
-        """Return a watch that ends the load when asked to, or when one of the others does."""
-        return lambda measurement: not self.asked and all(other(measurement) for other in others if other)
+        """Return a watch that ends the load after a signal, or when another watch does."""
+        return lambda measurement: not self.requested and all(other(measurement) for other in others if other)
 
 
 @contextmanager
 def stoppable() -> Iterator[_Stop]:
-    """Let the first Ctrl-C or SIGTERM end the load under way, and keep what was measured; the second ends all."""
+    """End the load on the first Ctrl-C or SIGTERM and keep the measurement; the second signal ends the command."""
     stop = _Stop()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def ask(*_: object) -> None:
-        stop.asked = True
+        stop.requested = True
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -112,10 +112,10 @@ def stoppable() -> Iterator[_Stop]:
 def connected(
     aws: AWS, endpoint: str, sent: list[bytes], rows: int, route: Route | None = None
 ) -> Iterator[Connections]:
-    """Yield connections to an endpoint, which send these bodies in turn.
+    """Yield connections to an endpoint that send the bodies in turn.
 
     :param rows: rows of a body.
-    :param route: the way to it, if it is not AWS's.
+    :param route: route to the endpoint; by default the route to AWS.
     """
     requests = SignedRequests(aws.client("sagemaker-runtime"), endpoint, sent, rows)
     with closing(Connections(requests, route or Route.to(aws))) as connections:
@@ -123,12 +123,12 @@ def connected(
 
 
 def warm_up(connections: Connections) -> None:
-    """Open connections and fill caches, at both ends."""
+    """Open connections and fill caches at both ends."""
     Load(SCENARIOS["offline"], _WARM_UP_SECONDS, streams=_WARM_UP_STREAMS).put(connections)
 
 
 def measure_ceilings(aws: AWS, null_endpoint: str | None, sent: list[bytes], rows: int) -> Ceilings:
-    """Measure the load generator alone, and all but the model."""
+    """Measure the load generator alone, and everything except the model."""
     most = Load(SCENARIOS["offline"], _CEILING_SECONDS, streams=_CEILING_STREAMS)
     runtime = aws.client("sagemaker-runtime")
     with (
@@ -147,14 +147,14 @@ def measure_ceilings(aws: AWS, null_endpoint: str | None, sent: list[bytes], row
 def search(connections: Connections, plan: LoadPlan, stop: _Stop, progress: LoadProgress) -> SearchResult:
     """Return the highest rate that keeps the plan's bound."""
     assert plan.p99_under is not None
-    seeds = itertools.count(plan.seed)  # a rate that is probed again gets other arrivals
+    seeds = itertools.count(plan.seed)  # a repeated probe gets other arrival times
 
     def probe(rate: float, seconds: float, watch: Watch | None) -> Measurement:
-        if stop.asked:
+        if stop.requested:
             raise KeyboardInterrupt
         load = Load(SCENARIOS["server"], seconds, rate, seed=next(seeds))
         measurement = load.put(connections, bound=plan.p99_under, watch=stop.watch(watch, progress.watch(seconds)))
-        if not stop.asked:
+        if not stop.requested:
             connections.settle()
         return measurement
 
@@ -171,10 +171,10 @@ def search(connections: Connections, plan: LoadPlan, stop: _Stop, progress: Load
 
 
 def run_endpoint_load(settings: Settings, plan: LoadPlan, output: Path) -> int:
-    """Measure an endpoint, tell of it on standard output, and write ``load.json`` and ``latency.png`` into a directory.
+    """Measure an endpoint, print the result, and write ``load.json`` and ``latency.png`` into a directory.
 
-    :return: the exit code: 0 if the run is VALID, 4 if it is not, 130 if it was interrupted.
-    :raises HarnessError: there is nothing to measure, or nothing came of it.
+    :return: exit code: 0 for a VALID run, 4 for an invalid one, 130 for an interrupted one.
+    :raises HarnessError: the endpoint cannot be measured.
     """
     refuse_without_effect(settings, {"endpoint": plan.endpoint})
     sent = _bodies(plan)
@@ -183,7 +183,7 @@ def run_endpoint_load(settings: Settings, plan: LoadPlan, output: Path) -> int:
         outcome, left = _run(settings, plan, sent, output)
     finally:
         if not any(output.iterdir()):
-            output.rmdir()  # nothing came of the run
+            output.rmdir()  # the run wrote nothing
     refuse_leftovers(left, after="the clean-up")
     if outcome.interrupted:
         return INTERRUPTED
@@ -193,7 +193,7 @@ def run_endpoint_load(settings: Settings, plan: LoadPlan, output: Path) -> int:
 def _run(settings: Settings, plan: LoadPlan, sent: list[bytes], output: Path) -> tuple[LoadOutcome, list[Leftover]]:
     progress = LoadProgress(PlainConsole(stderr=True))
     progress.say(_expectation(settings, plan))
-    settings = replace(settings, training_instance_count=1)  # as it is trained
+    settings = replace(settings, training_instance_count=1)  # the number that training uses
     left: list[Leftover] = []
     with ended_in_order(), explained(), _hosted(settings, plan, progress, left) as (aws, endpoint, null_endpoint):
         progress.say("measuring the load generator, and an endpoint that answers constants")
@@ -201,7 +201,7 @@ def _run(settings: Settings, plan: LoadPlan, sent: list[bytes], output: Path) ->
         with connected(aws, endpoint, sent, plan.batch) as connections, stoppable() as stop:
             outcome = measure(connections, plan, endpoint, ceilings, stop, progress)
         write(output, describe(outcome, settings, aws, sent), outcome)
-        tell(outcome, output)
+        print_outcome(outcome, output)
     return outcome, left
 
 
@@ -209,15 +209,15 @@ def _run(settings: Settings, plan: LoadPlan, sent: list[bytes], output: Path) ->
 def _hosted(
     settings: Settings, plan: LoadPlan, progress: LoadProgress, left: list[Leftover]
 ) -> Iterator[tuple[AWS, str, str | None]]:
-    """Yield AWS, the endpoint to measure, and one that answers constants, where that can be.
+    """Yield AWS, the endpoint to measure, and in mock mode one that answers constants.
 
-    The plan's endpoint stays; others are the harness's own, and deleted.
+    The plan's endpoint is kept; endpoints that the harness creates are deleted.
 
-    :param left: gets what could not be deleted.
+    :param left: list that receives resources that could not be deleted.
     """
     if plan.endpoint:
         with closing(open_aws(settings, creates=False)) as aws:
-            progress.say(f"nothing is created: the endpoint {plan.endpoint} costs what it costs without this run")
+            progress.say(f"nothing is created: this run adds no cost to the endpoint {plan.endpoint}")
             require_endpoint(aws, plan.endpoint)
             yield aws, plan.endpoint, None
         return
@@ -235,30 +235,30 @@ def _bodies(plan: LoadPlan) -> list[bytes]:
     made = bodies(plan.batch, _BODIES)
     if (largest := max(map(len, made))) > _LARGEST_BODY:
         raise SettingsError(
-            f"--batch {plan.batch:,} makes requests of {largest:,} bytes, and SageMaker takes {_LARGEST_BODY:,}.",
-            fix=f"give at most about {plan.batch * _LARGEST_BODY // largest:,}",
+            f"--batch {plan.batch:,} makes requests of {largest:,} bytes, but SageMaker accepts {_LARGEST_BODY:,}.",
+            fix=f"use at most about {plan.batch * _LARGEST_BODY // largest:,}",
         )
     return made
 
 
 def _expectation(settings: Settings, plan: LoadPlan) -> str:
-    """Return how long it will take, and what is to come."""
+    """Return a description of the run with its expected duration."""
     start = 0.0 if plan.endpoint else _START_SECONDS[settings.mode]
     seconds = start + plan.seconds + 2 * (_CEILING_SECONDS + _WARM_UP_SECONDS)
     what = f"{plan.scenario}, {plan.batch:,} row{'s' if plan.batch > 1 else ''} a request, for {plan.seconds:g} s"
     if plan.find_rate:
         seconds += _SEARCH_SECONDS
         what += ", after a search of two to four minutes"
-    short = f"; too short to be VALID, which takes {LEAST_SECONDS:g} s" if plan.seconds < LEAST_SECONDS else ""
+    short = f"; too short to be VALID, which needs {LEAST_SECONDS:g} s" if plan.seconds < LEAST_SECONDS else ""
     return f"{what}: about {rough_time(seconds)} in all{short}"
 
 
 def _cost(aws: RealAWS, settings: Settings, plan: LoadPlan) -> str:
-    """Return what the run will cost, by the prices of its instances; each with its source and date."""
+    """Return the expected cost by the prices of the instances, with their sources and dates."""
     try:
         prices = require_prices(aws.prices, settings)
     except SettingsError as error:
-        return f"what it costs is not known: {error.what}"
+        return f"the cost is unknown: {error.what}"
     hours = (_START_SECONDS["real"] + plan.seconds + (_SEARCH_SECONDS if plan.find_rate else 0)) / 3600
     return f"about USD {hours * hourly_cost(prices, settings):.2f} ({'; '.join(map(str, prices.values()))})"
 
@@ -266,15 +266,12 @@ def _cost(aws: RealAWS, settings: Settings, plan: LoadPlan) -> str:
 def measure(
     connections: Connections, plan: LoadPlan, endpoint: str, ceilings: Ceilings, stop: _Stop, progress: LoadProgress
 ) -> LoadOutcome:
-    """Put the plan's load on an endpoint, and judge what came of it.
-
-    :raises HarnessError: no rate keeps the bound that one was looked for, or nothing was measured.
-    """
+    """Put the plan's load on an endpoint, and return the result with its objections."""
     progress.say(f"warming up {endpoint}")
     warm_up(connections)
     found = None
     if plan.find_rate:
-        progress.say("looking for the highest rate")
+        progress.say("searching for the highest rate")
         found = search(connections, plan, stop, progress)
         measurement = found.measurement or Measurement()
     else:
@@ -285,4 +282,4 @@ def measure(
     against = objections(measurement, scenario.percent, open_loop=scenario.is_open)
     if found and found.rate is None:
         against.insert(0, "no rate was confirmed to keep the bound")
-    return LoadOutcome(plan, endpoint, ceilings, measurement, against, found, stop.asked)
+    return LoadOutcome(plan, endpoint, ceilings, measurement, against, found, stop.requested)

@@ -1,7 +1,7 @@
-"""InvokeEndpoint as boto3 sends it: resolved, signed and serialised by boto3 itself, then sent by others.
+"""InvokeEndpoint requests that boto3 resolves, serializes and signs, for another client to send.
 
-boto3 spends about 0.7 ms on a call, too much to send thousands a second. A request and its signature may be sent more
-than once, so each is made once a minute: well within the five minutes for which AWS takes a signature
+boto3 needs about 0.7 ms for a call, too much for thousands a second. A signed request may be sent repeatedly, so each
+is signed once a minute, well within the five minutes for which AWS accepts a signature
 (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html).
 """
 
@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 SIGNED_SECONDS = 60.0
-"""For how long a request is sent again before it is signed anew."""
+"""Age at which a request is signed again."""
 
 
 class SignedRequest(NamedTuple):
-    """One request, ready to be sent."""
+    """One request, ready to send."""
 
     url: str
     headers: list[str]
@@ -28,27 +28,27 @@ class SignedRequest(NamedTuple):
 
 
 class SignedRequests:
-    """The requests for some bodies, in turn and for ever."""
+    """Endless cycle of the requests for some bodies."""
 
     def __init__(
         self, client: Any, endpoint: str, bodies: Sequence[bytes], rows: int, content_type: str = "text/libsvm"
     ) -> None:
         """Invoke ``endpoint`` with each of ``bodies``, of ``rows`` rows each.
 
-        :param client: a boto3 client of ``sagemaker-runtime`` that is used for nothing else: it no longer sends.
+        :param client: a boto3 client of ``sagemaker-runtime`` that has no other use: it no longer sends.
         """
         self._client = client
         self._parameters = {"EndpointName": endpoint, "ContentType": content_type, "Accept": "text/csv"}
         self.rows = rows
         self.size = sum(map(len, bodies)) / len(bodies)
-        """Bytes of a body, on average."""
+        """Average size of a body in bytes."""
         self._prepared: list[AWSPreparedRequest] = []
         client.meta.events.register("before-send.sagemaker-runtime.InvokeEndpoint", self._keep)
         self._signed: list[tuple[float, SignedRequest]] = [(time.monotonic(), self._sign(body)) for body in bodies]
         self._turn = itertools.cycle(range(len(bodies)))
 
     def next(self) -> SignedRequest:
-        """Return the request whose turn it is."""
+        """Return the next request."""
         number = next(self._turn)
         signed_at, request = self._signed[number]
         if time.monotonic() - signed_at > SIGNED_SECONDS:
@@ -57,7 +57,7 @@ class SignedRequests:
         return request
 
     def _keep(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
-        """Take what boto3 would send now, and answer in the endpoint's stead."""
+        """Keep the request that boto3 is about to send, and answer it instead of the endpoint."""
         self._prepared.append(request)
         return AWSResponse(request.url, 200, {}, _NoBody())
 
@@ -68,7 +68,7 @@ class SignedRequests:
 
 
 class _NoBody:
-    """The raw body of an answer that has none."""
+    """Raw body of an empty answer."""
 
     def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
         return iter(())
@@ -76,6 +76,6 @@ class _NoBody:
 
 def _header_lines(headers: Iterable[tuple[str, str | bytes]]) -> Iterator[str]:
     for name, value in headers:
-        if name.lower() != "content-length":  # which the sender knows
+        if name.lower() != "content-length":  # the sender adds it
             yield f"{name}: {value.decode() if isinstance(value, bytes) else value}"
-    yield "Expect:"  # libcurl would ask before it sends a large body, and boto3 does not
+    yield "Expect:"  # unlike boto3, libcurl would wait for a 100 before a large body

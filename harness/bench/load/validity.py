@@ -1,6 +1,6 @@
-"""Validity of a measurement of load: MLPerf LoadGen's rules, and those for what can go wrong with a sender.
+"""Validity of a measurement of load: MLPerf LoadGen's rules, and rules for failures of the sender.
 
-Percentiles are claimed at 99 % confidence: see :mod:`harness.bench.analysis.quantile_tests`.
+Percentiles have 99 % confidence: see :mod:`harness.bench.analysis.quantile_tests`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LEAST_SECONDS = 60.0
 
 _MOST_CPU_SHARE = 0.9
 _MOST_LAG_SHARE = 0.25
-"""Of the latency, which counts from when a query was due: lateness makes it too long, never too short."""
+"""Share of the latency. Latency counts from the scheduled time, so delays make it too long, never too short."""
 _LEAST_LAG_SECONDS = 0.001
 _MOST_BACKLOG_SHARE = 0.05
 _LEAST_BACKLOG_SECONDS = 1.0
@@ -32,13 +32,13 @@ class Percentile(NamedTuple):
     value: float
     low: float
     high: float | None
-    """None where there are too few queries to tell."""
+    """None if there are too few queries."""
 
 
 def percentile(measurement: Measurement, percent: float) -> Percentile | None:
-    """Return a percentile over all queries, those without an answer counted as the latest; None if it is one of them.
+    """Return a percentile over all queries, with unanswered ones as the latest; None if the percentile is unanswered.
 
-    The bounds are latencies of single queries: their ranks come from the binomial distribution.
+    The bounds are latencies of single queries, with ranks from the binomial distribution.
     """
     queries, quantile = measurement.sent, percent / 100
     answered = len(measurement.latencies)
@@ -47,18 +47,18 @@ def percentile(measurement: Measurement, percent: float) -> Percentile | None:
         return None
     low = max(1, int(binom.ppf(1 - CONFIDENCE, queries, quantile)))
     high = int(binom.ppf(CONFIDENCE, queries, quantile)) + 1
-    told = high < queries and high <= answered
+    is_known = high < queries and high <= answered
     at = measurement.latencies.at_rank
-    return Percentile(percent, at(rank), at(low), at(high) if told else None)
+    return Percentile(percent, at(rank), at(low), at(high) if is_known else None)
 
 
 def objections(
     measurement: Measurement, percent: float | None, least_seconds: float = LEAST_SECONDS, *, open_loop: bool = False
 ) -> list[str]:
-    """Return why the measurement may not be believed, as sentences; none if it may: then it is VALID.
+    """Return the objections to a measurement as sentences; without any, it is VALID.
 
-    :param percent: the percentile of latency that is claimed, if one is.
-    :param open_loop: whether the queries had times of their own.
+    :param percent: reported percentile of latency, if any.
+    :param open_loop: true if the queries had their own schedule.
     """
     found = [*_unfinished(measurement, least_seconds), *_failures(measurement, percent)]
     if percent is not None:
@@ -70,7 +70,7 @@ def _unfinished(measurement: Measurement, least_seconds: float) -> Iterator[str]
     if measurement.interrupted:
         yield f"it was interrupted after {measurement.seconds:.1f} s, {measurement.unanswered:,} queries unanswered"
     if measurement.sending_seconds < least_seconds * 0.95:  # Poisson arrivals end a little earlier or later
-        yield f"it lasted {measurement.sending_seconds:.1f} s, and the least is {least_seconds:g} s"
+        yield f"it lasted {measurement.sending_seconds:.1f} s, but the minimum is {least_seconds:g} s"
 
 
 def _failures(measurement: Measurement, percent: float | None) -> Iterator[str]:
@@ -80,39 +80,39 @@ def _failures(measurement: Measurement, percent: float | None) -> Iterator[str]:
     allowed = 1 - (99.0 if percent is None else percent) / 100
     share = measurement.failed / measurement.sent
     if share > allowed:
-        yield f"{share:.1%} of the queries failed, and more than {allowed:.1%} leave no p{100 * (1 - allowed):g}"
+        yield f"{share:.1%} of the queries failed, but p{100 * (1 - allowed):g} allows at most {allowed:.1%}"
 
 
 def _samples(measurement: Measurement, percent: float) -> Iterator[str]:
     needed = queries_needed(percent / 100)
     if measurement.sent < needed:
-        yield f"p{percent:g} at {CONFIDENCE:.0%} confidence needs {needed:,} queries, and it had {measurement.sent:,}"
+        yield f"p{percent:g} at {CONFIDENCE:.0%} confidence needs {needed:,} queries, but it had {measurement.sent:,}"
 
 
 def _bound(measurement: Measurement, percent: float) -> Iterator[str]:
     bound, late, sent = measurement.bound, measurement.late, measurement.sent
     if bound is not None and not keeps(sent, late, percent / 100):
         yield (
-            f"p{percent:g} under {bound * 1000:g} ms cannot be claimed at {CONFIDENCE:.0%} confidence: "
+            f"p{percent:g} under {bound * 1000:g} ms is not certain at {CONFIDENCE:.0%} confidence: "
             f"{late:,} of {sent:,} queries were later"
         )
 
 
 def _sender(measurement: Measurement, open_loop: bool) -> Iterator[str]:
-    """Object where the sender was the bottleneck: without CPU left, or too late to be left out of account."""
+    """Object if the sender was the bottleneck: its CPU was busy, or its delays were significant."""
     if measurement.cpu_share > _MOST_CPU_SHARE:
-        yield f"the load generator was the bottleneck: it took {measurement.cpu_share:.0%} of a core"
+        yield f"the load generator was the bottleneck: it used {measurement.cpu_share:.0%} of a core"
     if open_loop:
         lag, latency = measurement.lags.percentile(99), measurement.latencies.percentile(99)
         if lag > max(_LEAST_LAG_SECONDS, _MOST_LAG_SHARE * latency):
             yield (
-                f"queries went out late, p99 {lag * 1000:.1f} ms, over a quarter of the latency's "
-                f"{latency * 1000:.1f} ms: this machine is too busy, or the rate too high for it"
+                f"queries were sent late: p99 {lag * 1000:.1f} ms, over a quarter of the latency of "
+                f"{latency * 1000:.1f} ms; this machine is too busy, or the rate too high for it"
             )
 
 
 def _backlog(measurement: Measurement) -> Iterator[str]:
-    """Object where the endpoint could not keep up, since latencies then only tell how long the load went on."""
+    """Object if the endpoint could not keep up, because latencies then depend on the duration of the load."""
     behind = measurement.seconds - measurement.sending_seconds
     if behind > max(_LEAST_BACKLOG_SECONDS, _MOST_BACKLOG_SHARE * measurement.sending_seconds):
         yield f"the endpoint fell behind: its last answer came {behind:.1f} s after the last request was due"

@@ -1,9 +1,9 @@
-"""Run the benchmarks of two checkouts in turns: ``python -m harness.bench.matrix.interleave BASE CHANGED …``.
+"""Run the benchmarks of two checkouts alternately: ``python -m harness.bench.matrix.interleave BASE CHANGED …``.
 
-Each run is a pytest of its own, started in its checkout, with the Python in the checkout's ``.venv`` where there is
-one; otherwise with this Python and the checkout first on its path. Which of a pair runs first is drawn anew for each
-pair: the test of ``harness compare`` rests on that. How many pairs is decided before: who looks and goes on until
-something shows will find something sooner or later.
+Each run is a separate pytest, started in its checkout with the Python of the checkout's ``.venv``. Without ``.venv``,
+it uses this Python with the checkout first on its path. The order within each pair is random, because the test of
+``harness compare`` requires it. The number of pairs is fixed in advance: repeating runs until a difference appears
+would find one sooner or later.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m harness.bench.matrix.interleave",
-        description="Run the benchmarks of two checkouts in turns; harness compare reads what comes out.",
+        description="Run the benchmarks of two checkouts alternately, for harness compare.",
     )
     parser.add_argument("checkouts", type=Path, nargs=2, metavar="CHECKOUT", help="directories; the first is the base")
     parser.add_argument("--pairs", type=int, default=12, help="runs of each (default: 12)")
-    parser.add_argument("--output", type=Path, default=Path("results"), help="gets a directory a checkout")
-    parser.add_argument("--pytest", nargs=argparse.REMAINDER, default=["benchmarks"], help="pytest's arguments, last")
+    parser.add_argument("--output", type=Path, default=Path("results"), help="receives a directory for each checkout")
+    parser.add_argument(
+        "--pytest", nargs=argparse.REMAINDER, default=["benchmarks"], help="arguments of pytest; last option"
+    )
     options = parser.parse_args(arguments)
     try:
         alternate(options.checkouts, options.pairs, options.output, options.pytest)
@@ -40,11 +42,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def alternate(checkouts: Sequence[Path], pairs: int, output: Path, arguments: Sequence[str]) -> None:
-    """Run the benchmarks of two checkouts in turns, and write ``OUTPUT/<checkout's name>/<pair>.json``.
+    """Run the benchmarks of two checkouts alternately, and write ``OUTPUT/<name of checkout>/<pair>.json``.
 
-    :param arguments: those of pytest, the same for both, as seen from the checkout.
-    :raises SettingsError: the pairs are too few for a verdict, the checkouts have the same name, or there are results.
-    :raises ResultsError: a run failed; what was measured before is kept.
+    :param arguments: arguments of pytest for both, relative to the checkout.
+    :raises SettingsError: the pairs are too few for a verdict, the checkouts have the same name, or results exist.
+    :raises ResultsError: a run failed; earlier results are kept.
     """
     _check(checkouts, pairs, output)
     for pair in range(1, pairs + 1):
@@ -55,15 +57,13 @@ def alternate(checkouts: Sequence[Path], pairs: int, output: Path, arguments: Se
 
 def _check(checkouts: Sequence[Path], pairs: int, output: Path) -> None:
     if pairs < LEAST_RUNS:
-        raise SettingsError(f"--pairs is {pairs}, and a verdict needs {LEAST_RUNS}.", fix="give more pairs")
+        raise SettingsError(f"--pairs is {pairs}, but a verdict needs {LEAST_RUNS}.", fix="give more pairs")
     if len({checkout.resolve().name for checkout in checkouts}) < len(checkouts):
         raise SettingsError(
             f"Both checkouts are called {checkouts[0].resolve().name}.", fix="give their directories different names"
         )
     if any(output.rglob("*.json")):
-        raise SettingsError(
-            f"{output} has results, which would be mixed up.", fix="delete it, or give another --output"
-        )
+        raise SettingsError(f"{output} already has results.", fix="delete it, or give another --output")
 
 
 def run(checkout: Path, result: Path, arguments: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
-"""What ``harness bench`` runs: cells, which are settings that differ in what is compared, each once in every round.
+"""Plan of ``harness bench``: cells, which differ in the compared settings, each run once in every round.
 
-Pure: nothing is read, written or run here.
+This module reads, writes and runs nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SAME_FOR_ALL = (
     "train_rows",
     "test_rows",
 )
-"""Settings that every cell shares, and that results depend on."""
+"""Settings that affect results and are equal in all cells."""
 _NO_DIRECTORY = re.compile(r"[^\w.]+")
 
 
@@ -35,42 +35,42 @@ class Cell:
     """One combination of the axes."""
 
     name: str
-    """Its directory: what tells it from the others (``ml.c5.xlarge_local-2``)."""
+    """Name of its directory: the values that distinguish it from other cells (``ml.c5.xlarge_local-2``)."""
     settings: Settings
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A matrix of benchmarks. A session is a pytest that runs one cell once."""
+    """A matrix of benchmarks. A session is one pytest run of one cell."""
 
     base: Settings
-    """What all cells share."""
+    """Settings of all cells."""
     endpoint_instance_types: Sequence[str]
     spark_masters: Sequence[str]
     rounds: int
     batches: Sequence[int] = ()
-    """Given to pytest as ``--batch``, and ``partitions`` likewise, where there are any: they parametrize benchmarks."""
+    """Values of pytest's option ``--batch`` (``partitions``: ``--partitions``), which parametrize benchmarks."""
     partitions: Sequence[int] = ()
     pytest: Sequence[str] = PYTEST
-    """Arguments of pytest, which name what is run."""
+    """Arguments of pytest that select the benchmarks."""
     commit: str = ""
-    """Of the code that is measured, with ``+`` and a hash where there are changes beyond it."""
+    """Commit of the measured code, followed by ``+`` and a hash if there are uncommitted changes."""
 
     def __post_init__(self) -> None:
         if self.rounds < 1:
-            raise SettingsError(f"--rounds is {self.rounds}.", fix="give 1 or more; a verdict takes 8")
+            raise SettingsError(f"--rounds is {self.rounds}.", fix="give 1 or more; a verdict needs 8")
         if len(self.endpoint_instance_types) > 1 and not self.base.in_aws:
             raise SettingsError(
-                f"--endpoint-instance-type names {len(self.endpoint_instance_types)}, and the local AWS is none of "
-                "them: all would be measured on this machine.",
-                fix="name one, or choose --mode real",
+                f"--endpoint-instance-type names {len(self.endpoint_instance_types)} types, but the local AWS runs all "
+                "of them on this machine.",
+                fix="name one type, or use --mode real",
             )
         names = [cell.name for cell in self.cells]
         if alike := sorted({name for name in names if names.count(name) > 1}):
             raise SettingsError(
-                f"Two cells would have their results in one directory, {alike[0]}.",
+                f"Two cells would write their results into one directory, {alike[0]}.",
                 checked=f"--spark-master, which is {'; '.join(self.spark_masters)}",
-                fix="leave one of the two out",
+                fix="remove one of the two",
             )
 
     @property
@@ -85,7 +85,7 @@ class Plan:
         ]
 
     def _name(self, instance_type: str, master: str) -> str:
-        """Return the values of the axes that vary; the master's where none does."""
+        """Return the values of the axes with several values; without any, the master."""
         parts = [instance_type] if len(self.endpoint_instance_types) > 1 else []
         if len(self.spark_masters) > 1 or not parts:
             parts.append(_NO_DIRECTORY.sub("-", master.replace("*", "all")).strip("-"))
@@ -93,22 +93,22 @@ class Plan:
 
     @property
     def own_arguments(self) -> list[str]:
-        """What pytest is given besides settings."""
+        """Arguments of pytest other than settings."""
         axes = {"--batch": self.batches, "--partitions": self.partitions}
         return [*self.pytest, *(f"{option}={','.join(map(str, axes[option]))}" for option in axes if axes[option])]
 
     def arguments(self, cell: Cell, endpoint: str | None = None, max_cost: float | None = None) -> list[str]:
         """Return the arguments of pytest for one session.
 
-        :param endpoint: the name of the endpoint that it is to use; it makes its own otherwise.
-        :param max_cost: what of the plan's limit is left for what the benchmarks themselves create; all otherwise.
+        :param endpoint: name of the endpoint to use; by default the session creates one.
+        :param max_cost: limit for resources of the benchmarks; by default the plan's whole limit.
         """
         limit = cell.settings.max_cost if max_cost is None else max_cost
         settings = dataclasses.replace(cell.settings, endpoint=endpoint, max_cost=limit)
         return ["-p", "harness.plugin", *_options(settings), *self.own_arguments]
 
     def described(self) -> dict[str, Any]:
-        """Return all that the results depend on, and how many rounds are wanted, for JSON."""
+        """Return everything that affects the results, and the number of rounds, for JSON."""
         shared = {name: getattr(self.base, name) for name in _SAME_FOR_ALL}
         axes = {name: list(getattr(self, name)) for name in ("endpoint_instance_types", "spark_masters")}
         passed_on = {name: list(getattr(self, name)) for name in ("batches", "partitions", "pytest")}
@@ -116,7 +116,7 @@ class Plan:
 
 
 def _options(settings: Settings) -> Iterator[str]:
-    """Yield the options that give a pytest these settings, whatever its environment says."""
+    """Yield the options that give a pytest these settings and override its environment."""
     for setting in dataclasses.fields(settings):
         value = getattr(settings, setting.name)
         if value is not None and has_effect(settings, setting.name):
@@ -124,7 +124,7 @@ def _options(settings: Settings) -> Iterator[str]:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return in what two plans, as they describe themselves, differ; how many rounds they want is no difference."""
+    """Return the differences of two described plans, other than the number of rounds."""
     names = [name for name in now if name != "rounds" and before.get(name) != now[name]]
     return [f"{name.replace('_', ' ')} {_shown(before.get(name))}, now {_shown(now[name])}" for name in names]
 
@@ -136,32 +136,32 @@ def _shown(value: Any) -> str:
 
 
 def axis(option: str, text: str, separator: str = ",") -> list[str]:
-    """Return the values of an axis, as they are typed.
+    """Return the values of an axis from the text of its option.
 
-    :raises SettingsError: there is none, one is empty, or one stands there twice.
+    :raises SettingsError: the text has no value, an empty one, or one twice.
     """
     values = [value.strip() for value in text.split(separator)]
     if not all(values):
-        what = "is empty" if not any(values) else f"is {text!r}, where a value is missing"
+        what = "is empty" if not any(values) else f"is {text!r}, which has an empty value"
         raise SettingsError(f"{option} {what}.", fix=f"give values with '{separator}' between them")
     if twice := [value for value in dict.fromkeys(values) if values.count(value) > 1]:
-        raise SettingsError(f"{option} is {text!r}: {twice[0]} is there twice.", fix="give each value once")
+        raise SettingsError(f"{option} is {text!r}, which has {twice[0]} twice.", fix="give each value once")
     return values
 
 
 def counts(option: str, text: str) -> list[int]:
     """Return the whole numbers of an axis.
 
-    :raises SettingsError: as :func:`axis` does, or one is no whole number from 1.
+    :raises SettingsError: as :func:`axis` does, or a value is not a whole number from 1.
     """
     values = axis(option, text)
     for value in values:
         if not (value.isascii() and value.isdigit() and int(value)):
-            raise SettingsError(f"{option} is {text!r}.", fix="give whole numbers from 1, as 1,100")
+            raise SettingsError(f"{option} is {text!r}.", fix="give whole numbers from 1, such as 1,100")
     return [int(value) for value in values]
 
 
 def expected_seconds(sessions: int, measured: Iterable[float], guess: float) -> float:
-    """Return how long so many sessions take: as those that were measured did, or as guessed where none was."""
+    """Return the expected duration of sessions: by the mean of the measured ones, or by the guess without any."""
     known = list(measured)
     return sessions * (sum(known) / len(known) if known else guess)

@@ -1,4 +1,4 @@
-"""One run of benchmarks: a pytest of its own, whose results are written whole or not at all."""
+"""One run of benchmarks in a separate pytest; its results are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from harness.errors import ResultsError, SettingsError
 _LAST_LINES = 20
 _NOTHING_COLLECTED = 5  # pytest.ExitCode.NO_TESTS_COLLECTED
 _TO_THE_END = ((signal.SIGINT, 60.0), (signal.SIGTERM, 10.0), (signal.SIGKILL, 10.0))
-"""What a session is ended with, and the seconds it then has: pytest takes down its fixtures on the first only."""
+"""Signals that end a session, and the seconds to wait after each; pytest tears down fixtures on the first only."""
 END_SECONDS = sum(patience for _, patience in _TO_THE_END)
-"""The longest that ending a session takes."""
-_LOOK_SECONDS = 10.0
+"""Longest duration of ending a session."""
+_CHECK_SECONDS = 10.0
 _OPTIONS = ("-p", "no:cacheprovider")
 _PYTEST = f"""
 import os, runpy, signal, sys, threading, time
 
 def watch(pipe):
-    os.read(pipe, 1)  # nothing is written: it returns once the other end is gone
+    os.read(pipe, 1)  # nothing is written: read returns once the other end is closed
     signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
     time.sleep({_TO_THE_END[0][1]})
     os._exit(1)
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts us in a shell's background has it ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell starts with SIGINT ignored
 threading.Thread(target=watch, args=(int(sys.argv.pop(1)),), daemon=True).start()
 if sys.path[0] == "":
     sys.path[0] = os.getcwd()
 runpy.run_module("pytest", run_name="__main__", alter_sys=True)
 """
-"""``python -m pytest`` that ends in order once the process which holds the other end of a pipe has ended, however.
+"""``python -m pytest`` that ends in order once the parent, which holds the other end of a pipe, has ended in any way.
 
-It is all that the Python of another checkout is asked to run, so it takes nothing of the harness's.
+The Python of another checkout runs it, so it imports nothing from the harness.
 """
 
 
 class SessionTooLongError(ResultsError):
-    """A session took longer than it may, and was ended."""
+    """A session exceeded its time and was ended."""
 
 
 def run_session(
@@ -56,16 +56,16 @@ def run_session(
     seconds: float | None = None,
     repeatable: Sequence[str] | None = None,
 ) -> None:
-    """Run pytest once, and write the results of its benchmarks into a file, which is there only once it is whole.
+    """Run pytest once, and write the results of its benchmarks into a file, which exists only once it is complete.
 
-    Of a session that failed, what it measured is kept in ``<result>.failed``, where nothing reads it unasked. A session
-    does not outlive this process.
+    The results of a failed session are kept in ``<result>.failed``, which no command reads by default. A session does
+    not outlive this process.
 
-    :param python: whose pytest it is.
-    :param directory: where it runs.
-    :param seconds: how long it may take, by the clock on the wall; without end otherwise.
-    :param repeatable: arguments for who runs it again by hand, where some mean something now only; the same otherwise.
-    :raises SessionTooLongError: it took too long.
+    :param python: Python interpreter with pytest.
+    :param directory: working directory.
+    :param seconds: time limit by the wall clock; by default there is none.
+    :param repeatable: arguments for a user who repeats the run by hand; by default the same arguments.
+    :raises SessionTooLongError: the session exceeded its time.
     :raises ResultsError: pytest failed, or measured nothing.
     :raises KeyboardInterrupt: this process was interrupted; the session has ended in order.
     """
@@ -75,7 +75,7 @@ def run_session(
         path.unlink(missing_ok=True)
     try:
         code, output = _run(python, [f"--benchmark-json={partial}", *arguments], directory, environment, seconds)
-        measured = partial.exists() and partial.stat().st_size > 0  # an empty one is no result
+        measured = partial.exists() and partial.stat().st_size > 0  # an empty file is not a result
         if measured:
             os.replace(partial, result if code == 0 else kept)
     finally:
@@ -87,8 +87,8 @@ def run_session(
     raise error(
         f"The benchmarks of {directory} failed: {_why(code, seconds)}.",
         checked=f"its last lines:\n{_last_lines(output)}"
-        + (f"\nwhat it measured all the same is in {kept}" if measured else ""),
-        fix=f"run them by themselves: cd {directory} && {shlex.join(command)}",
+        + (f"\nits measurements are kept in {kept}" if measured else ""),
+        fix=f"run them separately: cd {directory} && {shlex.join(command)}",
     )
 
 
@@ -101,17 +101,17 @@ def _why(code: int | None, seconds: float | None) -> str:
 def check_collection(
     python: Path | str, directory: Path, arguments: Sequence[str], environment: Mapping[str, str]
 ) -> None:
-    """Have pytest collect what :func:`run_session` would run.
+    """Check that pytest collects the benchmarks of :func:`run_session`.
 
-    :raises SettingsError: it refuses its arguments, or finds nothing to run.
+    :raises SettingsError: pytest refuses its arguments, or collects nothing.
     """
     code, output = _run(python, ["--collect-only", "-q", *arguments], directory, environment, None)
     if code:
-        what = "finds nothing to run" if code == _NOTHING_COLLECTED else "cannot run what it is given"
+        what = "collected no benchmark" if code == _NOTHING_COLLECTED else "refused its arguments"
         raise SettingsError(
-            f"pytest {what}: it ended with {code}.",
-            checked="its last lines, on --collect-only:\n" + _last_lines(output),
-            fix="give it what it can run, with --pytest, last on the command line",
+            f"pytest {what} and ended with {code}.",
+            checked="its last lines with --collect-only:\n" + _last_lines(output),
+            fix="correct the arguments of --pytest, the last option on the command line",
         )
 
 
@@ -126,9 +126,9 @@ def _run(
     environment: Mapping[str, str],
     seconds: float | None,
 ) -> tuple[int | None, str]:
-    """Run a pytest to its end; return its exit code, None if it took too long, and its output.
+    """Run a pytest to its end; return its exit code (None if it exceeded its time) and its output.
 
-    A terminal's Ctrl-C does not reach it by itself: it gets one, from here, however often that is pressed.
+    Ctrl-C on the terminal does not reach it directly. This process sends it one signal for any number of key presses.
     """
     theirs, ours = os.pipe()
     with os.fdopen(ours, "wb"):
@@ -161,10 +161,10 @@ def _start(command: Sequence[str], pipe: int, directory: Path, environment: Mapp
 
 
 def _finish(process: subprocess.Popen[str], seconds: float | None) -> tuple[int | None, str]:
-    """Wait for the end; by the clock on the wall, since the other one stands still while a laptop sleeps."""
+    """Wait for the end by the wall clock, because the monotonic clock stops while a laptop sleeps."""
     deadline = None if seconds is None else time.time() + seconds
     while deadline is None or time.time() < deadline:
-        left = _LOOK_SECONDS if deadline is None else min(_LOOK_SECONDS, deadline - time.time())
+        left = _CHECK_SECONDS if deadline is None else min(_CHECK_SECONDS, deadline - time.time())
         with suppress(subprocess.TimeoutExpired):
             output, _ = process.communicate(timeout=max(left, 0))
             return process.returncode, output
@@ -172,7 +172,7 @@ def _finish(process: subprocess.Popen[str], seconds: float | None) -> tuple[int 
 
 
 def _end(process: subprocess.Popen[str]) -> str:
-    """End a session in order, or at once where this is interrupted too; return its output."""
+    """End a session in order, or at once if this is interrupted too; return its output."""
     try:
         for number, patience in _TO_THE_END:
             process.send_signal(number)

@@ -1,7 +1,7 @@
 """``harness bench``: benchmarks over a matrix of endpoint instance types and Spark masters.
 
-In each round every cell is run once, in an order that is drawn anew, each time in a pytest of its own: a machine that
-becomes slower then does so for all of them. In real mode one model is trained and hosted once on each instance type.
+Each round runs every cell once, in a new random order and a separate pytest, so that a change in the machine's speed
+affects all cells. In real mode one model is trained, and hosted once on each instance type.
 """
 
 from __future__ import annotations
@@ -30,44 +30,45 @@ from harness.bench.matrix.budget import (
     HOST_SECONDS,
     SESSION_SECONDS,
     cost,
-    left_for_sessions,
+    remaining_cost,
     require_time,
 )
 from harness.bench.matrix.plan import Cell, Plan, expected_seconds
 from harness.bench.matrix.pytest_session import SessionTooLongError, check_collection, run_session
-from harness.bench.matrix.store import Store, by_lot
+from harness.bench.matrix.store import Store, in_random_order
 from harness.console import PlainConsole, plural, progress_bar, rough_time
 from harness.errors import HarnessError, ResultsError
 
 _FAILURES = 2
-"""How often in a row a cell fails before it is left out: the others go on, and its time is theirs."""
+"""Number of consecutive failures after which a cell is skipped, so that the other cells get its time."""
 _HERE = Path()
+_RESUME = "run the same command to resume"
 
 
 @dataclass
 class _Sessions:
-    """The sessions of a run: what they use, and what came of them."""
+    """State of the sessions of a run."""
 
     endpoints: Mapping[str, str] = field(default_factory=dict)
-    """In real mode, by instance type."""
+    """Names of the endpoints by instance type, in real mode."""
     deadline: float | None = None
-    """When measuring must have ended, as :func:`time.time` has it: other clocks stand still while a laptop sleeps."""
+    """End of measuring by :func:`time.time`; other clocks stop while a laptop sleeps."""
     max_cost: float | None = None
-    """What of the plan's limit is left for what a session itself creates, in USD."""
+    """Limit for the resources that a session itself creates, in USD."""
     failures: Counter[str] = field(default_factory=Counter)
-    """By cell, how often in a row it failed up to now."""
+    """Number of consecutive failures of each cell."""
     leftovers: list[Leftover] = field(default_factory=list)
 
     @property
     def seconds_left(self) -> float | None:
-        """Until the deadline; None without one."""
+        """Time until the deadline; None without one."""
         return None if self.deadline is None else self.deadline - time.time()
 
     def have_time(self, seconds: float) -> bool:
-        """Return whether one that takes so long would end in time."""
+        """Return whether a session of ``seconds`` would end in time."""
         return self.seconds_left is None or self.seconds_left > seconds
 
-    def is_left_out(self, cell: Cell) -> bool:
+    def is_skipped(self, cell: Cell) -> bool:
         """Return whether a cell has failed too often."""
         return self.failures[cell.name] >= _FAILURES
 
@@ -83,8 +84,8 @@ class Outcome(NamedTuple):
 def run_matrix(plan: Plan, output: Path) -> Outcome:
     """Run the sessions of a plan that have no results yet, reporting progress on standard error.
 
-    :param output: gets the results, ``<cell>/<round>.json``, and the plan, ``matrix.json``.
-    :raises HarnessError: nothing could be started; what was measured stays.
+    :param output: directory for the results, ``<cell>/<round>.json``, and the plan, ``matrix.json``.
+    :raises HarnessError: the run cannot start; existing results are kept.
     """
     with closing(Store(output, plan)) as store:
         console = PlainConsole(stderr=True)
@@ -108,7 +109,7 @@ def _run(plan: Plan, store: Store, missing: Sequence[tuple[int, Cell]], sessions
             _measure(plan, store, missing, sessions, console)
     except KeyboardInterrupt:
         done = plan.rounds * len(plan.cells) - len(store.missing())
-        _say(console, f"{plural(done, 'session')} measured so far, in {store.directory}; the same command goes on")
+        _say(console, f"{plural(done, 'session')} measured so far, in {store.directory}; {_RESUME}")
         raise
 
 
@@ -121,15 +122,15 @@ def refuse_gaps(store: Store) -> None:
             f"{plural(len(missing), 'session')} of {store.plan.rounds * len(store.plan.cells)} have no results: "
             + ", ".join(f"{count} of {name}" for name, count in cells.items()),
             checked=f"{store.directory}/<cell>/<round>.json",
-            fix="mend what is told above, and run the same command again: it measures what is missing",
+            fix="fix the problems reported above, and run the same command again: it runs the missing sessions",
         )
 
 
-# --- what is told first -----------------------------------------------------------------------------------------------
+# --- the expectation -------------------------------------------------------------------------------------------------
 
 
 def _expectation(plan: Plan, store: Store, missing: Sequence[tuple[int, Cell]]) -> Iterator[str]:
-    """Yield what is to be done, and how long it will take."""
+    """Yield the planned work and its expected duration."""
     cells = plan.cells
     every = len(cells) * plan.rounds
     yield (
@@ -140,27 +141,27 @@ def _expectation(plan: Plan, store: Store, missing: Sequence[tuple[int, Cell]]) 
     yield from (f"  {cell.name}" for cell in cells)
     for path in (store.path(cell, number) for number, cell in missing):
         if path.exists():
-            yield f"{path} is damaged, and measured again"
+            yield f"{path} is damaged and will be measured again"
     if not plan.base.in_aws:
-        yield "mock mode: everything runs on this machine, whatever instance types are named"
+        yield "mock mode: all instance types run on this machine"
     if plan.rounds < LEAST_RUNS:
-        yield f"with fewer than {LEAST_RUNS} rounds, 'harness compare' finds everything inconclusive"
+        yield f"with fewer than {LEAST_RUNS} rounds, 'harness compare' reports everything as inconclusive"
     if missing:
         guess = SESSION_SECONDS[plan.base.mode]
-        known = "as those before took" if store.seconds else f"at {guess:g} s a session, which is a guess"
+        known = "by the sessions so far" if store.seconds else f"at an estimated {guess:g} s a session"
         yield f"about {rough_time(expected_seconds(len(missing), store.seconds, guess))}, {known}" + (
             f", and {rough_time(HOST_SECONDS)} to train and host" if plan.base.in_aws else ""
         )
 
 
-# --- what is hosted ---------------------------------------------------------------------------------------------------
+# --- hosting ----------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
 def _hosted(
     plan: Plan, missing: Sequence[tuple[int, Cell]], store: Store, sessions: _Sessions, console: Console
 ) -> Iterator[None]:
-    """Have an endpoint on each instance type meanwhile, in real mode; each session has a local AWS otherwise."""
+    """In real mode, host an endpoint on each instance type; in mock mode each session has its own local AWS."""
     if not plan.base.in_aws:
         yield
         return
@@ -168,18 +169,18 @@ def _hosted(
     types = [instance_type for instance_type in plan.endpoint_instance_types if instance_type in wanted]
     session = expected_seconds(1, store.seconds, SESSION_SECONDS["real"])
     require_time(plan, session)
-    settings = replace(plan.base, training_instance_count=1)  # as it is trained
+    settings = replace(plan.base, training_instance_count=1)  # the number that training uses
     with closing(open_checked(settings, types)) as aws:
         prices = require_prices(aws.prices, settings, types)
         _say(console, cost(settings, prices, len(missing) * session + HOST_SECONDS))
-        sessions.max_cost = left_for_sessions(plan, settings, prices)
+        sessions.max_cost = remaining_cost(plan, settings, prices)
         sessions.deadline = time.time() + plan.base.max_hours * 3600 - CLEAN_UP_SECONDS
         with open_ledger(aws, settings) as ledger:
             with explained(), _shown(console, "training and hosting", 0, None):
                 sessions.endpoints, failed = host_on_each(
                     aws, ledger, settings, types, lambda text: _say(console, text), sessions.deadline - session
                 )
-            _leave_out(plan, failed, sessions, console)
+            _skip(plan, failed, sessions, console)
             try:
                 yield
             finally:
@@ -187,10 +188,10 @@ def _hosted(
         sessions.leftovers = ledger.leftovers or []
 
 
-def _leave_out(plan: Plan, failed: Mapping[str, HarnessError], sessions: _Sessions, console: Console) -> None:
-    """Leave out the cells of instance types that nothing could be hosted on."""
+def _skip(plan: Plan, failed: Mapping[str, HarnessError], sessions: _Sessions, console: Console) -> None:
+    """Skip the cells of instance types without an endpoint."""
     for instance_type, error in failed.items():
-        _say(console, f"{instance_type} is left out: {error}")
+        _say(console, f"{instance_type} is skipped: {error}")
     for cell in plan.cells:
         if cell.settings.endpoint_instance_type in failed:
             sessions.failures[cell.name] = _FAILURES
@@ -202,36 +203,36 @@ def _leave_out(plan: Plan, failed: Mapping[str, HarnessError], sessions: _Sessio
 def _measure(
     plan: Plan, store: Store, missing: Sequence[tuple[int, Cell]], sessions: _Sessions, console: Console
 ) -> None:
-    """Run the sessions that are missing; those of cells that fail again and again are left out."""
-    todo = list(by_lot(missing))
+    """Run the missing sessions; skip cells that fail repeatedly."""
+    todo = list(in_random_order(missing))
     every = plan.rounds * len(plan.cells)
     guess = SESSION_SECONDS[plan.base.mode]
     for position, (number, cell) in enumerate(todo):
-        if sessions.is_left_out(cell):
+        if sessions.is_skipped(cell):
             continue
         if not sessions.have_time(expected_seconds(1, store.seconds, guess)):
-            _say(console, f"no session would end within --max-hours {plan.base.max_hours:g}; the same command goes on")
+            _say(console, f"no session would end within --max-hours {plan.base.max_hours:g}; {_RESUME}")
             return
         label = f"round {number} of {plan.rounds}  {cell.name}"
         began = time.monotonic()
-        told = "failed"
+        failure = "failed"
         try:
             with _shown(console, label, every - len(todo) + position, every):
                 _session(plan, cell, store.path(cell, number), sessions)
-            store.note(cell, number, time.monotonic() - began)
+            store.record(cell, number, time.monotonic() - began)
             sessions.failures[cell.name] = 0
-            told = ""
+            failure = ""
         except SessionTooLongError:
-            _say(console, f"{label}  ended for --max-hours {plan.base.max_hours:g}; the same command goes on")
+            _say(console, f"{label}  ended by --max-hours {plan.base.max_hours:g}; {_RESUME}")
             return
         except ResultsError as error:
             sessions.failures[cell.name] += 1
             _say(console, str(error))
-        left = [each for _, each in todo[position + 1 :] if not sessions.is_left_out(each)]
+        left = [each for _, each in todo[position + 1 :] if not sessions.is_skipped(each)]
         ending = f"about {rough_time(expected_seconds(len(left), store.seconds, guess))} left" if left else "done"
-        _say(console, f"{label}  {told or f'{time.monotonic() - began:.0f} s'}  {ending}")
-        if sessions.is_left_out(cell):
-            _say(console, f"{cell.name} is left out from here on: it failed {_FAILURES} times in a row")
+        _say(console, f"{label}  {failure or f'{time.monotonic() - began:.0f} s'}  {ending}")
+        if sessions.is_skipped(cell):
+            _say(console, f"{cell.name} is skipped from now on: it failed {_FAILURES} times in a row")
 
 
 def _session(plan: Plan, cell: Cell, result: Path, sessions: _Sessions) -> None:
@@ -243,13 +244,16 @@ def _session(plan: Plan, cell: Cell, result: Path, sessions: _Sessions) -> None:
         result,
         environment=os.environ,
         seconds=sessions.seconds_left,
-        repeatable=plan.arguments(cell),  # the endpoint is gone by then
+        repeatable=plan.arguments(cell),  # the endpoint no longer exists then
     )
 
 
 @contextmanager
 def _shown(console: Console, label: str, done: int, total: int | None) -> Iterator[None]:
-    """Show on a terminal what is under way, and for how long; elsewhere, say that it begins."""
+    """Show the progress on a terminal, refreshed once a second to spare the measured cores.
+
+    Without a terminal, print a line at the start.
+    """
     if not console.is_terminal:
         _say(console, f"{label}  begins")
     with progress_bar(console, label, total, done):

@@ -1,6 +1,6 @@
-"""What a matrix of benchmarks has measured so far, on disk, so that it goes on where it was interrupted.
+"""Results of a matrix of benchmarks on disk, so that an interrupted run resumes.
 
-``OUTPUT/<cell>/<round>.json`` are the results; ``OUTPUT/matrix.json`` is the plan, with the seconds of each session.
+``OUTPUT/<cell>/<round>.json`` are the results; ``OUTPUT/matrix.json`` is the plan with the duration of each session.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from harness.errors import ResultsError, SettingsError
 
 
 class Store:
-    """The results of one plan in one directory."""
+    """Results of one plan in one directory."""
 
     def __init__(self, directory: Path, plan: Plan) -> None:
-        """Look at what is there; the directory is made.
+        """Create the directory, or read the existing results.
 
-        :raises SettingsError: it cannot be written to, is in use, or holds results of another plan.
+        :raises SettingsError: the directory is not writable, is in use, or has results of another plan.
         """
         self.directory = directory
         self.plan = plan
@@ -35,37 +35,37 @@ class Store:
         self._sessions: list[dict[str, Any]] = []
         try:
             if any(directory.glob("*/*.json")):
-                self._take_up(_read_plan(directory / MATRIX))
+                self._read_existing(_read_plan(directory / MATRIX))
         except SettingsError:
             os.close(self._lock)
             raise
 
-    def _take_up(self, before: dict[str, Any]) -> None:
+    def _read_existing(self, before: dict[str, Any]) -> None:
         differing = differences(before, self.plan.described())
         if differing:
             raise SettingsError(
                 f"{self.directory} has results of another plan: {'; '.join(differing)}.",
                 checked=f"{self.directory / MATRIX}",
-                fix="go on with that plan (only --rounds may change), or give another --output",
+                fix="use that plan (only --rounds may change), or give another --output",
             )
         self._sessions = before.get("sessions", [])
 
     def path(self, cell: Cell, number: int) -> Path:
-        """Return the file of a session's results."""
+        """Return the path of a session's results."""
         return self.directory / cell.name / f"{number:03}.json"
 
     def missing(self) -> list[tuple[int, Cell]]:
-        """Return the sessions, as (round, cell), whose results are not there whole."""
+        """Return the sessions, as (round, cell), without complete results."""
         every = product(range(1, self.plan.rounds + 1), self.plan.cells)
         return [(number, cell) for number, cell in every if not _is_whole(self.path(cell, number))]
 
-    def note(self, cell: Cell, number: int, seconds: float) -> None:
-        """Write down how long a session took."""
+    def record(self, cell: Cell, number: int, seconds: float) -> None:
+        """Record the duration of a session."""
         self._sessions.append({"cell": cell.name, "round": number, "seconds": round(seconds, 1)})
         self.write()
 
     def write(self) -> None:
-        """Write the plan, before the first result."""
+        """Write the plan; done before the first result."""
         content = {**self.plan.described(), "sessions": self._sessions}
         partial = self.directory / f"{MATRIX}.partial"
         partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -73,18 +73,18 @@ class Store:
 
     @property
     def seconds(self) -> list[float]:
-        """How long the sessions took that were measured."""
+        """Durations of the measured sessions."""
         return [session["seconds"] for session in self._sessions]
 
     def close(self) -> None:
-        """Let others use the directory, and delete it if nothing came to be in it."""
+        """Release the directory, and delete it if it is empty."""
         os.close(self._lock)
         if not any(self.directory.iterdir()):
             self.directory.rmdir()
 
 
-def by_lot(missing: Sequence[tuple[int, Cell]]) -> Iterator[tuple[int, Cell]]:
-    """Yield sessions round by round, each round's in an order that is drawn: what compares them rests on that."""
+def in_random_order(missing: Sequence[tuple[int, Cell]]) -> Iterator[tuple[int, Cell]]:
+    """Yield sessions round by round, in random order within each round, as the comparison requires."""
     draw = random.SystemRandom()
     for number in sorted({number for number, _ in missing}):
         sessions = [session for session in missing if session[0] == number]
@@ -108,14 +108,14 @@ def _read_plan(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         pass
     raise SettingsError(
-        f"{path.parent} has results, and {path.name}, which says of what plan they are, is not there or is unreadable.",
+        f"{path.parent} has results, but their plan {path.name} is missing or unreadable.",
         checked=str(path),
         fix="give another --output",
     )
 
 
 def _lock(directory: Path) -> int:
-    """Return a descriptor of the directory that keeps others out while it is open."""
+    """Return a descriptor of the directory; it locks out other processes while it is open."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -123,7 +123,7 @@ def _lock(directory: Path) -> int:
         os.close(descriptor)
         raise SettingsError(
             f"Another 'harness bench' is measuring into {directory}.",
-            fix="wait for its end, or give another --output",
+            fix="wait until it ends, or give another --output",
         ) from None
     except OSError:
         pass  # a file system without locks

@@ -1,6 +1,6 @@
-"""What the report's charts show, as plain data: the page and the pictures are drawn from the same.
+"""Charts of the report as plain data, the source of both the page and the pictures.
 
-Pure: no file is read and nothing is drawn here. All text is plain text; whoever draws it escapes it.
+This module reads no file and draws nothing. All text is plain; the drawing code escapes it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from harness.bench.results.series import Run, Series, Spread
 from harness.console import JOINED, digits, duration, percent, plural, unit_of
 
 MOST_POSITIONS = 400
-"""Positions along a history that are drawn; more commits than that share some."""
+"""Most positions of a drawn history; with more commits, some share a position."""
 _LOG_FROM = 20.0
-"""Ratio of the longest to the shortest from which an axis is logarithmic."""
+"""Least ratio of the longest to the shortest value for a logarithmic axis."""
 _NOT_FIGURES = {*COMPARED, "commit", "endpoint", "price", "latency", "MB/s", "rows/s"}
 
 
 class Table(NamedTuple):
-    """A chart's figures in words; the first cell of a row names it."""
+    """Values of a chart as text; the first cell of a row names it."""
 
     caption: str
     header: list[str]
@@ -39,16 +39,16 @@ class Table(NamedTuple):
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart: what it is called, says and shows, and the same as a table."""
+    """A chart: title, summary, data, and the same values as a table."""
 
     kind: str
-    """Which function draws it: ``ranges``, ``bars``, ``history`` or ``front``."""
+    """Name of the drawing function: ``ranges``, ``bars``, ``history`` or ``front``."""
     title: str
     summary: str
-    """What it shows, in a sentence or two."""
+    """Summary in one or two sentences."""
     table: Table
     data: dict[str, Any] = field(default_factory=dict)
-    """What its function needs: numbers in the axis' unit, labels, the axes' titles."""
+    """Input of the drawing function: numbers in the unit of the axis, labels, titles of the axes."""
 
 
 def _is_wide(low: float, high: float) -> bool:
@@ -59,7 +59,7 @@ def _is_wide(low: float, high: float) -> bool:
 
 
 def groups(series: Iterable[Series]) -> dict[str, list[Series]]:
-    """Return the series by group, in the order in which they come."""
+    """Return the series by group, in their original order."""
     found: dict[str, list[Series]] = {}
     for one in series:
         found.setdefault(one.group, []).append(one)
@@ -87,14 +87,14 @@ def _latency(group: str, members: Sequence[Series]) -> Chart:
         for row_name, spread in zip(_row_names(members), spreads, strict=True)
     ]
     wide = _is_wide(min(spread.low for spread in spreads), max(spread.high for spread in spreads))
-    header = ["Benchmark", "Median", "Middle half", "All", "Of", "Commit", "Also noted"]
+    header = ["Benchmark", "Median", "Middle half", "All", "Of", "Commit", "Also recorded"]
     table = Table(f"Time a round: {group}", header, [_latency_row(one) for one in members])
     data = {"rows": rows, "axis": f"time a round, {name}" + " (log scale)" * wide, "log": wide}
     return Chart("ranges", group, _extremes(members), table, data)
 
 
 def _row_names(members: Sequence[Series]) -> list[str]:
-    """Return the members' labels, without the test's name where all are one test's with parameters."""
+    """Return the labels of the members, without the name of the test if all have the same one."""
     labels = [one.label for one in members]
     found = [re.fullmatch(r"([^\[]*)\[(.*)\]( \(.*\))?", label) for label in labels]
     tests = {match and match[1] for match in found}
@@ -109,19 +109,19 @@ def _latency_row(one: Series) -> list[str]:
     between = [
         f"{duration(low)} to {duration(high)}" if spread.is_known else "not saved" for low, high in (half, whole)
     ]
-    commit = one.newest[-1].commit if one.newest[-1].result.commit_id else "not known"
+    commit = one.newest[-1].commit if one.newest[-1].result.commit_id else "unknown"
     return [one.label, duration(spread.median), *between, _sample(spread), commit, _also_noted(one)]
 
 
 def _sample(spread: Spread) -> str:
-    """Return what a spread is of: each of several runs counts by its median."""
+    """Return the unit of a spread: rounds of one run, or runs by their medians."""
     if spread.rounds:
         return f"{plural(spread.rounds, 'round')} of 1 run"
     return plural(spread.runs, "run") if spread.is_known else "1 run, rounds not saved"
 
 
 def _also_noted(one: Series) -> str:
-    """Return the figures that a benchmark noted for itself."""
+    """Return the metrics that the benchmark recorded itself."""
     noted = {name: value for name, value in one.noted.items() if name not in _NOT_FIGURES}
     return "; ".join(
         f"{name}: {digits(value) if isinstance(value, float) else value}"
@@ -131,7 +131,7 @@ def _also_noted(one: Series) -> str:
 
 
 def _extremes(members: Sequence[Series]) -> str:
-    """Return what there is to say of the shortest and the longest median of a group."""
+    """Return a sentence on the shortest and the longest median of a group."""
     ordered = sorted(zip(members, _row_names(members), strict=True), key=lambda member: member[0].spread.median)
     (least, lowest), (most, highest) = ordered[0], ordered[-1]
     shortest, longest = least.spread.median, most.spread.median
@@ -145,9 +145,9 @@ def _extremes(members: Sequence[Series]) -> str:
 
 
 def _why_unsure(members: Sequence[Series], amount: str = "") -> str:
-    """Return why it is not known that the one with the shortest median is the fastest; '' where it is.
+    """Return why the shortest median may not be the fastest benchmark; '' if it certainly is.
 
-    :param amount: by whose second they are compared, as they note it (``rows``); by the round otherwise.
+    :param amount: recorded amount whose rate is compared (``rows``); by default the time of a round.
     """
     fewest = min(one.spread.runs for one in members)
     if fewest < LEAST_RUNS:
@@ -162,7 +162,7 @@ _RATES = (("rows", 1.0, "rows/s"), ("bytes", 1e6, "MB/s"))
 
 
 def throughput(series: Iterable[Series]) -> list[Chart]:
-    """Return a chart of rows a second, or of megabytes, for each group whose benchmarks note the work of a round."""
+    """Return a chart of rows a second, or of megabytes, for each group whose benchmarks record the work of a round."""
     return [chart for group, members in groups(series).items() for chart in _throughput(group, members)]
 
 
@@ -178,8 +178,10 @@ def _throughput(group: str, members: Sequence[Series]) -> Iterator[Chart]:
             rows.append({"name": name, "text": f"{digits(value)} {unit}", "value": value, "low": low, "high": high})
         best = max(rows, key=lambda row: row["value"])
         why = _why_unsure(able, amount)
-        told = f"{best['text']}, the median of {_sample(able[0].spread)}" if len(able) == 1 else f"{best['text']}{why}"
-        summary = f"{best['name']} {'is highest' if why and len(able) > 1 else 'does most'}: {told}."
+        value_text = (
+            f"{best['text']}, the median of {_sample(able[0].spread)}" if len(able) == 1 else f"{best['text']}{why}"
+        )
+        summary = f"{best['name']} {'is highest' if why and len(able) > 1 else 'does most'}: {value_text}."
         table = _throughput_table(group, able)
         yield Chart("bars", group, summary, table, {"rows": rows, "axis": f"{unit} by the median, more is better"})
         return
@@ -201,10 +203,10 @@ def _throughput_table(group: str, members: Sequence[Series]) -> Table:
 
 
 def load(content: Mapping[str, Any]) -> Chart:
-    """Return a chart of the percentiles of latency that ``harness bench endpoint`` measured.
+    """Return a chart of the latency percentiles of ``harness bench endpoint``.
 
-    :param content: its ``load.json``.
-    :raises KeyError, TypeError, ValueError: it is none.
+    :param content: content of ``load.json``.
+    :raises KeyError, TypeError, ValueError: the content is not a ``load.json``.
     """
     plan, found = content["plan"], content["percentiles"]
     unit, name = unit_of(min(float(each["value"]) for each in found))
@@ -217,17 +219,17 @@ def load(content: Mapping[str, Any]) -> Chart:
     wide = _is_wide(min(row["low"] for row in rows), max(row["high"] for row in rows))
     axis = f"latency, {name}" + " (log scale)" * wide
     return Chart(
-        "ranges", title, _load_told(content), _load_table(title, content), {"rows": rows, "axis": axis, "log": wide}
+        "ranges", title, _load_summary(content), _load_table(title, content), {"rows": rows, "axis": axis, "log": wide}
     )
 
 
-def _load_told(content: Mapping[str, Any]) -> str:
+def _load_summary(content: Mapping[str, Any]) -> str:
     verdict = "VALID" if content["valid"] else f"INVALID: {'; '.join(content['objections'])}"
     requests, most = content["requests"], content["ceilings"]["generator"]["requests_per_second"]
     rate, rows = content["requests_per_second"], content["rows_per_second"]
     return (
         f"{digits(rate)} requests and {digits(rows)} rows a second were answered: {requests['answered']:,} of "
-        f"{requests['sent']:,} requests well. The harness itself can send {digits(most)} a second. {verdict}."
+        f"{requests['sent']:,} requests succeeded. The harness itself can send {digits(most)} a second. {verdict}."
     )
 
 
@@ -246,18 +248,18 @@ def _load_table(title: str, content: Mapping[str, Any]) -> Table:
 
 
 class Change(NamedTuple):
-    """A commit with which a benchmark became faster or slower."""
+    """A commit that made a benchmark faster or slower."""
 
     benchmark: str
     commit: str
     date: str
     before: float
-    """Median seconds of the stretch of history before it."""
+    """Median seconds before the commit."""
     after: float
 
     @property
     def ratio(self) -> float:
-        """How many times the time before the time after is."""
+        """Time after the commit divided by the time before."""
         return self.after / self.before
 
     @property
@@ -272,11 +274,11 @@ class History(NamedTuple):
     chart: Chart
     changes: list[Change]
     runs: list[list[Any]]
-    """Commit, its date, when it was run, rounds, and the median: what a table of all runs shows."""
+    """Rows of the table of all runs: commit, its date, date of the run, rounds, median."""
 
 
 def histories(series: Iterable[Series]) -> list[History]:
-    """Return the histories of the benchmarks that were run on two commits or more: those that changed come first."""
+    """Return the histories of benchmarks with two or more commits; those with changes come first."""
     found = [_history(one) for one in series if len(one.commits) > 1]
     return sorted(found, key=lambda history: not history.changes)
 
@@ -313,11 +315,13 @@ def _history(one: Series) -> History:
         ]
         for run in one.runs
     ]
-    return History(Chart("history", one.label, _told(one, changes), _stretch_table(one, parts), data), changes, runs)
+    return History(
+        Chart("history", one.label, _history_summary(one, changes), _stretch_table(one, parts), data), changes, runs
+    )
 
 
 def _points(one: Series, places: Sequence[int], unit: float) -> list[list[Any]]:
-    """Return for each position lowest, median and highest of its runs, and its first commit and that one's date."""
+    """Return for each position the lowest, median and highest run, the first commit and its date."""
     at: dict[int, list[Run]] = {}
     for place, run in zip(places, one.runs, strict=True):
         at.setdefault(place, []).append(run)
@@ -334,7 +338,7 @@ def _level(part: Stretch, commits: Sequence[int], shared: int, unit: float) -> d
     return {"x1": start, "x2": end, "y": part.median / unit}
 
 
-def _told(one: Series, changes: Sequence[Change]) -> str:
+def _history_summary(one: Series, changes: Sequence[Change]) -> str:
     """Return a sentence on a history."""
     seen = f"{plural(len(one.runs), 'run')} of {len(one.commits):,} commits"
     if not changes:
@@ -361,7 +365,7 @@ def _stretch_table(one: Series, parts: Sequence[Stretch]) -> Table:
 
 
 def cost(series: Iterable[Series]) -> list[Chart]:
-    """Return a chart of cost against latency for each benchmark that was run on instances with a price."""
+    """Return a chart of cost against latency for each benchmark with priced instances."""
     found = comparisons(run for one in series for run in one.newest)
     return [cost_of(comparison) for comparison in found if comparison.priced]
 
@@ -369,7 +373,7 @@ def cost(series: Iterable[Series]) -> list[Chart]:
 def cost_of(comparison: Comparison) -> Chart:
     """Return a chart of cost against latency.
 
-    :param comparison: with the price of one offer or more.
+    :param comparison: a comparison with at least one price.
     """
     shown = comparison.priced
     unit, unit_name = unit_of(min(offer.seconds.value for offer in shown))
@@ -385,9 +389,9 @@ def cost_of(comparison: Comparison) -> Chart:
         for offer in sorted(shown, key=lambda offer: offer.seconds.value)
     ]
     front = f"{len(comparison.front)} of {len(shown)} lie on the Pareto front: no other is both cheaper and faster."
-    told = [recommend(comparison, Goal()).sentence, front, *(f"{text}." for text in comparison.warnings)]
+    sentences = [recommend(comparison, Goal()).sentence, front, *(f"{text}." for text in comparison.warnings)]
     axes = {"axis": f"{comparison.measure}, {unit_name}", "axis_y": "US dollars for a million predictions"}
-    return Chart("front", comparison.label, " ".join(told), _cost_table(comparison), {"points": points, **axes})
+    return Chart("front", comparison.label, " ".join(sentences), _cost_table(comparison), {"points": points, **axes})
 
 
 def _ends(figure: Estimate, unit: float = 1.0) -> list[float] | None:
@@ -412,7 +416,7 @@ def _cost_table(comparison: Comparison) -> Table:
             offer.seconds.shown(duration),
             offer.rows_per_second.shown(digits),
             digits(offer.usd_per_hour),
-            f"{offer.price.source}, {offer.price.date}" if offer.price else "not known",
+            f"{offer.price.source}, {offer.price.date}" if offer.price else "unknown",
             standing.value if (standing := comparison.standing(offer)) else "–",
             f"{len(offer.runs):,}",
         ]
@@ -422,10 +426,10 @@ def _cost_table(comparison: Comparison) -> Table:
 
 
 def why_no_cost(series: Sequence[Series]) -> str:
-    """Return why nothing can be said about cost."""
+    """Return the reason for a missing cost chart."""
     if all(one.noted.get("mode") != "real" for one in series):
         return (
-            "These results were not measured on instances of AWS: the local AWS runs on this machine, is no instance "
-            "type, and has no price by the hour."
+            "These results were not measured on AWS instances: the local AWS runs on this machine, which is not an "
+            "instance type and has no hourly price."
         )
-    return "The results measured in AWS note no price with its source and date, or no rows a round."
+    return "The results measured in AWS have no price with source and date, or no rows a round."

@@ -1,4 +1,4 @@
-"""The report's charts as PNG and SVG files, for those who paste pictures."""
+"""The report's charts as PNG and SVG files, for use in other documents."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _LONGEST_NAME = 60
 
 
 def draw(directory: Path, charts: Iterable[Chart]) -> list[Path]:
-    """Write each chart as PNG and as SVG into a directory, which is made if need be; return the files' paths.
+    """Write each chart as PNG and SVG into a directory, which is created if missing; return the paths.
 
-    :raises SettingsError: they cannot be written there.
+    :raises SettingsError: the files cannot be written.
     """
     paths: list[Path] = []
     try:
@@ -40,7 +40,7 @@ def draw(directory: Path, charts: Iterable[Chart]) -> list[Path]:
         for chart in charts:
             figure = _figure(chart)
             for path in _paths(directory, chart, taken=paths):
-                # A title in $ is no formula, and text stays text, which can be searched and read aloud.
+                # A $ in a title does not begin a formula, and text stays text, for search and screen readers.
                 with mpl.rc_context({"svg.fonttype": "none"}):
                     figure.savefig(path)
                 paths.append(path)
@@ -50,7 +50,7 @@ def draw(directory: Path, charts: Iterable[Chart]) -> list[Path]:
 
 
 def _paths(directory: Path, chart: Chart, taken: Sequence[Path]) -> list[Path]:
-    """Return the paths of a chart's files, with a number where its name is another's already."""
+    """Return the paths of a chart's files, with a number if the name is already used."""
     kind = {"ranges": "latency", "bars": "throughput", "front": "cost"}.get(chart.kind, chart.kind)
     plain = re.sub(r"[^a-zA-Z0-9]+", "-", chart.title).strip("-")[:_LONGEST_NAME]
     name, number = f"{kind}-{plain}", 1
@@ -61,7 +61,7 @@ def _paths(directory: Path, chart: Chart, taken: Sequence[Path]) -> list[Path]:
 
 
 def _figure(chart: Chart) -> Figure:
-    """Return a chart below its title and what it says, which take as many lines as they need."""
+    """Return a chart below its wrapped title and summary."""
     title, summary = (
         _wrapped(chart.title, 12, _WIDTH - 2 * _MARGIN, "bold"),
         _wrapped(chart.summary, 9, _WIDTH - 2 * _MARGIN),
@@ -85,20 +85,20 @@ def _figure(chart: Chart) -> Figure:
 
 
 def _plot_height(chart: Chart) -> float:
-    """Return the inches that a chart needs without its title."""
+    """Return the height of a chart in inches without its title."""
     labels = [_label(row) for row in chart.data.get("rows", ())]
     return 1.0 + len(labels) * (0.2 + _LINE * 9 * max(map(len, labels))) if labels else 4.4
 
 
 def _label(row: Mapping[str, Any]) -> list[str]:
-    """Return the lines that stand beside a row: its name, whole, and its figure."""
+    """Return the lines next to a row: its full name, wrapped, and its value."""
     return [*_wrapped(row["name"], 9, _WIDEST_LABEL), row["text"]]
 
 
 def _wrapped(text: str, size: float, width: float, weight: str = "normal") -> list[str]:
-    """Return text as lines of some inches at most.
+    """Return text as lines of at most ``inches``.
 
-    Lines end at blanks; inside a word that is too long for one, after what joins its parts; where need be, anywhere.
+    Lines end at blanks. A longer word is split after a joining character, or else anywhere.
     """
     font = FontProperties(size=size, weight=weight)
     ruler: Any = RendererAgg(1, 1, _DPI)  # type: ignore[no-untyped-call]
@@ -187,14 +187,14 @@ def _front(axes: Axes, data: dict[str, Any]) -> None:
 
 
 def _point(axes: Axes, point: dict[str, Any], right: float) -> None:
-    """Draw an offer with its intervals and its name; ``right`` is the greatest latency."""
+    """Draw an instance option with its intervals and name; ``right`` is the greatest latency."""
     x, y, is_best = point["x"], point["y"], point["front"]
     if point["x_ends"]:
         axes.plot(point["x_ends"], [y, y], color=_ACCENT, linewidth=1.2)
     if point["y_ends"]:
         axes.plot([x, x], point["y_ends"], color=_ACCENT, linewidth=1.2)
     axes.plot(x, y, "o", color=_ACCENT, markerfacecolor=_ACCENT if is_best else "white")
-    # What is beaten lies above and to the right of the front, so names of the two go apart.
+    # Points off the front lie above and to the right of it, so the names go to opposite sides.
     above, leftmost = (-16, 0.2) if is_best else (8, 0.8)
     side, offset = ("right", (-6, above)) if x > right * leftmost else ("left", (6, above))
     axes.annotate(printable_text(point["name"]), (x, y), offset, textcoords="offset points", ha=side, parse_math=False)

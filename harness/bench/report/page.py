@@ -1,7 +1,7 @@
-"""The report page: one HTML file that holds all it needs and opens without a network.
+"""The report page: one self-contained HTML file that opens without a network.
 
-Benchmarks' names and all they note are text: the template escapes them, the data is JSON in which no tag can end, and
-the page's security policy runs its own scripts only, known by their hashes, and lets nothing be loaded.
+Benchmarks' names and values are text. The template escapes them, and no tag can end in the JSON data. The page's
+security policy permits only its own scripts, by their hashes, and loads nothing.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _HEATS = 4
 
 
 class Content(NamedTuple):
-    """All that a report shows of benchmarks."""
+    """Benchmark content of a report."""
 
     latency: list[Chart]
     throughput: list[Chart]
@@ -66,20 +66,22 @@ class Content(NamedTuple):
 def run_report(
     paths: Sequence[Path], mnist: Path | None, output: Path, figures: Path | None, loads: Sequence[Path] = ()
 ) -> int:
-    """Write the report, tell where it is, and return the command's exit code, 0.
+    """Write the report, print its path, and return the exit code 0.
 
-    Files and benchmarks that cannot be read are told on stderr and in the report; the rest is shown.
+    Unreadable files and benchmarks are listed on stderr and in the report; the rest is shown.
 
     :param paths: files of results, or directories of them.
     :param mnist: a directory that ``harness mnist`` wrote.
     :param output: the HTML file.
-    :param figures: a directory for the charts as PNG and SVG.
+    :param figures: directory for the charts as PNG and SVG; see ``--figures``.
     :param loads: directories that ``harness bench endpoint`` wrote.
-    :raises ResultsError: nothing of the results can be read, or ``mnist`` or one of ``loads`` is no such directory.
-    :raises SettingsError: there is nothing to report on, or the report cannot be written.
+    :raises ResultsError: no result is readable, or ``mnist`` or one of ``loads`` is not such a directory.
+    :raises SettingsError: no results were given, or the report cannot be written.
     """
     if not paths and not loads and mnist is None:
-        raise SettingsError("harness report was given nothing to report on.", fix="name results, or --mnist-report DIR")
+        raise SettingsError(
+            "harness report needs results or a report of harness mnist.", fix="name results, or --mnist-report DIR"
+        )
     _require_directory(output)
     reading = read_all(paths)
     digits = None if mnist is None else read_mnist(mnist)
@@ -87,14 +89,14 @@ def run_report(
     content = contents(series, [read_load(directory) for directory in loads])
     page = render(reading, series, content, digits, datetime.now(timezone.utc))
     _write(output, page)
-    told = [f"{output}: {_counted(series)} in {plural(len(reading.results), 'file')} of results"]
+    lines = [f"{output}: {_counted(series)} in {plural(len(reading.results), 'file')} of results"]
     if figures is not None:
-        from harness.bench.report.matplotlib_charts import draw  # noqa: PLC0415 - imports matplotlib, which few ask for
+        from harness.bench.report.matplotlib_charts import draw  # noqa: PLC0415 - imports matplotlib, which is slow and rarely needed
 
-        told += map(str, draw(figures, content.charts))
-    print_text("\n".join(told))
+        lines += map(str, draw(figures, content.charts))
+    print_text("\n".join(lines))
     for problem in reading.problems:
-        print_text(f"harness: left out: {problem}", sys.stderr)
+        print_text(f"harness: skipped: {problem}", sys.stderr)
     return 0
 
 
@@ -111,11 +113,11 @@ def contents(series: Sequence[Series], loads: Sequence[Chart] = ()) -> Content:
 
 
 def _require_directory(output: Path) -> None:
-    """Raise :class:`SettingsError` where there is no directory for the page: a slip of the pen would make one."""
+    """Raise :class:`SettingsError` if the page's directory does not exist: creating it would hide typos."""
     if not output.parent.is_dir():
         raise SettingsError(
-            f"--output is {output}, and there is no directory {output.parent}.",
-            fix=f"make it with 'mkdir -p {shlex.quote(str(output.parent))}', or name a file in one that is there",
+            f"--output is {output}, but the directory {output.parent} does not exist.",
+            fix=f"create it with 'mkdir -p {shlex.quote(str(output.parent))}', or name a file in an existing directory",
         )
 
 
@@ -132,7 +134,7 @@ def _write(path: Path, text: str) -> None:
 def render(reading: Reading, series: Sequence[Series], content: Content, mnist: MnistRun | None, made: datetime) -> str:
     """Return the page.
 
-    :param made: when, in UTC.
+    :param made: time of creation in UTC.
     """
     scripts = [_asset(name) for name in ("d3.min.js", "plot.umd.min.js", "page.js")]
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_shown).from_string(
@@ -164,7 +166,7 @@ def render(reading: Reading, series: Sequence[Series], content: Content, mnist: 
 
 
 def _shown(value: Any) -> Any:
-    """Return what the page shows of a value: text from outside without characters that would turn it round."""
+    """Return a value as the page shows it: text without characters that change its direction."""
     return printable_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
@@ -179,17 +181,17 @@ def vendored() -> dict[str, str]:
 
 
 def _policy_hash(script: str) -> str:
-    """Return a script's hash as a security policy names it."""
+    """Return the hash of a script in the form of a content security policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 def _drawn(chart: Chart) -> dict[str, Any]:
-    """Return what the page's script needs of a chart."""
+    """Return the parts of a chart that the page's script needs."""
     return {"kind": chart.kind, "title": chart.title, "summary": chart.summary, "data": chart.data}
 
 
 def _packed(rows: list[list[Any]]) -> str:
-    """Return rows as JSON, compressed, in base64: ten thousand runs are read when their table is opened, not before."""
+    """Return rows as compressed JSON in base64, so that long tables are parsed only when opened."""
     return base64.b64encode(gzip.compress(json.dumps(rows).encode(), mtime=0)).decode()
 
 
@@ -200,7 +202,7 @@ def _sections(series: Sequence[Series], loads: Sequence[Chart], mnist: MnistRun 
 
 
 def _origin(results: Sequence[Result], series: Sequence[Series]) -> str:
-    """Return a phrase that says what the results are of."""
+    """Return a phrase that describes the results."""
     if not series:
         return ""
     commits = {run.commit for one in series for run in one.runs}
@@ -209,12 +211,12 @@ def _origin(results: Sequence[Result], series: Sequence[Series]) -> str:
     days = sorted({f"{date.day} {date:%B %Y}": date for date in (min(dates), max(dates))}.items(), key=lambda d: d[1])
     when = " to ".join(day for day, _ in days)
     known = newest.result.commit_id
-    of = f"{plural(len(commits), 'commit')} ({newest.commit} is the newest)" if known else "no commit that is known"
+    of = f"{plural(len(commits), 'commit')} ({newest.commit} is the newest)" if known else "no known commit"
     return f"{plural(len(results), 'file')} of results with {_counted(series)} and {of}, measured {when}"
 
 
 def _counted(series: Sequence[Series]) -> str:
-    """Return how many benchmarks there are, in however many settings each was measured."""
+    """Return the number of benchmarks; the settings of one benchmark count once."""
     return plural(len({one.name for one in series}), "benchmark")
 
 
@@ -243,7 +245,7 @@ def _changes(histories: Iterable[History]) -> Table:
 
 
 def _environment(results: Sequence[Result]) -> Table | None:
-    """Return what the benchmarks ran on and with; what varied is told with how many benchmarks' runs it was so in."""
+    """Return the environment of the benchmarks; a value that varied has its number of files."""
     if not results:
         return None
     seen: dict[str, Counter[str]] = {}
@@ -251,7 +253,7 @@ def _environment(results: Sequence[Result]) -> Table | None:
         for name, value in _facts(result):
             seen.setdefault(name, Counter())[value] += 1
     rows = [[name, _values(values)] for name, values in seen.items()]
-    return Table("What the benchmarks ran on and with", ["What", "Value"], rows)
+    return Table("Environment of the benchmarks", ["Item", "Value"], rows)
 
 
 def _facts(result: Result) -> Iterable[tuple[str, str]]:
@@ -286,9 +288,9 @@ def _values(values: Counter[str]) -> str:
 
 
 def read_load(directory: Path) -> Chart:
-    """Return the chart of what ``harness bench endpoint`` wrote into a directory.
+    """Return the chart of a directory that ``harness bench endpoint`` wrote.
 
-    :raises ResultsError: it did not, or it cannot be read.
+    :raises ResultsError: the directory has no readable result.
     """
     try:
         content = json.loads((directory / "load.json").read_text(encoding="utf-8"))
@@ -300,11 +302,11 @@ def read_load(directory: Path) -> Chart:
     except KeyError as error:
         why = f"its load.json has no {error}"
     except (ValueError, TypeError, AttributeError) as error:
-        why = f"its load.json is cut off or of another kind: {error}"
+        why = f"its load.json is truncated or of another kind: {error}"
     raise ResultsError(
-        f"{directory} is no report of harness bench endpoint: {why}.",
+        f"{directory} is not a result of harness bench endpoint: {why}.",
         checked="load.json in it, of format 1",
-        fix=f"make one with 'harness bench endpoint --output {directory}'",
+        fix=f"create one with 'harness bench endpoint --output {directory}'",
     )
 
 
@@ -312,38 +314,38 @@ def read_load(directory: Path) -> Chart:
 
 
 class ConfusionCell(NamedTuple):
-    """A count of the confusion matrix."""
+    """A cell of the confusion matrix."""
 
     text: str
     heat: int
-    """0 for none, then 1 to 4 by its order of magnitude."""
+    """Color: 0 for a count of 0, else 1 to 4 by order of magnitude."""
     right: bool
 
 
 class ConfusionRow(NamedTuple):
-    """A digit's counts and the share that is right."""
+    """Counts of a digit and the share of correct predictions."""
 
     cells: list[ConfusionCell]
     right: str
 
 
 class MnistRun(NamedTuple):
-    """What ``harness mnist`` found."""
+    """Result of ``harness mnist``."""
 
     figures: Table
     environment: Table
     confusion: list[ConfusionRow]
-    told: str
+    summary: str
     digits: str
-    """A PNG as a data URL."""
+    """PNG of the digits as a data URL."""
     picture: str
-    """A PNG of the confusion as a data URL."""
+    """PNG of the confusion matrix as a data URL."""
 
 
 def read_mnist(directory: Path) -> MnistRun:
-    """Return what ``harness mnist`` wrote into a directory.
+    """Return the result in a directory that ``harness mnist`` wrote.
 
-    :raises ResultsError: it did not, or not all is there.
+    :raises ResultsError: the directory has no complete result.
     """
     try:
         report = json.loads((directory / "report.json").read_text(encoding="utf-8"))
@@ -355,16 +357,16 @@ def read_mnist(directory: Path) -> MnistRun:
     except KeyError as error:
         raise _no_mnist(directory, f"its report.json has no {error}") from error
     except (ValueError, TypeError, AttributeError) as error:
-        raise _no_mnist(directory, f"its report.json is cut off or of another kind: {error}") from error
-    ran_on = shown[1]._replace(caption="What harness mnist ran on and with")
+        raise _no_mnist(directory, f"its report.json is truncated or of another kind: {error}") from error
+    ran_on = shown[1]._replace(caption="Environment of harness mnist")
     return MnistRun(shown[0], ran_on, _rows(counts), _worst(counts), _data_url(digits), _data_url(picture))
 
 
 def _no_mnist(directory: Path, why: str) -> ResultsError:
     return ResultsError(
-        f"{directory} is no report of harness mnist: {why}.",
+        f"{directory} is not a report of harness mnist: {why}.",
         checked="report.json, digits.png and confusion.png in it",
-        fix=f"make one with 'harness mnist --output {directory}'",
+        fix=f"create one with 'harness mnist --output {directory}'",
     )
 
 
@@ -412,19 +414,19 @@ def _rows(counts: list[list[int]]) -> list[ConfusionRow]:
 
 
 def _heat(count: int, highest: int) -> int:
-    """Return 1 to 4 by order of magnitude, or 0: on a linear scale the right ones drown the mistakes."""
+    """Return 1 to 4 by order of magnitude, or 0. A linear scale would hide the mistakes."""
     return 0 if count == 0 else min(_HEATS, 1 + int(_HEATS * math.log(count) / math.log(highest)))
 
 
 def _worst(counts: list[list[int]]) -> str:
-    """Return a sentence on the digits that were mistaken most often."""
+    """Return a sentence on the most frequent mistake."""
     total = sum(map(sum, counts))
     wrong = {(t, p): count for t, row in enumerate(counts) for p, count in enumerate(row) if t != p and count}
     if not wrong:
-        return f"All of {total:,} digits were predicted right."
+        return f"All {total:,} digits were predicted correctly."
     (true, predicted), count = max(wrong.items(), key=lambda item: item[1])
     return (
-        f"{sum(wrong.values()):,} of {total:,} digits are wrong; the commonest mistake is {true} taken for "
+        f"{sum(wrong.values()):,} of {total:,} digits are wrong; the most frequent mistake is {true} predicted as "
         f"{predicted}: {plural(count, 'time')}."
     )
 

@@ -53,9 +53,7 @@ class XGBoostModel:
         self.features = booster.num_features()
         kind = json.loads(booster.save_config())["learner"]["gradient_booster"]["name"]
         self.is_linear = kind == "gblinear"
-        self.lock = (
-            nullcontext() if kind == "gbtree" else threading.Lock()
-        )  # others share a cache
+        self.lock = nullcontext() if kind == "gbtree" else threading.Lock()  # others share a cache
 
     def invoke(self, body: bytes, content_type: str | None, accept: str | None) -> Answer:
         """See :meth:`harness.containers.server.Model.invoke`."""

@@ -1,4 +1,4 @@
-"""What the benchmarks compute themselves: their options, the SDK's text and requests, and percentiles."""
+"""Computations of the benchmarks themselves: options, the SDK's text and requests, and percentiles."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def test_an_option_takes_whole_numbers_each_once():
 
 
 @pytest.mark.parametrize("text", ["", "0", "1,", "-3", "1.5", "ten", "²", "1;2"])
-def test_an_option_that_is_no_list_of_whole_numbers_is_refused_with_one_that_is(text):
+def test_an_option_that_is_not_a_list_of_whole_numbers_is_refused_with_an_example(text):
     with pytest.raises(pytest.UsageError, match=r"--batch is .*\n  to fix:  .*: --batch 1,2"):
         whole_numbers(text, "--batch")
 
@@ -27,7 +27,7 @@ def test_dense_text_is_every_pixel_in_order():
     assert not rows.labels.any()
 
 
-def test_what_is_trained_on_is_the_same_text_with_its_labels():
+def test_training_text_is_the_same_text_with_labels():
     digits = mnist.load("train", 5)
     without = dense_text(digits.images).splitlines()
     assert dense(5).splitlines() == [
@@ -35,7 +35,7 @@ def test_what_is_trained_on_is_the_same_text_with_its_labels():
     ]
 
 
-def test_row_sizes_are_those_of_the_text():
+def test_row_sizes_match_the_text():
     lines = dense_text(IMAGES).splitlines(keepends=True)
     assert row_sizes(IMAGES, "dense").tolist() == [len(line) for line in lines]
     without_zeros = [sum(len(part) + 1 for part in line.split() if not part.endswith(b":0.0")) for line in lines]
@@ -49,6 +49,6 @@ def test_requests_are_filled_one_after_the_other(sizes, count):
     assert requests(sizes, largest=10) == count
 
 
-def test_mnists_rows_make_requests_of_about_815():
+def test_mnist_rows_fill_requests_of_about_815_rows():
     sizes = row_sizes(mnist.load("test", 4000).images, "dense")
     assert requests(sizes) == 5

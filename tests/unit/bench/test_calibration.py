@@ -1,4 +1,4 @@
-"""The calibration counts right what comparisons make of rounds that are known to differ, or not to."""
+"""The calibration counts correctly how comparisons judge rounds with and without a known difference."""
 
 import gzip
 import json
@@ -13,7 +13,7 @@ ABOUT = {"work": "transform", "rows": 100, "pairs": 20, "cores": 2, "commit": "a
 
 @pytest.fixture
 def record(tmp_path):
-    """Write a recording of so many blocks with so much noise; return its path."""
+    """Write a recording with a number of blocks and a level of noise; return its path."""
 
     def record(blocks, noise):
         random = np.random.default_rng(4)
@@ -33,26 +33,26 @@ def rates(path):
     return {rate.way: rate for rate in calibration.rates(list(calibration.cut(blocks, about["pairs"])))}
 
 
-def test_a_quiet_machine_lets_every_way_find_the_slowdown(record):
+def test_on_a_quiet_machine_every_method_finds_the_slowdown(record):
     found = rates(record(5 * 20 + 7, noise=0.005))
     assert len(found) == 8
-    turns = found["harness compare, in turns"]
+    turns = found["harness compare, alternating"]
     assert (turns.false_alarms, turns.found, turns.comparisons) == (0, 5, 5)
     assert found["harness compare, one after the other"].comparisons == 4
-    assert found["mean:5%, in turns"].found == 5
+    assert found["mean:5%, alternating"].found == 5
 
 
-def test_a_noisy_machine_makes_fixed_thresholds_alarm_and_compare_silent(record):
+def test_on_a_noisy_machine_fixed_thresholds_alarm_and_compare_does_not(record):
     found = rates(record(20 * 20, noise=0.4))
-    assert found["mean:5%, in turns"].false_alarms >= 3
-    assert found["harness compare, in turns"].false_alarms == 0
+    assert found["mean:5%, alternating"].false_alarms >= 3
+    assert found["harness compare, alternating"].false_alarms == 0
 
 
-def test_the_table_says_how_sure_its_rates_are(record, capsys):
+def test_the_table_has_intervals_of_its_rates(record, capsys):
     assert calibration.main([str(record(100, noise=0.005))]) == 0
     out = capsys.readouterr().out
     assert "5 comparisons of 20 pairs; median round 100 ms" in out
-    assert "| harness compare, in turns | 0 of 5: 0.0 % (0.0 to 52.2) | 5 of 5: 100.0 % (47.8 to 100.0) |" in out
+    assert "| harness compare, alternating | 0 of 5: 0.0 % (0.0 to 52.2) | 5 of 5: 100.0 % (47.8 to 100.0) |" in out
 
 
 def test_a_recording_may_be_compressed(record):
@@ -78,13 +78,13 @@ def test_a_run_of_several_rounds_counts_by_their_median(record, capsys):
 
 
 @pytest.mark.parametrize(("text", "told"), [("", "no recording"), ("{}\n", "no recording"), ("x", "no recording")])
-def test_what_is_no_recording_is_told(tmp_path, capsys, text, told):
+def test_a_file_that_is_not_a_recording_is_reported(tmp_path, capsys, text, told):
     path = tmp_path / "aa.jsonl"
     path.write_text(text)
     assert calibration.main([str(path)]) == 4
     assert told in capsys.readouterr().err
 
 
-def test_a_recording_without_a_whole_comparison_is_told(record, capsys):
+def test_a_recording_without_a_complete_comparison_is_reported(record, capsys):
     assert calibration.main([str(record(19, noise=0.1))]) == 4
-    assert "no whole comparison" in capsys.readouterr().err
+    assert "no complete comparison" in capsys.readouterr().err

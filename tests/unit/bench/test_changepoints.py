@@ -24,7 +24,7 @@ def test_a_slowdown_of_ten_percent_is_found_at_its_commit():
     assert changes(medians) == [60]
 
 
-def test_two_changes_are_both_found_and_their_medians_told():
+def test_two_changes_are_both_found_with_their_medians():
     medians = noisy(90)
     medians[30:] *= 1.5
     medians[60:] /= 3
@@ -33,19 +33,19 @@ def test_two_changes_are_both_found_and_their_medians_told():
     assert [one.median for one in found] == pytest.approx([0.1, 0.15, 0.05], rel=0.02)
 
 
-def test_a_run_that_the_machine_spoilt_is_no_change():
+def test_a_single_disturbed_run_is_not_a_change():
     medians = noisy(60)
     medians[[20, 21, 40]] *= 5
     assert changes(medians) == []
 
 
-def test_a_change_too_small_to_matter_is_none():
+def test_a_change_too_small_to_matter_is_not_reported():
     medians = noisy(2000, noise=0.001)
     medians[1000:] *= 1.01
     assert changes(medians) == []
 
 
-def test_noise_alone_is_taken_for_a_change_in_at_most_one_history_of_a_hundred():
+def test_noise_alone_is_reported_as_a_change_in_at_most_one_of_a_hundred_histories():
     false = sum(bool(changes(noisy(60, noise=0.05, seed=seed))) for seed in range(500))
     assert false <= 5
 
@@ -55,7 +55,7 @@ def test_a_history_too_short_for_a_change_has_none(runs):
     assert changes([0.1] * (runs // 2) + [0.9] * (runs - runs // 2)) == []
 
 
-def test_the_same_time_over_and_over_is_no_change():
+def test_constant_times_are_not_a_change():
     assert changes([0.25] * 50) == []
 
 

@@ -50,7 +50,7 @@ def record(tmp_path, monkeypatch):
 
 @pytest.fixture
 def alternate(record, random):
-    """Save runs of A and B in turns, in an order drawn for each pair; ``factors`` are B's times over A's by name."""
+    """Save alternating runs of A and B, in random order for each pair; ``factors`` are B's times over A's by name."""
 
     def alternate(factors, pairs=12, noise=0.02, extra=None):
         for pair in range(pairs):
@@ -87,7 +87,7 @@ def test_the_first_result_is_the_base(alternate, capsys):
     assert verdicts(capsys, "B", "A") == {"t::x": "faster"}
 
 
-def test_a_drift_that_both_share_is_no_difference(record, capsys, random):
+def test_a_drift_that_both_sides_share_is_not_a_difference(record, capsys, random):
     for pair in range(16):
         for place, side in enumerate(random.permutation(["A", "B"])):
             minute = 2 * pair + place
@@ -95,41 +95,37 @@ def test_a_drift_that_both_share_is_no_difference(record, capsys, random):
     assert verdicts(capsys, "A", "B")["t::x"] in ("same", "inconclusive")
 
 
-def test_one_file_of_each_is_inconclusive_and_says_how_many_are_needed(record, capsys):
+def test_one_file_of_each_is_inconclusive_and_the_required_number_is_reported(record, capsys):
     record("A", 0, {"t::x": [0.1] * 50})
     record("B", 1, {"t::x": [0.2] * 50})
     code, out, _ = compare(capsys, "A/0000.json", "B/0001.json")
     assert code == 0
     assert "inconclusive   +100.0 %" in out
-    assert "8 runs of each are needed for a verdict, there is 1, whose rounds do not stand for runs" in out
+    assert "a verdict needs 8 runs of each, found 1; rounds of one run do not count as runs" in out
 
 
 @pytest.mark.parametrize(("names", "runs", "needed"), [(1, 2, 8), (30, 2, 13), (30, 9, 13)])
-def test_a_matrix_says_which_rounds_it_lacks(record, tmp_path, capsys, names, runs, needed):
+def test_a_matrix_reports_the_missing_rounds(record, tmp_path, capsys, names, runs, needed):
     for minute in range(2 * runs):
         record("AB"[minute % 2], minute, {f"t::{name}": [0.1] for name in range(names)})
-    told = re.search(
-        r"! (.*), there are (\d): 'harness bench … --rounds (\d+)' adds them", compare(capsys, "A", "B")[1]
-    )
-    assert told is None
+    pattern = r"! (.*), found (\d): 'harness bench … --rounds (\d+)' adds them"
+    assert re.search(pattern, compare(capsys, "A", "B")[1]) is None
     (tmp_path / "matrix.json").touch()
-    told = re.search(
-        r"! (.*), there are (\d): 'harness bench … --rounds (\d+)' adds them", compare(capsys, "A", "B")[1]
-    )
-    assert told[1].startswith("8 runs of each are needed" if runs < 8 else "so many comparisons need 13 runs")
-    assert (int(told[2]), int(told[3])) == (runs, needed)
+    warning = re.search(pattern, compare(capsys, "A", "B")[1])
+    assert warning[1].startswith("a verdict needs 8 runs" if runs < 8 else "this number of comparisons needs 13 runs")
+    assert (int(warning[2]), int(warning[3])) == (runs, needed)
 
 
-def test_runs_that_did_not_alternate_are_said_to(record, random, capsys):
+def test_runs_that_did_not_alternate_are_reported(record, random, capsys):
     for minute in range(20):
         record("A" if minute < 10 else "B", minute, {"t::x": 0.1 * np.exp(random.normal(0, 0.02, 3))})
     _, out, _ = compare(capsys, "A", "B")
     assert "10 and 10 runs, not alternating" in out
-    assert "a drift between the two cannot be seen" in " ".join(out.split())
+    assert "drift between the two sides is invisible" in " ".join(out.split())
     assert "rank-sum" in out
 
 
-def test_an_order_that_never_changes_is_told(record, random, capsys):
+def test_a_constant_order_is_reported(record, random, capsys):
     for pair in range(10):
         record("A", 2 * pair, {"t::x": 0.1 * np.exp(random.normal(0, 0.02, 3))})
         record("B", 2 * pair + 1, {"t::x": 0.1 * np.exp(random.normal(0, 0.02, 3))})
@@ -137,21 +133,21 @@ def test_an_order_that_never_changes_is_told(record, random, capsys):
 
 
 @pytest.mark.parametrize(("limit", "code"), [("5%", 1), ("0%", 1), ("30%", 0)])
-def test_the_gate_fails_for_what_is_slower_than_the_limit(alternate, capsys, limit, code):
+def test_the_gate_fails_for_a_slowdown_above_the_limit(alternate, capsys, limit, code):
     alternate({"t::slow": 1.15, "t::same": 1.0})
     found, _, err = compare(capsys, "A", "B", "--fail-on", limit)
     assert found == code
     assert ("t::slow" if code else "nothing") in err
 
 
-def test_the_gate_does_not_fail_for_noise_and_says_what_is_open(alternate, capsys):
+def test_the_gate_passes_noise_and_lists_inconclusive_benchmarks(alternate, capsys):
     alternate({"t::x": 1.0}, noise=0.5)
     code, _, err = compare(capsys, "A", "B", "--fail-on", "5%")
     assert code == 0
     assert "5 % slower cannot be ruled out: 1 inconclusive" in err
 
 
-def test_without_a_gate_slower_is_no_failure(alternate, capsys):
+def test_without_a_gate_a_slowdown_is_not_a_failure(alternate, capsys):
     alternate({"t::x": 1.5})
     assert compare(capsys, "A", "B")[0] == 0
 
@@ -161,11 +157,11 @@ def test_the_local_aws_is_not_compared_across_instance_types(alternate, capsys):
     code, out, _ = compare(capsys, "A", "B", "--fail-on", "5%")
     assert code == 4
     assert out.splitlines()[3].split()[:3] == ["refused", "–", "–"]
-    assert "measured in the local AWS, which is neither ml.m5.large nor ml.c5.large" in " ".join(out.split())
+    assert "measured in the local AWS, not on ml.m5.large or ml.c5.large" in " ".join(out.split())
     assert "+50" not in out
 
 
-def test_real_instance_types_are_compared_and_told(alternate, capsys):
+def test_real_instance_types_are_compared_and_reported(alternate, capsys):
     types = {
         side: {"mode": "real", "endpoint_instance_type": name}
         for side, name in zip("AB", ("ml.a.x", "ml.b.x"), strict=True)
@@ -177,7 +173,7 @@ def test_real_instance_types_are_compared_and_told(alternate, capsys):
 
 
 @pytest.mark.parametrize(("key", "value"), [("cores", 8), ("dataset", "d2"), ("mode", "real"), ("spark", "3.4.4")])
-def test_environments_that_differ_are_told(alternate, capsys, key, value):
+def test_different_environments_are_reported(alternate, capsys, key, value):
     alternate({"t::x": 1.0}, extra={"B": {key: value}})
     assert f"{key} differs: {EXTRA.get(key, 'unknown')} → {value}" in compare(capsys, "A", "B")[1]
 
@@ -187,22 +183,22 @@ def test_the_same_environment_is_not_mentioned(alternate, capsys):
     assert "differs" not in compare(capsys, "A", "B")[1]
 
 
-def test_nothing_in_common_is_told_with_the_names(record, capsys):
+def test_results_without_common_benchmarks_are_reported_with_their_names(record, capsys):
     record("A", 0, {"t::x": [0.1]})
     record("B", 1, {"t::y": [0.1]})
     code, _, err = compare(capsys, "A", "B")
     assert code == 4
     assert "A and B have no benchmark in common" in err
-    assert "t::x there, t::y here" in err
+    assert "t::x and t::y" in err
 
 
-def test_what_only_one_side_has_is_told(record, capsys):
+def test_benchmarks_of_only_one_side_are_reported(record, capsys):
     record("A", 0, {"t::x": [0.1], "t::old": [0.1]})
     record("B", 1, {"t::x": [0.1]})
     assert "only in A: t::old" in compare(capsys, "A", "B")[1]
 
 
-def test_a_truncated_run_is_told_and_the_other_runs_are_compared(alternate, tmp_path, capsys):
+def test_a_truncated_run_is_reported_and_the_other_runs_are_compared(alternate, tmp_path, capsys):
     alternate({"t::x": 1.2}, pairs=14)
     cut = sorted((tmp_path / "A").iterdir())[3]
     cut.write_text(cut.read_text()[:200])
@@ -214,7 +210,7 @@ def test_a_truncated_run_is_told_and_the_other_runs_are_compared(alternate, tmp_
     assert "13 and 14 runs, alternating" in out
 
 
-def test_a_file_cut_off_may_be_why_runs_do_not_alternate_and_a_matrix_measures_it_again(alternate, tmp_path, capsys):
+def test_a_truncated_file_can_break_the_alternation_and_a_matrix_measures_it_again(alternate, tmp_path, capsys):
     alternate({"t::x": 1.2}, pairs=2)
     cut = sorted((tmp_path / "B").iterdir())[0]
     cut.write_text(cut.read_text()[:200])
@@ -259,7 +255,7 @@ def test_the_terminal_is_filled_to_80_columns_at_most(alternate, capsys, monkeyp
     assert max(map(len, out.splitlines())) <= 80
 
 
-def test_in_a_file_no_name_is_parted(alternate, capsys):
+def test_names_are_not_wrapped_in_a_file(alternate, capsys):
     alternate({LONG: 1.1, "t::x": 1.0})
     assert LONG in compare(capsys, "A", "B")[1].splitlines()
 
@@ -286,7 +282,7 @@ def test_one_result_is_too_few(capsys):
 
 
 @pytest.mark.parametrize("limit", ["5", "much", "-5%", "%"])
-def test_a_limit_that_is_no_percentage_is_refused(limit, capsys):
+def test_a_limit_that_is_not_a_percentage_is_refused(limit, capsys):
     code, _, err = compare(capsys, "A", "B", f"--fail-on={limit}")
     assert code == 2
     assert f"--fail-on is '{limit}'" in err

@@ -17,7 +17,7 @@ TYPES = ["ml.m5.large", "ml.c5.xlarge", "ml.p5.large"]
 
 
 class SageMaker:
-    """Trains at once, and hosts as it is told to by instance type: a status, or an error code of CreateEndpoint."""
+    """Trains at once, and hosts with a given result by instance type: a status, or an error code of CreateEndpoint."""
 
     def __init__(self, **outcomes):
         self.outcomes = {f"ml.{name.replace('_', '.')}": outcome for name, outcome in outcomes.items()}
@@ -70,14 +70,14 @@ def test_a_model_is_hosted_on_each_instance_type(host):
     assert sagemaker.job["StoppingCondition"] == {"MaxRuntimeInSeconds": 1800}
 
 
-def test_types_without_capacity_or_quota_are_named_and_the_others_hosted_on(host):
+def test_types_without_capacity_or_quota_are_named_and_the_others_host_the_model(host):
     endpoints, failed = host(SageMaker(c5_xlarge="Failed", p5_large="ResourceLimitExceeded"))
     assert list(endpoints) == ["ml.m5.large"]
     assert "endpoint on ml.c5.xlarge was not created: no capacity" in str(failed["ml.c5.xlarge"])
     assert "ResourceLimitExceeded" in str(failed["ml.p5.large"])
 
 
-def test_where_nothing_can_be_hosted_on_the_first_reason_is_raised(host):
+def test_if_no_type_can_host_the_model_the_first_reason_is_raised(host):
     with pytest.raises(HarnessError, match=r"on ml\.m5\.large was not created"):
         host(SageMaker(m5_large="Failed", c5_xlarge="Failed", p5_large="Failed"))
 

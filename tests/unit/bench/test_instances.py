@@ -63,7 +63,7 @@ def asked(kind, runs, usd, start=0):
 
 
 def without_rounds(results):
-    """Return the runs as ``--benchmark-autosave`` leaves them: of the rounds it keeps figures only."""
+    """Return the runs as ``--benchmark-autosave`` saves them: only statistics of the rounds."""
     return [
         replace(run, benchmarks={name: replace(each, times=()) for name, each in run.benchmarks.items()})
         for run in results
@@ -89,7 +89,7 @@ def three(runs=10, noise=0.02, **noted):
 
 
 def offer(name, cost, seconds, spread=0.0, requests=LEAST_REQUESTS):
-    """Return an offer with a cost for a million rows and a latency, each within a share of itself."""
+    """Return an instance option with a cost and a latency, each with an interval of a given share."""
     rate = Estimate(*(1e6 / 3600 / cost / share for share in (1, 1 + spread, 1 - spread)))
     latency = Estimate(*(seconds * share for share in (1, 1 - spread, 1 + spread)))
     return Offer(name, 1, rate, latency, Price(name, "hosting", 1.0, "made up", DATE), (), requests)
@@ -100,7 +100,7 @@ def standings(*offers):
     return [comparison.standing(each) for each in offers]
 
 
-# --- figures ----------------------------------------------------------------------------------------------------------
+# --- values -----------------------------------------------------------------------------------------------------------
 
 
 def test_the_cost_is_the_hours_price_by_the_rows_of_an_hour():
@@ -110,21 +110,21 @@ def test_the_cost_is_the_hours_price_by_the_rows_of_an_hour():
     assert only.usd_per_million.value == pytest.approx(0.01)
 
 
-def test_slow_rounds_are_paid_for_though_the_median_hides_them():
+def test_the_cost_includes_slow_rounds_that_the_median_hides():
     [run] = measured(SMALL, [0.1], usd=0.36)
     slow = replace(run.benchmarks[ENDPOINT], median=0.01, mean=0.046)  # 60 % of 10 ms, 40 % of 100 ms
     [found] = compared(replace(run, benchmarks={ENDPOINT: slow}))
     assert found.offers[0].usd_per_million.value == pytest.approx(0.36 / 3600 / (1000 / 0.046) * 1e6)
 
 
-def test_all_instances_of_an_endpoint_are_paid_for():
+def test_the_cost_includes_all_instances_of_an_endpoint():
     [found] = compared(*measured(SMALL, [0.1], usd=0.36, endpoint_instance_count=2))
     [only] = found.offers
     assert (only.name, only.usd_per_hour) == (f"2 × {SMALL}", pytest.approx(0.72))
     assert only.usd_per_million.value == pytest.approx(0.02)
 
 
-def test_the_costs_ends_are_those_of_the_rate_exchanged():
+def test_the_ends_of_the_costs_interval_are_those_of_the_rate_swapped():
     [found] = compared(*measured(SMALL, noisy(0.1), usd=0.36))
     rate, cost = found.offers[0].rows_per_second, found.offers[0].usd_per_million
     assert rate.low < rate.value < rate.high
@@ -144,7 +144,7 @@ def cost_of(results):
 
 
 @pytest.mark.parametrize("runs", [LEAST_RUNS, 20])
-def test_intervals_of_the_cost_cover_the_true_one_as_often_as_they_claim(runs):
+def test_intervals_of_the_cost_cover_the_true_cost_at_their_confidence(runs):
     random = np.random.default_rng(16)
     covered = 0
     for _ in range(200):
@@ -169,10 +169,10 @@ def test_more_runs_make_narrower_intervals():
     assert few.high / few.low > many.high / many.low > 1
 
 
-def test_p99_is_the_latency_only_where_all_noted_it():
+def test_p99_is_the_latency_only_if_all_runs_recorded_it():
     noted = measured(SMALL, [0.1], p99=1.5) + measured(LARGE, [0.2], start=1)
     assert (compared(*noted[:1])[0].measure, compared(*noted)[0].measure) == (P99, MEDIAN_ROUND)
-    assert f"{LARGE} noted no p99 latency" in " ".join(compared(*noted)[0].warnings)
+    assert f"{LARGE} recorded no p99 latency" in " ".join(compared(*noted)[0].warnings)
 
 
 # --- endpoints --------------------------------------------------------------------------------------------------------
@@ -188,21 +188,21 @@ def on_endpoints(kind, endpoints, runs, usd=0.36, start=0, spread=0.1, seed=3):
     return made
 
 
-def test_intervals_of_one_endpoint_are_said_to_be():
+def test_intervals_of_one_endpoint_are_reported():
     [found] = compared(*on_endpoints(SMALL, 1, 10), *on_endpoints(LARGE, 1, 10, start=1))
-    told = "the runs are of one endpoint of each type: how endpoints of a type differ is not in the intervals"
-    assert told in found.warnings
+    warning = "the runs are of one endpoint of each type: the intervals do not include differences between endpoints"
+    assert f"{warning} of a type" in found.warnings
     assert not any(each.is_of_its_type for each in found.offers)
 
 
-def test_endpoints_too_few_to_be_the_unit_are_counted():
+def test_too_few_endpoints_for_the_unit_are_reported_with_their_number():
     unnamed = measured(OLD, noisy(0.1, 8), 9.0, 1.1, start=2)
     [found] = compared(*on_endpoints(SMALL, 1, 8), *on_endpoints(LARGE, 2, 4, 3.6, start=1), *unnamed)
-    told = f"the runs are of few endpoints, {SMALL} of 1, {LARGE} of 2 and {OLD} of how many is not noted"
-    assert any(warning.startswith(f"{told}, and it takes {LEAST_RUNS} of a type") for warning in found.warnings)
+    text = f"too few endpoints, {LEAST_RUNS} of a type are required: {SMALL} (1), {LARGE} (2) and {OLD} (not recorded)"
+    assert any(warning.startswith(text) for warning in found.warnings)
 
 
-def test_the_unit_is_the_endpoint_where_there_are_enough():
+def test_the_unit_is_the_endpoint_if_there_are_enough():
     [of_runs], [of_endpoints] = (compared(*on_endpoints(SMALL, count, 40 // count)) for count in (1, LEAST_RUNS))
     narrow, wide = (found.offers[0].usd_per_million for found in (of_runs, of_endpoints))
     assert of_endpoints.offers[0].is_of_its_type
@@ -229,17 +229,17 @@ def prices(tmp_path):
     return path
 
 
-def test_a_file_of_prices_goes_before_what_the_results_noted(prices):
+def test_a_file_of_prices_overrides_recorded_prices(prices):
     [found] = compared(*three(), prices=PriceFile(prices))
     by_name = {each.name: each.price for each in found.offers}
     assert (by_name[SMALL].hourly, by_name[SMALL].source) == (0.18, f"our contract, in {prices}")
     assert (by_name[LARGE].hourly, by_name[LARGE].source) == (3.6, "made up")
 
 
-def test_the_newest_of_several_prices_is_taken_and_said_to_be():
+def test_the_newest_of_several_prices_is_used_and_reported():
     [found] = compared(*measured(SMALL, [0.1], 0.3), *measured(SMALL, [0.1], 0.4, start=9))
     assert found.offers[0].price.hourly == 0.4
-    assert f"the price of {SMALL} changed between its runs: the newest is taken" in found.warnings
+    assert f"the price of {SMALL} changed between its runs: the newest is used" in found.warnings
 
 
 # --- the front --------------------------------------------------------------------------------------------------------
@@ -247,7 +247,7 @@ def test_the_newest_of_several_prices_is_taken_and_said_to_be():
 
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6)), min_size=1, max_size=8))
 @settings(max_examples=200)
-def test_the_front_is_that_of_a_sweep_from_the_fastest_on(figures):
+def test_the_front_equals_that_of_a_sweep_from_the_fastest_option(figures):
     offers = [offer(f"ml.x{number}", cost, seconds) for number, (cost, seconds) in enumerate(figures)]
     expected, least = set(), math.inf
     for seconds in sorted({seconds for _, seconds in figures}):
@@ -259,21 +259,21 @@ def test_the_front_is_that_of_a_sweep_from_the_fastest_on(figures):
     assert [figures[int(each.name[4:])] in expected for each in offers] == [each in found for each in offers]
 
 
-def test_intervals_apart_leave_no_doubt_about_the_front():
+def test_disjoint_intervals_make_the_front_certain():
     found = standings(offer("a", 1, 4, 0.1), offer("b", 4, 1, 0.1), offer("c", 5, 5, 0.1))
     assert found == [Standing.ON, Standing.ON, Standing.OFF]
 
 
-def test_overlapping_intervals_leave_the_front_open():
+def test_overlapping_intervals_make_the_front_uncertain():
     found = standings(offer("a", 1, 1, 0.1), offer("b", 1.1, 1.1, 0.1), offer("c", 2, 0.95, 0.1))
     assert found == [Standing.MAYBE_ON, Standing.MAYBE_OFF, Standing.MAYBE_ON]
 
 
-def test_what_is_surely_dearer_and_perhaps_slower_is_not_surely_off_the_front():
+def test_an_option_certainly_dearer_and_perhaps_slower_may_be_on_the_front():
     assert standings(offer("a", 1, 1, 0.1), offer("b", 9, 1.1, 0.1))[1] is Standing.MAYBE_OFF
 
 
-def test_without_intervals_nothing_about_the_front_is_sure():
+def test_without_intervals_the_front_is_uncertain():
     [found] = compared(*three(runs=3))
     assert {found.standing(each) for each in found.offers} == {Standing.MAYBE_ON, Standing.MAYBE_OFF}
 
@@ -293,10 +293,10 @@ def said(goal, results=None):
     [
         (Goal(p99_under=1.0), SMALL, "is cheapest with p99 under 1.00 s"),
         (Goal(p99_under=0.2), LARGE, "is cheapest with p99 under 200 ms"),
-        (Goal(p99_under=0.05), None, f"none is sure to keep p99 under 50.0 ms; {LARGE} comes nearest"),
-        (Goal(budget=4.0), LARGE, "is fastest for up to USD 4.00 an hour"),
-        (Goal(budget=0.5), SMALL, "is fastest for up to USD 0.500 an hour"),
-        (Goal(budget=0.1), None, f"none costs up to USD 0.100 an hour; {SMALL} comes nearest, at USD 0.360"),
+        (Goal(p99_under=0.05), None, f"none certainly keeps p99 under 50.0 ms; {LARGE} is closest"),
+        (Goal(budget=4.0), LARGE, "is fastest for at most USD 4.00 an hour"),
+        (Goal(budget=0.5), SMALL, "is fastest for at most USD 0.500 an hour"),
+        (Goal(budget=0.1), None, f"none costs at most USD 0.100 an hour; {SMALL} is closest, at USD 0.360"),
         (Goal(), None, f"{SMALL} is cheapest: USD 0.0"),
     ],
 )
@@ -305,7 +305,7 @@ def test_each_goal_has_its_answer_with_prices_source_and_date(goal, chosen, told
     assert found == chosen
     assert told in sentence
     assert "By test_the_endpoint_alone[batch=815], " in sentence
-    if "USD" in sentence.replace("up to USD", ""):
+    if "USD" in sentence.replace("at most USD", ""):
         assert MADE_UP in sentence
 
 
@@ -315,17 +315,17 @@ def test_a_budget_is_for_all_instances_of_an_endpoint():
     assert [said(Goal(budget=budget), results)[0] for budget in (0.5, 0.8)] == [SMALL, f"2 × {LARGE}"]
 
 
-def test_without_a_goal_both_the_cheapest_and_the_fastest_are_told():
+def test_without_a_goal_the_cheapest_and_the_fastest_are_reported():
     assert f"; {LARGE} is fastest: " in said(Goal())[1]
 
 
-def test_what_is_both_is_told_once():
+def test_an_option_both_cheapest_and_fastest_is_reported_once():
     chosen, sentence = said(Goal(), measured(SMALL, noisy(0.1), 0.1) + measured(OLD, noisy(0.2), 0.3, start=1))
     assert chosen == SMALL
     assert f"{SMALL} is cheapest and fastest: " in sentence
 
 
-def test_a_bound_is_not_kept_while_the_intervals_upper_end_is_above_it():
+def test_a_bound_below_the_upper_end_of_the_interval_is_not_kept():
     results = measured(SMALL, noisy(0.1, 8, 0.2), 0.36, 1.0) + measured(LARGE, noisy(0.05), 3.6, 1.0, start=1)
     [found] = compared(*results)
     p99 = next(each.seconds for each in found.offers if each.name == SMALL)
@@ -338,11 +338,11 @@ def test_a_bound_is_not_kept_while_the_intervals_upper_end_is_above_it():
 def test_a_bound_is_not_kept_by_a_p99_of_few_requests():
     chosen, sentence = said(Goal(p99_under=10.0), three(requests=50))
     assert chosen is None
-    assert f"a p99 takes {LEAST_REQUESTS} requests to be claimed, and it is of 500" in sentence
+    assert f"a p99 needs {LEAST_REQUESTS} requests, and it has 500" in sentence
 
 
 def answered(*slow):
-    """Return the seconds of 700 requests of each run, of which so many took 1 s and the others 50 ms, or almost."""
+    """Return the seconds of 700 requests of each run: ``slow`` of them took 1 s, the others about 50 ms."""
     requests = np.where(np.arange(700) < np.array(slow)[:, None], 1.0, 0.05)
     return requests * noisy(1.0, len(slow))[:, None]
 
@@ -355,17 +355,17 @@ def test_runs_that_broke_a_bound_count_though_most_runs_kept_it(saved):
     results = [*asked(SMALL, answered(*FOUR_OF_TWENTY), 0.36), *asked(LARGE, answered(*[0] * 20), 9, 1)]
     chosen, sentence = said(Goal(p99_under=0.1), results if saved else without_rounds(results))
     assert chosen == LARGE
-    assert ("0 of its 14,000 requests took longer" if saved else "so was that of each of its 20 runs") in sentence
+    assert ("0 of its 14,000 requests took longer" if saved else "so was the p99 of each of its 20 runs") in sentence
     assert f"{SMALL} would be cheaper, and may keep it or not" in sentence
 
 
-def test_what_broke_a_bound_for_sure_is_not_said_to_keep_it_perhaps():
+def test_an_option_that_certainly_broke_a_bound_is_not_listed_as_possible():
     results = [*asked(SMALL, answered(*[0, 70] * 10), 0.36), *asked(LARGE, answered(*[0] * 20), 9, 1)]
     chosen, sentence = said(Goal(p99_under=0.1), results)  # 5 % of the requests were over it
     assert (chosen, "would be cheaper" in sentence) == (LARGE, False)
 
 
-def test_slow_requests_in_few_runs_tell_less_than_as_many_in_all():
+def test_slow_requests_in_few_runs_are_weaker_evidence_than_in_all_runs():
     spread, clustered = ([4, 3] * 10, [35, *[0] * 9] * 2)
     assert sum(spread) == sum(clustered) == 70  # of 14,000, 140 being 1 %
     assert said(Goal(p99_under=0.1), asked(SMALL, answered(*spread), 0.36))[0] == SMALL
@@ -376,29 +376,29 @@ def test_slow_requests_in_few_runs_tell_less_than_as_many_in_all():
 
 @pytest.mark.parametrize(
     ("saved", "told"),
-    [(True, "280 of its 14,000 requests took longer"), (False, "that of 4 of its 20 runs was over it")],
+    [(True, "280 of its 14,000 requests took longer"), (False, "the p99 of 4 of its 20 runs was over it")],
 )
-def test_where_none_keeps_a_bound_it_says_what_broke_it(saved, told):
+def test_if_no_option_keeps_a_bound_the_reason_is_reported(saved, told):
     results = asked(SMALL, answered(*FOUR_OF_TWENTY), 0.36)
     chosen, sentence = said(Goal(p99_under=0.1), results if saved else without_rounds(results))
     assert chosen is None
-    assert f"{SMALL} comes nearest, with p99 latency " in sentence
+    assert f"{SMALL} is closest, with p99 latency " in sentence
     assert sentence.endswith(f"; {told}.")
 
 
-def test_one_slow_run_among_many_is_no_broken_bound_if_its_requests_are_few():
+def test_one_slow_run_with_few_requests_does_not_break_a_bound():
     few = asked(SMALL, answered(*[0] * 19, 8), 0.36)
     assert said(Goal(p99_under=0.1), few)[0] == SMALL
     assert said(Goal(p99_under=0.1), without_rounds(few))[0] is None
 
 
-def test_a_bound_that_so_few_runs_may_have_kept_by_chance_is_not_claimed():
+def test_a_bound_that_few_runs_kept_is_not_claimed():
     chosen, sentence = said(Goal(p99_under=1.0), three(runs=8))
     assert chosen is None
-    assert "that of each of its 8 runs was under it, which may be chance" in sentence
+    assert "the p99 of each of its 8 runs was under it, but that may be chance" in sentence
 
 
-def test_a_p99_takes_as_many_requests_as_in_a_load_test():
+def test_a_p99_needs_as_many_requests_as_in_a_load_test():
     assert queries_needed(0.99) == LEAST_REQUESTS
 
 
@@ -408,27 +408,27 @@ def test_a_bound_is_not_kept_without_intervals():
     assert "an interval needs 8 runs, and it has 3" in sentence
 
 
-def test_what_cannot_be_told_apart_is_named():
+def test_indistinguishable_options_are_named():
     results = measured(SMALL, noisy(0.1, noise=0.1), 0.36, 1.0) + measured(
         OLD, noisy(0.1, noise=0.1), 0.37, 1.0, start=1
     )
     chosen, sentence = said(Goal(p99_under=1.0), results)
     assert chosen == SMALL
-    assert f"by cost it cannot be told apart from {OLD}" in sentence
+    assert f"by cost it is not distinguishable from {OLD}" in sentence
 
 
-def test_what_can_be_told_apart_is_not_named():
-    assert "told apart" not in said(Goal(p99_under=1.0))[1]
+def test_distinguishable_options_are_not_named():
+    assert "distinguishable" not in said(Goal(p99_under=1.0))[1]
 
 
-def test_few_runs_give_an_order_that_is_said_not_to_be_known():
+def test_the_order_of_few_runs_is_reported_as_unknown():
     chosen, sentence = said(Goal(budget=9.0), three(runs=2))
     assert chosen == LARGE
-    assert "an interval needs 8 runs, and without it the order is not known" in sentence
+    assert "an interval needs 8 runs, and without it the order is unknown" in sentence
 
 
-def test_a_bound_asks_for_a_p99():
-    with pytest.raises(ResultsError, match="noted no p99 latency on all instances"):
+def test_a_bound_requires_p99():
+    with pytest.raises(ResultsError, match="did not record p99 latency on all instances"):
         said(Goal(p99_under=1.0), measured(SMALL, [0.1], 0.36))
 
 
@@ -436,7 +436,7 @@ def test_a_bound_asks_for_a_p99():
 
 
 @pytest.mark.parametrize("key", ["region", "spark_master", "dataset", "rows"])
-def test_what_was_measured_otherwise_is_not_in_the_same_table(key):
+def test_results_with_other_settings_are_in_another_table(key):
     there, here = (
         measured(SMALL, [0.1], 0.3, **{key: value}) + measured(LARGE, [0.1], 0.3, start=1 + value, **{key: value})
         for value in (1000, 2000)
@@ -448,7 +448,7 @@ def test_what_was_measured_otherwise_is_not_in_the_same_table(key):
     }
 
 
-def test_what_else_differs_is_told_as_in_a_comparison():
+def test_other_differences_are_reported_as_in_a_comparison():
     there = measured(SMALL, [0.1], 0.2, spark="3.3.0")
     runs = measured(LARGE, [0.1], 0.3, start=1, spark="3.3.4")
     here = [replace(run, machine=MACHINE | {"node": "there"}) for run in runs]
@@ -457,29 +457,29 @@ def test_what_else_differs_is_told_as_in_a_comparison():
     assert f"machine differs between {SMALL} and {LARGE}: here → there" in told
 
 
-def test_runs_of_several_commits_are_told():
+def test_runs_of_several_commits_are_reported():
     noted = [{"mode": "real", "endpoint_instance_type": kind, "rows": 1000} for kind in (SMALL, LARGE)]
     runs = [result(n, {ENDPOINT: [0.1]}, commit=n, extra_info=each) for n, each in enumerate(noted)]
     assert "the runs are of several commits: 000000000 and 000000001" in compared(*runs)[0].warnings
 
 
-def told_apart(*results):
-    """Return the pairs of instances that a warning names as not measured in turns."""
+def not_alternated(*results):
+    """Return the pairs of instances that a warning names as not measured alternately."""
     [found] = compared(*results)
-    start = "not measured in turns: "
+    start = "not measured alternately: "
     told = [warning.removeprefix(start) for warning in found.warnings if warning.startswith(start)]
-    return told[0].partition("; their intervals are wider, and a drift between them cannot be seen")[0] if told else ""
+    return told[0].partition("; their intervals are wider, because drift between them is invisible")[0] if told else ""
 
 
-def test_instances_that_were_not_measured_in_turns_are_said_to():
+def test_instances_that_were_not_measured_alternately_are_reported():
     heaps = measured(SMALL, noisy(0.1), 0.3) + measured(LARGE, noisy(0.2), 0.3, start=1000)
-    assert (told_apart(*heaps), told_apart(*three())) == (f"{SMALL} with {LARGE}", "")
+    assert (not_alternated(*heaps), not_alternated(*three())) == (f"{SMALL} with {LARGE}", "")
     chosen, sentence = said(Goal(budget=1.0), heaps)
     assert chosen == SMALL
-    assert sentence.endswith(f"; it was not measured in turns with {LARGE}, so the order is not sure.")
+    assert sentence.endswith(f"; it was not measured alternately with {LARGE}, so the order is uncertain.")
 
 
-def test_nothing_about_the_front_is_sure_without_turns_however_far_apart_intervals_are():
+def test_without_alternation_the_front_is_uncertain_even_with_disjoint_intervals():
     standings = []
     for start in (1, 1000):
         heaps = measured(SMALL, noisy(0.1), 0.3) + measured(LARGE, noisy(9.0), 0.3, start=start)
@@ -488,32 +488,32 @@ def test_nothing_about_the_front_is_sure_without_turns_however_far_apart_interva
     assert standings == [[Standing.ON, Standing.OFF], [Standing.MAYBE_ON, Standing.MAYBE_OFF]]
 
 
-def test_turns_with_others_on_different_days_are_no_turns():
+def test_alternation_with_a_third_type_on_different_days_does_not_count():
     monday = measured(SMALL, noisy(0.1), 0.3) + measured(LARGE, noisy(0.2), 0.3, start=1)
     tuesday = measured(LARGE, noisy(0.2), 0.3, start=2000) + measured(OLD, noisy(0.4), 0.3, start=2001)
-    assert told_apart(*monday, *tuesday) == f"{SMALL} with {LARGE}, {SMALL} with {OLD} and {LARGE} with {OLD}"
+    assert not_alternated(*monday, *tuesday) == f"{SMALL} with {LARGE}, {SMALL} with {OLD} and {LARGE} with {OLD}"
 
 
-def test_all_pairs_must_be_in_turns_and_not_only_neighbours_by_cost():
+def test_all_pairs_must_alternate_and_not_only_neighbours_by_cost():
     by_cost = {SMALL: (0.1, 0), LARGE: (0.2, 1), OLD: (0.3, 1000), "ml.m5.xlarge": (0.4, 1001)}
     results = [run for kind, (s, start) in by_cost.items() for run in measured(kind, noisy(s), 0.3, start=start)]
-    assert told_apart(*results) == f"{SMALL} with {OLD}, {SMALL} with ml.m5.xlarge, {LARGE} with {OLD} and 1 more"
+    assert not_alternated(*results) == f"{SMALL} with {OLD}, {SMALL} with ml.m5.xlarge, {LARGE} with {OLD} and 1 more"
 
 
-def test_instances_with_many_more_runs_than_those_in_turns_are_not_in_turns():
+def test_instances_with_many_unpaired_runs_do_not_alternate():
     results = measured(SMALL, noisy(0.1, 8), 0.3) + measured(LARGE, noisy(0.2, 20), 0.3, start=1)
-    assert told_apart(*results) == f"{SMALL} with {LARGE}"
+    assert not_alternated(*results) == f"{SMALL} with {LARGE}"
 
 
-def test_intervals_are_wider_by_their_drift_where_instances_were_not_in_turns():
+def test_without_alternation_intervals_are_wider_by_their_drift():
     slower = 0.1 * np.exp(np.linspace(0, 0.2, 12)) * noisy(1.0, 12, 0.001)
     turns, heaps = (measured(SMALL, slower, 0.3) + measured(LARGE, slower * 1.3, 0.3, start=at) for at in (1, 1000))
     [[there], [here]] = (compared(*results) for results in (turns, heaps))
     for before, after in zip(there.offers, here.offers, strict=True):
         wider = math.log(after.seconds.high / before.seconds.high)
         assert wider == pytest.approx(0.2 * 9 / 11, rel=0.05)  # of 12 runs, the first three and the last are 9 apart
-    assert "cannot be told apart" not in said(Goal(budget=1.0), turns)[1]
-    assert f"by latency it cannot be told apart from {LARGE}" in said(Goal(budget=1.0), heaps)[1]
+    assert "not distinguishable" not in said(Goal(budget=1.0), turns)[1]
+    assert f"by latency it is not distinguishable from {LARGE}" in said(Goal(budget=1.0), heaps)[1]
 
 
 def test_benchmarks_without_predictions_are_not_compared():
@@ -551,17 +551,17 @@ def test_the_table_fits_80_columns_and_no_price_is_without_source_and_date(insta
     assert f"{SMALL} is cheapest with p99 under 1.00 s" in " ".join(out.split())
 
 
-def test_in_a_file_no_type_is_parted(instances):
+def test_types_are_not_wrapped_in_a_file(instances):
     results = measured("ml.c5d.18xlarge", noisy(0.4), 4.356, 1.1, start=5, endpoint_instance_count=12)
     assert "\n12 × ml.c5d.18xlarge " in instances(three() + results)[1]
 
 
-def test_without_a_goal_it_says_how_to_state_one(instances):
+def test_without_a_goal_the_output_explains_how_to_state_one(instances):
     assert "State a goal: --p99-under 100ms" in " ".join(instances(three())[1].split())
     assert "State a goal" not in instances(three(), "--budget", "4")[1]
 
 
-def test_json_has_all_figures(instances):
+def test_json_has_all_values(instances):
     found = json.loads(instances(three(), "--json", "--budget", "0.5")[1])
     assert found["goal"] == {"p99_under": None, "budget": 0.5}
     assert found["recommendation"]["instances"] == SMALL
@@ -578,13 +578,13 @@ def test_json_has_all_figures(instances):
     assert benchmark["offers"][0]["price"] == {"usd_per_hour": 0.36, "source": "made up", "date": DATE}
 
 
-def test_json_has_no_interval_where_there_is_none(instances):
+def test_json_has_no_interval_if_there_is_none(instances):
     out = instances(three(runs=2), "--json")[1]
     found = json.loads(out, parse_constant=lambda constant: pytest.fail(f"{constant} is no JSON"))
     assert found["benchmarks"][0]["offers"][0]["usd_per_million"]["low"] is None
 
 
-def test_markdown_has_a_row_for_each_offer(instances):
+def test_markdown_has_a_row_for_each_instance_option(instances):
     out = instances(three(), "--markdown")[1]
     assert out.startswith("**By test_the_endpoint_alone[batch=815], ")
     assert out.count(f" ({MADE_UP}) | ") == 3
@@ -597,13 +597,13 @@ def test_the_recommendation_is_by_the_endpoint_alone_unless_another_is_named(ins
     assert "By test_transform[partitions=2], " in instances(results, "--benchmark", "transform")[1]
 
 
-def test_an_unknown_benchmark_is_told_with_those_there_are(instances):
+def test_an_unknown_benchmark_is_reported_with_the_existing_ones(instances):
     code, _, err = instances(three(), "--benchmark", "nothing")
     assert code == 2
     assert "give part of one of these: test_the_endpoint_alone[batch=815]" in err
 
 
-def test_the_local_aws_is_no_instance_type(instances):
+def test_the_local_aws_is_not_an_instance_type(instances):
     code, out, err = instances(three(mode="mock"))
     assert (code, out) == (4, "")
     assert "None of these results was measured on AWS instances. Refused: 30 runs of 1 benchmark in mock mode." in err
@@ -618,14 +618,14 @@ def test_results_of_the_local_aws_among_others_are_refused_and_the_others_compar
     assert f"{LARGE} is fastest" in " ".join(out.split())
 
 
-def test_one_instance_type_is_nothing_to_compare(instances):
+def test_a_single_instance_type_cannot_be_compared(instances):
     code, _, err = instances(measured(SMALL, noisy(0.1), 0.36))
     assert code == 4
     assert f"All results in AWS are of {SMALL}, so there is nothing to compare it with." in err
     assert "--endpoint-instance-type TYPE,TYPE" in err
 
 
-def test_types_that_were_measured_otherwise_are_not_compared(instances):
+def test_types_with_other_settings_are_not_compared(instances):
     code, _, err = instances(
         measured(SMALL, [0.1], 0.3, region="us-east-1") + measured(LARGE, [0.1], 0.3, start=1, region="eu-west-1")
     )
@@ -637,8 +637,8 @@ def test_a_type_without_a_price_is_named_and_the_others_are_compared(instances):
     code, out, _ = instances(three() + measured("ml.x9.unknown", noisy(0.1), start=5, p99=1.1), "--budget", "4")
     told = " ".join(out.split())
     assert code == 0
-    assert "! no price is known of ml.x9.unknown: give one with --prices FILE" in told
-    assert f"{LARGE} is fastest for up to USD 4.00 an hour" in told
+    assert "! no known price for ml.x9.unknown: give one with --prices FILE" in told
+    assert f"{LARGE} is fastest for at most USD 4.00 an hour" in told
 
 
 def test_without_any_price_the_times_are_shown_and_the_cost_is_refused(instances):
@@ -648,7 +648,7 @@ def test_without_any_price_the_times_are_shown_and_the_cost_is_refused(instances
     assert "to fix:  give prices in a file with --prices FILE" in err
 
 
-def test_a_truncated_file_is_told_and_hides_nothing(instances, tmp_path):
+def test_a_truncated_file_is_reported_and_hides_nothing(instances, tmp_path):
     save(tmp_path / "results", three())
     (tmp_path / "results" / "cut.json").write_text((tmp_path / "results" / "0.json").read_text()[:99])
     code, out, err = instances([])
@@ -681,19 +681,19 @@ def test_a_file_of_prices_that_cannot_be_used_is_refused(instances, tmp_path, co
         (["--p99-under", "soon"], "soon"),
     ],
 )
-def test_goals_that_make_no_sense_are_refused(instances, arguments, told):
+def test_invalid_goals_are_refused(instances, arguments, told):
     code, _, err = instances(three(), *arguments)
     assert code == 2
     assert told in err
 
 
-def test_there_is_one_goal(instances):
+def test_only_one_goal_is_allowed(instances):
     with pytest.raises(SystemExit) as caught:
         instances(three(), "--budget", "1", "--p99-under", "1s")
     assert caught.value.code == 2
 
 
-def test_nothing_that_predicts_is_nothing_to_compare(instances):
+def test_results_without_predictions_cannot_be_compared(instances):
     code, _, err = instances([result(0, {"a": [1.0]}, extra_info={"mode": "real"})])
     assert code == 4
     assert "None of these benchmarks predicts with an endpoint" in err

@@ -1,4 +1,4 @@
-"""Two checkouts are measured in turns, each by its own code, and a failure is told."""
+"""Runs of two checkouts alternate, each with its own code, and a failure is reported."""
 
 import json
 
@@ -19,7 +19,7 @@ def test_work(benchmark):
 
 @pytest.fixture
 def checkouts(tmp_path, monkeypatch):
-    """Two directories whose benchmarks measure a module of their own."""
+    """Two directories whose benchmarks measure their own module."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     for name in ("base", "changed"):
         directory = tmp_path / name
@@ -32,7 +32,7 @@ def checkouts(tmp_path, monkeypatch):
 PYTEST = ["--pytest", "-p", "pytest_benchmark.plugin", "test_work.py"]
 
 
-def test_both_run_their_own_code_in_turns(checkouts, tmp_path, monkeypatch):
+def test_both_checkouts_run_their_own_code_alternately(checkouts, tmp_path, monkeypatch):
     monkeypatch.setattr(interleave, "LEAST_RUNS", 3)
     output = tmp_path / "results"
     assert interleave.main([*map(str, checkouts), "--pairs=3", f"--output={output}", *PYTEST]) == 0
@@ -42,7 +42,7 @@ def test_both_run_their_own_code_in_turns(checkouts, tmp_path, monkeypatch):
     assert len(alternating(base, changed)) == 3
 
 
-def test_a_failure_is_told_with_what_pytest_said(checkouts, tmp_path, capsys):
+def test_a_failure_is_reported_with_the_output_of_pytest(checkouts, tmp_path, capsys):
     (checkouts[1] / "subject.py").write_text("raise ImportError('no such thing')")
     code = interleave.main([*map(str, checkouts), "--pairs=8", f"--output={tmp_path / 'results'}", *PYTEST])
     assert code == 4
@@ -53,13 +53,13 @@ def test_a_failure_is_told_with_what_pytest_said(checkouts, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("option", "told"), [("--pairs=3", "a verdict needs 8"), ("--pairs=8", "has results")])
-def test_what_could_give_no_verdict_is_refused_before_anything_is_run(checkouts, tmp_path, capsys, option, told):
+def test_options_without_a_possible_verdict_are_refused_before_any_run(checkouts, tmp_path, capsys, option, told):
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "old.json").write_text(json.dumps({}))
     assert interleave.main([*map(str, checkouts), option, f"--output={tmp_path / 'results'}", *PYTEST]) == 2
     assert told in capsys.readouterr().err
 
 
-def test_checkouts_of_one_name_are_refused(checkouts, tmp_path, capsys):
+def test_checkouts_with_the_same_name_are_refused(checkouts, tmp_path, capsys):
     assert interleave.main([str(checkouts[0]), str(checkouts[0]), *PYTEST]) == 2
     assert "Both checkouts are called base" in capsys.readouterr().err

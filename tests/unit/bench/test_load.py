@@ -1,4 +1,4 @@
-"""The load generator, beside a server that answers constants."""
+"""The load generator against a server with constant answers."""
 
 import os
 import signal
@@ -51,7 +51,7 @@ def test_requests_are_signed_by_boto3(requests):
     assert body in (ROW, ROW * 2)
 
 
-def test_bodies_take_turns_and_are_signed_once():
+def test_bodies_rotate_and_are_signed_once():
     made = SignedRequests(runtime(), "digits", [ROW, ROW * 2], rows=1)
     first, second, third = made.next(), made.next(), made.next()
     assert [first.body, second.body] == [ROW, ROW * 2]
@@ -67,7 +67,7 @@ def test_a_signature_is_renewed_before_it_is_too_old(monkeypatch):
     assert made.next() is renewed
 
 
-def test_arrivals_are_poissons_and_the_seeds():
+def test_arrivals_are_a_poisson_process_of_the_seed():
     starts = poisson(200, 50, seed=7)
     gaps = np.diff(starts)
     assert len(starts) == 10_000
@@ -104,7 +104,7 @@ def test_a_query_of_several_requests_counts_once(connections):
     assert measurement.sent == measurement.answered == len(measurement.latencies)
 
 
-def test_a_server_that_stands_still_is_charged_for_all_that_wait_meanwhile(requests):
+def test_a_stalled_server_delays_all_requests_scheduled_meanwhile(requests):
     with null_server(requests.next().url, rows=1) as route:
         connections = Connections(requests, route)
         closed_loop(connections, 0.1)
@@ -121,7 +121,7 @@ def test_a_server_that_stands_still_is_charged_for_all_that_wait_meanwhile(reque
 
 
 def stand_still(pid, seconds):
-    """Stop a process for so many seconds, and return how long it stood: on a busy machine that may be longer."""
+    """Stop a process for some seconds, and return the actual duration, which is longer on a busy machine."""
     os.kill(pid, signal.SIGSTOP)
     began = time.monotonic()
     time.sleep(seconds)
@@ -137,7 +137,7 @@ def child_of(parent, name, newest):
     return max(children, key=lambda child: child.create_time()).pid
 
 
-def test_a_load_ends_when_who_watches_says_so(connections):
+def test_a_load_ends_when_its_watch_returns_false(connections):
     began = time.monotonic()
     measurement = open_loop(connections, poisson(50, 30, seed=1), watch=lambda so_far: so_far.sent < 20)
     assert time.monotonic() - began < 10
@@ -155,7 +155,7 @@ def test_an_answer_with_too_few_predictions_is_a_failure(route):
     assert measurement.answered == 0
 
 
-def test_no_answer_in_time_is_a_timeout(requests, route):
+def test_an_answer_after_the_limit_is_a_timeout(requests, route):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         instead = f"runtime.sagemaker.eu-west-1.amazonaws.com:443:127.0.0.1:{silent.getsockname()[1]}"
         connections = Connections(requests, Route(route.certificates, instead=instead), timeout=0.2)
@@ -165,7 +165,7 @@ def test_no_answer_in_time_is_a_timeout(requests, route):
     assert measurement.failed == 1
 
 
-def test_nobody_at_the_port_is_no_connection(requests, route):
+def test_a_closed_port_is_no_connection(requests, route):
     instead = "runtime.sagemaker.eu-west-1.amazonaws.com:443:127.0.0.1:1"
     connections = Connections(requests, Route(route.certificates, instead=instead))
     measurement = open_loop(connections, np.array([0.0, 0.01]))
@@ -203,7 +203,7 @@ def test_requests_wait_for_one_of_the_connections(requests, route):
         (400, [], b"[1]", "400", "[1]"),
     ],
 )  # fmt: skip
-def test_errors_are_told_apart_as_boto3_does(status, headers, body, failure, message):
+def test_errors_are_classified_as_in_boto3(status, headers, body, failure, message):
     assert aws_failure(status, headers, body) == (failure, message)
 
 

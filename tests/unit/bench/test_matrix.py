@@ -1,4 +1,4 @@
-"""Benchmarks over a matrix: what is planned, in what order, what it costs, and how it goes on after an interruption."""
+"""Benchmarks over a matrix: plan, order, cost, and resuming after an interruption."""
 
 import itertools
 import json
@@ -25,11 +25,11 @@ from harness.bench.matrix.budget import (
     CLEAN_UP_SECONDS,
     SESSION_SECONDS,
     cost,
-    left_for_sessions,
+    remaining_cost,
     require_time,
 )
 from harness.bench.matrix.plan import Plan, axis, counts, differences, expected_seconds
-from harness.bench.matrix.store import Store, by_lot
+from harness.bench.matrix.store import Store, in_random_order
 from harness.bench.results.provenance import commit, measured_code
 from harness.bench.results.reader import read
 from harness.cli import bench as bench_command
@@ -52,7 +52,7 @@ def plan(types=TYPES, masters=MASTERS, rounds=3, mode="real", settings=None, **o
 # --- the plan ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_cell_is_each_instance_type_with_each_master_called_after_both():
+def test_each_instance_type_with_each_master_is_a_cell_named_after_both():
     cells = {cell.name: cell.settings for cell in plan().cells}
     assert list(cells) == [
         "ml.m5.large_local-1", "ml.m5.large_local-2-4", "ml.c5.xlarge_local-1", "ml.c5.xlarge_local-2-4",
@@ -70,11 +70,11 @@ def test_a_cell_is_each_instance_type_with_each_master_called_after_both():
         (TYPES[:1], ["spark://host:7077,other:7077"], ["spark-host-7077-other-7077"]),
     ],
 )
-def test_a_cell_is_called_after_what_varies_and_after_its_master_where_nothing_does(types, masters, names):
+def test_a_cell_is_named_after_the_varying_axes_or_else_after_its_master(types, masters, names):
     assert [cell.name for cell in plan(types, masters).cells] == names
 
 
-def test_a_session_is_given_all_its_settings_and_the_axes_that_pytest_knows():
+def test_a_session_gets_all_its_settings_and_the_axes_of_pytest():
     arguments = plan(batches=[1, 100], partitions=[2], pytest=["benchmarks/test_endpoint.py"]).arguments(
         plan().cells[3], "hsh-endpoint"
     )
@@ -87,7 +87,7 @@ def test_a_session_is_given_all_its_settings_and_the_axes_that_pytest_knows():
     assert not any(argument.startswith(("--harness-max-cost", "--harness-role")) for argument in arguments)
 
 
-def test_the_local_aws_is_none_of_several_instance_types():
+def test_mock_mode_refuses_several_instance_types():
     with pytest.raises(SettingsError, match="names 2, and the local AWS is none of them"):
         plan(mode="mock")
     assert len(plan(TYPES[:1], mode="mock").cells) == 2
@@ -98,7 +98,7 @@ def test_two_masters_whose_results_would_be_mixed_are_refused():
         plan(TYPES[:1], ["local[1]", "local-1"])
 
 
-def test_plans_differ_in_what_results_depend_on_and_not_in_their_rounds():
+def test_plans_differ_in_settings_that_affect_results_and_not_in_rounds():
     before, now = plan(commit="a").described(), plan(TYPES[:1], rounds=9, batches=[5], commit="a").described()
     assert differences(before, now) == [
         "endpoint instance types ml.m5.large, ml.c5.xlarge, now ml.m5.large", "batches none, now 5",
@@ -107,22 +107,22 @@ def test_plans_differ_in_what_results_depend_on_and_not_in_their_rounds():
     assert differences(before, plan(rounds=1, commit="a").described()) == []
 
 
-def test_the_order_of_each_round_is_drawn_and_no_round_begins_before_the_one_before_has_ended():
+def test_each_round_has_a_random_order_and_begins_after_the_previous_one():
     missing = list(itertools.product(range(1, 201), plan().cells))
-    drawn = list(by_lot(missing))
+    drawn = list(in_random_order(missing))
     assert [number for number, _ in drawn] == [number for number, _ in missing]
     assert sorted(drawn, key=str) == sorted(missing, key=str)
     firsts = [drawn[start][1].name for start in range(0, len(drawn), 4)]
     assert {firsts.count(cell.name) // 20 for cell in plan().cells} <= {1, 2, 3}  # 50 of 200, give or take
 
 
-def test_time_is_expected_to_be_a_guess_and_then_what_sessions_took():
+def test_the_expected_time_is_a_guess_until_sessions_were_measured():
     assert expected_seconds(4, [], 60) == 240
     assert expected_seconds(4, [10, 20], 60) == 60
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("", "--x is empty"), ("a,,b", "a value is missing"), ("a,b,a", "a is there twice")]
+    ("text", "told"), [("", "--x is empty"), ("a,,b", "an empty value"), ("a,b,a", "which has a twice")]
 )
 def test_an_axis_has_values_each_once(text, told):
     assert axis("--x", " local[1]; local[2,4] ", ";") == MASTERS
@@ -137,7 +137,7 @@ def test_counts_are_whole_numbers_from_one(text):
         counts("--batch", text)
 
 
-# --- what it costs ----------------------------------------------------------------------------------------------------
+# --- cost -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -171,16 +171,16 @@ def test_a_plan_that_takes_longer_than_max_hours_says_that_it_needs_several_runs
 
 def test_sessions_get_the_part_of_the_cost_limit_that_the_endpoints_leave(prices):
     limited = plan(settings={"max_cost": 3.5})
-    left = left_for_sessions(limited, *priced(prices))
+    left = remaining_cost(limited, *priced(prices))
     assert left == pytest.approx(3.5 - 1.60)
     arguments = limited.arguments(limited.cells[0], "theirs", left)
     assert [each for each in arguments if "max-cost" in each] == [f"--harness-max-cost={left}"]
-    assert left_for_sessions(plan(), *priced(prices)) is None
+    assert remaining_cost(plan(), *priced(prices)) is None
 
 
 def test_a_cost_limit_too_low_for_one_session_is_refused(prices):
     with pytest.raises(SettingsError, match=r"cost USD 1\.60, .* own training and hosting USD 1\.40 more") as caught:
-        left_for_sessions(plan(settings={"max_cost": 2.9}), *priced(prices))
+        remaining_cost(plan(settings={"max_cost": 2.9}), *priced(prices))
     assert "give USD 3.00 or more" in caught.value.fix
 
 
@@ -193,7 +193,7 @@ def test_a_time_limit_too_short_for_one_session_is_refused():
 
 @pytest.fixture
 def hosting(monkeypatch, prices):
-    """What ``host_on_each`` is given and, in ``answer``, what it answers; nothing else happens."""
+    """Arguments of ``host_on_each`` and, in ``answer``, its result; it does nothing."""
     seen = SimpleNamespace(answer=({"ml.m5.large": "a", "ml.c5.xlarge": "b"}, {}))
 
     @contextmanager
@@ -228,14 +228,14 @@ def test_hosting_and_measuring_leave_time_to_clean_up_before_the_ledger_expires(
     assert hosting.settings.training_instance_count == 1
 
 
-def test_an_instance_type_that_could_not_be_hosted_on_is_left_out_with_all_its_cells(hosting, tmp_path, capsys):
+def test_an_instance_type_that_cannot_host_is_skipped_with_all_its_cells(hosting, tmp_path, capsys):
     hosting.answer = ({"ml.m5.large": "a"}, {"ml.c5.xlarge": HarnessError("no capacity")})
     sessions = hosted(hosting.plan, tmp_path)
-    assert [sessions.is_left_out(cell) for cell in hosting.plan.cells] == [False, False, True, True]
-    assert "ml.c5.xlarge is left out: no capacity" in capsys.readouterr().err
+    assert [sessions.is_skipped(cell) for cell in hosting.plan.cells] == [False, False, True, True]
+    assert "ml.c5.xlarge is skipped: no capacity" in capsys.readouterr().err
 
 
-def test_what_could_not_be_deleted_is_told_though_nobody_reads_the_table(monkeypatch, tmp_path):
+def test_leftovers_are_reported_even_if_the_output_is_closed(monkeypatch, tmp_path):
     left = Leftover(Resource("endpoint", "theirs"), "Failed", 0.2, "aws sagemaker delete-endpoint")
     monkeypatch.setattr(runner, "check_collection", lambda *_: None)
     monkeypatch.setattr(runner, "_run", lambda plan, store, missing, sessions, console: sessions.leftovers.append(left))
@@ -268,7 +268,7 @@ def output(tmp_path):
     store.write()
     for cell in plan().cells[:3]:
         measure(store, cell, 1)
-        store.note(cell, 1, 10.0)
+        store.record(cell, 1, 10.0)
     store.close()
     return tmp_path / "out"
 
@@ -279,7 +279,7 @@ def missing(output, **others):
     return [(number, cell.name) for number, cell in store.missing()]
 
 
-def test_a_plan_goes_on_with_what_is_missing_and_more_rounds_may_be_asked_for(output):
+def test_a_plan_resumes_with_missing_sessions_and_accepts_more_rounds(output):
     assert missing(output, rounds=1) == [(1, "ml.c5.xlarge_local-2-4")]
     assert len(missing(output)) == 9
     assert len(missing(output, rounds=5)) == 17
@@ -287,7 +287,7 @@ def test_a_plan_goes_on_with_what_is_missing_and_more_rounds_may_be_asked_for(ou
 
 
 @pytest.mark.parametrize("text", ["", WHOLE[:-30], '{"benchmarks": []}'])
-def test_a_result_that_is_not_whole_is_measured_again(output, text):
+def test_an_incomplete_result_is_measured_again(output, text):
     store = Store(output, plan())
     measure(store, plan().cells[0], 1, text)
     assert (1, plan().cells[0]) in store.missing()
@@ -303,7 +303,7 @@ def test_results_of_another_plan_are_not_added_to(output):
         Store(output, plan())
 
 
-def test_a_plan_that_measured_nothing_makes_room_for_another_and_leaves_nothing(tmp_path):
+def test_a_plan_without_results_can_be_replaced_and_leaves_nothing(tmp_path):
     store = Store(tmp_path / "out", plan())
     store.close()
     assert not (tmp_path / "out").exists()
@@ -313,7 +313,7 @@ def test_a_plan_that_measured_nothing_makes_room_for_another_and_leaves_nothing(
     assert len(missing(tmp_path / "out", masters=["local[8]"])) == 6
 
 
-def test_nobody_else_measures_into_a_directory_meanwhile(output):
+def test_a_directory_is_locked_while_it_is_in_use(output):
     store = Store(output, plan())
     with pytest.raises(SettingsError, match="Another 'harness bench' is measuring"):
         Store(output, plan())
@@ -321,7 +321,7 @@ def test_nobody_else_measures_into_a_directory_meanwhile(output):
     assert missing(output)
 
 
-def test_who_comes_second_leaves_alone_what_the_first_is_writing(output):
+def test_a_second_run_does_not_touch_the_files_of_the_first(output):
     store = Store(output, plan())
     (output / "matrix.json.partial").write_text("half of it")
     with pytest.raises(SettingsError, match="Another 'harness bench' is measuring"):
@@ -336,7 +336,7 @@ def test_a_directory_that_cannot_be_written_is_refused(tmp_path):
         Store(tmp_path / "file" / "out", plan())
 
 
-def test_the_plan_is_no_result(output):
+def test_the_plan_is_not_a_result(output):
     assert read(output).problems == []
     assert len(read(output).results) == 3
 
@@ -357,7 +357,7 @@ PYTEST = ["--pytest", "-p", "pytest_benchmark.plugin", "benchmarks"]
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
-    """Write the one benchmark, with a line of its own, into a directory that is the working directory."""
+    """Write the one benchmark, with an extra line, into the working directory."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTHONPATH", ROOT)
     monkeypatch.setenv("COLUMNS", "80")
@@ -396,7 +396,7 @@ def test_every_cell_is_run_once_a_round_and_the_rounds_alternate(write, capsys):
     assert max(map(len, told.out.splitlines())) <= 80
 
 
-def test_more_rounds_go_on_where_it_ended_with_the_time_that_sessions_took(write, capsys):
+def test_more_rounds_resume_with_the_measured_time_of_sessions(write, capsys):
     bench(rounds=1)
     before = Path("bench-results/local-1/001.json").read_bytes()
     assert bench() == 0
@@ -414,16 +414,16 @@ def test_a_damaged_result_is_named_and_measured_again(write, capsys):
     assert bench(rounds=1) == 0
     told = capsys.readouterr().err
     assert "measured already: 1" in told
-    assert f"{damaged} is damaged, and measured again" in told
+    assert f"{damaged} is damaged and will be measured again" in told
     assert masters_of("local-1") == ["local[1]"]
 
 
-def test_a_cell_that_fails_is_told_and_the_others_go_on(write, capsys):
+def test_a_failing_cell_is_reported_and_the_others_continue(write, capsys):
     write("assert harness_settings.spark_master == 'local[1]', 'no such master'")
     assert bench(rounds=3) == 4
     told = capsys.readouterr()
     assert "AssertionError: no such master" in told.err
-    assert "local-2 is left out from here on: it failed 2 times in a row" in told.err
+    assert "local-2 is skipped from now on: it failed 2 times in a row" in told.err
     assert "3 sessions of 6 have no results: 3 of local-2" in told.err
     assert masters_of("local-1") == ["local[1]"] * 3
     write()
@@ -431,7 +431,7 @@ def test_a_cell_that_fails_is_told_and_the_others_go_on(write, capsys):
     assert masters_of("local-2") == ["local[2]"] * 3
 
 
-def test_what_a_session_measured_before_it_failed_is_kept_aside(write):
+def test_results_of_a_failed_session_are_kept_separately(write):
     Path("benchmarks/test_other.py").write_text("def test_other(): assert False")
     assert bench(rounds=1) == 4
     for cell in ("local-1", "local-2"):
@@ -451,11 +451,11 @@ def test_what_a_session_measured_before_it_failed_is_kept_aside(write):
         (["--role=mine"], "--role mine has no effect in mock mode"),
         (["--output=benchmarks/test_it.py"], "which cannot be written"),
         (["--pytest", "nothing"], "file or directory not found: nothing"),
-        (["--pytest", "-p", "pytest_benchmark.plugin", "benchmarks", "-k", "nothing"], "pytest finds nothing to run"),
+        (["--pytest", "-p", "pytest_benchmark.plugin", "benchmarks", "-k", "nothing"], "pytest collected no benchmark"),
         (["--pytest", "-p", "pytest_benchmark.plugin", "--batch=1", "benchmarks"], "unrecognized arguments: --batch=1"),
     ],
 )
-def test_what_cannot_be_run_is_refused_and_leaves_nothing(write, capsys, options, told):
+def test_benchmarks_that_cannot_run_are_refused_and_leave_nothing(write, capsys, options, told):
     assert main.main(["bench", *options]) == 2
     err = capsys.readouterr().err
     assert told in err
@@ -463,7 +463,7 @@ def test_what_cannot_be_run_is_refused_and_leaves_nothing(write, capsys, options
     assert not Path("bench-results").exists()
 
 
-def test_without_benchmarks_here_it_says_where_it_looked(tmp_path, monkeypatch, capsys):
+def test_missing_benchmarks_are_reported_with_the_searched_path(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main.main(["bench"]) == 2
     assert str(tmp_path / "benchmarks") in capsys.readouterr().err
@@ -486,18 +486,18 @@ def under_way():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupted_run_ends_its_session_in_order_and_says_how_to_go_on(write, number):
+def test_an_interrupted_run_ends_its_session_in_order_and_explains_how_to_resume(write, number):
     write(SLOW)
     process = under_way()
     process.send_signal(number)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "0 sessions measured so far, in bench-results; the same command goes on" in stderr
+    assert "0 sessions measured so far, in bench-results; run the same command to resume" in stderr
     assert Path("ended").exists()
     assert len(list(Path("bench-results").rglob("*.partial"))) == 0
 
 
-def test_a_session_ends_in_order_where_the_run_is_killed(write):
+def test_a_session_ends_in_order_if_the_run_is_killed(write):
     write(SLOW)
     with under_way() as process:
         process.kill()
@@ -506,42 +506,42 @@ def test_a_session_ends_in_order_where_the_run_is_killed(write):
 
 @pytest.fixture
 def timed(write):
-    """A function that measures a plan of nine rounds in so many seconds, and returns its store."""
+    """A function that measures a plan of nine rounds in some seconds, and returns its store."""
 
     def measure(seconds, *known, types=TYPES[:1]):
         here = plan(types, MASTERS[:1], mode="mock", pytest=PYTEST[1:], rounds=9)
         store = Store(Path("out"), here)
         for each in known:
-            store.note(here.cells[0], 1, each)
+            store.record(here.cells[0], 1, each)
         sessions = runner._Sessions(deadline=runner.time.time() + seconds)
         runner._measure(here, store, store.missing(), sessions, Console(stderr=True))
-        assert not any(sessions.is_left_out(cell) for cell in here.cells)
+        assert not any(sessions.is_skipped(cell) for cell in here.cells)
         return store
 
     return measure
 
 
-def test_no_session_is_begun_that_would_not_end_in_time(timed, capsys):
+def test_no_session_starts_that_would_not_end_in_time(timed, capsys):
     store = timed(4, 2.0)
     assert 1 <= len(store.seconds) - 1 < 9
-    assert "no session would end within --max-hours 2; the same command goes on" in capsys.readouterr().err
+    assert "no session would end within --max-hours 2; run the same command to resume" in capsys.readouterr().err
     with pytest.raises(ResultsError, match="of 9 have no results"):
         runner.refuse_gaps(store)
 
 
-def test_none_is_begun_in_less_time_than_one_is_guessed_to_take(timed):
+def test_no_session_starts_in_less_than_the_guessed_time(timed):
     assert timed(SESSION_SECONDS["mock"] - 1).seconds == []
 
 
-def test_a_session_that_the_end_of_the_run_cuts_off_has_not_failed(write, timed, capsys):
+def test_a_session_ended_by_the_time_limit_has_not_failed(write, timed, capsys):
     write("time.sleep(60)")
     assert timed(2, 0.1).seconds == [0.1]
     told = capsys.readouterr().err
-    assert "round 1 of 9  local-1  ended for --max-hours 2; the same command goes on" in told
+    assert "round 1 of 9  local-1  ended by --max-hours 2; run the same command to resume" in told
     assert "failed" not in told
 
 
-def test_what_is_told_to_repeat_names_no_endpoint_that_is_gone_by_then(monkeypatch):
+def test_the_command_to_repeat_names_no_deleted_endpoint(monkeypatch):
     seen = Mock()
     monkeypatch.setattr(runner, "run_session", seen)
     cell = plan().cells[0]
@@ -573,13 +573,13 @@ def test_a_session_that_measured_nothing_has_no_result(write, opened):
     assert not list(Path().glob("out*"))
 
 
-def test_what_a_failure_left_aside_goes_with_the_next_session(write):
+def test_results_of_a_failure_are_deleted_by_the_next_session(write):
     Path("out.failed").write_text(WHOLE)
     session()
     assert [path.name for path in Path().glob("out*")] == ["out.json"]
 
 
-def test_a_failed_session_is_told_with_a_command_that_can_be_run_later(write):
+def test_a_failed_session_is_reported_with_a_command_to_repeat_it(write):
     write("assert False")
     with pytest.raises(ResultsError) as caught:
         session("--harness-region=eu-west-1", repeatable=["benchmarks"])
@@ -591,7 +591,7 @@ def test_a_failed_session_is_told_with_a_command_that_can_be_run_later(write):
 
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
-    """A function that returns what is noted of the code of the working directory, where all is committed."""
+    """A function that returns the recorded commit of the working directory, in which everything is committed."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     Path("test_it.py").write_text("1")
@@ -607,14 +607,14 @@ def repository(tmp_path, monkeypatch):
     commit.cache_clear()
 
 
-def test_code_that_is_committed_is_its_commit_whatever_results_lie_about(repository):
+def test_committed_code_is_its_commit_despite_untracked_results(repository):
     before = repository()
     Path("results.json").write_text("{}")
     assert re.fullmatch("[0-9a-f]{40}", before)
     assert repository() == before
 
 
-def test_changes_beyond_the_commit_are_told_apart_by_what_they_are(repository):
+def test_uncommitted_changes_are_identified_by_their_content(repository):
     before = repository()
     Path("test_it.py").write_text("2")
     changed = repository()

@@ -39,23 +39,23 @@ def prober(seed, bound=BOUND, lag=0.0001, **kwargs):
 
 
 TRUE_RATE = 1 / SERVICE - np.log(100) / BOUND
-"""Where p99 of M/M/1, whose latencies are exponential with 1/(mu - lambda), is the bound: 107.9 a second."""
+"""Rate at which p99 of M/M/1, with exponential latencies of mean 1/(mu - lambda), is the bound: 107.9 a second."""
 
 
 @pytest.mark.parametrize("start", [5.0, 50.0, 3000.0])
-def test_the_rate_is_found_from_anywhere(start):
+def test_the_rate_is_found_from_any_start(start):
     found = find_rate(prober(1), 99, start, 60)
     assert 0.8 * TRUE_RATE < found.rate <= 1.03 * TRUE_RATE
 
 
-def test_the_rate_is_found_again_and_again_and_seldom_too_high():
+def test_the_rate_is_found_repeatedly_and_rarely_too_high():
     rates = [find_rate(prober(seed), 99, 50, 60).rate for seed in range(8)]
     assert None not in rates
     assert max(rates) <= 1.05 * TRUE_RATE
     assert np.median(rates) > 0.85 * TRUE_RATE
 
 
-def test_what_was_found_held_for_a_whole_run():
+def test_the_found_rate_held_for_a_whole_run():
     found = find_rate(prober(2), 99, 50, 60)
     assert found.tried[-1].verdict is RateVerdict.KEEPS
     assert found.tried[-1].rate == found.rate
@@ -68,13 +68,13 @@ def test_there_is_no_rate_for_a_bound_that_one_request_breaks():
     assert all(tried.verdict is not RateVerdict.KEEPS for tried in found.tried)
 
 
-def test_a_probe_ends_once_the_bound_cannot_be_kept():
+def test_a_probe_ends_once_the_bound_is_broken():
     found = find_rate(prober(4), 99, 5000, 60)
     assert found.tried[0].verdict is RateVerdict.BREAKS
     assert found.tried[0].queries < 2000  # of 25,000
 
 
-def test_a_late_sender_is_told_from_a_slow_endpoint():
+def test_a_late_sender_is_distinguished_from_a_slow_endpoint():
     found = find_rate(prober(5, lag=0.02), 99, 150, 60)
     assert found.limited_by_sender
     assert found.tried[0].verdict is RateVerdict.SENDER

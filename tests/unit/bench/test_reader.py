@@ -1,4 +1,4 @@
-"""Results of benchmarks are read from pytest-benchmark's JSON, and what cannot be read is told and hides nothing."""
+"""Reader of pytest-benchmark's JSON: unreadable parts are reported and do not hide the rest."""
 
 import json
 from datetime import timezone
@@ -40,7 +40,7 @@ def save(tmp_path):
     return save
 
 
-def test_what_pytest_benchmark_writes_is_read(pytester):
+def test_files_of_pytest_benchmark_are_read(pytester):
     pytester.makepyfile(
         """
         import pytest
@@ -68,7 +68,7 @@ def test_a_benchmark_keeps_its_rounds_in_order(save):
     assert (benchmark.median, benchmark.rate("rows"), benchmark.rate("bytes")) == (0.2, 500, None)
 
 
-def test_rounds_that_were_not_saved_leave_the_summary(save):
+def test_without_saved_rounds_the_summary_is_read(save):
     without = entry(median=0.7)
     del without["stats"]["data"]
     (benchmark,) = read_file(save(benchmarks=[without]))[0].benchmarks.values()
@@ -81,7 +81,7 @@ def test_a_directory_is_read_by_date(save, tmp_path):
     assert [result.path.name for result in read(tmp_path).results] == ["b.json", "a.json"]
 
 
-def test_a_date_without_zone_is_utc_as_old_versions_meant_it(save):
+def test_a_date_without_zone_is_utc_as_in_old_versions(save):
     assert read_file(save(version="3.4.1", datetime="2026-11-22T12:00:00"))[0].date.tzinfo == timezone.utc
 
 
@@ -89,7 +89,7 @@ def test_a_commit_with_changes_is_marked(save):
     assert read_file(save())[0].commit_id == "abc+"
 
 
-def test_a_run_outside_a_repository_is_of_no_commit(save):
+def test_a_run_outside_a_repository_has_no_commit(save):
     outside = {"id": "unversioned", "time": None, "dirty": False, "project": "bench", "branch": "(unknown)"}
     assert read_file(save(commit_info=outside))[0].commit_id == ""
 
@@ -107,7 +107,7 @@ def test_a_run_outside_a_repository_is_of_no_commit(save):
         ('{"benchmarks": [1], "version": "5.1", "datetime": "yesterday"}', "'yesterday' where its date should be"),
     ],
 )
-def test_a_file_that_cannot_be_read_says_why_and_what_to_do(tmp_path, text, told):
+def test_an_unreadable_file_is_reported_with_reason_and_fix(tmp_path, text, told):
     path = tmp_path / "bad.json"
     path.write_text(text)
     with pytest.raises(ResultsError) as caught:
@@ -117,7 +117,7 @@ def test_a_file_that_cannot_be_read_says_why_and_what_to_do(tmp_path, text, told
     assert caught.value.fix
 
 
-def test_what_harness_bench_wrote_is_measured_again_by_it(tmp_path):
+def test_damaged_files_of_harness_bench_can_be_measured_again(tmp_path):
     cell = tmp_path / "local-2"
     cell.mkdir()
     (tmp_path / MATRIX).touch()
@@ -127,7 +127,7 @@ def test_what_harness_bench_wrote_is_measured_again_by_it(tmp_path):
         assert problem.fix.startswith("run the same 'harness bench' command again")
 
 
-def test_binary_is_told_from_text(tmp_path):
+def test_binary_files_are_distinguished_from_text(tmp_path):
     path = tmp_path / "bad.json"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ResultsError, match="not even text"):
@@ -146,13 +146,13 @@ def test_binary_is_told_from_text(tmp_path):
         (7, "benchmark 1 is left out"),
     ],
 )
-def test_a_bad_benchmark_is_told_and_the_others_are_kept(save, bad, told):
+def test_a_bad_benchmark_is_reported_and_the_others_are_kept(save, bad, told):
     result, problems = read_file(save(benchmarks=[bad, entry("good")]))
     assert list(result.benchmarks) == ["good"]
     assert told in problems[0].what
 
 
-def test_a_bad_file_is_told_and_the_others_are_kept(save, tmp_path):
+def test_a_bad_file_is_reported_and_the_others_are_kept(save, tmp_path):
     save("good.json")
     (tmp_path / "cut.json").write_text('{"benchmarks": [')
     results, problems = read(tmp_path)
@@ -160,7 +160,7 @@ def test_a_bad_file_is_told_and_the_others_are_kept(save, tmp_path):
     assert "cut.json is cut off" in problems[0].what
 
 
-def test_nothing_to_read_is_told(tmp_path):
+def test_missing_results_are_reported(tmp_path):
     with pytest.raises(ResultsError, match="holds no results"):
         read(tmp_path)
     with pytest.raises(ResultsError, match="does not exist"):

@@ -88,29 +88,29 @@ def one(results):
 # --- arranging --------------------------------------------------------------------------------------------------------
 
 
-def test_runs_go_by_their_commits_age_not_by_when_they_were_run():
+def test_runs_are_sorted_by_commit_date_not_by_date_of_the_run():
     series = one([result(0, {"a": [1.0]}, commit=5), result(1, {"a": [2.0]}, commit=3)])
     assert [run.benchmark.median for run in series.runs] == [2.0, 1.0]
     assert [run.benchmark.median for run in series.newest] == [1.0]
 
 
-def test_a_run_counts_by_its_median_as_where_runs_are_compared():
+def test_a_run_counts_by_its_median_as_in_comparisons():
     spread = one([result(0, {"a": [1.0, 2.0, 9.0]}, commit=1), result(1, {"a": [4.0]}, commit=1)]).spread
     assert (spread.low, spread.median, spread.high, spread.runs, spread.rounds) == (2.0, 3.0, 4.0, 2, 0)
 
 
-def test_a_single_run_is_spread_as_its_rounds_are():
+def test_the_spread_of_a_single_run_is_that_of_its_rounds():
     spread = one([result(0, {"a": [1.0, 2.0, 9.0]})]).spread
     assert (spread.low, spread.median, spread.high, spread.runs, spread.rounds) == (1.0, 2.0, 9.0, 1, 3)
 
 
-def test_runs_of_no_known_commit_are_taken_together():
+def test_runs_without_a_commit_are_grouped():
     runs = [replace(result(number, {"a": [seconds]}), commit={}) for number, seconds in enumerate([1.0, 3.0])]
     assert one(runs).spread.median == 2.0
     assert charts.latency(arrange(runs))[0].table.rows[0][5] == "not known"
 
 
-def test_the_settings_of_a_benchmark_stand_together_in_the_order_of_their_numbers():
+def test_settings_of_a_benchmark_are_grouped_and_sorted_by_number():
     masters = [f"local[{cores}]" for cores in (10, 2, 1)]
     runs = [
         result(number, {"a": [1.0], "b": [1.0]}, extra_info=MOCK | {"spark_master": master})
@@ -121,7 +121,7 @@ def test_the_settings_of_a_benchmark_stand_together_in_the_order_of_their_number
     ]
 
 
-def test_instance_types_go_by_their_size():
+def test_instance_types_are_sorted_by_size():
     sizes = ["10xlarge", "large", "2xlarge", "xlarge", "medium"]
     runs = [result(n, {"a": [1.0]}, extra_info={"mode": "real", "endpoint_instance_type": f"ml.c5.{size}"})
             for n, size in enumerate(sizes)]  # fmt: skip
@@ -152,7 +152,7 @@ def test_the_local_aws_is_never_called_an_instance_type(report):
     ("seconds", "text"),
     [(0.0124, "12.4 ms"), (1234.5, "1,230 s"), (3.2e-6, "3.20 µs"), (1.0, "1.00 s"), (5e-8, "50.0 ns")],
 )
-def test_times_are_told_in_the_unit_that_suits_them(seconds, text):
+def test_times_have_a_suitable_unit(seconds, text):
     assert duration(seconds) == text.replace(" ", JOINED)
 
 
@@ -181,7 +181,7 @@ def test_with_few_runs_nothing_is_called_the_fastest():
     assert latency.table.rows[0][4] == "2 runs"
 
 
-def test_what_overlaps_is_not_called_the_fastest_and_what_does_not_is():
+def test_a_benchmark_is_called_fastest_only_without_overlap():
     [overlapping, least], [apart, most] = in_runs(8, a=0.1, b=0.105), in_runs(8, a=0.1, b=0.2)
     for chart in (overlapping, least):
         assert "ranges overlap, so it is not certain to be the fastest" in chart.summary
@@ -197,11 +197,11 @@ def test_rates_are_the_work_of_a_round_by_its_median():
     assert chart.data["axis"] == "rows/s by the median, more is better"
 
 
-def test_a_benchmark_that_notes_no_work_has_no_throughput():
+def test_a_benchmark_without_recorded_work_has_no_throughput():
     assert charts.throughput(arrange([result(0, {"a": [1.0]}, extra_info={})])) == []
 
 
-def test_a_history_tells_with_which_commit_it_became_slower():
+def test_a_history_reports_the_commit_that_made_it_slower():
     medians = noisy(40)
     medians[25:] *= 1.5
     [found] = charts.histories(arrange(history(medians)))
@@ -221,7 +221,7 @@ def test_a_long_history_is_drawn_as_few_points_that_keep_the_extremes():
     assert len(found.runs) == 2000
 
 
-def test_the_front_holds_what_nothing_else_beats_in_both_cost_and_latency():
+def test_the_front_has_the_options_unbeaten_in_both_cost_and_latency():
     [chart] = charts.cost(arrange(on_instances()))
     assert {point["name"] for point in chart.data["points"] if point["front"]} == {"ml.c5.xlarge", "ml.c5.4xlarge"}
 
@@ -233,7 +233,7 @@ def test_the_cost_of_a_million_predictions_is_the_hours_price_by_the_rows_of_an_
     assert all("made up, 2026-03-01" in row for row in chart.table.rows)
 
 
-def test_the_cost_chart_has_intervals_where_there_are_runs_enough():
+def test_the_cost_chart_has_intervals_if_there_are_enough_runs():
     [few], [enough] = (charts.cost(arrange(on_instances(runs))) for runs in (1, 8))
     assert {(point["x_ends"], point["y_ends"]) for point in few.data["points"]} == {(None, None)}
     assert all(point[f"{axis}_ends"][0] < point[axis] < point[f"{axis}_ends"][1] for point in enough.data["points"]
@@ -271,7 +271,7 @@ def test_all_runs_are_in_the_page(report):
     assert [run[0] for run in runs] == [f"{number:09x}" for number in range(12)]
 
 
-def test_names_are_text_whatever_they_hold(report):
+def test_names_with_any_content_are_text(report):
     results = [result(number, {EVIL: [1.0]}, extra_info=MOCK | {"note": EVIL, "mode": EVIL}) for number in range(2)]
     page, harmless = report(results), report(history([1.0, 1.0]))
     assert len(page.all("script")) == len(harmless.all("script"))
@@ -280,7 +280,7 @@ def test_names_are_text_whatever_they_hold(report):
     assert "{{ 7*7 }}" in json.loads(page.data["charts"])[0]["data"]["rows"][0]["name"]
 
 
-def test_names_turn_no_text_round_and_break_no_picture(report, tmp_path):
+def test_names_cannot_reverse_text_or_break_a_picture(report, tmp_path):
     odd = "test_x.py::test_$\\odd{$\u202e\x1b"
     results = [result(number, {odd: [1.0]}) for number in range(2)]
     shown = "".join(text for text in report(results).text if "test_$" in text and not text.startswith(("[", "{")))
@@ -307,16 +307,16 @@ def test_the_digits_and_their_confusion_are_on_the_page(report, mnist):
     pictures = [base64.b64decode(image["src"].partition(",")[2]) for image in page.all("img")]
     assert pictures == [(mnist / name).read_bytes() for name in ("digits.png", "confusion.png")]
     assert all(image["alt"] for image in page.all("img"))
-    assert "commonest mistake is 4 taken for 9" in "".join(page.text)
+    assert "most frequent mistake is 4 predicted as 9" in "".join(page.text)
 
 
-def test_the_environment_tells_what_varied(report):
+def test_the_environment_lists_values_that_varied(report):
     page = report([result(0, {"a": [1.0]}), result(1, {"a": [1.0]}, machine=MACHINE | {"node": "there"})])
     assert "here (1 file); there (1 file)" in page.cells
     assert "Made-up 3000, 2 cores" in page.cells
 
 
-def test_a_benchmark_counts_once_in_however_many_settings_it_was_measured(tmp_path, capsys):
+def test_a_benchmark_with_several_settings_counts_once(tmp_path, capsys):
     masters = {number: {"spark_master": f"local[{number + 1}]"} for number in range(2)}
     runs = [result(number, {"a": [1.0], "b": [1.0]}, 0, MOCK | master) for number, master in masters.items()]
     run_report([save(tmp_path / "results", runs)], None, tmp_path / "report.html", None)
@@ -328,7 +328,7 @@ def test_a_benchmark_counts_once_in_however_many_settings_it_was_measured(tmp_pa
 # --- bad input --------------------------------------------------------------------------------------------------------
 
 
-def test_a_truncated_file_is_told_and_hides_nothing(report, tmp_path, capsys):
+def test_a_truncated_file_is_reported_and_hides_nothing(report, tmp_path, capsys):
     directory = save(tmp_path / "results", history(noisy(3)))
     (directory / "cut.json").write_text((directory / "0.json").read_text()[:100])
     page = report([])
@@ -340,16 +340,16 @@ def test_a_truncated_file_is_told_and_hides_nothing(report, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        ([], 2, "was given nothing to report on"),
+        ([], 2, "needs results or a report of harness mnist"),
         (["nowhere"], 4, "nowhere does not exist"),
         (["empty"], 4, "empty holds no results"),
-        (["--mnist-report", "empty"], 4, "empty is no report of harness mnist: empty/report.json: No such file"),
+        (["--mnist-report", "empty"], 4, "empty is not a report of harness mnist: empty/report.json: No such file"),
         (["good", "--output", "good"], 2, "--output is good, which cannot be written"),
-        (["good", "--output", "gone/x.html"], 2, "--output is gone/x.html, and there is no directory gone."),
+        (["good", "--output", "gone/x.html"], 2, "--output is gone/x.html, but the directory gone does not exist."),
         (["good", "--figures", "good/0.json"], 2, "--figures is good/0.json, which cannot be written"),
     ],
 )
-def test_what_cannot_be_reported_is_told_with_what_to_do(tmp_path, monkeypatch, capsys, arguments, code, told):
+def test_errors_of_a_report_include_the_fix(tmp_path, monkeypatch, capsys, arguments, code, told):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     save(tmp_path / "good", history([1.0]))
@@ -371,12 +371,12 @@ def test_what_cannot_be_reported_is_told_with_what_to_do(tmp_path, monkeypatch, 
 def test_a_damaged_report_of_mnist_is_refused(tmp_path, mnist, damage):
     file = mnist / "report.json"
     file.write_text(damage(file.read_text()))
-    with pytest.raises(ResultsError, match="is no report of harness mnist"):
+    with pytest.raises(ResultsError, match="is not a report of harness mnist"):
         run_report([], mnist, tmp_path / "report.html", None)
     assert not (tmp_path / "report.html").exists()
 
 
-def test_a_load_is_shown_with_its_verdict_and_what_the_harness_itself_can_send(tmp_path):
+def test_a_load_is_shown_with_its_verdict_and_the_limit_of_the_harness(tmp_path):
     run_report([], None, tmp_path / "report.html", None, [load_report(tmp_path / "load")])
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     told = "".join(page.text).replace(JOINED, " ")
@@ -389,7 +389,7 @@ def test_a_load_is_shown_with_its_verdict_and_what_the_harness_itself_can_send(t
 
 @pytest.mark.parametrize("damage", [{"kind": "other"}, {"format": 2}, {"percentiles": [{}]}, {"percentiles": []}])
 def test_a_load_of_another_form_is_refused(tmp_path, damage):
-    with pytest.raises(ResultsError, match="is no report of harness bench endpoint"):
+    with pytest.raises(ResultsError, match="is not a result of harness bench endpoint"):
         run_report([], None, tmp_path / "report.html", None, [load_report(tmp_path / "load", **damage)])
 
 
@@ -408,7 +408,7 @@ def test_a_report_that_cannot_be_written_is_a_setting_to_change(tmp_path):
 # --- pictures, and what is shipped ------------------------------------------------------------------------------------
 
 
-def test_each_chart_is_a_png_and_an_svg_of_its_own(tmp_path, capsys):
+def test_each_chart_has_a_png_and_an_svg(tmp_path, capsys):
     medians = noisy(40)
     medians[25:] *= 1.5
     results = save(tmp_path / "results", history(medians) + on_instances())
@@ -422,7 +422,7 @@ def test_each_chart_is_a_png_and_an_svg_of_its_own(tmp_path, capsys):
     assert str(tmp_path / "figures" / "latency-transform.png") in capsys.readouterr().out
 
 
-def test_a_picture_holds_all_of_its_text_and_leaves_the_marks_their_room():
+def test_a_picture_shows_all_of_its_text_and_leaves_room_for_the_marks():
     names = [f"test_transform[{'a-long-name-' * 12}{end}] (spark master local[2])" for end in ("dense", "sparse")]
     [chart] = charts.latency(arrange([result(0, {f"x.py::{name}": [1.0] for name in (*names, "test_other")})]))
     figure = matplotlib_charts._figure(chart)
@@ -444,7 +444,7 @@ def test_names_that_look_like_formulas_are_drawn_as_they_are(tmp_path):
     assert "test_$\\frac$" in (tmp_path / "figures" / "latency-transform.svg").read_text()
 
 
-def test_the_charting_libraries_are_those_that_were_vetted():
+def test_the_charting_libraries_match_their_recorded_hashes():
     for entry in json.loads((PAGE / "vendored.json").read_text()).values():
         content = (PAGE / entry["file"]).read_bytes()
         assert hashlib.sha256(content).hexdigest() == entry["sha256"]

@@ -74,7 +74,7 @@ def test_few_runs_are_inconclusive_however_clear(count):
     assert (effect.low, effect.high) == (-1, math.inf)
 
 
-def test_the_least_runs_suffice_for_a_clear_effect(random):
+def test_the_least_number_of_runs_suffices_for_a_clear_effect(random):
     assert verdict(Pairs(random.normal(TEN_PERCENT, 0.005, LEAST_RUNS))) is Verdict.SLOWER
 
 
@@ -104,7 +104,7 @@ def test_bursts_do_not_hide_ten_percent(random):
     assert found.count(Verdict.SLOWER) >= 19
 
 
-def test_noise_that_depends_on_its_past_does_not_raise_false_alarms_if_the_order_is_drawn(random):
+def test_autocorrelated_noise_does_not_raise_false_alarms_if_the_order_is_random(random):
     alarms = 0
     for _ in range(60):
         drift = np.convolve(random.normal(0, 0.1, 30), np.ones(10) / 10, "same")
@@ -139,7 +139,7 @@ def test_runs_that_did_not_alternate_are_found_apart(random):
     assert verdict(Runs(random.normal(0, 0.02, 12), random.normal(TEN_PERCENT, 0.02, 12))) is Verdict.SLOWER
 
 
-def test_runs_that_did_not_alternate_are_judged_less_surely_than_pairs(random):
+def test_runs_that_did_not_alternate_have_wider_intervals_than_pairs(random):
     both = random.normal(0, 0.05, 20)
     base, other = both + random.normal(0, 0.01, 20), both + random.normal(0, 0.01, 20)
     heaps, pairs = judge([Runs(base, other)])[0], judge([Pairs(other - base)])[0]
@@ -170,12 +170,12 @@ def test_a_verdict_follows_from_interval_and_test(low, high, p, expected):
     assert Effect(0.0, low, high, p, 20).verdict is expected
 
 
-def test_slower_than_a_limit_asks_the_whole_interval():
+def test_slower_than_a_limit_requires_the_whole_interval():
     assert Effect(0.1, 0.06, 0.14, 0.001, 20).slower_than(0.05)
     assert not Effect(0.1, 0.04, 0.16, 0.001, 20).slower_than(0.05)
 
 
-def test_an_estimate_is_as_sure_as_its_runs_agree():
+def test_the_interval_of_an_estimate_reflects_the_spread_of_its_runs():
     assert estimate([2.0] * LEAST_RUNS) == Estimate(pytest.approx(2), pytest.approx(2), pytest.approx(2))
     assert not estimate([2.0] * (LEAST_RUNS - 1)).is_known
 

@@ -1,4 +1,4 @@
-"""When a measurement of load may be believed."""
+"""Rules for a valid measurement of load."""
 
 import numpy as np
 import pytest
@@ -24,23 +24,23 @@ def measured(latencies, *, failed=0, unanswered=0, bound=None, seconds=60.0, cpu
 GOOD = [0.010] * 1000
 
 
-def test_as_many_queries_are_needed_as_loadgen_asks_for():
+def test_the_required_number_of_queries_is_that_of_loadgen():
     assert [queries_needed(quantile) for quantile in (0.9, 0.99)] == [64, 662]
 
 
 @pytest.mark.parametrize(("quantile", "queries"), [(0.9, 23_886), (0.95, 50_425), (0.97, 85_811), (0.99, 262_742)])
-def test_without_early_stopping_as_many_are_needed_as_in_mlperfs_table(quantile, queries):
+def test_without_early_stopping_the_required_number_is_that_of_mlperfs_table(quantile, queries):
     assert fixed_queries(quantile) == queries
 
 
 @pytest.mark.parametrize(("queries", "over"), [(662, 1), (662, 2), (10_000, 75), (10_000, 80), (500, 0), (400, 0)])
-def test_a_bound_is_kept_where_the_binomial_test_says_so(queries, over):
+def test_a_bound_is_kept_according_to_the_binomial_test(queries, over):
     p = binomtest(over, queries, 0.01, alternative="less").pvalue
     assert keeps(queries, over, 0.99) == (p <= 0.01)
 
 
 @pytest.mark.parametrize(("measurements", "kept"), [(8, False), (9, True)])
-def test_a_bound_within_which_each_measurement_was_is_kept_where_that_is_no_chance(measurements, kept):
+def test_a_bound_kept_in_each_measurement_is_kept_if_chance_is_ruled_out(measurements, kept):
     within = binomtest(7, 700, 0.01, alternative="less").pvalue  # of 700, the p99 is the 693rd
     assert keeps_in_each([700] * measurements, 0.99) == kept == (within**measurements <= 0.01)
 
@@ -51,7 +51,7 @@ def test_no_queries_keep_no_bound():
 
 
 @pytest.mark.parametrize("queries", [50, 662, 10_000])
-def test_a_bound_is_broken_from_the_first_count_that_the_binomial_test_says_so(queries):
+def test_a_bound_is_broken_from_the_first_count_of_the_binomial_test(queries):
     over = least_to_break(queries, 0.99)
     assert binomtest(over, queries, 0.01, alternative="greater").pvalue <= 0.01
     assert binomtest(over - 1, queries, 0.01, alternative="greater").pvalue > 0.01
@@ -63,11 +63,11 @@ def test_a_percentile_is_that_of_all_latencies():
     assert told.low < told.value < told.high
 
 
-def test_a_percentile_of_a_round_number_of_queries_is_not_the_next_latency():
+def test_a_percentile_at_an_exact_rank_is_not_the_next_latency():
     assert percentile(measured(np.arange(1, 1001) / 1000), 99.9).value == pytest.approx(0.999, abs=0.0006)
 
 
-def test_the_bounds_of_a_percentile_hold_as_often_as_they_claim():
+def test_the_bounds_of_a_percentile_hold_at_their_confidence():
     random = np.random.default_rng(1)
     told = [percentile(measured(random.exponential(0.01, 800)), 99) for _ in range(80)]
     true = -0.01 * np.log(0.01)
@@ -94,17 +94,17 @@ def test_a_good_run_is_valid():
 @pytest.mark.parametrize(
     ("run", "objection"),
     [
-        (measured(GOOD, seconds=3.0), "lasted 3.0 s, and the least is 60 s"),
-        (measured(GOOD[:600]), "p99 at 99% confidence needs 662 queries, and it had 600"),
+        (measured(GOOD, seconds=3.0), "lasted 3.0 s, but the minimum is 60 s"),
+        (measured(GOOD[:600]), "p99 at 99% confidence needs 662 queries, but it had 600"),
         (measured(GOOD, failed=500), "33.3% of the queries failed"),
-        (measured(GOOD, cpu=58.0), "it took 97% of a core"),
-        (measured(GOOD, lag=0.004), "queries went out late, p99 4.0 ms, over a quarter of the latency's 10.0 ms"),
+        (measured(GOOD, cpu=58.0), "it used 97% of a core"),
+        (measured(GOOD, lag=0.004), "queries were sent late: p99 4.0 ms, over a quarter of the latency of 10.0 ms"),
         (measured(GOOD, drain=5.0), "its last answer came 5.0 s after the last request was due"),
-        (measured(GOOD, bound=0.009), "p99 under 9 ms cannot be claimed at 99% confidence: 1,000 of 1,000 queries"),
+        (measured(GOOD, bound=0.009), "p99 under 9 ms is not certain at 99% confidence: 1,000 of 1,000 queries"),
         (measured([]), "no query was sent"),
     ],
 )
-def test_an_invalid_run_says_why(run, objection):
+def test_an_invalid_run_has_a_reason(run, objection):
     found = objections(run, 99, open_loop=True)
     assert any(objection in each for each in found), found
 
@@ -115,7 +115,7 @@ def test_an_interrupted_run_is_invalid():
     assert "interrupted after 60.0 s, 3 queries unanswered" in objections(run, 99)[0]
 
 
-def test_a_sender_may_be_late_where_queries_have_no_times_of_their_own():
+def test_a_sender_may_be_late_in_a_closed_loop():
     assert objections(measured(GOOD, lag=0.5), 90) == []
 
 

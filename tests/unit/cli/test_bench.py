@@ -41,6 +41,6 @@ def test_its_figures_are_those_of_the_page(runs, told):
     assert "3,330" in row.split()
 
 
-def test_in_a_file_no_name_is_parted(told):
+def test_names_are_not_wrapped_in_a_file(told):
     assert LONG in told(width=80)
     assert LONG not in told(width=80, force_terminal=True)

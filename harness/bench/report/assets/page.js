@@ -1,11 +1,11 @@
 "use strict";
-// Draws the charts, and the long tables when they are opened. Numbers come in the axis' unit, text as it is to be read.
+// Draws the charts, and long tables once they are opened. Numbers are in the unit of the axis, text is ready to show.
 (() => {
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const charts = read("charts");
   const number = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 }).format;
   const common = { style: { fontSize: "13px", background: "none", color: "var(--text)" }, marginLeft: 8, marginRight: 20 };
-  const ROW = 33, LINE = 17; // pixels: of a row without its name, and of each line of that
+  const ROW = 33, LINE = 17; // pixels: a row without its name, and each line of the name
 
   const pen = document.createElement("canvas").getContext("2d");
   function measure(text, weight = "normal") {
@@ -13,7 +13,7 @@
     return pen.measureText(text).width;
   }
 
-  // Breaks at blanks; inside a word that is too long for a line, after what joins its parts; where need be, anywhere.
+  // Breaks at blanks. A word longer than a line is split after a joining character, or else anywhere.
   function wrapped(text, room) {
     const fits = (part) => measure(part.trimEnd()) <= room;
     const pieces = (word) => word.split(/(?<=[-_\/,:.])|(?=\[)/).flatMap((piece) => (fits(piece) ? [piece] : [...piece]));
@@ -26,12 +26,12 @@
     return lines.map((line) => line.trimEnd());
   }
 
-  // Names stand above what they name, whole, so that long ones leave the marks their room on a telephone.
+  // Full names stand above their marks, so that long names leave enough room on a phone.
   function rowChart(chart, width, x, marks) {
     const rows = chart.data.rows;
     const widest = Math.max(...rows.map((row) => measure(row.text, "bold")));
     const names = rows.map((row) => wrapped(row.name, width - common.marginLeft - common.marginRight - widest - 16));
-    const above = LINE * Math.max(...names.map((lines) => lines.length)); // the names' part of each row
+    const above = LINE * Math.max(...names.map((lines) => lines.length)); // height of the names in each row
     const at = (row, index) => index;
     const label = { y: at, dy: (above - ROW) / 2 - 1, lineAnchor: "bottom", lineHeight: LINE / 13, ...halo };
     return Plot.plot({
@@ -72,7 +72,7 @@
   function history(chart, width) {
     const { points, levels, changes, axis, shared } = chart.data;
     const every = Math.max(1, Math.ceil(points.length / Math.max(2, Math.floor(width / 110))));
-    const fits = (index) => 52 + ((index + 0.5) / points.length) * (width - 76) + 76 <= width; // a label, right of its tick
+    const fits = (index) => 52 + ((index + 0.5) / points.length) * (width - 76) + 76 <= width; // width of a label, right of its tick
     const ticks = points.map((_, index) => index).filter((index) => index % every === 0 && fits(index));
     const place = (point, index) => index;
     const dense = points.length > width / 4;
@@ -104,8 +104,8 @@
   }
 
   function besidePoints(points, right, top, width, height) {
-    // Where each point's name goes: the first place in which it covers no name, no other point and no edge. Those of
-    // the front go below it, where nothing is; the others above.
+    // Place of each name: the first one that covers no other name, point or edge. Names of points on
+    // the front go below it, where the chart is empty; the others go above.
     const placed = points.map(({ x, y }) => ({ across: (x / right) * width, down: (1 - y / top) * height }));
     const taken = [];
     return points.map(({ name, front }, index) => {
@@ -156,7 +156,7 @@
   function draw(place) {
     const chart = charts[place.dataset.chart];
     const drawn = drawers[chart.kind](chart, Math.max(240, place.clientWidth));
-    for (const part of drawn.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label"); // it is one picture
+    for (const part of drawn.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label"); // the chart is one picture
     drawn.setAttribute("role", "img");
     drawn.setAttribute("aria-label", `${chart.title}. ${chart.summary}`);
     place.replaceChildren(drawn);
@@ -167,7 +167,7 @@
   let turn = 0;
 
   function drawAll() {
-    // What is on the screen at once, the rest while nothing else is to do: a new call ends an earlier one.
+    // Draws visible charts at once and the rest when idle. A new call ends an earlier one.
     const mine = ++turn;
     const waiting = [...places];
     while (waiting.length && waiting[0].getBoundingClientRect().top < window.innerHeight) draw(waiting.shift());
@@ -225,7 +225,7 @@
 
   let width = window.innerWidth, pause;
   window.addEventListener("resize", () => {
-    if (window.innerWidth === width) return; // a telephone's address bar came or went
+    if (window.innerWidth === width) return; // the address bar of a phone appeared or disappeared
     width = window.innerWidth;
     clearTimeout(pause);
     pause = setTimeout(drawAll, 150);
