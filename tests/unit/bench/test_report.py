@@ -107,7 +107,7 @@ def test_the_spread_of_a_single_run_is_that_of_its_rounds():
 def test_runs_without_a_commit_are_grouped():
     runs = [replace(result(number, {"a": [seconds]}), commit={}) for number, seconds in enumerate([1.0, 3.0])]
     assert one(runs).spread.median == 2.0
-    assert charts.latency(arrange(runs))[0].table.rows[0][5] == "not known"
+    assert charts.latency(arrange(runs))[0].table.rows[0][5] == "unknown"
 
 
 def test_settings_of_a_benchmark_are_grouped_and_sorted_by_number():
@@ -142,7 +142,7 @@ def test_a_file_named_twice_counts_once():
 def test_the_local_aws_is_never_called_an_instance_type(report):
     page = report([result(0, {"a": [1.0]}), result(1, {"a": [1.0]}, extra_info=MOCK | {"mode": None})])
     assert "ml.m5.large" not in "".join([*page.text, *map(str, page.data.values())])
-    assert "is no instance type" in "".join(page.text)
+    assert "is not an instance type" in "".join(page.text)
 
 
 # --- charts -----------------------------------------------------------------------------------------------------------
