@@ -94,7 +94,7 @@ def test_mock_mode_refuses_several_instance_types():
 
 
 def test_two_masters_whose_results_would_be_mixed_are_refused():
-    with pytest.raises(SettingsError, match="in one directory, local-1"):
+    with pytest.raises(SettingsError, match="into one directory, local-1"):
         plan(TYPES[:1], ["local[1]", "local-1"])
 
 
@@ -389,7 +389,7 @@ def test_every_cell_is_run_once_a_round_and_the_rounds_alternate(write, capsys):
     assert "2 cells × 2 rounds = 4 sessions" in told.err
     assert "about 14 minutes, at an estimated 210 s a session" in told.err
     assert "with fewer than 8 rounds" in told.err
-    assert "everything runs on this machine, whatever instance types are named" in told.err
+    assert "all instance types run on this machine" in told.err
     assert re.search(r"round 1 of 2  local-[12]  begins", told.err)
     assert re.search(r"round 1 of 2  local-[12]  \d+ s  about \d+ s left", told.err)
     assert "harness compare bench-results/local-1 bench-results/local-2" in told.out
