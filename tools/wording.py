@@ -59,7 +59,7 @@ RULES = (
     Rule(r"(?:an|the|each|every|no|one|of) offers?(?! (?:file|index|code|term))", "an instance option"),
     Rule(r"in vain", "timed out, failed"),
     Rule(r"parted|(?:to|that|must|can) part|parts (?:two|them|no)", "wrap, split"),
-    Rule(r"figures?(?! \d|[\"']|, \w+ =)", "value, metric, number"),
+    Rule(r"figures?(?! \d|[\"':]|, \w+ =)", "value, metric, number"),
     Rule(r"c[ao]mes? of|comes? to(?: be)?|came to", "result in, reach"),
     Rule(r"so many", "N, a number of"),
     Rule(r"whoever|somebody|nobody", "the caller, a user, no one"),

@@ -75,7 +75,7 @@ def test_a_run_that_is_too_short_is_reported_with_its_measurements(run, tmp_path
     assert done.returncode == 4, done.stderr
     assert "about 21 s in all" in done.stderr
     assert "INVALID\n  it lasted" in done.stdout
-    assert "of an endpoint that answers constants" in " ".join(done.stdout.split())
+    assert "for an endpoint that answers constants" in " ".join(done.stdout.split())
     told = json.loads((tmp_path / "out" / "load.json").read_text())
     assert told["requests"]["answered"] == told["requests"]["sent"] == 120
     assert told["ceilings"]["null_endpoint"]["requests_per_second"] > 20

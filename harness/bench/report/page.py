@@ -73,7 +73,7 @@ def run_report(
     :param paths: files of results, or directories of them.
     :param mnist: a directory that ``harness mnist`` wrote.
     :param output: the HTML file.
-    :param figures: directory for the charts as PNG and SVG; see ``--figures``.
+    :param figures: directory for the charts as PNG and SVG.
     :param loads: directories that ``harness bench endpoint`` wrote.
     :raises ResultsError: no result is readable, or ``mnist`` or one of ``loads`` is not such a directory.
     :raises SettingsError: no results were given, or the report cannot be written.
