@@ -299,7 +299,7 @@ def test_results_of_another_plan_are_not_added_to(output):
     ):
         Store(output, plan(masters=["local[8]"]))
     (output / "matrix.json").write_text("{")
-    with pytest.raises(SettingsError, match="but their plan matrix.json is missing"):
+    with pytest.raises(SettingsError, match=r"but their plan matrix\.json is missing"):
         Store(output, plan())
 
 
