@@ -1,6 +1,7 @@
 """Values are wrapped on a terminal and have one line each in a log. Text from outside is escaped."""
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -15,10 +16,13 @@ from harness.console import (
     PlainConsole,
     cannot_be_written,
     digits,
+    duration,
     markdown_code,
     markdown_table,
     markdown_text,
     print_check,
+    percent,
+    plural,
     print_figures,
     print_json,
     print_text,
@@ -28,6 +32,11 @@ from harness.console import (
     terminal_table,
 )
 from harness.errors import Check, HarnessError
+    require_writable,
+    rough_time,
+    widened,
+)
+from harness.errors import SettingsError
 
 LONG = "seconds " * 20
 
@@ -44,6 +53,7 @@ def test_a_log_has_one_line_for_each_value(capsys):
 def test_a_terminal_has_long_values_wrapped(capsys):
     lines = printed(capsys, force_terminal=True, no_color=True)
     assert len(lines) > 4
+    assert Text.from_ansi(lines[0]).plain.rstrip() == "accuracy   0.9"
     assert max(map(len, lines)) < len(LONG)
 
 
@@ -162,3 +172,66 @@ def test_a_path_that_cannot_be_written_is_named_with_its_option_and_reason():
 def test_a_failed_check_prints_the_error_and_its_fix(capsys):
     print_check(PlainConsole(), Check.failed("Java", HarnessError("No Java.", fix="install one")))
     assert capsys.readouterr().out.splitlines() == ["missing Java       No Java.", f"{'':19}to fix: install one"]
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        (1240, "1,240"),
+        (12.44, "12.4"),
+        (0.01236, "0.0124"),
+        (1234.5, "1,230"),
+        (-5, "-5.00"),
+        (0, "0"),
+        (math.inf, "–"),
+    ],
+)
+def test_a_number_has_three_digits(number, shown):
+    assert digits(number) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(90, "90.0 s"), (1, "1.00 s"), (0.0124, "12.4 ms"), (0.001, "1.00 ms"), (2e-6, "2.00 µs"), (3e-10, "0.300 ns")],
+)
+def test_a_duration_is_in_the_largest_unit_that_it_fills(seconds, shown):
+    assert duration(seconds).replace("\u00a0", " ") == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(99, "99 s"), (100, "2 minutes"), (720, "12 minutes"), (5940, "99 minutes"), (6000, "1.7 hours")],
+)
+def test_a_rough_time_is_in_seconds_then_minutes_then_hours(seconds, shown):
+    assert rough_time(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("ratio", "shown"), [(1.12, "+12 %"), (0.5, "−50 %"), (1, "+0 %"), (1.99, "+99 %"), (2, "2.00 times")]
+)
+def test_a_ratio_is_a_percentage_up_to_twice_as_much(ratio, shown):
+    assert percent(ratio).replace("\u00a0", " ") == shown
+
+
+def test_only_one_is_singular():
+    assert [plural(count, "run") for count in (0, 1, 2, 1000)] == ["0 runs", "1 run", "2 runs", "1,000 runs"]
+
+
+def test_a_file_is_240_columns_wide_and_a_terminal_as_wide_as_it_is():
+    assert widened(Console(width=60)).width == 240
+    assert widened(Console(width=60, force_terminal=True)).width == 60
+
+
+def test_a_directory_for_results_is_made_and_keeps_no_earlier_result(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "old.json").touch()
+    require_writable(tmp_path / "a" / "b", ["old.json", "never.json"])
+    require_writable(tmp_path / "c" / "d")
+    assert not list((tmp_path / "a" / "b").iterdir())
+    assert (tmp_path / "c" / "d").is_dir()
+
+
+def test_a_directory_that_cannot_be_written_to_is_an_error_that_names_it(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match=f"--output is {tmp_path / 'file'}"):
+        require_writable(tmp_path / "file")

@@ -117,6 +117,33 @@ def test_an_invalid_value_is_an_error_that_names_its_source_and_the_fix(setting,
         assert error.value.fix
 
 
+LIMITS = {
+    "training_instance_count": (1, None),
+    "endpoint_instance_count": (1, None),
+    "max_cost": (0, None),
+    "max_hours": (0.1, 672),
+    "train_rows": (1, 60_000),
+    "test_rows": (1, 10_000),
+}
+
+
+@pytest.mark.parametrize(("setting", "least", "most"), [(name, *bounds) for name, bounds in LIMITS.items()])
+def test_a_number_may_be_as_small_and_as_large_as_its_bounds(setting, least, most):
+    for bound, beyond in [(least, least - 0.01), (most, (most or 0) + 1)]:
+        if bound is not None:
+            assert getattr(Settings(**{setting: bound}), setting) == bound
+            with pytest.raises(SettingsError, match=f"{setting} is "):
+                Settings(**{setting: beyond})
+
+
+def test_the_defaults_are_those_that_the_documentation_names():
+    settings = Settings()
+    assert (settings.mode, settings.region, settings.spark_master) == ("mock", "us-east-1", "local[*]")
+    assert (settings.training_instance_type, settings.training_instance_count) == ("ml.m4.xlarge", 1)
+    assert (settings.endpoint_instance_type, settings.endpoint_instance_count) == ("ml.m4.xlarge", 1)
+    assert (settings.max_hours, settings.train_rows, settings.test_rows) == (2.0, 60_000, 10_000)
+
+
 @pytest.mark.parametrize("region", ["us-east-1", "ap-southeast-2", "cn-northwest-1", "us-gov-east-1", "us-iso-east-1"])
 def test_regions_of_every_partition_are_known_by_their_form(region):
     assert Settings(region=region).region == region

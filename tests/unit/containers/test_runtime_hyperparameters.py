@@ -71,3 +71,50 @@ subsample tree_method tweedie_variance_power updater"""
 
 def test_every_hyperparameter_that_the_sdk_sends_is_known():
     assert set(SDK.split()) <= set(TABLE)
+
+
+@pytest.mark.parametrize(
+    ("name", "inside", "outside"),
+    [
+        ("num_round", "1", "0"),
+        ("aft_loss_distribution_scale", "0.1", "0"),
+        ("alpha", "0", "-0.1"),
+        ("base_score", "-1e9", "inf"),
+        ("colsample_bylevel", "1", "0"),
+        ("colsample_bytree", "0.1", "1.1"),
+        ("csv_weights", "0", "-1"),
+        ("early_stopping_rounds", "1", "0"),
+        ("eta", "0", "-0.1"),
+        ("eta", "1", "1.1"),
+        ("max_bin", "2", "1"),
+        ("max_depth", "0", "-1"),
+        ("max_leaves", "0", "-1"),
+        ("nthread", "1", "0"),
+        ("num_parallel_tree", "1", "0"),
+        ("one_drop", "1", "2"),
+        ("one_drop", "0", "-1"),
+        ("seed", "-2147483648", "-2147483649"),
+        ("seed", "2147483647", "2147483648"),
+        ("sketch_eps", "0.001", "0"),
+        ("sketch_eps", "0.999", "1"),
+        ("tweedie_variance_power", "1.001", "1"),
+        ("tweedie_variance_power", "1.999", "2"),
+        ("verbosity", "0", "-1"),
+        ("verbosity", "3", "4"),
+    ],
+)
+def test_a_range_ends_where_the_algorithms_documentation_ends_it(name, inside, outside):
+    read(**{name: inside})
+    with pytest.raises(UserError, match=f"Hyperparameter {name}: "):
+        read(**{name: outside})
+
+
+def test_a_classifier_has_two_classes_at_least():
+    assert read(objective="multi:softprob", num_class="2")["num_class"] == 2
+    with pytest.raises(UserError, match="Hyperparameter num_class: 1 is not in"):
+        read(objective="multi:softprob", num_class="1")
+
+
+def test_a_number_that_is_not_finite_is_refused_even_where_there_is_no_bound():
+    with pytest.raises(UserError, match="Hyperparameter base_score: could not parse value"):
+        read(base_score="-inf")
