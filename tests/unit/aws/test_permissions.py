@@ -181,3 +181,57 @@ def test_of_many_denials_each_has_a_line_below_who_was_denied():
     head, *lines = missing(denials, "IAM", []).what.splitlines()
     assert head == "Permission is missing: arn:aws:iam::1:user/u may not"
     assert lines == [f"  - s3:{action} on * (to stage rows)" for action in ("A", "B", "C")]
+
+
+@pytest.mark.parametrize(
+    ("text", "action", "resource"),
+    [
+        ("(AccessDenied) when calling the ListObjectsV2 operation: Access Denied", "s3:ListBucket", "*"),
+        (
+            "(AccessDenied) when calling the DeleteObjects operation on s3://b/k: no",
+            "s3:DeleteObject",
+            "arn:aws:s3:::b/k",
+        ),
+        ("(AccessDeniedException) when calling the CreateDomain operation: no", "CreateDomain", "*"),
+        (f"{USER} is not authorized to perform: s3:ListAllMyBuckets because no policy", "s3:ListAllMyBuckets", "*"),
+        (
+            "AmazonS3Exception: Forbidden (Service: Amazon S3; Status Code: 403) s3a://b/k.",
+            "s3:GetObject",
+            "arn:aws:s3:::b/k",
+        ),
+    ],
+)
+def test_a_refusal_that_names_less_is_explained_as_far_as_it_goes(text, action, resource):
+    assert f"may not {action} on {resource}" in explain_denied(text).what
+
+
+@pytest.mark.parametrize("text", ["Forbidden (Service: Amazon S3)", "403 of Amazon S3", "Forbidden (Status Code: 403)"])
+def test_an_error_with_some_words_of_a_refusal_is_none(text):
+    assert explain_denied(text) is None
+
+
+def test_two_denials_are_a_sentence_with_two_statements():
+    denials = [Denial("me", f"s3:{action}", "*") for action in ("A", "B")]
+    error = missing(denials, "IAM", [{"Action": "s3:A"}, {"Action": "s3:B"}])
+    assert error.what == "Permission is missing: me may not s3:A on *; me may not s3:B on *."
+    assert json.loads(error.fix.partition("\n")[2]) == [{"Action": "s3:A"}, {"Action": "s3:B"}]
+    assert error.fix.startswith("add to a policy of me (")
+
+
+def test_the_statements_of_a_policy_are_numbered_from_one_and_share_no_resources():
+    statements = policy("caller", PLACES[:1])["Statement"]
+    assert [each["Sid"] for each in statements][:2] == ["Harness01", "Harness02"]
+    resources = [json.dumps([each["Resource"], each.get("Condition")]) for each in statements]
+    assert len(set(resources)) == len(resources)
+
+
+def test_a_run_needs_what_it_creates_with_and_deletes_with_and_no_more():
+    needed = {row.action.partition(":")[2] for row in TABLE if row.required and row.who == "caller"}
+    kinds = ("Model", "EndpointConfig", "Endpoint")
+    assert needed == {f"{verb}{kind}" for verb in ("Create", "Describe", "Delete") for kind in kinds} | {
+        "CreateTrainingJob", "DescribeTrainingJob", "StopTrainingJob", "InvokeEndpoint", "AddTags", "PassRole",
+        "ListBucket", "GetObject", "PutObject", "DeleteObject", "ListBucketMultipartUploads", "AbortMultipartUpload",
+    }  # fmt: skip
+    assert {row.action for row in TABLE if row.required and row.who == "role"} == {
+        "s3:ListBucket", "s3:GetObject", "s3:PutObject",
+    }  # fmt: skip

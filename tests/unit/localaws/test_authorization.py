@@ -12,7 +12,7 @@ from harness.localaws.http.request import Request
 from harness.localaws.iam import identities
 from harness.localaws.iam.authorization import Enforced
 from harness.localaws.iam.identities import Identity
-from harness.localaws.iam.policy_evaluation import Decision, arn_like, evaluate, keys_missing, like, trusts
+from harness.localaws.iam.policy_evaluation import Decision, arn_like, evaluate, keys_missing, like, names, trusts
 from harness.localaws.iam.required_actions import Asked, needs
 from harness.localaws.iam.sigv4 import is_right, read
 
@@ -86,6 +86,8 @@ def test_resources_are_matched_in_their_case_and_a_dot_is_a_dot(pattern, decisio
 def test_a_wildcard_does_not_reach_over_the_colons_between_an_arn_s_parts():
     assert arn_like("arn:aws:logs:*:1:log-group:/aws/*", "arn:aws:logs:us-east-1:1:log-group:/aws/x:log-stream:y")
     assert not arn_like("arn:aws:sagemaker:*:model/m", "arn:aws:sagemaker:us-east-1:1:model/m")
+    assert not arn_like("arn:aws:*", "arn:aws:sagemaker:us-east-1:1:model/m")
+    assert arn_like("*/m", "arn:aws:sagemaker:us-east-1:1:model/m")
 
 
 def matches(pattern, text):
@@ -158,11 +160,29 @@ def test_a_variable_in_a_resource_is_filled_in_and_one_without_value_matches_not
         ("ArnNotEquals", "arn:*:iam::1:role/x", "arn:aws:iam::1:role/x", False),
         ("Bool", "true", "true", True),
         ("Bool", True, "false", False),
+        ("BinaryEquals", "YQ==", "YQ==", True),
+        ("BinaryEquals", "YQ==", "Yg==", False),
+        ("StringNotEqualsIgnoreCase", "a", "A", False),
+        ("NumericEquals", "10", "10.0", True),
+        ("NumericLessThan", "10", "9", True),
+        ("NumericLessThan", "10", "10", False),
         ("NumericLessThanEquals", "10", "9.5", True),
+        ("NumericLessThanEquals", "10", "10", True),
+        ("NumericLessThanEquals", "10", "11", False),
+        ("NumericGreaterThan", "10", "10", False),
+        ("NumericGreaterThan", "10", "11", True),
+        ("NumericGreaterThanEquals", "10", "10", True),
+        ("NumericGreaterThanEquals", "10", "9", False),
         ("NumericGreaterThan", 10, "9", False),
         ("NumericNotEquals", "10", "10.0", False),
         ("DateLessThan", "2030-01-01T00:00:00Z", "2026-01-01T00:00:00+00:00", True),
+        ("DateLessThan", "2026-01-01T00:00:00Z", "2030-01-01T00:00:00Z", False),
+        ("DateEquals", "2026-01-01T00:00:00", "1767225600", True),
+        ("DateEquals", "1767225600.5", "2026-01-01T00:00:00.500Z", True),
+        ("DateNotEquals", "2026-01-01T01:00:00+01:00", "2026-01-01T00:00:00Z", False),
         ("IpAddress", "127.0.0.0/8", "127.0.0.1", True),
+        ("IpAddress", "127.0.0.1/8", "127.9.9.9", True),
+        ("IpAddress", "127.0.0.1", "127.0.0.2", False),
         ("NotIpAddress", "127.0.0.0/8", "127.0.0.1", False),
     ],
 )
@@ -182,6 +202,9 @@ def test_operators_compare_as_iam_does(operator, wanted, value, holds):
         ("ForAnyValue:StringNotEquals", False),
         ("Bool", False),
         ("ArnNotLike", True),
+        ("NumericNotEquals", True),
+        ("DateNotEquals", True),
+        ("NotIpAddress", True),
     ],
 )
 def test_a_missing_key_fails_positive_operators_and_passes_negated_ones(operator, holds):
@@ -242,6 +265,27 @@ def test_a_trust_names_a_service_an_account_or_a_caller():
     assert all(map(trusting, named))
     others = [{"Service": "sagemaker.amazonaws.com"}, {"AWS": user + "2"}, {"AWS": "arn:aws:iam::999999999999:root"}]
     assert not any(map(trusting, others))
+
+
+def test_a_trust_is_for_its_actions_and_conditions_and_a_denial_of_it_wins():
+    service = "sagemaker.amazonaws.com"
+    allowed = {"Effect": "Allow", "Principal": {"Service": [service]}, "Action": "sts:AssumeRole"}
+    condition = {"StringEquals": {"sts:ExternalId": "1"}}
+    assert trusts({"Statement": allowed}, "sts:AssumeRole", service, {})
+    assert not trusts({"Statement": allowed}, "sts:TagSession", service, {})
+    assert not trusts({"Statement": allowed | {"Condition": condition}}, "sts:AssumeRole", service, {})
+    assert trusts(
+        {"Statement": allowed | {"Condition": condition}}, "sts:AssumeRole", service, {"STS:ExternalID": ["1"]}
+    )
+    assert not trusts({"Statement": [allowed, allowed | {"Effect": "Deny"}]}, "sts:AssumeRole", service, {})
+    assert not trusts({}, "sts:AssumeRole", service, {})
+
+
+def test_a_trust_policy_names_a_caller_and_not_the_account_that_it_is_of():
+    user = "arn:aws:iam::123456789012:user/me"
+    assert names({"Statement": [{"Principal": {"AWS": ["arn:x", user]}}]}, user)
+    assert names({"Statement": {"Principal": user}}, user)
+    assert not names({"Statement": [{"Principal": {"AWS": "arn:aws:iam::123456789012:root"}}, {}]}, user)
 
 
 # --- what requests need -------------------------------------------------------------------------------------------
