@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import trim_mean
+from scipy.stats import ranksums, trim_mean, wilcoxon
 from scipy.stats.mstats import trimmed_stde
 
 from harness.bench.analysis.statistics import (
@@ -19,6 +19,7 @@ from harness.bench.analysis.statistics import (
     estimate,
     judge,
     pairs_needed,
+    studentised,
     trimmed_mean,
 )
 
@@ -163,6 +164,12 @@ def test_a_side_that_drifts_widens_the_interval_by_its_drift(random):
         (-0.2, -0.03, 0.02, Verdict.INCONCLUSIVE),
         (-0.01, 0.02, 0.5, Verdict.SAME),
         (-0.03, 0.01, 0.5, Verdict.INCONCLUSIVE),
+        (-0.02, 0.02, 0.5, Verdict.SAME),
+        (-0.01, 0.021, 0.5, Verdict.INCONCLUSIVE),
+        (-0.2, -0.02, 0.001, Verdict.INCONCLUSIVE),
+        (0.02, 0.2, 0.001, Verdict.INCONCLUSIVE),
+        (0.03, 0.2, 0.01, Verdict.SLOWER),
+        (-0.2, -0.03, 0.01, Verdict.FASTER),
     ],
 )
 def test_a_verdict_follows_from_interval_and_test(low, high, p, expected):
@@ -173,6 +180,10 @@ def test_a_verdict_follows_from_interval_and_test(low, high, p, expected):
 def test_slower_than_a_limit_requires_the_whole_interval():
     assert Effect(0.1, 0.06, 0.14, 0.001, 20).slower_than(0.05)
     assert not Effect(0.1, 0.04, 0.16, 0.001, 20).slower_than(0.05)
+    assert not Effect(0.1, 0.05, 0.16, 0.001, 20).slower_than(0.05)
+    assert not Effect(0.1, 0.06, 0.14, 0.02, 20).slower_than(0.05)
+    assert Effect(0.1, 0.06, 0.14, 0.01, LEAST_RUNS).slower_than(0.05)
+    assert not Effect(0.1, 0.06, 0.14, 0.001, LEAST_RUNS - 1).slower_than(0.05)
 
 
 def test_the_interval_of_an_estimate_reflects_the_spread_of_its_runs():
@@ -184,3 +195,75 @@ def test_an_estimate_of_runs_that_have_nothing_in_common_is_no_error():
     found = estimate([1, 1, 1, 1e-300, 1e300, 1, 5, 1e200])
     assert found.low < 1
     assert found.high > 1e100
+
+
+def test_times_become_logarithms_of_ratios_in_pairs_and_of_seconds_otherwise():
+    assert Pairs.of([1.0, 2.0], [2.0, 1.0]).differences == pytest.approx([math.log(2), -math.log(2)])
+    runs = Runs.of([1.0, math.e, 1.0], [math.e**2, 1.0])
+    assert (runs.base.tolist(), runs.other.tolist()) == ([0, 1, 0], [2, 0])
+    assert (runs.runs, runs.draws) == (2, 5)
+
+
+def test_the_statistics_of_both_tests_are_wilcoxons(random):
+    base, other = random.normal(0, 1, 12), random.normal(0.5, 1, 15)
+    pairs = wilcoxon(other[:12] - base, method="approx", correction=False)
+    assert Pairs(other[:12] - base).rank_statistic == pytest.approx(abs(pairs.zstatistic), rel=0.001)
+    assert Runs(base, other).rank_statistic == pytest.approx(ranksums(other, base).statistic, rel=0.001)
+
+
+@pytest.mark.parametrize("sides", [Pairs, lambda values: Runs(values[:9], values[9:])])
+def test_labels_exchanged_at_random_give_statistics_around_nothing_with_a_variance_of_one(random, sides):
+    sample = sides(random.normal(1, 1, 20))
+    found = sample.relabelled(random.random((20_000, sample.draws)))
+    assert found.mean() == pytest.approx(0, abs=0.03)
+    assert found.var() == pytest.approx(1, abs=0.05)
+
+
+def test_p_is_the_share_of_exchanges_that_are_as_clear():
+    eight = judge([Pairs(np.linspace(0.1, 0.2, 8))])[0]
+    assert eight.p == pytest.approx(2 / 2**8, abs=0.003)
+    assert judge([Pairs(np.zeros(8))])[0].p == 1
+    assert judge([Pairs(np.ones(7))])[0].p == 1
+
+
+def test_the_error_of_two_sides_is_that_of_both(random):
+    base, other = random.normal(0, 1, 12), random.normal(3, 2, 15)
+    (base_mean, base_error), (other_mean, other_error) = trimmed_mean(base), trimmed_mean(other)
+    assert Runs(base, other).estimate == pytest.approx(other_mean - base_mean)
+    assert Runs(base, other).error == pytest.approx(math.hypot(base_error, other_error))
+
+
+def test_a_drift_is_the_most_that_the_quarters_of_a_side_are_apart():
+    steps = np.repeat([0.0, 0.1, 0.5, 0.4], 4)
+    assert Runs(steps, np.zeros(16)).drift == Runs(np.zeros(16), steps).drift == 0.5
+    assert Pairs(steps).drift == 0
+
+
+def test_an_estimate_beside_others_of_another_time_is_wider_by_its_drift(random):
+    figures = np.exp(np.repeat([0.0, 0.1, 0.3, 0.2], 4))
+    alone, drifting = estimate(figures), estimate(figures, drifting=True)
+    assert drifting.value == alone.value
+    assert drifting.high / alone.high == pytest.approx(math.exp(0.3))
+    assert alone.low / drifting.low == pytest.approx(math.exp(0.3))
+
+
+def test_an_estimate_divides_with_its_ends_exchanged():
+    assert Estimate(2, 1, 4).under(8) == Estimate(4, 2, 8)
+    assert Estimate(2, 0, math.inf).under(8) == Estimate(4, 0, math.inf)
+
+
+def test_an_estimate_is_shown_with_the_interval_that_it_has():
+    assert Estimate(2, 1, 4).shown(str) == "2 (1 to 4)"
+    assert Estimate(2, 0, math.inf).shown(str) == "2"
+
+
+def test_an_estimate_is_surely_below_another_if_the_intervals_do_not_meet():
+    assert Estimate(2, 1, 3).is_surely_below(Estimate(5, 4, 6))
+    assert not Estimate(2, 1, 3).is_surely_below(Estimate(5, 3, 6))
+    assert not Estimate(5, 4, 6).is_surely_below(Estimate(2, 1, 3))
+
+
+def test_no_error_leaves_nothing_of_no_mean_and_infinity_of_any_other():
+    assert studentised(np.array([0.0, 1.0, -1.0, 1.0]), np.array([0.0, 0.0, 0.0, 2.0])).tolist() == [
+        0, math.inf, -math.inf, 0.5,
+    ]  # fmt: skip
