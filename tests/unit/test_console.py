@@ -20,23 +20,21 @@ from harness.console import (
     markdown_code,
     markdown_table,
     markdown_text,
-    print_check,
     percent,
     plural,
+    print_check,
     print_figures,
     print_json,
     print_text,
     printable,
     printable_text,
     progress_bar,
-    terminal_table,
-)
-from harness.errors import Check, HarnessError
     require_writable,
     rough_time,
+    terminal_table,
     widened,
 )
-from harness.errors import SettingsError
+from harness.errors import Check, HarnessError, SettingsError
 
 LONG = "seconds " * 20
 
