@@ -55,6 +55,8 @@ _OPERATORS = (
     ),
 )
 """Operators of cosmic-ray: each expression changes in one or two ways, where cosmic-ray has up to eleven."""
+_ARITHMETIC = ("arith_expr", "term", "power", "expr", "and_expr")
+"""Parents of binary operators; cosmic-ray also takes the ``*`` of a function's parameters for one."""
 _SPAWNED = multiprocessing.get_context("forkserver")
 _IMPORTED_ONCE = ["pytest", "hypothesis", "numpy", "pandas", "scipy.stats", "boto3", "pyarrow", "rich.console"]
 """Modules that the server of forks imports, so that no run of tests has to."""
@@ -116,14 +118,17 @@ def listed(root: Path = ROOT) -> dict[str, list[str]]:
 
 
 def mutants_of(module: str) -> Iterator[Mutant]:
-    """Yield every mutant of a module, but not those of annotations, which nothing evaluates."""
+    """Yield every mutant of a module, but not those of annotations and of what a decorator is given.
+
+    Most tests cannot see the latter: ``frozen=True``, the size of a cache.
+    """
     from cosmic_ray.ast import ast_nodes, get_ast_from_path  # noqa: PLC0415
 
     nodes = list(ast_nodes(get_ast_from_path(ROOT / module)))
     for name, operator in _operators().items():
         positions = ((node, place) for node in nodes for place in operator.mutation_positions(node))
         for occurrence, (node, (start, end)) in enumerate(positions):
-            if not _is_annotation(node):
+            if _is_evaluated(node) and (not name.startswith("ReplaceBinary") or node.parent.type in _ARITHMETIC):
                 yield Mutant(module, start, end, name, occurrence)
 
 
@@ -196,14 +201,14 @@ def _operators() -> dict[str, Any]:
     return {name: get_operator(f"core/{name}")() for name in _OPERATORS} | {"ReturnNone": ReturnNone()}
 
 
-def _is_annotation(node: Any) -> bool:
+def _is_evaluated(node: Any) -> bool:
     while parent := node.parent:
         if parent.type in ("annassign", "tfpdef") and node is parent.children[2 if parent.type == "tfpdef" else 1]:
-            return True
-        if parent.type == "funcdef" and node is parent.annotation:
-            return True
+            return False
+        if parent.type == "decorator" or (parent.type == "funcdef" and node is parent.annotation):
+            return False
         node = parent
-    return False
+    return True
 
 
 def _mutated(source: str, mutant: Mutant) -> str | None:
