@@ -55,6 +55,11 @@ def test_a_terminal_has_long_values_wrapped(capsys):
     assert max(map(len, lines)) < len(LONG)
 
 
+def test_a_terminal_folds_values_and_no_names(capsys):
+    print_figures(Console(width=14, force_terminal=True), [("left over", "a b c d")])
+    assert Text.from_ansi(capsys.readouterr().out).plain.split("\n")[0].startswith("left over  a")
+
+
 def test_brackets_are_text(capsys):
     print_figures(Console(width=60), [("local", "local[*]")])
     assert capsys.readouterr().out == "local  local[*]\n"

@@ -125,3 +125,22 @@ def test_log_groups_are_kept_unless_requested(ledger):
     assert client("logs").describe_log_groups()["logGroups"]
     assert ledger.clean_up(log_groups=True) == []
     assert not client("logs").describe_log_groups()["logGroups"]
+
+
+def test_existing_resources_are_returned_with_their_state_and_the_command_that_deletes_them(ledger):
+    names = ledger.names()
+    client("sagemaker").create_model(ModelName=names.model, **MODEL)
+    model, endpoint = Resource("model", names.model), Resource("endpoint", names.endpoint)
+    (left,) = ledger.deletion.still_there([model, endpoint])
+    assert (left.resource, left.state, left.hourly_cost) == (model, "exists", 0.0)
+    assert left.command == f"aws sagemaker delete-model --model-name {names.model} --region us-east-1"
+    assert ledger.existing([model, endpoint]) == [model]
+    assert [each.resource for each in ledger.deletion.remaining()] == [model]
+    assert endpoint in ledger.unseen
+
+
+def test_a_log_group_remains_only_if_requested(ledger):
+    names = ledger.names()
+    client("logs").create_log_group(logGroupName=f"/aws/sagemaker/Endpoints/{names.endpoint}")
+    assert ledger.deletion.remaining() == []
+    assert [left.resource.kind for left in ledger.deletion.remaining(log_groups=True)] == ["log group"]

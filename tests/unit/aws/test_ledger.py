@@ -3,7 +3,11 @@
 import re
 from types import SimpleNamespace
 
+import pytest
+
 from harness.aws.cleanup.ledger import Ledger
+from harness.aws.cleanup.resources import Resource
+from harness.errors import HarnessError
 from harness.settings import Settings
 from tests.support.ledgers import account, client
 
@@ -25,3 +29,11 @@ def test_a_ledger_is_deleted_once_nothing_is_left_and_stays_otherwise(ledger):
     assert again.clean_up() == []
     again.close()
     assert not ledger.path.exists()
+
+
+def test_a_kept_ledger_stays_without_leftovers(ledger):
+    assert ledger.clean_up() == ledger.leftovers == []
+    ledger.close(keep=True)
+    assert ledger.path.exists()
+    with pytest.raises(HarnessError, match="was closed"):
+        ledger.expect(Resource("model", "m"))

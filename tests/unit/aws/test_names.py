@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from harness.aws.cleanup.names import names_of, new_run, run_of
+from harness.aws.cleanup.names import bears_run, is_run, names_of, new_run, run_of
+from harness.aws.cleanup.resources import Resource
 from tests.support.ledgers import ACCOUNT
 
 
@@ -29,3 +30,38 @@ def test_a_name_made_for_another_account_is_almost_never_accepted():
 def test_names_are_short_enough_for_sagemaker():
     names = names_of(new_run(ACCOUNT), 999_999, "bucket")
     assert all(len(name) <= 63 for name in (names.training_job, names.model, names.endpoint_config, names.endpoint))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("S3 prefix", "s3://bucket/hsh-{}-1/"),
+        ("S3 prefix", "s3://bucket/users/hsh-{}-1/output/"),
+        ("log group", "/aws/sagemaker/Endpoints/hsh-{}-1-endpoint"),
+        ("model", "hsh-{}-1-model"),
+    ],
+)
+def test_a_name_or_a_folder_of_a_prefix_bears_its_run(kind, name):
+    run, other = new_run(ACCOUNT), new_run(ACCOUNT)
+    assert bears_run(Resource(kind, name.format(run)), run, ACCOUNT)
+    assert not bears_run(Resource(kind, name.format(other)), run, ACCOUNT)
+    assert not bears_run(Resource(kind, name.format(run)), run, "210987654321")
+
+
+def test_a_bucket_or_an_object_with_a_runs_name_is_not_its_prefix():
+    run = new_run(ACCOUNT)
+    assert not bears_run(Resource("S3 prefix", f"s3://hsh-{run}-1/x/"), run, ACCOUNT)
+    assert not bears_run(Resource("S3 prefix", f"s3://bucket/x/hsh-{run}-1"), run, ACCOUNT)
+    assert is_run(run, ACCOUNT)
+    assert not is_run(run[::-1], ACCOUNT)
+
+
+def test_names_of_one_fit_share_their_run_and_number():
+    names = names_of("k3vq7x2mpa4c", 7, "bucket")
+    assert [resource.name for resource in names.resources] == [
+        "s3://bucket/hsh-k3vq7x2mpa4c-7/",
+        "hsh-k3vq7x2mpa4c-7-training-job",
+        "hsh-k3vq7x2mpa4c-7-model",
+        "hsh-k3vq7x2mpa4c-7-config",
+        "hsh-k3vq7x2mpa4c-7-endpoint",
+    ]

@@ -8,6 +8,7 @@ import pytest
 from harness.aws.cleanup.record import OWNER_TAG
 from harness.aws.cleanup.resources import Resource
 from harness.errors import HarnessError
+from harness.settings import Settings
 from tests.support.ledgers import ACCOUNT, MODEL, client, on_disk
 
 
@@ -74,3 +75,12 @@ def test_a_leftover_is_priced_by_its_instances(ledger):
     assert ledger.hourly_cost(endpoint) == 0.5
     assert ledger.hourly_cost(ledger.expect(Resource("endpoint", "f"), instance_type="ml.p5.large")) is None
     assert ledger.hourly_cost(Resource("model", "m")) == 0
+
+
+def test_a_fit_is_recorded_with_the_instances_that_it_is_priced_by(ledger):
+    settings = Settings(training_instance_count=2, endpoint_instance_count=3)
+    names = ledger.names(settings)
+    assert ledger.instances_of(Resource("training job", names.training_job)) == ("ml.m4.xlarge", 2)
+    assert ledger.instances_of(Resource("endpoint", names.endpoint)) == ("ml.m4.xlarge", 3)
+    assert ledger.instances_of(Resource("model", names.model)) == (None, 1)
+    assert ledger.hourly_cost(Resource("endpoint", names.endpoint)) == 0.75

@@ -96,7 +96,7 @@ def test_a_good_run_is_valid():
     [
         (measured(GOOD, seconds=3.0), "lasted 3.0 s, but the minimum is 60 s"),
         (measured(GOOD[:600]), "p99 at 99% confidence needs 662 queries, but it had 600"),
-        (measured(GOOD, failed=500), "33.3% of the queries failed"),
+        (measured(GOOD, failed=500), "33.3% of the queries failed, but p99 allows at most 1.0%"),
         (measured(GOOD, cpu=58.0), "it used 97% of a core"),
         (measured(GOOD, lag=0.004), "queries were sent late: p99 4.0 ms, over a quarter of the latency of 10.0 ms"),
         (measured(GOOD, drain=5.0), "its last answer came 5.0 s after the last request was due"),
@@ -107,6 +107,49 @@ def test_a_good_run_is_valid():
 def test_an_invalid_run_has_a_reason(run, objection):
     found = objections(run, 99, open_loop=True)
     assert any(objection in each for each in found), found
+
+
+@pytest.mark.parametrize(
+    ("run", "percent"),
+    [
+        (measured(GOOD, seconds=57.0, cpu=0.0), 99),
+        (measured(GOOD, failed=10), 99),
+        (measured(GOOD, failed=10), None),
+        (measured(GOOD, failed=100), 90),
+        (measured(GOOD, cpu=54.0), 99),
+        (measured(GOOD, lag=0.0024), 99),
+        (measured([0.001] * 1000, lag=0.0009), 99),
+        (measured(GOOD, drain=2.9), 99),
+        (measured([0.01] * 1000, seconds=10.0, drain=0.9), None),
+    ],
+)
+def test_a_run_within_the_limits_is_valid(run, percent):
+    assert objections(run, percent, min(60.0, run.sending_seconds / 0.95), open_loop=True) == []
+
+
+@pytest.mark.parametrize(
+    ("run", "percent", "objection"),
+    [
+        (measured(GOOD, seconds=56.9), 99, "lasted 56.9 s"),
+        (measured(GOOD, failed=11), None, "1.1% of the queries failed, but p99 allows at most 1.0%"),
+        (measured(GOOD, failed=112), 90, "10.1% of the queries failed, but p90 allows at most 10.0%"),
+        (measured(GOOD, cpu=54.1), 99, "it used 90% of a core"),
+        (measured(GOOD, lag=0.0026), 99, "queries were sent late: p99 2.6 ms"),
+        (measured([0.001] * 1000, lag=0.0011), 99, "queries were sent late"),
+        (measured(GOOD, drain=3.1), 99, "3.1 s after the last request was due"),
+        (measured(GOOD, seconds=10.0, drain=1.1), None, "1.1 s after the last request was due"),
+    ],
+)
+def test_a_run_just_over_a_limit_is_invalid(run, percent, objection):
+    found = objections(run, percent, 60.0, open_loop=True)
+    assert any(objection in each for each in found), found
+
+
+def test_the_least_and_most_of_one_query_are_its_latency():
+    told = percentile(measured([0.010] * 64), 90)
+    assert told.percent == 90
+    assert told.low == pytest.approx(0.010, rel=0.001)
+    assert percentile(measured([]), 90) is None
 
 
 def test_an_interrupted_run_is_invalid():
