@@ -697,3 +697,27 @@ def test_results_without_predictions_cannot_be_compared(instances):
     code, _, err = instances([result(0, {"a": [1.0]}, extra_info={"mode": "real"})])
     assert code == 4
     assert "None of these benchmarks predicts with an endpoint" in err
+
+
+# --- few runs, and offers that are alike ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("runs", "apart"), [(LEAST_RUNS - 1, 0), (LEAST_RUNS, 1)])
+def test_offers_are_apart_only_with_runs_enough_for_an_order(runs, apart):
+    [found] = compared(*measured(SMALL, [0.4] * runs, 0.36), *measured(LARGE, [0.1] * runs, 3.6, start=1000))
+    assert len(found.apart) == apart
+
+
+def test_an_offer_beats_another_that_is_nowhere_better_and_somewhere_worse():
+    one = offer("a", 1.0, 0.1)
+    assert one.beats(offer("b", 1.0, 0.2))
+    assert one.beats(offer("b", 2.0, 0.1))
+    assert not one.beats(offer("b", 1.0, 0.1))
+    assert not one.beats(offer("b", 0.5, 0.2))
+
+
+def test_an_offer_without_a_price_costs_it_is_not_known_what():
+    unknown = replace(offer("a", 1.0, 0.1), price=None, count=2)
+    assert (unknown.usd_per_hour, unknown.usd_per_million) == (math.inf, Estimate(math.inf, 0.0, math.inf))
+    assert unknown.name == "2 × a"
+    assert replace(offer("a", 1.0, 0.1), count=2).usd_per_hour == 2.0

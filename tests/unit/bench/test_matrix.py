@@ -23,6 +23,7 @@ from harness.bench.analysis.comparison import alternating
 from harness.bench.matrix import runner
 from harness.bench.matrix.budget import (
     CLEAN_UP_SECONDS,
+    HOST_SECONDS,
     SESSION_SECONDS,
     cost,
     remaining_cost,
@@ -625,3 +626,43 @@ def test_uncommitted_changes_are_identified_by_their_content(repository):
     assert len({before, changed, again, untracked}) == 4
     assert all(each.startswith(f"{before}+") for each in (changed, again, untracked))
     assert repository() == untracked
+
+
+# --- bounds of plan and budget --------------------------------------------------------------------------------------
+
+
+def test_a_plan_has_a_round_at_least():
+    assert plan(rounds=1).rounds == 1
+    with pytest.raises(SettingsError, match="--rounds is 0"):
+        plan(rounds=0)
+
+
+def test_a_session_has_the_plans_limit_and_the_role_that_sagemaker_assumes_in_aws():
+    real = plan(settings={"role": "run", "max_cost": 3.5})
+    assert {"--harness-role=run", "--harness-max-cost=3.5"} <= set(real.arguments(real.cells[0]))
+    mock_ = plan(TYPES[:1], mode="mock", settings={"role": "run"})
+    assert "--harness-role=run" not in mock_.arguments(mock_.cells[0])
+    assert not any(each.startswith("--batch") for each in mock_.own_arguments)
+
+
+def test_a_life_may_be_just_long_enough_for_one_session():
+    hours = (HOST_SECONDS + 120 + CLEAN_UP_SECONDS) / 3600
+    require_time(plan(settings={"max_hours": hours + 1e-9}), 120)
+    with pytest.raises(SettingsError) as caught:
+        require_time(plan(settings={"max_hours": hours - 1e-3}), 120)
+    assert caught.value.checked.startswith("the expected times: 15 minutes to train and host, 2 minutes to run one")
+
+
+def test_a_limit_may_be_just_enough_for_endpoints_and_one_fit(prices):
+    assert remaining_cost(plan(settings={"max_cost": 3.0}), *priced(prices)) == pytest.approx(1.4)
+    with pytest.raises(SettingsError) as caught:
+        remaining_cost(plan(settings={"max_cost": 2.99}), *priced(prices))
+    assert caught.value.fix.startswith("give USD 3.00 or more")
+
+
+def test_what_ends_just_before_its_clean_up_is_measured_in_one_go(prices):
+    settings, known = priced(prices)
+    longest = settings.max_hours * 3600 - CLEAN_UP_SECONDS
+    assert "too short to measure everything in one run" not in cost(settings, known, longest)
+    assert "too short to measure everything in one run" in cost(settings, known, longest + 1)
+    assert cost(settings, known, 1800.0).startswith("about USD 0.40,")

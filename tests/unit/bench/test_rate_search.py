@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.bench.load.generator import Measurement, poisson
-from harness.bench.load.rate_search import RateVerdict, find_rate
+from harness.bench.load.rate_search import RateVerdict, SearchResult, Tried, find_rate
 
 SERVICE = 0.005
 BOUND = 0.05
@@ -93,3 +93,43 @@ def test_an_interrupted_search_keeps_what_it_tried():
     assert found.interrupted
     assert len(found.tried) == 2
     assert found.rate is None
+
+
+def tried(rate, verdict):
+    return Tried(rate, 5.0, 100, 0, 0.01, verdict)
+
+
+@pytest.mark.parametrize(
+    ("rate", "rates", "limited"),
+    [
+        (10.0, [tried(20, RateVerdict.SENDER), tried(40, RateVerdict.BREAKS)], True),
+        (10.0, [tried(20, RateVerdict.BREAKS), tried(40, RateVerdict.SENDER)], False),
+        (10.0, [tried(15, RateVerdict.UNSURE), tried(20, RateVerdict.SENDER)], True),
+        (10.0, [tried(10, RateVerdict.SENDER)], False),
+        (None, [tried(0.1, RateVerdict.SENDER)], True),
+        (10.0, [], False),
+    ],
+)
+def test_the_sender_limits_a_rate_if_the_next_higher_that_failed_failed_by_it(rate, rates, limited):
+    assert SearchResult(rate, tried=rates).limited_by_sender is limited
+
+
+def test_a_rate_between_0_1_and_50000_is_searched_for():
+    assert find_rate(prober(7, bound=0.001), 99, 0.3, 60).tried[-1].rate > 0.05
+    quick = find_rate(lambda rate, *_: Measurement(bound=1.0, sent=1000, answered=1000), 99, 20_000, 60)
+    assert [each.rate for each in quick.tried[:2]] == [20_000, 40_000]
+    assert max(each.rate for each in quick.tried) < 80_000
+
+
+def test_a_probe_is_long_enough_to_decide_and_no_longer_than_a_minute():
+    asked = []
+
+    def probe(rate, seconds, watch):
+        asked.append((rate, seconds))
+        return Measurement(bound=1.0, sent=1000, answered=1000)
+
+    find_rate(probe, 99, 1000.0, 30)
+    find_rate(probe, 99, 100.0, 30)
+    find_rate(probe, 99, 1.0, 30)
+    seconds = dict(asked)
+    assert (seconds[1000.0], seconds[100.0], seconds[1.0]) == (5.0, pytest.approx(2 * 662 / 100), 60.0)

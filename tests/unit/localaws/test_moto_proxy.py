@@ -1,8 +1,8 @@
 """A request as moto is asked: by the operation that was decided on, whatever else the request says."""
 
 import pytest
-from harness.localaws.http.canonical import is_form, moto_body, moto_scope
 
+from harness.localaws.http.moto_proxy import is_form, moto_body, moto_scope
 from harness.localaws.http.request import Request
 
 FORM = "application/x-www-form-urlencoded"
