@@ -148,9 +148,11 @@ def report(results: Sequence[Result]) -> str:
     all_, killed = Counter(result.mutant.module for result in results), Counter[str]()
     killed.update(result.mutant.module for result in results if result.killed)
     rows = [(module, killed[module], all_[module]) for module in sorted(all_)]
-    rows.append(("all", killed.total(), all_.total()))
-    width = max(len(module) for module in all_)
-    table = [f"{module:{width}} {dead:5} of {total:4} killed {dead / total:6.0%}" for module, dead, total in rows]
+    rows.append(("all", sum(killed.values()), sum(all_.values())))
+    width = max(map(len, ["all", *all_]))
+    table = [
+        f"{module:{width}} {dead:5} of {total:4} killed {dead / (total or 1):6.0%}" for module, dead, total in rows
+    ]
     return "\n".join(table)
 
 
@@ -160,9 +162,13 @@ def passes(results: Sequence[Result]) -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it, print what survives and how many were killed, and return 0 if enough were."""
+    """Run it, print what survives and how many were killed, and return 0 if enough were.
+
+    An interrupted run prints what it has found and returns 130.
+    """
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for each in (signal.SIGTERM, signal.SIGINT):  # a shell's background ignores the latter
+        signal.signal(each, _interrupt)
     tests = listed()
     modules = options.modules or list(tests)
     if unknown := set(modules) - tests.keys():
@@ -172,10 +178,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mutants = [mutant for module in modules for mutant in mutants_of(module)]
     chosen = mutants if options.all else sampled(mutants, options.sample, random.Random(options.seed))
     print(f"{len(chosen)} of {len(mutants)} mutants in {len(modules)} modules, --seed {options.seed}", flush=True)
+    results: list[Result] = []
+    code = 0
     with tempfile.TemporaryDirectory(prefix="mut-") as directory:
-        results = _run(chosen, tests, Path(directory), options.workers)
+        try:
+            _run(chosen, tests, Path(directory), options.workers, results)
+        except KeyboardInterrupt:
+            code = 130
     print(report(results))
-    return 0 if passes(results) else 1
+    return code or (0 if passes(results) else 1)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -232,12 +243,14 @@ def _diff(source: str, changed: str, mutant: Mutant) -> str:
 # --- runs of tests ------------------------------------------------------------------------------------------------
 
 
-def _run(mutants: Sequence[Mutant], tests: dict[str, list[str]], directory: Path, workers: int) -> list[Result]:
+def _run(
+    mutants: Sequence[Mutant], tests: dict[str, list[str]], directory: Path, workers: int, results: list[Result]
+) -> None:
+    """Append the result of each mutant to ``results``, and print it."""
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     _SPAWNED.set_forkserver_preload(_IMPORTED_ONCE)
     runs = _Runs(directory, workers)
     keys = [tuple(tests[mutant.module]) for mutant in mutants]
-    results = []
     with ThreadPoolExecutor(workers) as pool:
         try:
             unchanged = sorted(set(keys))
@@ -253,7 +266,6 @@ def _run(mutants: Sequence[Mutant], tests: dict[str, list[str]], directory: Path
             pool.shutdown(wait=False, cancel_futures=True)
             runs.end()
             raise
-    return results
 
 
 def _print(number: str, result: Result) -> None:
