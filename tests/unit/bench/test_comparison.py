@@ -3,10 +3,13 @@
 import json
 import re
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from harness.bench.analysis.comparison import alternating, in_turns
+from harness.bench.results.reader import Result
 from harness.cli import main
 
 EXTRA = {"mode": "mock", "endpoint_instance_type": "ml.m5.large", "cores": 2, "dataset": "d1"}
@@ -286,3 +289,53 @@ def test_a_limit_that_is_not_a_percentage_is_refused(limit, capsys):
     code, _, err = compare(capsys, "A", "B", f"--fail-on={limit}")
     assert code == 2
     assert f"--fail-on is '{limit}'" in err
+
+
+@pytest.mark.parametrize(("sides", "told"), [("B", "here → there"), ("AB", "here and there → here and there")])
+def test_machines_that_differ_between_sides_or_within_one_are_told(alternate, tmp_path, capsys, sides, told):
+    alternate({"t::x": 1.0})
+    for side in sides:
+        for path in sorted((tmp_path / side).iterdir())[: None if len(sides) == 1 else 6]:
+            path.write_text(path.read_text().replace('"node": "here"', '"node": "there"'))
+    assert f"machine differs: {told}" in " ".join(compare(capsys, "A", "B")[1].split())
+
+
+def test_an_environment_that_differs_in_some_benchmarks_is_told_with_their_number(record, capsys):
+    for minute in range(4):
+        side = "AB"[minute % 2]
+        record(side, minute, {"t::x": [0.1]}, cores=2 if side == "A" else 4)
+        record(side, minute + 10, {"t::y": [0.1]})
+    assert "cores differs: 2 → 4 (in 1 of 2 benchmarks)" in " ".join(compare(capsys, "A", "B")[1].split())
+
+
+def at(*minutes):
+    """Runs without benchmarks, at some minutes after the begin."""
+    return [Result(Path(str(minute)), BEGAN + timedelta(minutes=minute), "5", {}, {}, {}) for minute in minutes]
+
+
+@pytest.mark.parametrize(
+    ("base", "other", "pairs"),
+    [
+        ([0, 2], [1, 3], [(0, 1), (2, 3)]),
+        ([1, 2], [0, 3], [(1, 0), (2, 3)]),
+        ([0, 1, 2], [3, 4], [(2, 3)]),
+        ([0], [], []),
+    ],
+)
+def test_runs_that_follow_each_other_in_either_order_are_a_pair(base, other, pairs):
+    found = alternating(at(*base), at(*other))
+    assert [(int(one.path.name), int(two.path.name)) for one, two in found] == pairs
+
+
+@pytest.mark.parametrize(("alternating_runs", "pairs"), [(10, 10), (7, 8), (6, 0)])
+def test_sides_alternated_if_four_fifths_of_their_runs_are_in_pairs(alternating_runs, pairs):
+    ends = 2 * alternating_runs
+    left = 10 - alternating_runs  # of each side, one side's after the other's: the two that meet are a pair too
+    base = [*range(0, ends, 2), *range(ends, ends + left)]
+    other = [*range(1, ends, 2), *range(ends + left, ends + 2 * left)]
+    assert len(in_turns(at(*base), at(*other))) == pairs
+
+
+def test_two_pairs_are_the_fewest_that_alternate():
+    assert in_turns(at(0), at(1)) == []
+    assert len(in_turns(at(0, 2), at(1, 3))) == 2
