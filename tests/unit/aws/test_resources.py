@@ -12,7 +12,7 @@ from moto import mock_aws
 from moto.backends import get_backend
 
 from harness.aws.cleanup.leftovers import leftovers_text, refuse_leftovers
-from harness.aws.cleanup.resources import Janitor, Leftover, Resource, delete_command, is_valid
+from harness.aws.cleanup.resources import Janitor, Leftover, Resource, delete_command, is_gone, is_passing, is_valid
 from harness.errors import LeftoverError
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -327,3 +327,81 @@ def test_text_of_others_in_leftovers_cannot_steer_a_terminal():
         assert all(each.isprintable() or each == "\n" for each in text)
     assert r"\x1b[2J" in leftovers_text(left)
     assert "[red]" in leftovers_text(left)
+
+
+def failing(status, code="X", message="no"):
+    return ClientError(
+        {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Op"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "passing"),
+    [
+        (failing(400, "ThrottlingException"), True),
+        (failing(400, "ResourceInUse"), True),
+        (failing(400, "ValidationException", "Cannot update in-progress endpoint"), True),
+        (failing(400, "ValidationException", "1 validation error"), False),
+        (failing(403, "AccessDenied"), False),
+        (failing(499), False),
+        (failing(500), True),
+        (failing(503), True),
+        (EndpointConnectionError(endpoint_url="https://x"), True),
+        (OSError("no"), False),
+    ],
+)
+def test_an_error_passes_if_aws_is_busy_or_failed_or_was_not_reached(error, passing):
+    assert is_passing(error) is passing
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "gone"),
+    [
+        ("ResourceNotFoundException", "", True),
+        ("NoSuchBucket", "", True),
+        ("ValidationException", "Could not find model", True),
+        ("ValidationException", "We could not say: Could not find", False),
+        ("AccessDenied", "", False),
+    ],
+)
+def test_an_error_says_gone_by_its_code_or_the_beginning_of_its_message(code, message, gone):
+    assert is_gone(error(code, message)) is gone
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "most"),
+    [
+        ("model", "{}", 63),
+        ("log group", "{}", 512),
+        ("S3 prefix", "s3://{}/k/", 63),
+        ("S3 prefix", "s3://bucket/{}/", 1023),
+        ("S3 staging", "s3://bucket/*/{}/", 63),
+    ],
+)
+def test_a_name_may_be_as_long_as_aws_allows_and_no_longer(kind, name, most):
+    assert is_valid(Resource(kind, name.format("a" * most)))
+    assert not is_valid(Resource(kind, name.format("a" * (most + 1))))
+
+
+def test_a_bucket_has_three_characters_at_least():
+    assert is_valid(Resource("S3 prefix", "s3://bbb/k/"))
+    assert not is_valid(Resource("S3 prefix", "s3://bb/k/"))
+
+
+def test_objects_and_uploads_are_counted_each_in_its_number(janitor, keys):
+    keys("run1/a")
+    assert janitor.state(PREFIX) == "1 object"
+    for key in ("run1/x", "run1/y"):
+        client("s3").create_multipart_upload(Bucket="bucket", Key=key)
+    assert janitor.state(PREFIX) == "1 object, 2 unfinished uploads"
+    keys("run1/b")
+    assert janitor.state(PREFIX) == "2 objects, 2 unfinished uploads"
+
+
+def test_a_prefix_was_last_modified_when_its_newest_object_was(janitor, keys):
+    assert janitor.last_modified(PREFIX) is None
+    keys("run1/a", "run1/b", "run10/c")
+    written = get_backend("s3")[ACCOUNT]["aws"].buckets["bucket"].keys
+    for key, year in {"run1/a": 2031, "run1/b": 2030, "run10/c": 2032}.items():
+        written[key].last_modified = datetime(year, 5, 1)
+    assert janitor.last_modified(PREFIX) == datetime(2031, 5, 1, tzinfo=timezone.utc)
