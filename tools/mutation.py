@@ -86,8 +86,8 @@ class ReturnNone:
     """An operator for cosmic-ray, which has none like it: ``return value`` becomes ``return None``."""
 
     def mutation_positions(self, node: Any) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-        """Yield the place of a node that returns a value."""
-        if node.type == "return_stmt" and node.children[1].get_code().strip() != "None":
+        """Yield the place of a node that returns a value, but not of False: callers hardly tell that from None."""
+        if node.type == "return_stmt" and node.children[1].get_code().strip() not in ("None", "False"):
             yield node.start_pos, node.end_pos
 
     def mutate(self, node: Any, _index: int) -> Any:
