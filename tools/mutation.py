@@ -40,7 +40,10 @@ GOAL = 0.85
 """Least share of the mutants that the tests must kill."""
 
 _SLOWER = 5
-"""Times as long as the unchanged module's tests may a mutant's take, plus a minute, before it counts as killed."""
+"""Tests of a mutant may take this many times as long as those of the unchanged module, plus a minute.
+
+A mutant whose tests take longer counts as killed.
+"""
 _OPERATORS = (
     *("AddNot", "ExceptionReplacer", "NumberReplacer", "RemoveDecorator", "ZeroIterationForLoop"),
     *("ReplaceTrueWithFalse", "ReplaceFalseWithTrue", "ReplaceAndWithOr", "ReplaceOrWithAnd"),
@@ -86,7 +89,7 @@ class ReturnNone:
     """An operator for cosmic-ray, which has none like it: ``return value`` becomes ``return None``."""
 
     def mutation_positions(self, node: Any) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-        """Yield the place of a node that returns a value, but not of False: callers hardly tell that from None."""
+        """Yield the place of a node that returns a value, but not of False, which callers treat as None."""
         if node.type == "return_stmt" and node.children[1].get_code().strip() not in ("None", "False"):
             yield node.start_pos, node.end_pos
 
@@ -276,7 +279,7 @@ def _print(number: str, result: Result) -> None:
 
 
 class _Runs:
-    """Runs of tests, each in a process of its own, in copies of the repository."""
+    """Runs of tests, each in a new process, in copies of the repository."""
 
     def __init__(self, directory: Path, workers: int) -> None:
         self._temporary = directory / "tmp"
@@ -289,7 +292,7 @@ class _Runs:
             self._copies.put(directory / str(number))
 
     def limit(self, tests: tuple[str, ...]) -> float:
-        """Return the time that tests may take with a mutant, from that which they take without.
+        """Return the longest time that tests may take with a mutant, in seconds: it follows from their time without.
 
         :raises SystemExit: they fail without.
         """
@@ -302,7 +305,7 @@ class _Runs:
         return 60 + _SLOWER * (time.monotonic() - start)
 
     def result(self, mutant: Mutant, tests: tuple[str, ...], limit: float) -> Result | None:
-        """Return the outcome of one mutant, or None for a change that is none."""
+        """Return the outcome of one mutant, or None if the change leaves the syntax tree as it was or is no Python."""
         copy = self._copies.get()
         path = copy / mutant.module
         source, times = path.read_text(encoding="utf-8"), path.stat()
@@ -354,7 +357,7 @@ def _kill(process: Any) -> None:
 
 
 def _run_tests(copy: Path, temporary: Path, tests: tuple[str, ...], compiled: bool) -> None:
-    """Run tests in a copy of the repository until one fails. This is the target of a process of its own."""
+    """Run tests in a copy of the repository until one fails. This is the target of a new process."""
     os.setsid()
     log = os.open(copy.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)

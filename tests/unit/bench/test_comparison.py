@@ -291,16 +291,16 @@ def test_a_limit_that_is_not_a_percentage_is_refused(limit, capsys):
     assert f"--fail-on is '{limit}'" in err
 
 
-@pytest.mark.parametrize(("sides", "told"), [("B", "here → there"), ("AB", "here and there → here and there")])
-def test_machines_that_differ_between_sides_or_within_one_are_told(alternate, tmp_path, capsys, sides, told):
+@pytest.mark.parametrize(("sides", "shown"), [("B", "here → there"), ("AB", "here and there → here and there")])
+def test_machines_that_differ_between_sides_or_within_one_are_reported(alternate, tmp_path, capsys, sides, shown):
     alternate({"t::x": 1.0})
     for side in sides:
         for path in sorted((tmp_path / side).iterdir())[: None if len(sides) == 1 else 6]:
             path.write_text(path.read_text().replace('"node": "here"', '"node": "there"'))
-    assert f"machine differs: {told}" in " ".join(compare(capsys, "A", "B")[1].split())
+    assert f"machine differs: {shown}" in " ".join(compare(capsys, "A", "B")[1].split())
 
 
-def test_an_environment_that_differs_in_some_benchmarks_is_told_with_their_number(record, capsys):
+def test_an_environment_that_differs_in_some_benchmarks_is_reported_with_their_number(record, capsys):
     for minute in range(4):
         side = "AB"[minute % 2]
         record(side, minute, {"t::x": [0.1]}, cores=2 if side == "A" else 4)

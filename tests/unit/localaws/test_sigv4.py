@@ -57,7 +57,7 @@ def test_the_query_of_aws_s_own_example_is_right_and_no_other():
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"Algorithm": "AWS4-ECDSA-P256-SHA256"}, "X-Amz-Algorithm is not AWS4-HMAC-SHA256"),
         ({"Credential": CREDENTIAL.replace("aws4", "aws5")}, "is no KEY/DATE/REGION/SERVICE/aws4_request"),
@@ -70,8 +70,8 @@ def test_the_query_of_aws_s_own_example_is_right_and_no_other():
         ({"Expires": "9" * 50}, "X-Amz-Expires is 9999"),
     ],
 )
-def test_a_query_that_is_signed_in_no_way_of_version_4_is_refused(changes, told):
-    with pytest.raises(MalformedSignature, match=told):
+def test_a_query_that_is_signed_in_no_way_of_version_4_is_refused(changes, message):
+    with pytest.raises(MalformedSignature, match=message):
         presigned(**changes)
 
 
