@@ -114,11 +114,18 @@ def test_the_sender_limits_a_rate_if_the_next_higher_that_failed_failed_by_it(ra
     assert SearchResult(rate, tried=rates).limited_by_sender is limited
 
 
-def test_a_rate_between_0_1_and_50000_is_searched_for():
+def quick(rate, seconds, watch):
+    """The measurement of an endpoint that keeps any bound."""
+    return Measurement(bound=1.0, sent=1000, answered=1000)
+
+
+def test_no_rate_below_0_1_is_probed():
     assert find_rate(prober(7, bound=0.001), 99, 0.3, 60).tried[-1].rate > 0.05
-    quick = find_rate(lambda rate, *_: Measurement(bound=1.0, sent=1000, answered=1000), 99, 20_000, 60)
-    assert [each.rate for each in quick.tried[:2]] == [20_000, 40_000]
-    assert max(each.rate for each in quick.tried) < 80_000
+
+
+def test_no_rate_above_50000_is_probed_by_doubling():
+    assert [each.rate for each in find_rate(quick, 99, 25_000, 60).tried[:2]] == [25_000, 50_000]
+    assert find_rate(quick, 99, 25_000.5, 60).tried[1].rate < 50_000
 
 
 def test_a_probe_is_long_enough_to_decide_and_no_longer_than_a_minute():
@@ -126,7 +133,7 @@ def test_a_probe_is_long_enough_to_decide_and_no_longer_than_a_minute():
 
     def probe(rate, seconds, watch):
         asked.append((rate, seconds))
-        return Measurement(bound=1.0, sent=1000, answered=1000)
+        return quick(rate, seconds, watch)
 
     find_rate(probe, 99, 1000.0, 30)
     find_rate(probe, 99, 100.0, 30)
