@@ -140,3 +140,12 @@ def test_a_probe_is_long_enough_to_decide_and_no_longer_than_a_minute():
     find_rate(probe, 99, 1.0, 30)
     seconds = dict(asked)
     assert (seconds[1000.0], seconds[100.0], seconds[1.0]) == (5.0, pytest.approx(2 * 662 / 100), 60.0)
+
+
+@pytest.mark.parametrize(("late", "following"), [(9, 20.0), (11, 5.0)])
+def test_a_rate_that_three_probes_leave_open_is_kept_if_its_share_of_late_queries_is_small_enough(late, following):
+    def probe(rate, seconds, watch):
+        return Measurement(bound=1.0, sent=1000, answered=1000, over=late)
+
+    tried_ = find_rate(probe, 99, 10.0, 60).tried
+    assert [each.rate for each in tried_[:4]] == [10.0, 10.0, 10.0, following]
