@@ -298,10 +298,14 @@ class _Runs:
         """
         copy = self._copies.get()
         start = time.monotonic()
-        if self._fails(copy, tests, None):
-            log = copy.with_suffix(".log").read_text(errors="replace")
-            raise SystemExit(f"{log}\n{' '.join(tests)}: failed before anything was changed; fix these tests first.")
-        self._copies.put(copy)
+        try:
+            if self._fails(copy, tests, None):
+                log = copy.with_suffix(".log").read_text(errors="replace")
+                raise SystemExit(
+                    f"{log}\n{' '.join(tests)}: failed before anything was changed; fix these tests first."
+                )
+        finally:
+            self._copies.put(copy)
         return 60 + _SLOWER * (time.monotonic() - start)
 
     def result(self, mutant: Mutant, tests: tuple[str, ...], limit: float) -> Result | None:
