@@ -5,6 +5,7 @@ from datetime import timezone
 
 import pytest
 
+from harness.bench.results.extra_info import data_hash
 from harness.bench.results.reader import MATRIX, read, read_file
 from harness.errors import ResultsError
 
@@ -165,3 +166,10 @@ def test_missing_results_are_reported(tmp_path):
         read(tmp_path)
     with pytest.raises(ResultsError, match="does not exist"):
         read(tmp_path / "absent.json")
+
+
+def test_data_has_the_same_hash_in_bytes_and_in_files(tmp_path):
+    (tmp_path / "b").write_bytes(b"b")
+    shown = "fb8e20fc2e4c"  # of SHA-256("ab")
+    assert data_hash(b"ab") == data_hash(b"a", tmp_path / "b") == shown
+    assert data_hash(b"ba") != shown
