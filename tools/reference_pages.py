@@ -12,9 +12,10 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from harness import fixtures
+from harness.bench import fixtures as bench_fixtures
 from harness.cli import main as cli
 from harness.localaws import price_list, quotas
 from harness.localaws.http import hosts
@@ -30,7 +31,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 _BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z ]+) -->\n).*?(<!-- end of generated -->\n)", re.DOTALL)
 _ROLE = re.compile(r":\w+:`~?([^`]+)`")
 _OWN = {
-    "sagemaker": control_plane.OPERATIONS,
+    "sagemaker": control_plane.ControlPlane(*[cast("Any", None)] * 5).operations,  # none is called
     "sagemaker-runtime": ["InvokeEndpoint"],
     "service-quotas": quotas.OPERATIONS,
     "pricing": price_list.OPERATIONS,
@@ -118,11 +119,11 @@ def _values(setting: dataclasses.Field[object]) -> str:
 
 
 def read_fixtures() -> list[Fixture]:
-    """Return the fixtures of the plugin, in the order of their source."""
-    tree = ast.parse(Path(fixtures.__file__).read_text(encoding="utf-8"))
+    """Return the fixtures of the plugin, in the order of their sources."""
     return [
         Fixture(node.name, _scope(decorator), markdown(ast.get_docstring(node) or ""))
-        for node in tree.body
+        for module in (fixtures, bench_fixtures)
+        for node in ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8")).body
         if isinstance(node, ast.FunctionDef)
         for decorator in node.decorator_list
         if ast.unparse(decorator).startswith("pytest.fixture")
@@ -149,7 +150,7 @@ def markdown(docstring: str) -> str:
 
 def read_commands() -> dict[str, tuple[str, argparse.ArgumentParser]]:
     """Return each command of ``harness`` with its line in ``harness --help`` and its parser."""
-    action = next(each for each in cli._parser()._actions if isinstance(each, argparse._SubParsersAction))
+    action = next(each for each in cli.build_parser()._actions if isinstance(each, argparse._SubParsersAction))
     lines = {each.dest: each.help or "" for each in action._choices_actions}
     return {name: (lines[name], parser) for name, parser in action.choices.items()}
 

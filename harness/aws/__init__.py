@@ -13,6 +13,7 @@ from harness.settings import Settings
 
 if TYPE_CHECKING:
     from harness.aws.local import FaultInjection
+    from harness.aws.pricing import PriceSource
 
 
 class AWS(Protocol):
@@ -45,6 +46,10 @@ class AWS(Protocol):
     @property
     def hourly_prices(self) -> Mapping[str, Mapping[str, float]]:
         """USD an hour of one instance, by kind of resource and instance type; empty if nothing costs money."""
+
+    @property
+    def prices(self) -> PriceSource | None:
+        """Source of the region's prices; None if nothing costs money."""
 
     @property
     def faults(self) -> FaultInjection | None:

@@ -57,6 +57,7 @@ class MockAWS:
     mode = "mock"
     outlives_process = False
     """False: the local AWS ends with its owner, and all that is in it too."""
+    prices = None
     runs_registered_containers = True
 
     def __init__(self, process: subprocess.Popen[bytes], connection: Connection, errors: IO[bytes]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
     from harness.aws import AWS
-    from harness.aws.real import RealAWS
     from harness.bench.results.extra_info import ExtraInfo, Latency
 
 HOSTING: pytest.StashKey[dict[str, ExtraInfo]] = pytest.StashKey()
@@ -142,11 +141,11 @@ def record_endpoint(benchmark: BenchmarkFixture, aws: AWS) -> RecordEndpoint:
     """
 
     def record(name: str) -> None:
-        if aws.mode == "mock":
+        if aws.prices is None:
             return
         from harness.bench.results.endpoint_instances import described  # noqa: PLC0415
 
-        benchmark.extra_info.update(described(cast("RealAWS", aws), name).as_json())
+        benchmark.extra_info.update(described(aws, name).as_json())
 
     return record
 
@@ -161,7 +160,7 @@ def record_environment(config: pytest.Config, settings: Settings, fixtures: Mapp
 
     extra_info = fixtures["benchmark"].extra_info
     extra_info.update(environment(settings).as_json())
-    if settings.mode == "mock" or "trained_model" not in fixtures:
+    if not settings.in_aws or "trained_model" not in fixtures:
         return
     from harness.bench.results.endpoint_instances import hosting  # noqa: PLC0415
 

@@ -95,7 +95,7 @@ def run_instances(
     reading = read_all(paths)
     runs = [run for series in arrange(reading.results) for run in series.runs]
     predicting = [run for run in runs if predicts(run)]
-    local = [run for run in predicting if run.benchmark.info.mode != "real"]
+    local = [run for run in predicting if not run.benchmark.info.in_aws]
     found = comparisons(predicting, known)
     several = _several(found, predicting, local)
     of = _choose(several, benchmark)

@@ -9,6 +9,8 @@ ROOT = str(Path(harness.__file__).parents[1])
 """Directory of the repository."""
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 """Options of a JVM that lives for seconds: half the CPU time of one that compiles and collects for the long run."""
+for _name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
+    del os.environ[_name]  # pytest-benchmark of a child measures nothing if it finds them
 os.environ.setdefault("JDK_JAVA_OPTIONS", QUICK_JAVA)
 OUTSIDE = dict(os.environ)
 """The environment before the ``aws`` fixture points this process to the local AWS."""

@@ -29,9 +29,9 @@ MOST_MODULES = 12
 KNOWS_THE_MODE = {
     "settings.py": "Settings.in_aws, for what is decided before there is an AWS",
     "aws/cleanup/ledger_file.py": "Header.in_aws, of a run that may have ended",
-    "bench/load/runner.py": "until prices are a member of AWS",
+    "bench/results/extra_info.py": "ExtraInfo.in_aws, of a result that another process may have recorded",
 }
-"""Modules that may compare a mode, and what for. The mode that a benchmark's result records is another matter."""
+"""Modules that may compare a mode, and what for."""
 SPARKS_PRIVATE = {"_jdf", "_jvm", "_gateway", "_jsc", "_jconf", "_jsparkSession"}
 """Private members of pyspark, which ``spark.internals`` alone uses."""
 USES_MOTO = ("moto_backend.py", "disk_bodies.py", "identities.py")

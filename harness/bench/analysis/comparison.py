@@ -225,7 +225,7 @@ def _some(names: Sequence[str]) -> str:
 
 def _refusal(base: Sequence[Benchmark], other: Sequence[Benchmark]) -> str:
     """Return the reason not to compare two sides of a benchmark; '' if they may be compared."""
-    local = any(run.info.mode == "mock" for run in (*base, *other))
+    local = any(run.info.mode and not run.info.in_aws for run in (*base, *other))
     for key in INSTANCE_TYPES if local else ():
         there, here = _values(base, key), _values(other, key)
         if there != here:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 from rich.console import Console
 
@@ -17,8 +16,7 @@ from harness.aws import AWS, open_aws
 from harness.aws.cleanup.leftovers import refuse_leftovers
 from harness.aws.cleanup.reaper import open_ledger
 from harness.aws.cleanup.resources import Leftover
-from harness.aws.pricing import hourly_cost, require_prices
-from harness.aws.real import RealAWS
+from harness.aws.pricing import PriceSource, hourly_cost, require_prices
 from harness.bench.endpoints import bodies, explained, host_model, host_nothing, require_endpoint
 from harness.bench.load.connections import Connections, Route
 from harness.bench.load.generator import Measurement, Watch
@@ -222,8 +220,8 @@ def _hosted(
             yield aws, plan.endpoint, None
         return
     with closing(open_aws(settings)) as opened:
-        if settings.in_aws:
-            progress.say(_cost(cast("RealAWS", opened), settings, plan))
+        if opened.prices is not None:
+            progress.say(_cost(opened.prices, settings, plan))
         with open_ledger(opened, settings) as ledger:
             endpoint = host_model(opened, ledger, settings, progress.say)
             yield opened, endpoint, host_nothing(opened, ledger, settings)
@@ -253,10 +251,10 @@ def _expectation(settings: Settings, plan: LoadPlan) -> str:
     return f"{what}: about {rough_time(seconds)} in all{short}"
 
 
-def _cost(aws: RealAWS, settings: Settings, plan: LoadPlan) -> str:
+def _cost(source: PriceSource, settings: Settings, plan: LoadPlan) -> str:
     """Return the expected cost by the prices of the instances, with their sources and dates."""
     try:
-        prices = require_prices(aws.prices, settings)
+        prices = require_prices(source, settings)
     except SettingsError as error:
         return f"the cost is unknown: {error.what}"
     hours = (_START_SECONDS["real"] + plan.seconds + (_SEARCH_SECONDS if plan.find_rate else 0)) / 3600

@@ -267,7 +267,7 @@ def _facts(result: Result) -> Iterable[tuple[str, str]]:
         for run in result.benchmarks.values()
         for name in COMPARED
         if name not in ("rows", "bytes") and (text := run.recorded(name))
-        if name not in INSTANCE_TYPES or run.info.mode == "real"
+        if name not in INSTANCE_TYPES or run.info.in_aws
     }
     found = {name for name, _ in noted}
     if "python" not in found:

@@ -7,13 +7,13 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from harness.aws import AWS
 from harness.aws.pricing import Price
-from harness.aws.real import RealAWS
 from harness.bench.results.extra_info import ExtraInfo
 from harness.settings import Settings
 
 
-def hosting(aws: RealAWS, settings: Settings, endpoint: str) -> ExtraInfo:
+def hosting(aws: AWS, settings: Settings, endpoint: str) -> ExtraInfo:
     """Return the endpoint's name, the type and number of its instances, and the price of one of them.
 
     Results need the name to show which runs share machines: endpoints on one instance type differ. A value that AWS
@@ -28,12 +28,12 @@ def hosting(aws: RealAWS, settings: Settings, endpoint: str) -> ExtraInfo:
     return _hosting(aws, endpoint, settings.endpoint_instance_type, settings.endpoint_instance_count)
 
 
-def described(aws: RealAWS, endpoint: str) -> ExtraInfo:
+def described(aws: AWS, endpoint: str) -> ExtraInfo:
     """Return the same for an endpoint that the settings did not create: AWS is asked for its instances."""
     return _hosting(aws, endpoint, *_instances_of(aws, endpoint))
 
 
-def _hosting(aws: RealAWS, endpoint: str, instance_type: str, count: int) -> ExtraInfo:
+def _hosting(aws: AWS, endpoint: str, instance_type: str, count: int) -> ExtraInfo:
     return ExtraInfo(
         endpoint=endpoint,
         endpoint_instance_type=instance_type,
@@ -42,7 +42,7 @@ def _hosting(aws: RealAWS, endpoint: str, instance_type: str, count: int) -> Ext
     )
 
 
-def _instances_of(aws: RealAWS, endpoint: str) -> tuple[str, int]:
+def _instances_of(aws: AWS, endpoint: str) -> tuple[str, int]:
     """Return type and number of an endpoint's instances; '' and 0 if AWS refuses, or there are several types."""
     client = aws.client("sagemaker")
     try:
@@ -57,8 +57,8 @@ def _instances_of(aws: RealAWS, endpoint: str) -> tuple[str, int]:
     return types.pop(), sum(int(variant.get("CurrentInstanceCount", 0)) for variant in variants)
 
 
-def _price(aws: RealAWS, instance_type: str) -> Price | None:
+def _price(aws: AWS, instance_type: str) -> Price | None:
     try:
-        return aws.prices.find(instance_type, "hosting")
+        return None if aws.prices is None else aws.prices.find(instance_type, "hosting")
     except (ClientError, BotoCoreError):
         return None

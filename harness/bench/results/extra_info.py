@@ -114,6 +114,11 @@ class ExtraInfo:
     """Price of one instance of the endpoint."""
     latency: Latency | None = _read_by(_latency)  # noqa: RUF009 - a field
 
+    @property
+    def in_aws(self) -> bool:
+        """True if the benchmark ran in AWS; False in mock mode, and if no mode is recorded."""
+        return self.mode == "real"
+
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> ExtraInfo:
         """Return the metadata in a benchmark's ``extra_info``."""

@@ -30,7 +30,7 @@ def rows_per_second(run: Run) -> float | None:
 def is_of_aws(run: Run) -> bool:
     """Return whether a run was measured on instances of AWS, and recorded their type."""
     info = run.benchmark.info
-    return info.mode == "real" and bool(info.endpoint_instance_type)
+    return info.in_aws and bool(info.endpoint_instance_type)
 
 
 def instances_of(run: Run) -> tuple[str, int]:

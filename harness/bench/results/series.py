@@ -156,7 +156,7 @@ def _to_sort(parts: Setting) -> Iterator[list[str | int]]:
 
 def setting(result: Result, benchmark: Benchmark) -> Setting:
     """Return the setting in which a time was measured; instance types only if AWS provided them."""
-    unreal = () if benchmark.info.mode == "real" else INSTANCE_TYPES
+    unreal = () if benchmark.info.in_aws else INSTANCE_TYPES
     parts = {name: text for name in _SETTING if name not in unreal and (text := benchmark.recorded(name))}
     return {"processor": processor(result.machine), **parts}
 

@@ -239,5 +239,5 @@ def test_a_run_needs_what_it_creates_with_and_deletes_with_and_no_more():
 
 def test_a_refusal_is_explained_by_the_purpose_of_what_was_refused():
     assert "(to make what was trained known to SageMaker)" in explain_denied(CREATE_MODEL).what
-    assert "(to be told of an object that it does not exist, if it was that)" in explain_denied(S3A).what
+    assert "(to learn that an object does not exist, if that was the cause)" in explain_denied(S3A).what
     assert "CreateDomain on *." in explain_denied("(AccessDenied) when calling the CreateDomain operation: no").what

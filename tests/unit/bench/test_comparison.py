@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.bench.analysis.comparison import alternating, in_turns
+from harness.bench.analysis.comparison import alternating, alternating_pairs
 from harness.bench.results.reader import Result
 from harness.cli import main
 
@@ -333,9 +333,9 @@ def test_sides_alternated_if_four_fifths_of_their_runs_are_in_pairs(alternating_
     left = 10 - alternating_runs  # of each side, one side's after the other's: the two that meet are a pair too
     base = [*range(0, ends, 2), *range(ends, ends + left)]
     other = [*range(1, ends, 2), *range(ends + left, ends + 2 * left)]
-    assert len(in_turns(at(*base), at(*other))) == pairs
+    assert len(alternating_pairs(at(*base), at(*other))) == pairs
 
 
 def test_two_pairs_are_the_fewest_that_alternate():
-    assert in_turns(at(0), at(1)) == []
-    assert len(in_turns(at(0, 2), at(1, 3))) == 2
+    assert alternating_pairs(at(0), at(1)) == []
+    assert len(alternating_pairs(at(0, 2), at(1, 3))) == 2

@@ -35,7 +35,7 @@ def test_an_option_may_be_as_small_and_as_large_as_its_bounds(option, name, allo
 
 def test_the_server_scenario_makes_one_request_at_least():
     assert LoadPlan(rate=0.5, seconds=2).load.rate == 0.5
-    with pytest.raises(SettingsError, match=r"--rate 0\.5 for --duration 1 makes no request"):
+    with pytest.raises(SettingsError, match=r"--rate 0\.5 for --duration 1 sends no request"):
         LoadPlan(rate=0.5, seconds=1)
     assert LoadPlan("offline", rate=0.5, seconds=1).load.scenario.name == "offline"
     assert LoadPlan(rate=0.5, seconds=1, p99_under=0.1, find_rate=True).find_rate

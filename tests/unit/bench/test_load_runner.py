@@ -97,8 +97,7 @@ def test_training_uses_and_counts_one_instance(monkeypatch, tmp_path):
 
 
 def test_an_unknown_price_is_reported_with_the_reason():
-    account = SimpleNamespace(prices=NoPrices())
-    told = runner._cost(account, Settings(mode="real", region="us-gov-west-1"), LoadPlan())
+    told = runner._cost(NoPrices(), Settings(mode="real", region="us-gov-west-1"), LoadPlan())
     assert told.startswith("the cost is unknown: No price is known of ml.m4.xlarge for training, ml.m4.xlarge")
 
 

@@ -5,7 +5,7 @@ from datetime import timezone
 
 import pytest
 
-from harness.bench.results.extra_info import data_hash
+from harness.bench.results.provenance import data_hash
 from harness.bench.results.reader import MATRIX, read, read_file
 from harness.errors import ResultsError
 

@@ -60,9 +60,9 @@ def test_the_query_of_aws_s_own_example_is_right_and_no_other():
     ("changes", "message"),
     [
         ({"Algorithm": "AWS4-ECDSA-P256-SHA256"}, "X-Amz-Algorithm is not AWS4-HMAC-SHA256"),
-        ({"Credential": CREDENTIAL.replace("aws4", "aws5")}, "is no KEY/DATE/REGION/SERVICE/aws4_request"),
+        ({"Credential": CREDENTIAL.replace("aws4", "aws5")}, "is not KEY/DATE/REGION/SERVICE/aws4_request"),
         ({"Date": "20130525T000000Z"}, "its credential is of 20130524, and its X-Amz-Date of 20130525"),
-        ({"Date": "20130524"}, "is no date such as"),
+        ({"Date": "20130524"}, "is not a date such as"),
         ({"SignedHeaders": ""}, "its query has no X-Amz-SignedHeaders"),
         ({"Expires": "0"}, "X-Amz-Expires is 0, and must be between 1 and 604800"),
         ({"Expires": "604801"}, "X-Amz-Expires is 604801"),
