@@ -141,7 +141,7 @@ def sagemaker_client(aws: AWS, ledger: Ledger) -> Any:
 
 @pytest.fixture(scope="session")
 def sagemaker_runtime_client(aws: AWS) -> Any:
-    """A boto3 client of SageMaker's runtime, which invokes endpoints."""
+    """A boto3 client of the SageMaker runtime, which invokes endpoints."""
     return aws.client("sagemaker-runtime")
 
 

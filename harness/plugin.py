@@ -89,8 +89,8 @@ def _refuse_sharing(config: pytest.Config) -> None:
     """Raise :class:`pytest.UsageError` if pytest-xdist runs the tests in processes that it may end without clean-up."""
     if config.getoption("numprocesses", None) or config.getoption("tx", None):
         raise pytest.UsageError(
-            "Real mode cannot be shared between the processes of pytest-xdist: each would train and host a model of "
-            "its own, and one that xdist ends does not clean up.\n  to fix:  leave -n out"
+            "Real mode cannot be shared between the processes of pytest-xdist: each would train and host its own "
+            "model, and a process that xdist ends does not clean up.\n  to fix:  remove -n"
         )
 
 

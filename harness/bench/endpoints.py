@@ -62,7 +62,7 @@ def dense(rows: int) -> bytes:
 
 
 def dense_text(images: npt.NDArray[Any], labels: npt.NDArray[Any] | None = None) -> bytes:
-    """Return images as LibSVM text with zeros, as the Spark SDK sends them. One request holds 815 of MNIST's, 5.2 MB.
+    """Return images as LibSVM text with zeros, as the Spark SDK sends them. One request holds 815 MNIST images, 5.2 MB.
 
     :param images: shape (n, features).
     :param labels: shape (n,); by default 0 for all, as the SDK's ``transform`` always writes.

@@ -1,4 +1,4 @@
-"""``harness exec`` and ``harness serve``: commands of your own inside a local AWS."""
+"""``harness exec`` and ``harness serve``: your commands inside a local AWS."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def run_mnist(settings: Settings, data: Data, output: Path) -> None:
 
 
 def _mention(error: PipelineError, log: Path) -> None:
-    """Add the path of Spark's log to the error, if the log exists."""
+    """Add the path of the Spark log to the error, if the log exists."""
     if log.exists():
         error.checked = "; ".join(filter(None, [error.checked, f"Spark's log, with stack traces, is {log}"]))
 

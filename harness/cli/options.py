@@ -23,7 +23,7 @@ class Command(NamedTuple):
     help: str
     """Its line in ``harness --help``."""
     description: str
-    """The first paragraph of its own ``--help``."""
+    """The first paragraph of its ``--help``."""
     add_arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
     """Runs the command and returns its exit code."""

@@ -93,7 +93,7 @@ class Data:
 
     @cached_property
     def rows(self) -> dict[Split, int]:
-        """Number of rows in each of the user's files, which are checked here. The sample bucket is not counted.
+        """Number of rows in each user file, which are checked here. The sample bucket is not counted.
 
         :raises DataError: a file is missing or empty, or has a row that is not a digit.
         """

@@ -101,7 +101,7 @@ def _nines(percents: Array) -> Array:
 
 
 def _new_figure(width: float, height: float) -> tuple[Figure, Axes]:
-    """Return a figure, whose size is in hundreds of pixels, and the frameless axes that fill it."""
+    """Return a matplotlib ``Figure`` of a size in hundreds of pixels, and the frameless axes that fill it."""
     figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()

@@ -241,7 +241,7 @@ def end_jvm() -> None:
 
 
 def lost_jvm() -> str | None:
-    """Return a sentence on the end of Spark's JVM, without its full stop; None if it runs or was not started."""
+    """Return a sentence on the end of the JVM of Spark, without its full stop; None if it runs or was not started."""
     process = internals.jvm_process()
     if process is None:
         return None

@@ -44,7 +44,7 @@ def check_libsvm(
     """Refuse rows that would be lost or changed on their way to a model; return the number of rows.
 
     A frame is checked inside the JVM in one pass, which computes the frame. With 60,000 dense rows of 784 features that
-    takes longer than a second, most of it for reading. The values of SageMaker's sample bucket are known, so a frame of
+    takes longer than a second, most of it for reading. The values of the sample bucket are known, so a frame of
     its rows alone has only its columns checked and is not counted (None).
 
     :param data: a frame with the columns ``label`` and ``features``, or a LibSVM file or directory.
@@ -135,7 +135,7 @@ def _check_columns(frame: DataFrame) -> None:
 
 
 def _is_sample(frame: DataFrame) -> bool:
-    """Return whether a frame has only (the first) rows of SageMaker's sample bucket."""
+    """Return whether a frame has only (the first) rows of the SageMaker sample bucket."""
     plan = optimized_plan(frame)
     while plan.nodeName() in ("GlobalLimit", "LocalLimit", "Repartition"):
         plan = plan.child()

@@ -68,7 +68,7 @@ def test_a_reset_keeps_only_identities_and_refused_hosts(apart):
 def test_the_error_about_a_local_aws_that_ended_quotes_its_last_output(monkeypatch):
     monkeypatch.setenv("PYTHONFAULTHANDLER", "1")
     with MockAWS.start(Settings()) as own:
-        os.kill(own.connection.pid, signal.SIGABRT)  # which lets Python tell where it is
+        os.kill(own.connection.pid, signal.SIGABRT)  # which makes Python print its stack
         wait_until(lambda: not own.running, "the local AWS to end")
         assert "Extension modules: " in own.last_output()
         for call in (own.status, own.faults.clear):
@@ -102,7 +102,7 @@ def test_the_certificate_is_for_the_host_asked_for_and_no_other(local):
 
 
 def test_a_client_that_does_not_trust_the_runs_authority_gets_no_answer(local):
-    anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which trusts nobody so far
+    anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which trusts no CA so far
     connection = tunnel(local, "sts.amazonaws.com", context=anyone)
     with pytest.raises(ssl.SSLCertVerificationError):
         connection.connect()

@@ -97,7 +97,7 @@ class _Maker:
         return name
 
     def script(self, text, path):
-        """Return an image that stands for some Python which answers POST requests as ``answer(body)`` says."""
+        """Return an image backed by Python code that answers POST requests with ``answer(body)``."""
         image = f"script-{uuid.uuid4().hex}"
         (path / "container.py").write_text(SERVER.format(answer=text))
         self.local.register_container(image, [sys.executable, str(path / "container.py")])
@@ -236,20 +236,20 @@ def test_a_missing_resource_is_reported_with_the_message_of_aws(sagemaker, call)
         method = getattr(sagemaker, f"{call}_{kind.replace('-', '_')}")
         answer = refusal(method, **{f"{member}Name": "Nobody"})["Error"]
         assert answer["Code"] == "ValidationException"
-        arn = f"arn:aws:sagemaker:us-east-1:123456789012:{kind}/nobody"
+        arn = f"arn:aws:sagemaker:us-east-1:123456789012:{kind}/missing"
         assert answer["Message"] == f'Could not find {words} "{arn}".'
 
 
 def test_a_reference_to_a_missing_resource_is_refused(make, sagemaker, local):
-    variant = {"VariantName": "v", "ModelName": "nobody", "InstanceType": "ml.m4.xlarge", "InitialInstanceCount": 1}
+    variant = {"VariantName": "v", "ModelName": "missing", "InstanceType": "ml.m4.xlarge", "InitialInstanceCount": 1}
     assert "Could not find model" in message(
         sagemaker.create_endpoint_config, EndpointConfigName="c", ProductionVariants=[variant]
     )
     assert "Could not find endpoint configuration" in message(
-        sagemaker.create_endpoint, EndpointName="e", EndpointConfigName="nobody"
+        sagemaker.create_endpoint, EndpointName="e", EndpointConfigName="missing"
     )
     container = {"Image": IMAGE, "ModelDataUrl": "s3://b/k"}
-    role = "arn:aws:iam::123456789012:role/nobody"
+    role = "arn:aws:iam::123456789012:role/missing"
     assert f"Could not assume role {role}" in message(
         sagemaker.create_model, ModelName="m", PrimaryContainer=container, ExecutionRoleArn=role
     )
@@ -504,9 +504,9 @@ def test_a_request_may_have_at_most_six_mebibytes(runtime, endpoint):
 
 
 def test_an_endpoint_that_does_not_exist_is_a_validation_error(runtime, local):
-    answer = refusal(runtime.invoke_endpoint, EndpointName="nobody", Body=b"0 1:1")
+    answer = refusal(runtime.invoke_endpoint, EndpointName="missing", Body=b"0 1:1")
     assert answer["Error"] == {
-        "Code": "ValidationError", "Message": f"Endpoint nobody of account {local.account} not found."
+        "Code": "ValidationError", "Message": f"Endpoint missing of account {local.account} not found."
     }  # fmt: skip
 
 

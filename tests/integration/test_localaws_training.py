@@ -226,8 +226,8 @@ def test_held_calls_of_the_spark_sdk_do_not_delay_other_requests(sagemaker, ask,
          "Member must satisfy regular expression pattern"),
         ({"TrainingJobName": "a" * 64}, "at 'trainingJobName' failed to satisfy constraint: Member must have length "
          "less than or equal to 63"),
-        ({"RoleArn": "arn:aws:iam::123456789012:role/nobody"}, "Could not assume role arn:aws:iam::123456789012:role/"
-         "nobody. Please ensure that the role exists and allows principal 'sagemaker.amazonaws.com'"),
+        ({"RoleArn": "arn:aws:iam::123456789012:role/missing"}, "Could not assume role arn:aws:iam::123456789012:role/"
+         "missing. Please ensure that the role exists and allows principal 'sagemaker.amazonaws.com'"),
         ({"AlgorithmSpecification": {"TrainingImage": "my/image:1", "TrainingInputMode": "File"}},
          "has no image my/image:1. It has the built-in XGBoost"),
         ({"AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "Pipe"}}, "TrainingInputMode Pipe"),
@@ -274,7 +274,7 @@ def test_a_name_is_used_once(sagemaker, ask, trained):
 
 def test_a_missing_job_is_reported(sagemaker):
     for call in (sagemaker.describe_training_job, sagemaker.stop_training_job):
-        assert refusal(call, TrainingJobName="nobody")["Message"] == "Requested resource not found."
+        assert refusal(call, TrainingJobName="missing")["Message"] == "Requested resource not found."
 
 
 # --- jobs that fail -----------------------------------------------------------------------------------------------

@@ -151,7 +151,7 @@ def test_the_check_sees_a_decision_by_the_mode(source):
 
 
 def private_to_spark(source):
-    """Return the private members of pyspark that some source uses; members of its own objects may have such names."""
+    """Return the private members of pyspark that some source uses; members of ``self`` may have such names."""
     uses = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)]
     of_others = [node for node in uses if not (isinstance(node.value, ast.Name) and node.value.id == "self")]
     return {node.attr for node in of_others} & SPARKS_PRIVATE

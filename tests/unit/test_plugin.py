@@ -67,7 +67,7 @@ def test_real_mode_refuses_to_be_shared_by_xdist(run, pytester):
     pytester.makeconftest(XDIST)
     result = run("--harness-mode=real", "--numprocesses=2")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: Real mode cannot be shared*", "*to fix:  leave -n out"])
+    result.stderr.fnmatch_lines(["ERROR: Real mode cannot be shared*", "*to fix:  remove -n"])
     run("--numprocesses=2").assert_outcomes(passed=1)
     run("--harness-mode=real", "--numprocesses=0").assert_outcomes(passed=1)
 

@@ -66,7 +66,7 @@ TABLE: tuple[Permission, ...] = (
     *_rows("s3:AbortMultipartUpload", (_DATA,), "delete uploads that a killed run left unfinished"),
     *_rows("sagemaker:CreateTrainingJob", _JOBS, "train"),
     *_rows("sagemaker:DescribeTrainingJob", _JOBS, "wait for training, and prove that it has ended"),
-    *_rows("sagemaker:StopTrainingJob", _JOBS, "stop training that nobody waits for any more"),
+    *_rows("sagemaker:StopTrainingJob", _JOBS, "stop training that no one waits for"),
     *_rows("sagemaker:CreateModel", _MODELS, "make what was trained known to SageMaker"),
     *_rows("sagemaker:DescribeModel sagemaker:DeleteModel", _MODELS, "delete it, and prove that"),
     *_rows("sagemaker:CreateEndpointConfig", _CONFIGS, "say what an endpoint runs on"),
@@ -79,11 +79,11 @@ TABLE: tuple[Permission, ...] = (
     *_rows("sagemaker:DescribeEndpoint", _ENDPOINTS, "wait for the endpoint, and prove that it is gone"),
     *_rows("sagemaker:DeleteEndpoint", _ENDPOINTS, "delete it: it costs money while it is there"),
     *_rows("sagemaker:InvokeEndpoint", _ENDPOINTS, "classify"),
-    *_rows("sagemaker:AddTags", _ALL, "tell whose a resource is and when it expires"),
+    *_rows("sagemaker:AddTags", _ALL, "tag a resource with its run, its owner and the time when it expires"),
     *_rows("iam:PassRole", ("{role}",), "have SageMaker assume the execution role", conditions=_PASSED),
     # --- the caller: optional ---
     *_rows("s3:CreateBucket", (_BUCKET,), "make the bucket for rows and model, once", required=False),
-    *_rows("s3:GetBucketVersioning", (_BUCKET,), "tell whether what is deleted stays as a version", required=False),
+    *_rows("s3:GetBucketVersioning", (_BUCKET,), "find out whether deleted objects stay as versions", required=False),
     *_rows(
         "logs:FilterLogEvents",
         (f"{_LOGS}:/aws/sagemaker/TrainingJobs:*", f"{_LOGS}:/aws/sagemaker/Endpoints/hsh-*"),
@@ -106,7 +106,7 @@ TABLE: tuple[Permission, ...] = (
         "check that enough instances may run",
         required=False,
     ),
-    *_rows("pricing:GetProducts", _ANY, "tell what a run costs at worst", required=False),
+    *_rows("pricing:GetProducts", _ANY, "find the highest cost of a run", required=False),
     # --- the caller: sweep ---
     *_rows(
         "sagemaker:ListTrainingJobs sagemaker:ListModels sagemaker:ListEndpointConfigs sagemaker:ListEndpoints",
@@ -116,7 +116,7 @@ TABLE: tuple[Permission, ...] = (
     ),
     *_rows("sagemaker:ListTags", _ALL, "see whose it is and when it expired (harness sweep)", required=False),
     *_rows(
-        "tag:GetResources", _ANY, "find what bears a run's tag and a name of one's own (harness sweep)", required=False
+        "tag:GetResources", _ANY, "find resources with a run's tag and another name (harness sweep)", required=False
     ),
     *_rows(
         "logs:DeleteLogGroup",

@@ -1,6 +1,6 @@
 """Checks of an account before anything is created in it: caller, permissions, resources, quotas and cost.
 
-No check changes anything. If AWS does not let the caller look at something, its check is ``unknown``, which stops no
+No check changes anything. If AWS does not let the caller see something, its check is ``unknown``, which stops no
 run. AWS may refuse later, and :func:`harness.aws.account.permissions.explain_denied` then explains the refusal.
 """
 
@@ -350,7 +350,7 @@ def _values(aws: RealAWS, names: set[str]) -> dict[str, dict[str, Any]]:
 
 
 def _cost(aws: RealAWS, settings: Settings, endpoint_types: Sequence[str] = ()) -> Check:
-    """Hold the cost of a run that lives as long as it may to the limit; without a limit, tell it."""
+    """Check the highest possible cost of a run against the limit. Without a limit, report it."""
     try:
         prices, unknown = find_prices(aws.prices, instances_of(settings, endpoint_types))
     except _ERRORS as error:

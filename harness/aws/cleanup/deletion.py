@@ -74,7 +74,7 @@ class Deletion:
         Each is tried even when another fails, and looked for until AWS says that it is gone. Safe to call again, and
         from several processes at once.
 
-        :param resources: delete only these of the record's; all of them otherwise.
+        :param resources: delete only these resources of the record; by default all of them.
         :param log_groups: True to delete log groups too.
         :raises HarnessError: the credentials are another account's, where nothing of the run can be.
         """

@@ -294,7 +294,7 @@ class Janitor:
         return str(self._describe(resource)[member])
 
     def tags(self, resource: Resource) -> dict[str, str]:
-        """Return the tags of one of SageMaker's resources.
+        """Return the tags of a SageMaker resource.
 
         :raises ClientError: the resource does not exist, or AWS refuses.
         """
@@ -302,7 +302,7 @@ class Janitor:
         return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
 
     def add_tags(self, resource: Resource, tags: dict[str, str]) -> None:
-        """Add tags to one of SageMaker's resources.
+        """Add tags to a SageMaker resource.
 
         :raises ClientError: the resource does not exist, or AWS refuses.
         """

@@ -2,7 +2,7 @@
 
 They are found by ledgers on this machine, of runs that have ended or whose time is up, by tags of runs whose time is
 up, and by names that the harness gives in this account. A ledger, or name and tags together, prove that a resource is
-the harness's. What only a name, only a tag or only the description of a tagged job leads to is deleted on request. A
+the harness's. A resource found only by its name, its tag or the description of a tagged job is deleted on request. A
 run that may still be alive keeps everything: its ledger is open here, or its tags have not expired. Time is AWS's.
 """
 
@@ -47,20 +47,20 @@ _REGIONS_AT_ONCE = 8
 _lock = threading.Lock()
 
 Watch: TypeAlias = Callable[[int], AbstractContextManager[Callable[[], None]]]
-"""Shows how many of so many regions were looked at."""
+"""Shows the number of regions searched so far, out of the given number."""
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a sweep is asked to do."""
+    """Options of a sweep."""
 
     delete: bool = False
     all_regions: bool = False
     unproven: bool = False
-    """True to delete resources too that only a name, a tag or a job's description leads to."""
+    """True to delete resources found only by a name, a tag or a job's description too."""
     logs: bool = False
     ttl: timedelta = timedelta(0)
-    """How long something must have been past its time."""
+    """Least time since a resource expired."""
 
     def fate(self, remain: Remain, now: datetime) -> Fate:
         """Return what is to become of something: what may not go yet is ``early``."""
@@ -92,7 +92,7 @@ class _Seen:
     """Of runs that are over."""
     notes: list[str] = field(default_factory=list)
     unseen: bool = False
-    """Whether something could not be looked at that should have been."""
+    """True if the search failed for a ledger or a region that matters."""
 
 
 class Sweep:
@@ -109,7 +109,7 @@ class Sweep:
             Judged(remain, wishes.fate(remain, self.now), _cost(remain, self._costs)) for remain in seen.remains
         ]
         self.notes = seen.notes
-        """Sentences on what could not be looked at, or belongs to other sweeps."""
+        """Sentences on failed searches, and on resources of other sweeps."""
 
     def delete(self) -> list[Leftover]:
         """Delete what may go; return what is, or may be, left of it."""
@@ -117,18 +117,18 @@ class Sweep:
         return _delete(self._seen.ledgers, doomed, self._account, self._costs, self._wishes)
 
     def is_clean(self, left: Iterable[Leftover]) -> bool:
-        """Return whether nothing is left over, and all that should have been looked at was.
+        """Return whether nothing is left over and the search was complete.
 
-        After a deletion, what has no proof and stays counts as left over if it runs on instances.
+        After a deletion, an unproven resource that stays counts as left over if it runs on instances.
         """
         billed = any(judged.fate == "unproven" and judged.is_billed for judged in self.found)
         return not (list(left) or self._seen.unseen or (self._wishes.delete and billed))
 
 
 def find(settings: Settings, wishes: Wishes, watch: Watch | None = None) -> Sweep:
-    """Look at the ledgers on this machine and at the regions of the account; nothing is deleted.
+    """Search the ledgers on this machine and the regions of the account; delete nothing.
 
-    :param watch: is called with the number of regions, and returns a context whose value is called for each one done.
+    :param watch: called with the number of regions; returns a context whose value is called after each region.
     :raises SetupError: there are no credentials that AWS accepts.
     """
     refuse_local_aws(os.environ)
@@ -167,7 +167,7 @@ def _regions(session: boto3.Session, settings: Settings, wishes: Wishes) -> list
 
 
 def _find(account: _Account, home: str, regions: list[str], wishes: Wishes, watch: Watch | None = None) -> _Seen:
-    """Look at the ledgers and the regions; that ``home`` could not be looked at counts, or where something was found.
+    """Search the ledgers and the regions. A failure counts in ``home``, and in regions with resources of a run.
 
     In other regions a caller may have no permissions on purpose, or the region may not be enabled.
     """
@@ -201,11 +201,11 @@ def _find(account: _Account, home: str, regions: list[str], wishes: Wishes, watc
 
 
 def _refusals(refused: list[Look]) -> list[str]:
-    """Return one note on all regions that let nothing be looked at: their own say the same, each at length."""
+    """Return one note on all regions that refused every search. Their own notes say the same at length."""
     if not refused:
         return []
     named = ", ".join(seen.region for seen in refused)
-    return [f"nothing could be looked at in {named}; {refused[0].trouble[0]}"]
+    return [f"nothing could be searched in {named}; {refused[0].trouble[0]}"]
 
 
 def _ledger_paths(found: _Seen) -> list[Path]:
@@ -338,6 +338,6 @@ def _finish(ledger: Ledger, account: _Account, logs: bool) -> list[Leftover]:
             ledger = Ledger.read(path, clients, account.number)
         except FileNotFoundError:  # its reaper, or another sweep, has finished it
             return []
-    if not is_open(path):  # otherwise its run, whose time is up, may go on and be killed later
+    if not is_open(path):  # otherwise its run, whose time is up, may continue and be killed later
         path.unlink(missing_ok=True)
     return []

@@ -57,7 +57,7 @@ def cost(settings: Settings, prices: RunPrices, seconds: float) -> str:
 def remaining_cost(plan: Plan, settings: Settings, prices: RunPrices) -> float | None:
     """Return the part of ``--max-cost`` that the endpoints leave to the benchmarks, in USD; None without a limit.
 
-    Sessions run one after the other. A session refuses to start if its own ``fit`` could cost more than that part.
+    Sessions run one after the other. A session refuses to start if its own ``fit`` could cost more.
 
     :param settings: settings of the training job and the endpoints.
     :raises SettingsError: every session would refuse.

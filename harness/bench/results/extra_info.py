@@ -49,7 +49,7 @@ def _latency(value: Any) -> Latency | None:
 
 
 def _price(value: Any) -> Price | None:
-    """Return a price, of which ``extra_info`` has the instance type beside it; None without source or date."""
+    """Return a price without its instance type, which is another member; None without source or date."""
     if not isinstance(value, Mapping) or not value.get("source") or not value.get("date"):
         return None
     usd = _positive(value.get("usd_per_hour"))

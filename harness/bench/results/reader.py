@@ -243,4 +243,4 @@ def _benchmark(entry: Any) -> Benchmark:
 def _problem(path: Path, number: int, entry: Any, error: Exception) -> ResultsError:
     name = entry.get("fullname") if isinstance(entry, dict) else None
     what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
-    return ResultsError(f"{path}: benchmark {name or number + 1} is left out: {what}.", fix=_write_again(path))
+    return ResultsError(f"{path}: benchmark {name or number + 1} is skipped: {what}.", fix=_write_again(path))

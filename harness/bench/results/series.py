@@ -123,7 +123,7 @@ class Spread:
 
 
 def arrange(results: Iterable[Result]) -> list[Series]:
-    """Return all series of some results, in the order their benchmarks first appear, each with a label of its own.
+    """Return all series of some results, in the order their benchmarks first appear, each with its own label.
 
     A file that was given twice counts once. A benchmark whose median is not a positive number is skipped.
     """

@@ -135,7 +135,7 @@ class Enforced:
 
 
 def decide(caller: Identity, action: str, resource: str, context: policy_evaluation.Context) -> Decision:
-    """Return the decision of a user's or role's policies, within its limits."""
+    """Return the decision by the policies of a user or a role, within its limits."""
     decisions = [policy_evaluation.evaluate(caller.policies, action, resource, context)]
     decisions += [policy_evaluation.evaluate([limit], action, resource, context) for limit in caller.limits]
     if Decision.EXPLICIT_DENY in decisions:

@@ -203,7 +203,7 @@ class SignedChunks:
 
     @property
     def matches(self) -> bool:
-        """Whether all chunks came and each had the right signature, and so had the trailing headers, if any."""
+        """True if all chunks arrived, and they and the trailing headers, if any, have the right signatures."""
         if self._trailers or self._trailer_signature:
             signed = self._sign("TRAILER", hashlib.sha256(self._trailers).hexdigest())
             self._right = self._right and hmac.compare_digest(signed, self._trailer_signature)

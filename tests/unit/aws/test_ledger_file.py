@@ -36,7 +36,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a fil
 
 @pytest.fixture
 def file(tmp_path):
-    """An open ledger with one entry, in a directory of its own."""
+    """An open ledger with one entry, in its own directory."""
     opened = LedgerFile.create(tmp_path / "state", HEADER)
     opened.append(MODEL)
     yield opened

@@ -1,4 +1,4 @@
-"""The table of permissions, the policies read off it, and what a refusal of AWS's means."""
+"""The table of permissions, the policies made from it, and the explanation of refusals."""
 
 import json
 from pathlib import Path

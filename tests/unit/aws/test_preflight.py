@@ -1,4 +1,4 @@
-"""What preflight makes of AWS's answers; tests/integration has it ask an AWS."""
+"""Conclusions of preflight from answers of AWS; tests/integration asks an AWS."""
 
 import json
 from types import SimpleNamespace
@@ -51,7 +51,7 @@ def test_a_pattern_is_simulated_with_an_example_of_it():
 
 @pytest.fixture
 def aws(monkeypatch):
-    """An account of moto's, behind the members that preflight uses."""
+    """A moto account, behind the members that preflight uses."""
     for name, value in {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}.items():
         monkeypatch.setenv(name, value)
     with mock_aws():

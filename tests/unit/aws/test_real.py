@@ -1,4 +1,4 @@
-"""The real AWS, with moto standing behind boto3."""
+"""The real AWS, with moto in place of the network."""
 
 import http.server
 import json
@@ -107,8 +107,8 @@ def test_a_role_given_by_name_is_looked_up(keys):
 
 
 def test_a_role_that_does_not_exist_is_named(keys):
-    with mock_aws(), pytest.raises(HarnessError, match="'nobody' could not be looked up"):
-        real(role="nobody")
+    with mock_aws(), pytest.raises(HarnessError, match="'missing' could not be looked up"):
+        real(role="missing")
 
 
 def test_region_and_account_are_told_and_nothing_else_is_led_anywhere(keys):
@@ -162,8 +162,8 @@ def test_missing_credentials_are_told_before_anything_is_asked_of_aws():
 
 
 def test_an_unknown_profile_is_told(monkeypatch):
-    monkeypatch.setenv("AWS_PROFILE", "nobodys")
-    with pytest.raises(SetupError, match="nobodys"):
+    monkeypatch.setenv("AWS_PROFILE", "nosuchprofile")
+    with pytest.raises(SetupError, match="nosuchprofile"):
         real(role=ARN)
 
 

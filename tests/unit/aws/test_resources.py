@@ -1,4 +1,4 @@
-"""Each kind of resource is looked at, deleted and proved gone, also where AWS does not answer everything."""
+"""Each kind of resource is described, deleted and proved gone, even if AWS does not answer everything."""
 
 from datetime import datetime, timedelta, timezone
 from functools import cache
@@ -35,7 +35,7 @@ def error(code, message="no"):
 
 @pytest.fixture
 def answers(monkeypatch):
-    """What AWS answers to operations, by name, instead of doing them: errors are raised, and each is used up."""
+    """Answers of AWS by operation, instead of carrying it out. Errors are raised, and each is used once."""
     answers, call = {}, BaseClient._make_api_call
 
     def answer(client, operation, parameters):

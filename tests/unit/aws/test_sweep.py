@@ -1,4 +1,4 @@
-"""What a sweep decides and reads, without an AWS."""
+"""Decisions and searches of a sweep, without an AWS."""
 
 from datetime import datetime, timedelta, timezone
 from unittest import mock
@@ -92,7 +92,7 @@ def test_regions_that_refuse_everything_share_one_note(tmp_path, monkeypatch):
     monkeypatch.setattr(sweep, "look", lambda name, *_, **__: Look(name, [], [f"{name}: models: denied"] * 4, True))
     regions = ["us-east-1", "eu-west-1", "me-south-1"]
     found = sweep._find(sweep._Account(mock.Mock(), ACCOUNT), "us-east-1", regions, Wishes(all_regions=True))
-    assert found.notes == [f"nothing could be looked at in {', '.join(regions)}; us-east-1: models: denied"]
+    assert found.notes == [f"nothing could be searched in {', '.join(regions)}; us-east-1: models: denied"]
 
 
 def test_what_bears_a_runs_tag_under_a_users_name_is_found_by_its_arn():

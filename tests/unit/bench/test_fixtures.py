@@ -1,4 +1,4 @@
-"""Fixtures and hooks that record metadata in results, in pytest sessions of their own."""
+"""Fixtures and hooks that record metadata in results, in separate pytest sessions."""
 
 import json
 from types import SimpleNamespace

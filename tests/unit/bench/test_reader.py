@@ -144,7 +144,7 @@ def test_binary_files_are_distinguished_from_text(tmp_path):
         (entry("bad", data=[], median=0.0), "its median is no positive number"),
         ({"fullname": "bad"}, "it has no 'stats'"),
         (entry("bad") | {"extra_info": [1]}, "its extra_info is no JSON object"),
-        (7, "benchmark 1 is left out"),
+        (7, "benchmark 1 is skipped"),
     ],
 )
 def test_a_bad_benchmark_is_reported_and_the_others_are_kept(save, bad, told):

@@ -1,4 +1,4 @@
-"""What a matrix came to is told by the same figures as on the report's page, and is whole where it is kept."""
+"""The table of a matrix has the same values as the report page, and is complete in a file."""
 
 import io
 
@@ -16,13 +16,13 @@ LONG = "benchmarks/test_x.py::test_transform[" + "a-long-name-" * 9 + "x]"
 
 @pytest.fixture
 def runs():
-    """Two runs of one commit, which are apart enough for a mean of rates to be another figure."""
+    """Two runs of one commit, so different that a mean of rates would be another value."""
     return [result(number, {LONG: times}, 0, MOCK) for number, times in enumerate([[0.1, 0.2, 0.9], [0.4, 0.4]])]
 
 
 @pytest.fixture
 def told(runs, tmp_path):
-    """Tell of the runs as those of one cell; return the lines."""
+    """Print the runs as those of one cell; return the lines."""
 
     def told(**console):
         save(tmp_path / "local-2", runs)

@@ -1,4 +1,4 @@
-"""``harness doctor``: each thing that can be missing is told with its remedy."""
+"""``harness doctor``: each thing that can be missing is reported with its remedy."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What commands are given, and what is told of their end."""
+"""Environment of commands, and the report on their end."""
 
 import json
 import shlex

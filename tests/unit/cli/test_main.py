@@ -1,4 +1,4 @@
-"""The command line: what it understands, and how it tells that something went wrong."""
+"""The command line: its options, and its reports of errors."""
 
 import contextlib
 import json

@@ -84,8 +84,8 @@ def test_a_member_that_is_not_a_file_within_the_archive_is_refused_by_name(pack,
 
 
 def test_a_member_of_an_unknown_type_is_refused(tmp_path):
-    (tmp_path / "model.tar.gz").write_bytes(gzip.compress(member("odd", b"Z").tobuf() + bytes(1024)))
-    assert "'odd' is of the type b'Z'" in refusal(tmp_path / "model.tar.gz", tmp_path / "model")
+    (tmp_path / "model.tar.gz").write_bytes(gzip.compress(member("link", b"Z").tobuf() + bytes(1024)))
+    assert "'link' is of the type b'Z'" in refusal(tmp_path / "model.tar.gz", tmp_path / "model")
 
 
 def test_a_chain_of_links_that_is_too_long_to_resolve_writes_nothing_outside(pack, tmp_path):

@@ -52,7 +52,7 @@ def test_the_root_cause_of_a_java_error_is_its_last_one_without_stack_and_reques
 
 @pytest.fixture
 def logging(monkeypatch):
-    """An AWS whose training jobs have logged some lines, each in a stream of its own."""
+    """An AWS whose training jobs have logged some lines, each in its own stream."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "x")
     group = {"logGroupName": "/aws/sagemaker/TrainingJobs"}

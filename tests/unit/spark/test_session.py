@@ -1,4 +1,4 @@
-"""What a Spark session is given; sessions start in the integration tests."""
+"""Configuration of a Spark session. Sessions start in the integration tests."""
 
 import os
 import subprocess
