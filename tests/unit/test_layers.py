@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,9 @@ MODULES = sorted(
 PACKAGES = sorted({path.parent for path in PACKAGE.rglob("*.py")})
 
 
+parsed = cache(ast.parse)
+
+
 def unit(name):
     """Return the unit that a dotted name below the package belongs to: ``localaws.http.gateway`` → ``localaws``."""
     known = {each for layer in LAYERS for each in layer}
@@ -62,7 +66,7 @@ def imported(source, package):
     ``from x import y`` counts as ``x.y``, since y may be a module; a relative import is resolved against ``package``.
     """
     names = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -127,7 +131,7 @@ def test_moto_is_known_to_its_backend_and_bodies_and_identities_only(module):
 def asks_the_mode(source):
     """Return the lines of some source that compare a mode, or take an AWS for one of the two kinds."""
     lines = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         sides = [ast.unparse(side) for side in (node.left, *node.comparators)] if isinstance(node, ast.Compare) else []
         compared = {"'mock'", "'real'"} & set(sides) and any(re.search(r"\bmode$", side) for side in sides)
         called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and ast.unparse(node)
@@ -152,7 +156,7 @@ def test_the_check_sees_a_decision_by_the_mode(source):
 
 def private_to_spark(source):
     """Return the private members of pyspark that some source uses; members of ``self`` may have such names."""
-    uses = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)]
+    uses = [node for node in ast.walk(parsed(source)) if isinstance(node, ast.Attribute)]
     of_others = [node for node in uses if not (isinstance(node.value, ast.Name) and node.value.id == "self")]
     return {node.attr for node in of_others} & SPARKS_PRIVATE
 
