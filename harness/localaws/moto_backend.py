@@ -40,6 +40,8 @@ WSGIApp = Callable[..., Iterable[bytes]]
 
 ACCOUNT: str = DEFAULT_ACCOUNT_ID
 """The account that every caller belongs to."""
+_SAMPLE_ACCOUNT = "000000000001"
+"""Owner of the buckets of sample data: SageMaker, so that ListBuckets does not list them."""
 ROLE_NAME = "HarnessSageMakerRole"
 """The execution role that exists in the local IAM, in every partition."""
 _TRUST_POLICY = {
@@ -243,7 +245,7 @@ class Services:
             if bucket in self._provided:
                 return
             bodies = {split: self._sample(split) for split in mnist.ROWS}
-            backend = s3_backends[ACCOUNT][regions.partition(region)]
+            backend = s3_backends[_SAMPLE_ACCOUNT][regions.partition(region)]
             backend.create_bucket(bucket, region)
             for split, body in bodies.items():
                 backend.put_object(bucket, f"spark/mnist/{split}/mnist_{split}.libsvm", body)

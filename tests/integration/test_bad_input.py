@@ -255,6 +255,7 @@ def small_disk(tmp_path):
     os.system(f"umount -l {disk}")
 
 
+@pytest.mark.spark
 def test_a_really_full_disk_is_reported(run, small_disk):
     told = message(run("mnist", "--train-rows=10000", "--test-rows=10", TMPDIR=str(small_disk)), 1)
     assert "TMPDIR" in told

@@ -9,6 +9,8 @@ from harness.bench.results.extra_info import COMPARED
 from harness.bench.results.reader import read_file
 from tests.support.outside import OUTSIDE, ROOT
 
+pytestmark = [pytest.mark.slow, pytest.mark.spark]
+
 QUICK = (
     "benchmarks/test_endpoint.py",
     "benchmarks/test_transform.py",

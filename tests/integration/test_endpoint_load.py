@@ -17,6 +17,8 @@ from harness.bench.load.validity import objections
 from harness.waiting import wait_until
 from tests.integration.independent import EVERYTHING
 
+pytestmark = pytest.mark.slow
+
 FROZEN_SECONDS = 6
 
 

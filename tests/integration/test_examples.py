@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = [pytest.mark.slow, pytest.mark.spark]
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ROWS = {"MNIST_TRAIN_ROWS": "600", "MNIST_TEST_ROWS": "200"}
 NOTEBOOK_PARTS = ("nbconvert", "ipykernel")

@@ -18,6 +18,8 @@ import pytest
 
 from tests.support.outside import OUTSIDE, ROOT
 
+pytestmark = [pytest.mark.slow, pytest.mark.spark]
+
 WAYS = ("SIGKILL", "SIGTERM", "SIGINT", "cut")
 CALLS = 200
 """About as many calls as a run on so few rows makes, the number differs by how often it asks how things stand."""

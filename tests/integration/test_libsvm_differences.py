@@ -8,6 +8,8 @@ import harness
 from harness.spark.internals import jvm
 from tools import libsvm_differences
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(harness.__file__).parents[1] / "docs" / "reference" / "libsvm-differences.md"
 
 

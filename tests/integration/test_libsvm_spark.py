@@ -27,6 +27,8 @@ from harness.libsvm import strategies
 from harness.spark.validation import check_libsvm
 from tools.libsvm_differences import serialize_frame
 
+pytestmark = pytest.mark.slow
+
 # A nightly run takes many more examples than CI; each is several Spark jobs.
 EXAMPLES = max(2, settings().max_examples // 20)
 few_examples = settings(

@@ -108,6 +108,7 @@ def test_a_client_that_does_not_trust_the_runs_authority_gets_no_answer(local):
         connection.connect()
 
 
+@pytest.mark.spark
 def test_java_reads_the_trust_store_of_the_run(local):
     listed = subprocess.run(
         [find_java().home / "bin" / "keytool", "-list", "-keystore", local.connection.trust_store, "-storepass",

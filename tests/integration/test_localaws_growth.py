@@ -12,6 +12,8 @@ from harness.waiting import wait_until
 from tests.support.growth import disk, held
 from tests.support.proxied import tunnel
 
+pytestmark = pytest.mark.slow
+
 KB, MB = 1 << 10, 1 << 20
 SMALL, LARGE = b"s" * KB, b"l" * (MB + 17)
 PART = b"p" * (5 * MB)

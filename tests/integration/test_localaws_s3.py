@@ -243,6 +243,11 @@ def test_an_interrupted_upload_leaves_the_old_object(local, s3, bucket, key):
     assert body_of(s3, bucket, key) == b"old"
 
 
+def test_sample_data_belongs_to_another_account_whose_buckets_are_not_listed(s3):
+    s3.head_bucket(Bucket="sagemaker-sample-data-us-west-2")
+    assert not [each for each in s3.list_buckets()["Buckets"] if each["Name"].startswith("sagemaker-sample-data-")]
+
+
 def test_the_sample_data_of_every_region_is_mnist_as_libsvm(s3):
     for region in ("us-east-1", "eu-west-1"):
         listed = s3.list_objects_v2(Bucket=f"sagemaker-sample-data-{region}", Prefix="spark/mnist/")["Contents"]

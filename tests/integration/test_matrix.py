@@ -14,6 +14,8 @@ from harness.bench.results.reader import read
 from harness.waiting import wait_until
 from tests.support.outside import OUTSIDE, ROOT
 
+pytestmark = pytest.mark.slow
+
 OF_ITS_OWN = """
 def test_bucket(benchmark, s3_client, harness_settings):
     assert s3_client.list_buckets()["Buckets"] == []
@@ -115,7 +117,7 @@ def test_an_interrupted_matrix_leaves_nothing_and_explains_how_to_resume(indepen
 def test_a_type_without_a_price_is_refused_before_anything_is_created(independent_aws, real):
     done = real.run("--endpoint-instance-type=ml.m5.large,ml.p5.large")
     assert done.returncode == 2
-    assert "No known price for ml.p5.large for hosting" in done.stderr
+    assert "No price is known of ml.p5.large for hosting" in done.stderr
     assert independent_aws.everything() == {}
 
 
@@ -173,6 +175,7 @@ def theirs(real):
         process.communicate(timeout=120)
 
 
+@pytest.mark.spark
 def test_trained_model_uses_an_existing_endpoint_and_keeps_it(independent_aws, real, theirs, tmp_path):
     (tmp_path / "test_transform.py").write_text(TRANSFORM)
     chosen = ["--harness-mode=real", f"--harness-role={real.role}", f"--harness-endpoint={theirs}"]

@@ -11,7 +11,7 @@ from harness.waiting import wait_until
 from tests.integration.conftest import said
 from tests.support.processes import alive, commands, descendants
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.slow, pytest.mark.spark]
 STAGES = ["AWS", "Spark", "read", "upload", "train", "host", "validate", "transform", "sample", "clean up"]
 
 

@@ -10,6 +10,8 @@ from harness import libsvm
 from harness.bench.endpoints import bodies, host_model
 from harness.bench.results.provenance import data_hash
 
+pytestmark = pytest.mark.slow
+
 [TEXT] = bodies(rows=2, count=1)
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.outside import OUTSIDE, ROOT
 
+pytestmark = [pytest.mark.slow, pytest.mark.spark]
+
 INI = """
 [pytest]
 harness_train_rows = 600

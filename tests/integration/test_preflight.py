@@ -66,6 +66,10 @@ class Account:
         with patch.dict(os.environ, self.environment, clear=True):
             return RealAWS.start(self.settings())
 
+    def forget_prices(self):
+        """Have the next test ask for prices, which an account keeps."""
+        vars(self.opened).pop("prices", None)
+
     def checks(self, **options):
         """Return the checks of preflight, as the user."""
         with patch.dict(os.environ, self.environment, clear=True):
@@ -87,6 +91,7 @@ def own_account(independent_session):
 def account(independent_aws, own_account):
     """The account, with all that the printed policies allow."""
     own_account.allow()
+    own_account.forget_prices()
     independent_aws.set_prices(PRODUCTS)
     return own_account
 
@@ -97,6 +102,7 @@ def status(checks):
     return {check.name: check.status for check in sorted(checks, key=lambda check: order.index(check.status))}
 
 
+@pytest.mark.spark
 def test_with_exactly_the_printed_policies_doctor_passes(account, run):
     done = run("doctor", "--mode=real", f"--role={account.role}", "--max-cost=2", "--json", **account.environment)
     found = {check["name"]: check for check in json.loads(done.stdout)}
@@ -229,6 +235,7 @@ def test_a_denied_call_is_recognized_by_its_code_in_any_service(account):
     assert told == {"ListModels": 400, "ListUsers": 403, "HeadBucket": 403, "DeleteObjects": 200}
 
 
+@pytest.mark.spark
 def test_a_whole_run_needs_nothing_beyond_the_printed_policies(account, run_real, tmp_path):
     done = run_real("--max-cost=1")
     assert done.returncode == 0, done.stderr
@@ -274,6 +281,7 @@ with closing(RealAWS.start(settings)) as aws:
 """
 
 
+@pytest.mark.spark
 @pytest.mark.parametrize("way", ["assume-role", "credential_process"])
 def test_the_jvm_and_s3a_are_the_caller_that_boto3_is_whatever_the_profile(account, tmp_path, way):
     trust = {"Effect": "Allow", "Principal": {"AWS": account.user}, "Action": "sts:AssumeRole"}

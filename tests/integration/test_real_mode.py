@@ -8,6 +8,8 @@ import pytest
 from harness.aws.account.permissions import Place, policy
 from tests.support.outside import OUTSIDE, ROOT
 
+pytestmark = [pytest.mark.slow, pytest.mark.spark]
+
 FIXTURES = "tests/integration/test_trained_model.py"
 """Tests of the fixtures' session, frames, model and clean-up."""
 

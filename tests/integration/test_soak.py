@@ -18,6 +18,8 @@ from harness.waiting import wait_until
 from tests.support.growth import Held, held
 from tests.support.soak import call_for, register, warm_up
 
+pytestmark = pytest.mark.slow
+
 SECONDS = float(os.environ.get("HARNESS_SOAK_SECONDS", "1800"))
 ROUNDS = 20
 FIRST_SECONDS = 60

@@ -16,6 +16,8 @@ from harness.waiting import wait_until
 from tests.integration.conftest import said
 from tests.support.outside import OUTSIDE, ROOT
 
+pytestmark = [pytest.mark.slow, pytest.mark.spark]
+
 FAKE_AWS = """
 class FakeAWS:
     mode, region, account, role = "mock", "us-east-1", "1" * 12, "arn:aws:iam::111111111111:role/r"

@@ -176,7 +176,7 @@ def test_similar_resources_of_no_run_are_kept(sweep, account, monkeypatch):
 def test_resources_known_by_name_only_are_deleted_only_on_request(sweep, account, monkeypatch):
     account.fit()
     before = account.aws.everything()
-    assert "stay" in sweep("--yes", "--include-unproven")[1], "it is younger than a run may be"
+    assert "kept" in sweep("--yes", "--include-unproven")[1], "it is younger than a run may be"
     monkeypatch.setattr(discovery, "_LONGEST", timedelta(0))
     code, said = sweep("--yes")
     assert (code, account.aws.everything()) == (0, before)

@@ -230,7 +230,7 @@ def test_the_clock_that_decides_is_that_of_aws(sweep, account, monkeypatch):
     account.fit(HOUR)
     before = account.aws.everything()
     ahead[0] = timedelta(hours=-2)
-    assert "stay" in sweep("--yes")[1]
+    assert "kept" in sweep("--yes")[1]
     assert account.aws.everything() == before
     ahead[0] = timedelta(0)
     assert sweep("--yes")[0] == 0

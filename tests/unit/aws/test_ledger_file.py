@@ -123,6 +123,7 @@ def test_the_key_is_the_users_alone_and_one_that_others_can_read_is_not_used(fil
     refused(file.path, "key next to it cannot be trusted")
 
 
+@pytest.mark.slow
 def test_all_runs_of_a_directory_share_one_key_also_if_they_begin_at_once(tmp_path):
     code = f"""
 from dataclasses import replace

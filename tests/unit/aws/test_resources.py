@@ -100,6 +100,7 @@ def test_another_that_deletes_it_at_the_same_time_does_no_harm(janitor, answers,
     assert janitor.delete(resource, timeout=5) is None
 
 
+@pytest.mark.slow
 def test_all_pages_below_a_prefix_go_and_a_neighbour_of_a_longer_name_stays(janitor, keys):
     assert len(keys(*(f"run1/{number}" for number in range(1005)), "run10/x", "run1", "other/run1/x")) == 1008
     assert janitor.state(PREFIX) == "1005 objects"

@@ -42,6 +42,7 @@ def test_on_a_quiet_machine_every_method_finds_the_slowdown(record):
     assert found["mean:5%, alternating"].found == 5
 
 
+@pytest.mark.slow
 def test_on_a_noisy_machine_fixed_thresholds_alarm_and_compare_does_not(record):
     found = rates(record(20 * 20, noise=0.4))
     assert found["mean:5%, alternating"].false_alarms >= 3

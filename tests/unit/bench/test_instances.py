@@ -143,6 +143,7 @@ def cost_of(results):
     return found.offers[0].usd_per_million
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", [LEAST_RUNS, 20])
 def test_intervals_of_the_cost_cover_the_true_cost_at_their_confidence(runs):
     random = np.random.default_rng(16)
@@ -155,6 +156,7 @@ def test_intervals_of_the_cost_cover_the_true_cost_at_their_confidence(runs):
     assert binom.ppf(0.001, 200, 0.99) <= covered
 
 
+@pytest.mark.slow
 def test_intervals_over_endpoints_cover_the_cost_of_their_type_and_those_of_one_endpoint_do_not():
     true = 0.36 / 3600 / (1000 / 0.1) * 1e6
     covered = {1: 0, LEAST_RUNS: 0}

@@ -32,6 +32,7 @@ def checkouts(tmp_path, monkeypatch):
 PYTEST = ["--pytest", "-p", "pytest_benchmark.plugin", "test_work.py"]
 
 
+@pytest.mark.slow
 def test_both_checkouts_run_their_own_code_alternately(checkouts, tmp_path, monkeypatch):
     monkeypatch.setattr(interleave, "LEAST_RUNS", 3)
     output = tmp_path / "results"

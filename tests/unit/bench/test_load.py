@@ -104,6 +104,7 @@ def test_a_query_of_several_requests_counts_once(connections):
     assert measurement.sent == measurement.answered == len(measurement.latencies)
 
 
+@pytest.mark.slow
 def test_a_stalled_server_delays_all_requests_scheduled_meanwhile(requests):
     with null_server(requests.next().url, rows=1) as route:
         connections = Connections(requests, route)

@@ -381,6 +381,7 @@ def masters_of(directory):
     return [run.benchmarks["benchmarks/test_it.py::test_it"].extra_info["master"] for run in runs]
 
 
+@pytest.mark.slow
 def test_every_cell_is_run_once_a_round_and_the_rounds_alternate(write, capsys):
     assert bench() == 0
     assert masters_of("local-1") == ["local[1]"] * 2
@@ -397,6 +398,7 @@ def test_every_cell_is_run_once_a_round_and_the_rounds_alternate(write, capsys):
     assert max(map(len, told.out.splitlines())) <= 80
 
 
+@pytest.mark.slow
 def test_more_rounds_resume_with_the_measured_time_of_sessions(write, capsys):
     bench(rounds=1)
     before = Path("bench-results/local-1/001.json").read_bytes()
@@ -408,6 +410,7 @@ def test_more_rounds_resume_with_the_measured_time_of_sessions(write, capsys):
     assert re.search(r"local-2 .* 2\n", capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_a_damaged_result_is_named_and_measured_again(write, capsys):
     bench(rounds=1)
     damaged = Path("bench-results/local-1/001.json")
@@ -419,6 +422,7 @@ def test_a_damaged_result_is_named_and_measured_again(write, capsys):
     assert masters_of("local-1") == ["local[1]"]
 
 
+@pytest.mark.slow
 def test_a_failing_cell_is_reported_and_the_others_continue(write, capsys):
     write("assert harness_settings.spark_master == 'local[1]', 'no such master'")
     assert bench(rounds=3) == 4
@@ -432,6 +436,7 @@ def test_a_failing_cell_is_reported_and_the_others_continue(write, capsys):
     assert masters_of("local-2") == ["local[2]"] * 3
 
 
+@pytest.mark.slow
 def test_results_of_a_failed_session_are_kept_separately(write):
     Path("benchmarks/test_other.py").write_text("def test_other(): assert False")
     assert bench(rounds=1) == 4
@@ -486,6 +491,7 @@ def under_way():
     return process
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_ends_its_session_in_order_and_explains_how_to_resume(write, number):
     write(SLOW)
@@ -498,6 +504,7 @@ def test_an_interrupted_run_ends_its_session_in_order_and_explains_how_to_resume
     assert len(list(Path("bench-results").rglob("*.partial"))) == 0
 
 
+@pytest.mark.slow
 def test_a_session_ends_in_order_if_the_run_is_killed(write):
     write(SLOW)
     with under_way() as process:
@@ -522,6 +529,7 @@ def timed(write):
     return measure
 
 
+@pytest.mark.slow
 def test_no_session_starts_that_would_not_end_in_time(timed, capsys):
     store = timed(4, 2.0)
     assert 1 <= len(store.seconds) - 1 < 9

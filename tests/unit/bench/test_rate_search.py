@@ -48,6 +48,7 @@ def test_the_rate_is_found_from_any_start(start):
     assert 0.8 * TRUE_RATE < found.rate <= 1.03 * TRUE_RATE
 
 
+@pytest.mark.slow
 def test_the_rate_is_found_repeatedly_and_rarely_too_high():
     rates = [find_rate(prober(seed), 99, 50, 60).rate for seed in range(8)]
     assert None not in rates

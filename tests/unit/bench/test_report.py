@@ -408,6 +408,7 @@ def test_a_report_that_cannot_be_written_is_a_setting_to_change(tmp_path):
 # --- pictures, and what is shipped ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_each_chart_has_a_png_and_an_svg(tmp_path, capsys):
     medians = noisy(40)
     medians[25:] *= 1.5

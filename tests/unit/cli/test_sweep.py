@@ -68,6 +68,7 @@ def test_a_sweep_shows_a_row_for_each_resource_and_deletes_nothing_unasked(swept
     assert (code, err) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_sweep_deletes_proven_resources_and_keeps_the_rest(swept):
     code, out, _ = swept("--yes")
     assert (code, out.splitlines()[-1]) == (0, "Deleted 3.")

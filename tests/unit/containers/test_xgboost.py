@@ -160,6 +160,7 @@ def test_each_round_prints_its_metrics_with_train_first(base):
     assert names == ["[0]", "train-merror", "train-mlogloss", "validation-merror", "validation-mlogloss"]
 
 
+@pytest.mark.slow
 def test_early_stopping_keeps_the_best_rounds(base):
     features, labels = digits(60)
     save(base / "input/data/validation/part-0", features, labels[::-1])
@@ -255,6 +256,7 @@ def test_an_error_that_the_user_cannot_fix_is_an_algorithm_error(base):
     assert failure(base).startswith("FileNotFoundError")
 
 
+@pytest.mark.slow
 def test_sigterm_saves_the_model_so_far(base):
     prepare(base, {**PARAMETERS, "num_round": "1000000"})
     process = start("train", base)
@@ -278,6 +280,7 @@ def test_a_container_ends_with_its_stdin(base, command):
     assert process.wait(10) != 0
 
 
+@pytest.mark.slow
 def test_two_hosts_train_one_model_of_all_rows_in_any_order_of_start(tmp_path):
     features, labels = digits(200)
     hosts, port = ["algo-1", "algo-2"], free_port()
@@ -298,6 +301,7 @@ def test_two_hosts_train_one_model_of_all_rows_in_any_order_of_start(tmp_path):
 # ---- serving
 
 
+@pytest.mark.slow
 def test_csv_has_one_float_for_each_row_separated_by_commas(served):
     booster, port = served
     features = digits(50, seed=5)[0]
@@ -411,6 +415,7 @@ def test_execution_parameters_are_served(served):
     assert json.loads(text)["MaxPayloadInMB"] == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [None, b"no model"])
 def test_an_unreadable_model_ends_the_container(tmp_path, content):
     (tmp_path / "model").mkdir()

@@ -233,6 +233,7 @@ def test_memory_depends_on_the_batch_and_not_on_the_stream():
     rows.close()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     sys.platform != "linux", reason="only Linux measures a process's peak memory apart from its parent's"
 )

@@ -101,10 +101,12 @@ def drawn(strategy, count=400):
     return found
 
 
+@pytest.mark.slow
 def test_malformed_texts_break_every_listed_rule_and_no_other():
     assert {broken.rule for broken in drawn(strategies.malformed(), 800)} == set(RULES)
 
 
+@pytest.mark.slow
 def test_decorated_texts_have_every_deviation():
     assert (
         set().union(*(decorated_text.changes for decorated_text in drawn(strategies.decorated()))) == libsvm.DEVIATIONS

@@ -217,6 +217,7 @@ def test_nothing_is_unpacked_into_an_existing_directory(pack, tmp_path):
         unpack(pack(member("model")), tmp_path / "model")
 
 
+@pytest.mark.slow
 def test_unpacking_takes_memory_for_a_piece_and_not_for_the_archive(pack, tmp_path):
     packed = pack((member("model"), os.urandom(1 << 20) * 60))
     code = (

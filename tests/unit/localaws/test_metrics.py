@@ -45,6 +45,7 @@ def test_only_a_finite_number_is_a_value(look, line):
     assert looking.find("loss=2") == {"0": 2.0}
 
 
+@pytest.mark.slow
 def test_an_expression_that_takes_for_ever_is_given_up_and_others_are_not(look):
     looking = look("loss=([0-9.]+)", "(a+)+$", "(x+x+)+y")
     assert looking.find(f"loss=1 {'a' * 4_000} {'x' * 40_000}!") == {"0": 1.0}
