@@ -110,7 +110,7 @@ def test_rows_of_a_users_own_estimator_that_was_never_trained_are_deleted(ours, 
     assert ledger.existing(ledger.resources) == []
 
 
-def test_cleaning_up_a_model_made_from_somebodys_endpoint_leaves_the_endpoint(ours, trained_model, sagemaker_client):
+def test_cleaning_up_a_model_of_an_existing_endpoint_leaves_the_endpoint(ours, trained_model, sagemaker_client):
     ledger, _ = ours
     theirs = SageMakerModel.fromEndpoint(
         endpointName=trained_model.endpointName,
@@ -245,7 +245,7 @@ def test_a_reaper_does_not_end_with_the_run_that_its_own_was_started_in(ours):
     assert not marked
 
 
-def test_a_reaper_waits_for_a_network_that_is_lost_and_cannot_be_told_to_end(independent_aws, tmp_path):
+def test_a_reaper_waits_for_a_lost_network_and_ignores_signals_to_end(independent_aws, tmp_path):
     run = Run(independent_aws, tmp_path)
     independent_aws.network(True)
     run.process.kill()

@@ -69,7 +69,7 @@ def test_a_key_id_in_the_query_is_no_signature(independent_aws):
 
 
 @pytest.mark.parametrize(("operation", "role"), [("AssumeRoleWithWebIdentity", "open"), ("AssumeRoleWithSAML", "open")])
-def test_a_token_that_nobody_can_verify_gives_no_credentials(independent_aws, operation, role):
+def test_an_unverifiable_token_gives_no_credentials(independent_aws, operation, role):
     arn = independent_aws.role(
         trust=EVERYTHING | {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:*"}]}
     )

@@ -86,7 +86,7 @@ def test_the_pipeline_leaves_nothing_in_sagemaker_and_s3(aws, ledger, spark, har
     assert everything(aws, ledger.bucket) == before
 
 
-def test_a_leftover_is_told_with_the_command_that_deletes_it(aws, ledger, spark, harness_settings, faults):
+def test_a_leftover_is_reported_with_the_command_that_deletes_it(aws, ledger, spark, harness_settings, faults):
     faults.add("DeleteModel", status=400, code="AccessDeniedException", message="not yours")
     (left,) = Pipeline(aws, ledger, spark, harness_settings, Progress()).run().leftovers
     aws.client("sagemaker").delete_model(ModelName=left.resource.name)

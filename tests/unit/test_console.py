@@ -148,7 +148,7 @@ def test_json_has_no_character_that_a_terminal_obeys(capsys):
     ("number", "significant", "shown"),
     [(1240, 3, "1,240"), (12.44, 3, "12.4"), (0.01236, 3, "0.0124"), (24.312, 4, "24.31"), (0, 3, "0")],
 )
-def test_a_number_has_so_many_significant_digits_and_separated_thousands(number, significant, shown):
+def test_a_number_has_the_given_significant_digits_and_separated_thousands(number, significant, shown):
     assert digits(number, significant) == shown
 
 

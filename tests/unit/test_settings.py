@@ -168,7 +168,7 @@ def test_an_option_without_effect_in_mock_mode_is_refused_with_the_value_and_a_f
     assert not has_effect(Settings(), name)
 
 
-def test_the_same_option_is_used_in_real_mode_and_missed_by_nobody_if_not_given():
+def test_the_same_option_is_used_in_real_mode_and_may_be_omitted():
     refuse_without_effect(Settings(mode="real"), {"role": "mine", "endpoint": "mine"})
     refuse_without_effect(Settings(), {"role": None, "endpoint": None, "region": "eu-west-1"})
     assert has_effect(Settings(mode="real"), "role")

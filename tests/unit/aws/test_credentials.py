@@ -108,7 +108,7 @@ def test_a_child_process_finds_the_served_credentials_and_the_rest_of_its_profil
     assert (tmp_path / "count").read_text() == asked_once
 
 
-def test_the_session_itself_keeps_its_profile_when_the_environment_leads_to_what_it_serves(
+def test_the_session_keeps_its_profile_when_the_environment_points_to_its_credential_server(
     given, monkeypatch, tmp_path
 ):
     environment = given(process_profile(tmp_path, Expiration=SOON), AWS_PROFILE="mine")

@@ -59,7 +59,7 @@ def in_another_process(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
 
 
-def test_what_was_written_is_read_again(file):
+def test_written_rows_are_read_again(file):
     file.append({**MODEL, "name": "n", "instance_type": "ml.m4.xlarge", "count": 2})
     assert read_ledger(file.path) == (HEADER, [Entry("model", "m"), Entry("model", "n", "ml.m4.xlarge", 2)])
 
@@ -204,7 +204,7 @@ def test_a_ledger_under_another_name_is_refused_and_so_is_a_link_to_one(file):
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["fifo", "directory"])
-def test_what_is_no_file_is_refused_without_waiting(file, make):
+def test_a_ledger_that_is_no_regular_file_is_refused_without_waiting(file, make):
     path = file.path.with_name("x.jsonl")
     make(path)
     refused(path, "no regular file")

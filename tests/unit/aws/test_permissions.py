@@ -142,7 +142,7 @@ def test_a_refusal_becomes_one_message_with_the_statement_to_add(text, principal
     assert ("Condition" in added) == (action == "iam:PassRole")
 
 
-def test_what_s3a_was_refused_is_the_object_or_to_be_told_that_there_is_none():
+def test_a_refusal_to_s3a_concerns_the_object_or_the_list_that_shows_its_absence():
     error = explain_denied(S3A)
     assert "may not s3:GetObject on arn:aws:s3:::bucket/some/key" in error.what
     added = json.loads(error.fix.partition("\n")[2])
@@ -165,14 +165,14 @@ def test_an_object_is_named_in_the_partition_of_who_was_refused_or_of_the_region
     assert "arn:aws:s3" not in str(error)
 
 
-def test_what_a_policy_denies_explicitly_is_not_told_to_be_mended_by_another():
+def test_no_further_policy_is_suggested_for_an_explicit_denial():
     error = explain_denied(CREATE_MODEL.replace("because no", "with an explicit deny in a service control policy; no"))
     assert "which a policy denies explicitly" in error.what
     assert error.fix.startswith("change the policy that denies it")
 
 
 @pytest.mark.parametrize("text", ["", "ValidationException: no", "Could not find model", "Connection refused"])
-def test_what_is_no_refusal_is_left_as_it_is(text):
+def test_an_error_that_is_no_refusal_is_unchanged(text):
     assert explain_denied(text) is None
 
 

@@ -78,7 +78,7 @@ def test_a_bucket_that_keeps_what_is_deleted_is_warned_of(aws, versioning, statu
     assert ("old versions" in check.found, "lifecycle rule" in check.fix) == (status == "warning",) * 2
 
 
-def test_whether_a_bucket_keeps_versions_may_stay_unknown(aws, monkeypatch):
+def test_the_versioning_of_a_bucket_may_stay_unknown(aws, monkeypatch):
     denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetBucketVersioning")
     s3 = aws.client("s3")
     s3.create_bucket(Bucket=BUCKET)
@@ -116,7 +116,7 @@ def refusing(aws, monkeypatch, answers):
         (["503"], "unknown", "could not be checked"),
     ],
 )
-def test_a_bucket_that_is_refused_is_told_apart(aws, monkeypatch, answers, status, told):
+def test_a_bucket_that_is_refused_is_distinguished(aws, monkeypatch, answers, status, told):
     refusing(aws, monkeypatch, answers)
     check = module._bucket(aws)
     assert check.status == status
@@ -199,7 +199,7 @@ def test_a_run_is_refused_for_what_is_missing_and_for_nothing_else(aws, monkeypa
             require(aws, Settings(mode="real"))
 
 
-def test_who_waits_longer_than_two_seconds_is_told_what_for(aws, monkeypatch, capsys):
+def test_the_reason_of_a_wait_is_printed_after_two_seconds(aws, monkeypatch, capsys):
     moments = iter(range(0, 1000, 1))
     monkeypatch.setattr(module.time, "monotonic", lambda: next(moments))
     for name in ("_caller", "_role", "_permissions", "_bucket", "_samples", "_quotas", "_cost"):

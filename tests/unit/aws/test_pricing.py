@@ -86,7 +86,7 @@ def test_a_file_of_prices_is_quoted_with_its_own_source(tmp_path):
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", json.dumps(CONTENT | {"prices": {"ml.m4.xlarge": {"training": "x"}}})]
 )
-def test_a_file_of_another_form_is_told_with_the_form_it_should_have(tmp_path, text):
+def test_a_file_of_another_form_is_reported_with_the_form_it_should_have(tmp_path, text):
     path = tmp_path / "prices.json"
     path.write_text(text)
     with pytest.raises(SettingsError, match="not as expected") as caught:
@@ -94,7 +94,7 @@ def test_a_file_of_another_form_is_told_with_the_form_it_should_have(tmp_path, t
     assert '"prices": {"ml.m4.xlarge"' in caught.value.fix
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path):
+def test_a_file_that_is_not_there_is_reported(tmp_path):
     with pytest.raises(SettingsError, match="No such file"):
         PriceFile(tmp_path / "none.json")
 

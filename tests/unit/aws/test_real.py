@@ -39,7 +39,7 @@ def real(**settings):
     return RealAWS.start(Settings(mode="real", **settings))
 
 
-def test_a_user_who_names_no_role_is_told_how_to_give_one(keys):
+def test_a_user_without_a_role_learns_how_to_give_one(keys):
     with mock_aws(), pytest.raises(SettingsError, match="needs a role") as caught:
         real()
     assert "--harness-role" in caught.value.fix
@@ -76,7 +76,7 @@ def test_on_a_sagemaker_notebook_the_role_is_the_notebooks(keys, monkeypatch, tm
     assert (aws.role, aws.role_origin) == (ARN, "the notebook's own")
 
 
-def test_a_shell_that_is_led_to_a_local_aws_is_refused_and_told_why(keys, monkeypatch):
+def test_a_shell_redirected_to_a_local_aws_is_refused_with_the_reason(keys, monkeypatch):
     monkeypatch.setenv("HARNESS_LOCAL_AWS", "http://127.0.0.1:4567")
     with pytest.raises(SetupError, match=r"local AWS at http://127\.0\.0\.1:4567") as caught:
         real(role=ARN)
@@ -111,7 +111,7 @@ def test_a_role_that_does_not_exist_is_named(keys):
         real(role="missing")
 
 
-def test_region_and_account_are_told_and_nothing_else_is_led_anywhere(keys):
+def test_region_and_account_are_known_and_nothing_is_redirected(keys):
     with mock_aws():
         aws = real(role=ARN, region="eu-west-1")
     assert (aws.mode, aws.region, aws.account) == ("real", "eu-west-1", "123456789012")
@@ -156,18 +156,18 @@ def test_the_jvm_and_child_processes_are_the_caller_that_boto3_is(monkeypatch, t
     assert given.items() >= expected.items()
 
 
-def test_missing_credentials_are_told_before_anything_is_asked_of_aws():
+def test_missing_credentials_are_reported_before_anything_is_asked_of_aws():
     with pytest.raises(SetupError, match="Unable to locate credentials"):
         real(role=ARN)
 
 
-def test_an_unknown_profile_is_told(monkeypatch):
+def test_an_unknown_profile_is_reported(monkeypatch):
     monkeypatch.setenv("AWS_PROFILE", "nosuchprofile")
     with pytest.raises(SetupError, match="nosuchprofile"):
         real(role=ARN)
 
 
-def test_expired_credentials_are_told_with_the_remedy(keys, monkeypatch, expired_sts):
+def test_expired_credentials_are_reported_with_the_remedy(keys, monkeypatch, expired_sts):
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", expired_sts)
     with pytest.raises(SetupError, match="token included in the request is expired") as caught:
         real(role=ARN)

@@ -78,7 +78,7 @@ def keys(janitor):
 
 
 @pytest.mark.parametrize(("resource", "state"), [(MODEL, "exists"), (CONFIG, "exists"), (ENDPOINT, "InService")])
-def test_what_is_there_is_deleted_and_then_gone(janitor, resource, state):
+def test_an_existing_resource_is_deleted_and_then_gone(janitor, resource, state):
     assert janitor.state(resource) == state
     assert janitor.delete(resource, timeout=5) is None
     assert janitor.state(resource) is None
@@ -86,7 +86,7 @@ def test_what_is_there_is_deleted_and_then_gone(janitor, resource, state):
 
 
 @pytest.mark.parametrize("kind", ["model", "endpoint config", "endpoint", "training job", "log group"])
-def test_what_never_was_is_gone(janitor, kind):
+def test_a_resource_that_never_existed_is_gone(janitor, kind):
     assert janitor.delete(Resource(kind, "never"), timeout=5) is None
     assert not janitor.deleted
 
@@ -191,7 +191,7 @@ def test_an_object_that_may_not_be_deleted_is_left_and_the_others_go(janitor, an
     assert "not yours" in janitor.delete(PREFIX, timeout=5)
 
 
-def test_what_may_not_be_looked_at_is_unknown_and_deleted_all_the_same(janitor, answers):
+def test_an_invisible_resource_is_unknown_and_deleted_all_the_same(janitor, answers):
     answers["DescribeEndpoint"] = [error("AccessDeniedException", "not yours")]
     assert janitor.delete(ENDPOINT, timeout=600).startswith("unknown: ")
     assert janitor.state(ENDPOINT) is None
@@ -206,7 +206,7 @@ def test_what_may_not_be_looked_at_is_unknown_and_deleted_all_the_same(janitor, 
         error("ValidationException", "Cannot update in-progress endpoint"),
     ],
 )
-def test_what_passes_is_waited_for(janitor, answers, passing):
+def test_a_passing_state_is_waited_for(janitor, answers, passing):
     if isinstance(passing, ClientError):
         passing.response["ResponseMetadata"] = {"HTTPStatusCode": 503 if "Unavailable" in str(passing) else 400}
     answers["DescribeEndpoint"] = [passing, passing]
@@ -227,7 +227,7 @@ def test_an_endpoint_that_never_settles_is_left_with_its_state(janitor, answers)
     assert janitor.delete(ENDPOINT, timeout=0.01) == "Creating"
 
 
-def test_what_is_refused_for_good_is_left_at_once(janitor, answers):
+def test_a_permanently_refused_resource_is_given_up_at_once(janitor, answers):
     answers["DeleteModel"] = [error("AccessDeniedException", "not yours")]
     assert "not yours" in janitor.delete(MODEL, timeout=600)
 
@@ -295,7 +295,7 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("resource", COMMANDS, ids=repr)
-def test_the_command_that_deletes_a_resource_is_told(resource):
+def test_the_command_that_deletes_a_resource_is_reported(resource):
     assert delete_command(resource, REGION) == COMMANDS[resource]
 
 

@@ -33,7 +33,7 @@ MINUTE = timedelta(minutes=1)
         ("name and tag", 61 * MINUTE, {"ttl": timedelta(hours=1)}, "delete"),
     ],
 )
-def test_what_becomes_of_something_follows_from_its_age_and_how_it_was_found(found_by, age, wishes, fate):
+def test_the_fate_of_a_resource_follows_from_its_age_and_the_way_it_was_found(found_by, age, wishes, fate):
     remain = Remain(Resource("model", "m"), "us-east-1", "r", found_by, NOW - age, "exists")
     assert Wishes(**wishes).fate(remain, NOW) == fate
 
@@ -67,7 +67,7 @@ class Refusing:
         return mock.Mock(paginate=mock.Mock(side_effect=ClientError(answer, name)))
 
 
-def test_a_region_that_refuses_is_not_looked_at_further():
+def test_a_region_that_refuses_is_not_searched_further():
     seen = discovery.look("me-south-1", ACCOUNT, lambda service: {"sagemaker": Refusing()}[service])
     assert (seen.remains, seen.refused) == ([], True)
     assert "me-south-1: training jobs: " in seen.trouble[0]
@@ -76,7 +76,7 @@ def test_a_region_that_refuses_is_not_looked_at_further():
 @pytest.mark.parametrize(
     ("home", "left", "unseen"), [("me-south-1", 0, True), ("us-east-1", 0, False), ("us-east-1", 1, True)]
 )
-def test_what_a_region_refuses_is_told_and_counts_at_home_or_beside_something_found(
+def test_a_refusal_of_a_region_is_reported_and_counts_at_home_or_with_resources(
     home, left, unseen, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
@@ -95,7 +95,7 @@ def test_regions_that_refuse_everything_share_one_note(tmp_path, monkeypatch):
     assert found.notes == [f"nothing could be searched in {', '.join(regions)}; us-east-1: models: denied"]
 
 
-def test_what_bears_a_runs_tag_under_a_users_name_is_found_by_its_arn():
+def test_a_resource_with_a_runs_tag_and_a_users_name_is_found_by_its_arn():
     arns = [f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:{part}" for part in ("endpoint/theirs", "notebook-instance/theirs")]
     pages = [{"ResourceTagMappingList": [{"ResourceARN": arn} for arn in arns]}]
     tagging = mock.Mock(get_paginator=lambda _: mock.Mock(paginate=lambda **_: pages))
@@ -104,7 +104,7 @@ def test_what_bears_a_runs_tag_under_a_users_name_is_found_by_its_arn():
 
 
 @pytest.mark.parametrize(("code", "told"), [("AccessDeniedException", 0), ("InternalServiceException", 1)])
-def test_a_search_of_tags_that_fails_is_told_and_one_that_the_caller_may_not_make_is_not(code, told):
+def test_a_failed_search_of_tags_is_reported_and_a_denied_one_is_not(code, told):
     failing = mock.Mock(side_effect=ClientError({"Error": {"Code": code, "Message": "no"}}, "GetResources"))
     tagging = mock.Mock(get_paginator=lambda _: mock.Mock(paginate=failing))
     region = discovery._Region("us-east-1", ACCOUNT, lambda _: tagging)

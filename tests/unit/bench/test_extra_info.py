@@ -29,7 +29,7 @@ HOSTED = ExtraInfo(endpoint="mine", endpoint_instance_type=SMALL, endpoint_insta
         ExtraInfo(rows=815, bytes=5_200_000, dataset="1f", latency=Latency(p50=0.01, requests=70)),
     ],
 )
-def test_what_is_written_is_read_back(info):
+def test_a_written_ledger_is_read_back(info):
     assert ExtraInfo.read(info.as_json()) == info
 
 

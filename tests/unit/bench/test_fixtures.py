@@ -109,7 +109,7 @@ def test_a_percentile_is_recorded_if_enough_requests_support_it(count, claimed):
     assert found.requests == count
 
 
-def test_a_percentile_is_the_latency_that_so_many_do_not_exceed():
+def test_a_percentile_is_the_latency_that_its_share_does_not_exceed():
     found = latency(range(1000, 0, -1))
     assert [found.p50, found.p90, found.p99] == [500, 900, 990]
 

@@ -668,7 +668,7 @@ def test_a_limit_may_be_just_enough_for_endpoints_and_one_fit(prices):
     assert caught.value.fix.startswith("give USD 3.00 or more")
 
 
-def test_what_ends_just_before_its_clean_up_is_measured_in_one_go(prices):
+def test_sessions_that_end_just_before_the_clean_up_fit_in_one_run(prices):
     settings, known = priced(prices)
     longest = settings.max_hours * 3600 - CLEAN_UP_SECONDS
     assert "too short to measure everything in one run" not in cost(settings, known, longest)

@@ -239,7 +239,7 @@ def test_a_drift_is_the_most_that_the_quarters_of_a_side_are_apart():
     assert Pairs(steps).drift == 0
 
 
-def test_an_estimate_beside_others_of_another_time_is_wider_by_its_drift(random):
+def test_an_estimate_compared_with_others_of_another_time_is_wider_by_its_drift(random):
     figures = np.exp(np.repeat([0.0, 0.1, 0.3, 0.2], 4))
     alone, drifting = estimate(figures), estimate(figures, drifting=True)
     assert drifting.value == alone.value

@@ -48,7 +48,7 @@ def test_a_java_that_was_passed_over_is_a_warning(capsys):
     assert examined(capsys)[1]["Java"]["status"] == "warning"
 
 
-def test_a_missing_java_is_told_with_the_remedy(capsys, monkeypatch):
+def test_a_missing_java_is_reported_with_the_remedy(capsys, monkeypatch):
     monkeypatch.setattr("harness.java.find_java", raising(SetupError("There is no Java here.", fix="install one")))
     code, found = examined(capsys)
     assert (code, found["Java"]["status"], found["Java"]["fix"]) == (3, "missing", "install one")
@@ -65,7 +65,7 @@ INSTALLED = {"numpy": "1.23.5", "moto": "5.2.5", "pyspark": "3.3.0"}
         ({"numpy": "2.0.1"}, "numpy 2.0.1", "'numpy<1.24,>=1.23.5'"),
     ],
 )
-def test_a_package_missing_or_of_a_version_that_does_not_do_is_told(capsys, monkeypatch, changed, told, fix):
+def test_a_missing_or_unsuitable_package_is_reported(capsys, monkeypatch, changed, told, fix):
     def version(name):
         if (INSTALLED | changed)[name] is None:
             raise PackageNotFoundError(name)
@@ -78,7 +78,7 @@ def test_a_package_missing_or_of_a_version_that_does_not_do_is_told(capsys, monk
     assert found["packages"]["fix"] == f"run: pip install {fix}"
 
 
-def test_a_package_that_cannot_be_imported_is_told_without_a_stack_trace(capsys, monkeypatch):
+def test_a_package_that_cannot_be_imported_is_reported_without_a_stack_trace(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "harness.spark.sdk", None)
     code, found = examined(capsys)
     assert (code, found["SDK"]["status"]) == (3, "missing")
@@ -93,7 +93,7 @@ def test_little_disk_is_a_warning_that_says_how_much_is_needed(capsys, monkeypat
     assert "free 3 GiB" in found["disk"]["fix"]
 
 
-def test_options_are_told_as_the_command_has_them_without_the_prefix_of_pytests(capsys, monkeypatch):
+def test_options_are_printed_without_the_prefix_that_they_have_in_pytest(capsys, monkeypatch):
     monkeypatch.undo()
     error = LocalAWSError("--harness-role is missing.", fix="give --harness-role a name")
     monkeypatch.setattr("harness.aws.local.MockAWS.start", raising(error))
@@ -102,7 +102,7 @@ def test_options_are_told_as_the_command_has_them_without_the_prefix_of_pytests(
     assert found["local AWS"]["fix"] == "give --role a name"
 
 
-def test_a_local_aws_that_does_not_start_is_told(capsys, monkeypatch):
+def test_a_local_aws_that_does_not_start_is_reported(capsys, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr("harness.aws.local.MockAWS.start", raising(LocalAWSError("It did not start.", fix="do")))
     code, found = examined(capsys)
@@ -116,7 +116,7 @@ def test_people_get_lines_and_a_verdict(capsys):
     assert lines[-1] == "Everything that a run needs is there."
 
 
-def test_what_cannot_be_reached_of_a_real_account_is_told(capsys, monkeypatch):
+def test_an_unreachable_real_account_is_reported(capsys, monkeypatch):
     monkeypatch.setattr("harness.aws.real.RealAWS.start", raising(SetupError("No credentials.", fix="get some")))
     assert doctor.examine(Settings(mode="real"), as_json=True) == 3
     found = json.loads(capsys.readouterr().out)[-1]

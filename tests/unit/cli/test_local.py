@@ -61,6 +61,6 @@ def test_no_credentials_of_a_users_stay_in_a_shell_that_uses_a_served_aws(admini
     assert left["HARNESS_RUN"] == "users"
 
 
-def test_a_local_aws_that_has_died_is_told_and_hides_no_exit_code(capsys):
+def test_a_dead_local_aws_is_reported_and_hides_no_exit_code(capsys):
     execution._report_refused(Local())
     assert capsys.readouterr().err == "harness: It has died.\n"

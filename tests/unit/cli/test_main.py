@@ -74,7 +74,7 @@ def test_the_version_is_that_of_the_package(capsys):
 @pytest.mark.parametrize(
     "arguments", [[], ["nothing"], ["mnist", "--no-such-option"], ["bench", "--rounds=2", "endpoint"]]
 )
-def test_what_is_not_understood_is_a_usage_error(arguments, capsys):
+def test_an_unknown_argument_is_a_usage_error(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main.main(arguments)
     assert caught.value.code == 2
@@ -83,7 +83,7 @@ def test_what_is_not_understood_is_a_usage_error(arguments, capsys):
     assert "  to fix:  run 'harness" in told.splitlines()[-1]
 
 
-def test_an_unknown_option_is_told_with_its_commands_own_help(capsys):
+def test_an_unknown_option_is_reported_with_its_commands_own_help(capsys):
     with pytest.raises(SystemExit):
         main.main(["mnist", "--bogus"])
     error, fix = capsys.readouterr().err.splitlines()[-2:]
@@ -104,7 +104,7 @@ def test_settings_come_from_the_environment_where_no_option_is_given(execution, 
     assert execution[0][0].region == "eu-west-3"
 
 
-def test_a_bad_option_is_told_by_the_name_that_was_typed(execution, capsys):
+def test_a_bad_option_is_reported_by_the_name_that_was_typed(execution, capsys):
     assert main.main(["exec", "--region", "nowhere", "--", "true"]) == 2
     assert capsys.readouterr().err.splitlines() == [
         "harness: --region is 'nowhere', which is not a valid AWS region.",
@@ -113,7 +113,7 @@ def test_a_bad_option_is_told_by_the_name_that_was_typed(execution, capsys):
     assert not execution
 
 
-def test_a_port_that_cannot_be_is_told(capsys):
+def test_an_impossible_port_is_reported(capsys):
     assert main.main(["serve", "--port", "70000"]) == 2
     assert "--port is 70000" in capsys.readouterr().err
 
@@ -131,7 +131,7 @@ def raising(monkeypatch):
     return raising
 
 
-def test_an_error_is_told_without_its_stack_trace_unless_that_is_asked_for(raising, capsys):
+def test_an_error_is_reported_without_its_stack_trace_unless_that_is_asked_for(raising, capsys):
     raising(SetupError("No.", checked="this", fix="do that"))
     assert main.main(["mnist"]) == SetupError.exit_code
     assert capsys.readouterr().err == "harness: No.\n  checked: this\n  to fix:  do that\n"
@@ -140,7 +140,7 @@ def test_an_error_is_told_without_its_stack_trace_unless_that_is_asked_for(raisi
 
 
 @pytest.mark.parametrize(("reason", "told"), [([], ""), (["process 7 cleans up"], ": process 7 cleans up")])
-def test_an_interruption_has_the_exit_code_that_shells_give_and_its_reason_is_told(raising, capsys, reason, told):
+def test_an_interruption_has_the_exit_code_that_shells_give_and_its_reason_is_reported(raising, capsys, reason, told):
     raising(KeyboardInterrupt(*reason))
     assert main.main(["mnist"]) == 130
     assert capsys.readouterr().err == f"harness: interrupted{told}\n"
@@ -198,14 +198,14 @@ def test_templates_need_no_account(capsys, form, member):
         ([ACCOUNT, "--region=here"], "--region is 'here'"),
     ],
 )
-def test_a_policy_that_cannot_be_printed_is_told_with_the_remedy(capsys, arguments, told):
+def test_a_policy_that_cannot_be_printed_is_reported_with_the_remedy(capsys, arguments, told):
     assert main.main(["policy", *arguments]) == 2
     error = capsys.readouterr().err
     assert told in error
     assert "to fix:" in error
 
 
-def test_what_boto3_raises_is_told_without_a_stack_trace(monkeypatch, capsys):
+def test_an_error_of_boto3_is_reported_without_a_stack_trace(monkeypatch, capsys):
     def lost(*_, **__):
         raise EndpointConnectionError(endpoint_url="https://sts.amazonaws.com")
 

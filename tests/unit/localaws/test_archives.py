@@ -203,7 +203,7 @@ def test_an_archive_that_is_cut_inside_a_member_is_refused(tmp_path):
     assert refusal(tmp_path / "model.tar.gz", tmp_path / "model")
 
 
-def test_what_the_tar_command_makes_is_unpacked(tmp_path):
+def test_an_archive_of_the_tar_command_is_unpacked(tmp_path):
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / "xgboost-model").write_bytes(b"1")
     subprocess.run(["tar", "czf", tmp_path / "model.tar.gz", "-C", tmp_path / "made", "."], check=True)

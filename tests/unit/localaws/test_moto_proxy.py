@@ -98,6 +98,6 @@ def test_a_request_of_s3_has_a_body_only_if_its_method_has_one(method, body):
 @pytest.mark.parametrize(
     ("content_type", "form"), [(FORM, True), ("Multipart/Form-Data; boundary=x", True), ("application/json", False)]
 )
-def test_a_form_is_told_by_its_content_type(content_type, form):
+def test_a_form_is_reported_by_its_content_type(content_type, form):
     assert is_form({"content-type": content_type}) is form
     assert not is_form({})

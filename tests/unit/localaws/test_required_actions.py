@@ -50,7 +50,7 @@ def test_an_action_has_a_name_for_versions_where_iam_has_one(operation, action):
     assert found == [(f"s3:{action}", OBJECT, {})]
 
 
-def test_a_reader_of_a_missing_object_needs_to_list_before_it_is_told():
+def test_a_reader_learns_that_an_object_is_missing_only_with_permission_to_list():
     listing = ("s3:ListBucket", "arn:aws:s3:::b", {"s3:prefix": ["k"]})
     for operation in ("GetObject", "HeadObject"):
         assert needed("s3", operation, bucket="b", key="k", lacks_object=True)[1:] == [listing]

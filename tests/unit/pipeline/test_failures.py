@@ -79,7 +79,7 @@ def test_rows_trained_are_unknown_where_no_log_tells(logging):
     assert rows_logged(logging(), "job") is None
 
 
-def test_rows_that_were_lost_or_used_twice_are_told():
+def test_rows_that_were_lost_or_used_twice_are_reported():
     check_trained(7, 0, sent=7)
     check_trained(7, 2, sent=9)
     check_trained(None, 0, sent=9)

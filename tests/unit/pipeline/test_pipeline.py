@@ -72,5 +72,5 @@ def test_a_clock_that_is_wrong_makes_no_part_of_a_fit_negative_and_adds_nothing_
 
 
 @pytest.mark.parametrize(("trained", "parts"), [(1005.0, (10, 0, 90)), (9999.0, (0, 100, 0))])
-def test_a_job_that_aws_tells_longer_than_the_fit_or_shorter_than_nothing_is_bounded(trained, parts):
+def test_a_job_reported_longer_than_the_fit_or_shorter_than_zero_is_bounded(trained, parts):
     assert tuple(parts_of_fit(100.0, 1000.0, 1010.0, trained).values()) == parts

@@ -80,7 +80,7 @@ def test_executors_elsewhere_get_the_jars_the_options_and_the_variables(tmp_path
     assert "spark.driver.host" not in given
 
 
-def test_s3a_is_led_to_china_for_regions_in_china(tmp_path):
+def test_s3a_uses_an_endpoint_in_china_for_regions_in_china(tmp_path):
     given = options("local[*]", tmp_path, region="cn-north-1")
     assert given["spark.hadoop.fs.s3a.endpoint"] == "s3.cn-north-1.amazonaws.com.cn"
     assert "spark.hadoop.fs.s3a.endpoint" not in options("local[*]", tmp_path)
@@ -94,13 +94,13 @@ def _some_java(monkeypatch):
 
 
 @pytest.mark.usefixtures("_some_java")
-def test_a_java_home_that_cannot_be_used_is_told():
+def test_a_java_home_that_cannot_be_used_is_reported():
     with pytest.warns(UserWarning, match=r"JAVA_HOME \(/bad/bin/java\): does not run. Using /good \(found by PATH\)"):
         java = session._java()
     assert session._launch_environment(FakeAWS(), "local[*]", java)["JAVA_HOME"] == "/good"
 
 
-def test_java_is_not_told_twice_what_the_command_line_says(monkeypatch):
+def test_java_gets_each_option_of_the_command_line_once(monkeypatch):
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Dtrust=a")
     assert "JAVA_TOOL_OPTIONS" not in session._launch_environment(FakeAWS(), "local[*]", JAVA)
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Dmine=1")

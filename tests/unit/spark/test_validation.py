@@ -93,6 +93,6 @@ def test_rows_in_a_directory_below_which_spark_does_not_read_are_refused(save):
         check_libsvm(above)
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path):
+def test_a_file_that_is_not_there_is_reported(tmp_path):
     with pytest.raises(DataError, match=r"missing cannot be read: No such file or directory\."):
         check_libsvm(tmp_path / "missing")
