@@ -234,7 +234,7 @@ def test_a_missing_resource_is_reported_with_the_message_of_aws(sagemaker, call)
              "endpoint": ("Endpoint", "endpoint")}  # fmt: skip
     for kind, (member, words) in kinds.items():
         method = getattr(sagemaker, f"{call}_{kind.replace('-', '_')}")
-        answer = refusal(method, **{f"{member}Name": "Nobody"})["Error"]
+        answer = refusal(method, **{f"{member}Name": "Missing"})["Error"]
         assert answer["Code"] == "ValidationException"
         arn = f"arn:aws:sagemaker:us-east-1:123456789012:{kind}/missing"
         assert answer["Message"] == f'Could not find {words} "{arn}".'
