@@ -1,5 +1,6 @@
 """README and the reference pages agree with the code. Links and anchors are checked by `tox -e docs`."""
 
+import ast
 import configparser
 import re
 from pathlib import Path
@@ -64,3 +65,22 @@ def test_tox_builds_the_pages_with_the_packages_of_the_extra():
     tox = configparser.ConfigParser(interpolation=None)
     tox.read(ROOT / "tox.ini", encoding="utf-8")
     assert re.findall(r'"([^"]+)"', extra[1]) == tox["testenv:docs"]["deps"].split()
+
+
+def texts_of(source):
+    """Return the strings of some source, with … in place of the values that f-strings insert."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+@pytest.mark.parametrize("page", ["guides/troubleshooting.md", "guides/real-aws.md"])
+def test_a_message_that_a_guide_quotes_is_one_of_the_harness(page):
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "harness").rglob("*.py"))
+    texts = [text for source in sources for text in texts_of(source)]
+    quoted = re.findall(r"^\| \*(.+?)\* \|", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.MULTILINE)
+    parts = [part.strip() for message in quoted for part in re.split(r"…|\b\d+\b(?!\.)", message)]
+    assert len(quoted) > 2
+    assert [part for part in parts if len(part) > 5 and not any(part in text for text in texts)] == []
