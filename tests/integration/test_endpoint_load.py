@@ -47,7 +47,7 @@ def test_a_stall_of_six_seconds_shows_in_p99(local, endpoint, connections):
     freeze(local, endpoint, after=1)
     measurement = open_loop(connections, np.arange(0, 9, 0.05))
     assert measurement.answered == 180
-    assert measurement.latencies.percentile(99) > 0.95 * FROZEN_SECONDS
+    assert measurement.latencies.percentile(99) > 0.9 * FROZEN_SECONDS
     assert measurement.latencies.percentile(75) > 0.4 * FROZEN_SECONDS  # the requests that came meanwhile are charged
 
 
