@@ -1,12 +1,11 @@
 """The plugin from another project: nothing of it is imported, configured or copied but what its README shows."""
 
-import os
 import sys
 from importlib.metadata import entry_points
 
 import pytest
 
-from tests.support.outside import OUTSIDE, ROOT
+from tests.support.outside import ROOT, restore_environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.spark]
 
@@ -65,10 +64,7 @@ def test_that_makes_the_clean_up_miss_the_model(trained_model, aws):
 @pytest.fixture
 def session(pytester, monkeypatch):
     """Run pytest, with the plugin as it is installed, on a project of these files."""
-    for name in set(os.environ) - set(OUTSIDE):
-        monkeypatch.delenv(name)
-    for name, value in OUTSIDE.items():
-        monkeypatch.setenv(name, value)
+    restore_environment(monkeypatch)
     monkeypatch.setenv("PYTHONPATH", ROOT)
     installed = any(point.name == "harness.plugin" for point in entry_points(group="pytest11"))
 

@@ -14,3 +14,12 @@ for _name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
 os.environ.setdefault("JDK_JAVA_OPTIONS", QUICK_JAVA)
 OUTSIDE = dict(os.environ)
 """The environment before the ``aws`` fixture points this process to the local AWS."""
+
+
+def restore_environment(monkeypatch):
+    """Give a test :data:`OUTSIDE` as its environment. Variables of pytest itself stay."""
+    for name in set(os.environ) - set(OUTSIDE):
+        if not name.startswith("PYTEST_"):
+            monkeypatch.delenv(name)
+    for name, value in OUTSIDE.items():
+        monkeypatch.setenv(name, value)
