@@ -18,7 +18,7 @@ from harness.localaws.sagemaker.resources.models import Models
 class Endpoints(ResourceKind[Endpoint]):
     """The endpoints."""
 
-    arn_kind = "endpoint"
+    arn_kind = title = "endpoint"
 
     def __init__(
         self, tags: Tags, lock: threading.RLock, models: Models, configs: EndpointConfigs, deployer: Deployer
@@ -43,7 +43,7 @@ class Endpoints(ResourceKind[Endpoint]):
         name, config = call.parameters["EndpointName"], self._config(call)
         arn = call.arn(self.arn_kind, name)
         endpoint = Endpoint(name, config["EndpointConfigName"], call.region, arn, config)
-        self.add(call, name, arn, endpoint, ValidationException(f'Cannot create already existing endpoint "{arn}".'))
+        self.add(call, name, arn, endpoint)
         self._deployer.create(endpoint, self._models.by_name(call.region), call.stuck)
         return {"EndpointArn": arn}
 
@@ -86,7 +86,3 @@ class Endpoints(ResourceKind[Endpoint]):
         status, endpoints = call.parameters.get("StatusEquals"), self.by_name(call.region).values()
         found = [endpoint.summary() for endpoint in endpoints if status in (None, endpoint.status)]
         return page(call, found, "Endpoints", "EndpointName")
-
-    def missing(self, call: Call, name: str) -> str:
-        """Return AWS's message about a name that no endpoint has."""
-        return f'Could not find endpoint "{call.arn(self.arn_kind, name)}".'

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
 from harness.localaws.exceptions import AWSError, ValidationException
 from harness.localaws.sagemaker.resources.call import Call, Operation
+from harness.localaws.sagemaker.resources.listing import page
 
 Resource = TypeVar("Resource")
 Tags = dict[str, dict[str, str]]
@@ -20,6 +22,8 @@ class ResourceKind(ABC, Generic[Resource]):
 
     arn_kind: ClassVar[str]
     """The kind as ARNs name it."""
+    title: ClassVar[str]
+    """The kind as messages name it."""
     not_emulated: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     """Members of operations' input that are refused, each with the reason, by operation."""
 
@@ -63,18 +67,22 @@ class ResourceKind(ABC, Generic[Resource]):
             raise ValidationException(self.missing(call, name))
         return found
 
-    @abstractmethod
     def missing(self, call: Call, name: str) -> str:
         """Return AWS's message about a name that no resource has."""
+        return f'Could not find {self.title} "{call.arn(self.arn_kind, name)}".'
 
-    def add(self, call: Call, name: str, arn: str, resource: Resource, taken: AWSError) -> None:
+    def taken(self, arn: str) -> AWSError:
+        """Return AWS's error about a name that a resource has already."""
+        return ValidationException(f'Cannot create already existing {self.title} "{arn}".')
+
+    def add(self, call: Call, name: str, arn: str, resource: Resource) -> None:
         """Add a resource, with the tags that its request has.
 
-        :raises AWSError: the name is taken; the error is ``taken``.
+        :raises AWSError: the name is taken.
         """
         with self._lock:
             if (call.region, name) in self._resources:
-                raise taken
+                raise self.taken(arn)
             self._resources[call.region, name] = resource
             self._tags[arn] = {tag["Key"]: tag["Value"] for tag in call.parameters.get("Tags") or []}
 
@@ -84,6 +92,50 @@ class ResourceKind(ABC, Generic[Resource]):
         self._tags.pop(arn, None)
 
 
-def without_tags(resource: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a description of a resource as Describe operations give it."""
-    return {name: value for name, value in resource.items() if name != "Tags"}
+class StoredRequests(ResourceKind[dict[str, Any]]):
+    """Resources that are no more than the requests that created them, each with its ARN and time."""
+
+    member: ClassVar[str]
+    """The kind as operations and their members name it: ``Model`` of ``CreateModel`` and ``ModelName``."""
+
+    def operations(self) -> dict[str, Operation]:
+        """Return the operations by name."""
+        return {
+            f"Create{self.member}": self.create,
+            f"Describe{self.member}": self.describe,
+            f"Delete{self.member}": self.delete,
+            f"List{self.member}s": self.list_page,
+        }
+
+    @abstractmethod
+    def check(self, call: Call) -> None:
+        """Check a Create request against the other resources.
+
+        :raises ValidationException: as AWS would answer.
+        """
+
+    def create(self, call: Call) -> dict[str, Any]:
+        """Add a resource (Create operation)."""
+        name = call.parameters[f"{self.member}Name"]
+        arn = call.arn(self.arn_kind, name)
+        self.check(call)
+        self.add(call, name, arn, {**call.parameters, f"{self.member}Arn": arn, "CreationTime": time.time()})
+        return {f"{self.member}Arn": arn}
+
+    def describe(self, call: Call) -> dict[str, Any]:
+        """Return a resource without its tags (Describe operation)."""
+        found = self.find(call, call.parameters[f"{self.member}Name"])
+        return {name: value for name, value in found.items() if name != "Tags"}
+
+    def delete(self, call: Call) -> dict[str, Any]:
+        """Remove a resource (Delete operation)."""
+        with self._lock:
+            found = self.find(call, call.parameters[f"{self.member}Name"])
+            self.remove(call, found[f"{self.member}Name"], found[f"{self.member}Arn"])
+        return {}
+
+    def list_page(self, call: Call) -> dict[str, Any]:
+        """Return a page of resources (List operation)."""
+        members = (f"{self.member}Name", f"{self.member}Arn", "CreationTime")
+        found = [{name: resource[name] for name in members} for resource in self.by_name(call.region).values()]
+        return page(call, found, f"{self.member}s", members[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import Any
 
 from harness.localaws.exceptions import ValidationException
@@ -12,15 +11,15 @@ from harness.localaws.moto_backend import Services
 from harness.localaws.sagemaker.container_variables import check_variables
 from harness.localaws.sagemaker.execution_role import check_role, image_refusal, model_data_refusal
 from harness.localaws.sagemaker.images import Images
-from harness.localaws.sagemaker.resources.call import Call, Operation
-from harness.localaws.sagemaker.resources.kind import ResourceKind, Tags, without_tags
-from harness.localaws.sagemaker.resources.listing import page
+from harness.localaws.sagemaker.resources.call import Call
+from harness.localaws.sagemaker.resources.kind import StoredRequests, Tags
 
 
-class Models(ResourceKind[dict[str, Any]]):
-    """The models: CreateModel's requests, each with its ARN and time."""
+class Models(StoredRequests):
+    """The models."""
 
-    arn_kind = "model"
+    arn_kind = title = "model"
+    member = "Model"
 
     def __init__(
         self, tags: Tags, lock: threading.RLock, services: Services, images: Images, authorization: Authorization
@@ -30,19 +29,9 @@ class Models(ResourceKind[dict[str, Any]]):
         self._images = images
         self._authorization = authorization
 
-    def operations(self) -> dict[str, Operation]:
-        """Return the operations by name."""
-        return {
-            "CreateModel": self.create,
-            "DescribeModel": self.describe,
-            "DeleteModel": self.delete,
-            "ListModels": self.list_page,
-        }
-
-    def create(self, call: Call) -> dict[str, Any]:
-        """Add a model (CreateModel)."""
-        request, name = call.parameters, call.parameters["ModelName"]
-        arn = call.arn(self.arn_kind, name)
+    def check(self, call: Call) -> None:
+        """Check the container, the role and its permissions."""
+        request = call.parameters
         container = _container(request)
         self._images.find(container["Image"])
         check_variables(container.get("Environment") or {})
@@ -53,36 +42,12 @@ class Models(ResourceKind[dict[str, Any]]):
             )
         check_role(self._services, request["ExecutionRoleArn"])
         self._check_permissions(container, request["ExecutionRoleArn"], call.region)
-        model = {**request, "ModelArn": arn, "CreationTime": time.time()}
-        self.add(call, name, arn, model, ValidationException(f'Cannot create already existing model "{arn}".'))
-        return {"ModelArn": arn}
 
     def _check_permissions(self, container: dict[str, Any], role: str, region: str) -> None:
         reason = image_refusal(self._authorization, role, container["Image"])
         url = container.get("ModelDataUrl")
         if reason := reason or model_data_refusal(self._authorization, role, url, region):
             raise ValidationException(reason)
-
-    def describe(self, call: Call) -> dict[str, Any]:
-        """Return a model (DescribeModel)."""
-        return without_tags(self.find(call, call.parameters["ModelName"]))
-
-    def delete(self, call: Call) -> dict[str, Any]:
-        """Remove a model (DeleteModel)."""
-        with self._lock:
-            model = self.find(call, call.parameters["ModelName"])
-            self.remove(call, model["ModelName"], model["ModelArn"])
-        return {}
-
-    def list_page(self, call: Call) -> dict[str, Any]:
-        """Return a page of models (ListModels)."""
-        members = ("ModelName", "ModelArn", "CreationTime")
-        models = [{name: model[name] for name in members} for model in self.by_name(call.region).values()]
-        return page(call, models, "Models", "ModelName")
-
-    def missing(self, call: Call, name: str) -> str:
-        """Return AWS's message about a name that no model has."""
-        return f'Could not find model "{call.arn(self.arn_kind, name)}".'
 
 
 def _container(request: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any, ClassVar
 
-from harness.localaws.exceptions import ResourceInUse, ValidationException
+from harness.localaws.exceptions import AWSError, ResourceInUse, ValidationException
 from harness.localaws.moto_backend import Services
 from harness.localaws.sagemaker.container_variables import check_variables
 from harness.localaws.sagemaker.execution_role import check_role
@@ -58,11 +58,7 @@ class TrainingJobs(ResourceKind[Job]):
         self._check_bucket(request["OutputDataConfig"]["S3OutputPath"], "Output path")
         arn = call.arn(self.arn_kind, name)
         job = Job(request, call.region, arn)
-        taken = ResourceInUse(
-            "Training job names must be unique within an AWS account and region, and a training job with this "
-            f"name already exists ({arn})"
-        )
-        self.add(call, name, arn, job, taken)
+        self.add(call, name, arn, job)
         self._trainer.start(job, image)
         return {"TrainingJobArn": arn}
 
@@ -111,6 +107,13 @@ class TrainingJobs(ResourceKind[Job]):
     def missing(self, call: Call, name: str) -> str:  # noqa: ARG002 - AWS's message does not name the job
         """Return AWS's message about a name that no job has."""
         return "Requested resource not found."
+
+    def taken(self, arn: str) -> AWSError:
+        """Return AWS's error about a name that a job has already."""
+        return ResourceInUse(
+            "Training job names must be unique within an AWS account and region, and a training job with this "
+            f"name already exists ({arn})"
+        )
 
 
 def _training_image(request: dict[str, Any]) -> str:
