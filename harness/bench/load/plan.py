@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from harness.bench.load.scenarios import SCENARIOS, Load
 from harness.errors import SettingsError
 
-_HIGHEST_RATE = 50_000
+HIGHEST_RATE = 50_000
+"""Most requests a second that a plan may ask for, and that a search tries."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class LoadPlan:
         for name, count in (("batch", self.batch), ("streams", self.streams)):
             if count < 1:
                 raise SettingsError(f"--{name} is {count}.", fix="give a number from 1")
-        if self.rate > _HIGHEST_RATE:
-            raise SettingsError(f"--rate is {self.rate:g}.", fix=f"give a number up to {_HIGHEST_RATE:,}")
+        if self.rate > HIGHEST_RATE:
+            raise SettingsError(f"--rate is {self.rate:g}.", fix=f"give a number up to {HIGHEST_RATE:,}")
         if self.seed < 0:
             raise SettingsError(f"--seed is {self.seed}.", fix="give a number from 0")
         if self.p99_under is not None and not (math.isfinite(self.p99_under) and self.p99_under > 0):

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from harness.bench.analysis.quantile_tests import keeps, least_to_break, queries_needed
 from harness.bench.load.generator import Measurement, Watch
+from harness.bench.load.plan import HIGHEST_RATE
 
 RESOLUTION = 1.05
 """Ratio of the lowest rate that breaks the bound to the highest that keeps it at which the search ends."""
@@ -27,7 +28,6 @@ _MOST_PROBES = 3
 _STEP_DOWN = 0.93
 _MOST_CONFIRMATIONS = 8
 _LOWEST_RATE = 0.1
-_HIGHEST_RATE = 50_000.0
 _MOST_LAG_SHARE = 0.1
 
 
@@ -125,7 +125,7 @@ class _Search:
         """Return a rate that keeps the bound and one that breaks it; 0 for one that was not found."""
         if self._keeps(start):
             low, high = start, start * 2
-            while high <= _HIGHEST_RATE and self._keeps(high):
+            while high <= HIGHEST_RATE and self._keeps(high):
                 low, high = high, high * 2
             return low, high
         low, high = start / 2, start
