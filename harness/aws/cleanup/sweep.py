@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -267,10 +267,11 @@ def _look_everywhere(account: _Account, regions: list[str], wishes: Wishes, watc
 def _hourly_prices(remains: Iterable[Remain], account: _Account, settings: Settings) -> Costs:
     """Return what one instance costs an hour, of those that something runs on, as far as that is known."""
     costs: Costs = {}
+    sources = cache(partial(_prices, account, settings))
     for region, kind, machine in {(each.region, each.resource.kind, each.instance_type) for each in remains}:
         if not machine or kind not in USAGES:
             continue
-        prices = _prices(account, settings, region)
+        prices = sources(region)
         with suppress(ClientError, BotoCoreError):  # the price is unknown then
             price = prices.find(machine, USAGES[kind])
             if price:
