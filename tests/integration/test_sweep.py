@@ -25,6 +25,8 @@ from harness.waiting import wait_until
 from tests.support.outside import OUTSIDE
 
 HOUR = timedelta(hours=1)
+EXPIRED = timedelta(seconds=-10)
+"""Longest life of a run after which even a new resource has expired: the clock of AWS is read to the second."""
 
 
 class Account:
@@ -155,7 +157,7 @@ def test_a_run_with_unexpired_tags_keeps_its_untagged_resources_too(sweep, accou
 
 
 def test_similar_resources_of_no_run_are_kept(sweep, account, monkeypatch):
-    monkeypatch.setattr(discovery, "_LONGEST", timedelta(0))
+    monkeypatch.setattr(discovery, "_LONGEST", EXPIRED)
     account.fit(HOUR)
     foreign = new_run("999999999999")
     theirs = [f"hsh-{foreign}-1-model", f"hsh-{account.run}1-1-model", f"my-hsh-{account.run}-1-model", "hsh-run10"]
@@ -177,7 +179,7 @@ def test_resources_known_by_name_only_are_deleted_only_on_request(sweep, account
     account.fit()
     before = account.aws.everything()
     assert "kept" in sweep("--yes", "--include-unproven")[1], "it is younger than a run may be"
-    monkeypatch.setattr(discovery, "_LONGEST", timedelta(0))
+    monkeypatch.setattr(discovery, "_LONGEST", EXPIRED)
     code, said = sweep("--yes")
     assert (code, account.aws.everything()) == (0, before)
     assert "3 found only by name, by tag or by a job" in said

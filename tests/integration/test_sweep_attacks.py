@@ -23,7 +23,7 @@ from harness.aws.cleanup.resources import Resource, as_list, delete_command
 from harness.errors import HarnessError
 from harness.waiting import wait_until
 from tests.integration import test_sweep
-from tests.integration.test_sweep import HOUR
+from tests.integration.test_sweep import EXPIRED, HOUR
 
 account, sweep = test_sweep.account, test_sweep.sweep
 
@@ -97,7 +97,7 @@ def test_a_tag_alone_marks_nothing_for_deletion_and_an_endpoint_that_stays_is_no
 
 
 def test_tags_on_a_resource_under_another_name_prove_nothing_about_what_has_the_runs_name(sweep, account, monkeypatch):
-    monkeypatch.setattr(discovery, "_LONGEST", timedelta(0))
+    monkeypatch.setattr(discovery, "_LONGEST", EXPIRED)
     account.fit()
     account.model("anything", account.tags(HOUR))
     before = account.aws.everything()
@@ -187,7 +187,7 @@ def test_a_copy_of_a_live_runs_ledger_ends_no_process_and_deletes_nothing(sweep,
 
 
 def test_a_live_run_whose_ledger_is_damaged_keeps_everything(sweep, account, monkeypatch):
-    monkeypatch.setattr(discovery, "_LONGEST", timedelta(0))
+    monkeypatch.setattr(discovery, "_LONGEST", EXPIRED)
     ledger = account.ledger()
     account.fit(HOUR, number=2)
     before = account.aws.everything()
