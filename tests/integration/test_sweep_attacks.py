@@ -90,6 +90,7 @@ def test_a_tag_alone_marks_nothing_for_deletion_and_an_endpoint_that_stays_is_no
     account.config("production", "production", account.tags(HOUR))
     assert sweep("--yes")[0] == 0
     account.endpoint("production", "production", account.tags(HOUR))
+    wait_until(lambda: "log group" in account.aws.everything(), "the log of the endpoint")
     before = account.aws.everything()
     code, said = sweep("--yes")
     assert (code, account.aws.everything()) == (1, before)
