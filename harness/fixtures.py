@@ -29,6 +29,8 @@ if TYPE_CHECKING:  # every pytest run loads this module, so slow imports are in 
 
 LEFTOVERS: pytest.StashKey[list[Leftover]] = pytest.StashKey()
 """Key in the session's stash: resources that it created and could not delete."""
+REMAINING: pytest.StashKey[list[str]] = pytest.StashKey()
+"""Key in the session's stash: what existed in its own AWS when that was closed, a line each."""
 OPEN_LEDGER: pytest.StashKey[tuple[Ledger, ExitStack]] = pytest.StashKey()
 """Key in the session's stash: its ledger, and the stack that closes it."""
 ENVIRONMENT: pytest.StashKey[dict[str, str]] = pytest.StashKey()
@@ -69,6 +71,7 @@ def aws(harness_settings: Settings, pytestconfig: pytest.Config) -> Iterator[AWS
         stack.enter_context(patch.dict(os.environ, _redirected_to(opened)))
         stack.enter_context(patch.object(boto3, "DEFAULT_SESSION", None))  # it keeps the environment it was made in
         yield opened
+        pytestconfig.stash[REMAINING] = opened.remaining()
 
 
 def _redirected_to(aws: AWS) -> dict[str, str]:

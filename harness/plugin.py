@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Generator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from harness.bench.fixtures import record_endpoint, record_environment, record_l
 from harness.errors import HarnessError, SettingsError
 from harness.fixtures import (
     LEFTOVERS,
+    REMAINING,
     aws,
     close_ledger,
     faults,
@@ -54,6 +56,10 @@ __all__ = [
     "spark",
     "trained_model",
 ]
+
+
+_REMAINING = "harness_remaining"
+"""Key of :data:`~harness.fixtures.REMAINING` in what a process of pytest-xdist reports."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -154,15 +160,30 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
         yield
     finally:
         close_ledger(session.config)
+        if hasattr(session.config, "workeroutput"):  # of a process of pytest-xdist
+            session.config.workeroutput[_REMAINING] = session.config.stash.get(REMAINING, [])
         if session.config.stash.get(LEFTOVERS, []) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a process of pytest-xdist reports, since only this process prints a summary."""
+    found = getattr(node, "workeroutput", {}).get(_REMAINING, [])
+    node.config.stash.setdefault(REMAINING, []).extend(found)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """List the resources left in AWS at the end of the output."""
+    """List the resources left in AWS, and those that no ledger knew, at the end of the output."""
     found = config.stash.get(LEFTOVERS, [])
     if found:
         from harness.aws.cleanup.leftovers import leftovers_text  # noqa: PLC0415
 
         terminalreporter.section("left over in AWS", red=True)
         terminalreporter.line(leftovers_text(found))
+    reported = {str(leftover.resource) for leftover in found}
+    if remaining := [line for line in config.stash.get(REMAINING, []) if line not in reported]:
+        from harness.aws.cleanup.leftovers import remaining_text  # noqa: PLC0415
+
+        terminalreporter.section("not deleted by this session", yellow=True)
+        terminalreporter.line(remaining_text(remaining))

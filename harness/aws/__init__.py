@@ -59,6 +59,12 @@ class AWS(Protocol):
     def runs_registered_containers(self) -> bool:
         """True if :meth:`register_container` works; False if images come from registries only."""
 
+    def remaining(self) -> list[str]:
+        """Return what exists now and would remain in AWS, a line each; empty if others use the account too.
+
+        Of S3 it has the number of objects in each bucket. Logs do not count.
+        """
+
     def register_container(self, image: str, command: list[str]) -> None:
         """Have ``command`` (run with ``train`` or ``serve`` appended) back a container image.
 

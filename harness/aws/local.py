@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,11 +18,13 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
+from harness.aws.cleanup.resources import SAGEMAKER_KINDS
 from harness.errors import LocalAWSError, SetupError
 from harness.localaws.client import Connection
 from harness.localaws.control.faults import Fault
 from harness.localaws.memory import frugal_environment
 from harness.processes import kill_processes_with
+from harness.regions import split_s3_uri
 from harness.settings import Settings
 
 _START_SECONDS = 60
@@ -154,6 +156,15 @@ class MockAWS:
     def status(self) -> dict[str, Any]:
         """Return the process's ``memory`` and ``peak_memory`` in bytes, and the ``endpoints`` with their processes."""
         return cast("dict[str, Any]", self._control("GET", "/status"))
+
+    def remaining(self) -> list[str]:
+        """See :meth:`harness.aws.AWS.remaining`."""
+        if not self.running:
+            return []
+        found = self.resources()
+        named = [f"{kind} {name}" for kind in SAGEMAKER_KINDS for name in found[kind]]
+        buckets = Counter(split_s3_uri(uri)[0] for kind in ("S3 object", "S3 upload") for uri in found[kind])
+        return named + [f"S3 objects: {count:,} in s3://{bucket}" for bucket, count in sorted(buckets.items())]
 
     def resources(self) -> dict[str, list[str]]:
         """Return the names of all resources by kind. See :meth:`harness.localaws.server.LocalAWS.resources`."""

@@ -112,6 +112,10 @@ class RealAWS:
         """Return a boto3 client of a service."""
         return self.session.client(service)
 
+    def remaining(self) -> list[str]:
+        """Return nothing: others use the account too. ``harness sweep`` finds what runs of the harness left."""
+        return []
+
     def close(self) -> None:
         """Stop serving credentials to the JVM and to child processes."""
         self.credentials.close()

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from harness.aws.local import MockAWS
 
 _PASSED_ON = (signal.SIGTERM, signal.SIGHUP)
+_SHOWN = 10
+"""Most resources that a command did not delete and that are named."""
 
 
 def _add_exec_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +78,7 @@ def run_command(settings: Settings, command: Sequence[str]) -> int:
             process = _start(command, environment)
             to(process)
             code = process.wait()
-        _report_refused(aws)
+        _report_refused_and_remaining(aws)
         return code if code >= 0 else 128 - code
 
 
@@ -150,16 +152,20 @@ def _in_foreground() -> bool:
         return False
 
 
-def _report_refused(aws: MockAWS) -> None:
+def _report_refused_and_remaining(aws: MockAWS) -> None:
+    """Print the hosts that were refused, and what the command did not delete."""
     from harness.console import print_text
 
     try:
-        refused = sorted(set(aws.calls()["refused"]))
+        refused, remaining = sorted(set(aws.calls()["refused"])), aws.remaining()
     except LocalAWSError as error:  # the command's exit code must still be passed on
         print_text(f"harness: {error}", sys.stderr)
         return
     if refused:
         print_text(f"harness: the local AWS refused hosts that it does not emulate: {', '.join(refused)}", sys.stderr)
+    if remaining:
+        more = f", and {len(remaining) - _SHOWN:,} more" if len(remaining) > _SHOWN else ""
+        print_text(f"harness: in AWS these would remain: {', '.join(remaining[:_SHOWN])}{more}", sys.stderr)
 
 
 def _shell_commands(aws: MockAWS) -> str:

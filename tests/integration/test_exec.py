@@ -92,6 +92,25 @@ def test_a_host_that_is_not_emulated_is_refused_and_reported(run):
     assert done.stderr.splitlines()[-1] == "harness: the local AWS refused hosts that it does not emulate: example.com"
 
 
+LEAVES = """
+import boto3, os
+boto3.client("s3").create_bucket(Bucket="ours")
+boto3.client("s3").put_object(Bucket="ours", Key="rows", Body=b"1")
+image = "811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:1"
+container = {"Image": image}
+boto3.client("sagemaker").create_model(
+    ModelName="forgotten", ExecutionRoleArn=os.environ["SAGEMAKER_ROLE"], PrimaryContainer=container
+)
+"""
+
+
+def test_what_a_command_leaves_behind_is_named_and_its_exit_code_stays(run):
+    done = run("exec", "--", sys.executable, "-c", LEAVES)
+    assert done.returncode == 0, done.stderr
+    told = "harness: in AWS these would remain: model forgotten, S3 objects: 1 in s3://ours"
+    assert done.stderr.splitlines()[-1] == told
+
+
 def test_a_signal_is_the_commands_to_handle(start):
     process = start("exec", "--", "sh", "-c", "trap 'exit 7' TERM; echo ready; while :; do sleep 0.1; done")
     assert process.stdout.readline() == "ready\n"

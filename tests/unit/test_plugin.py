@@ -180,6 +180,7 @@ FAKE_AWS = """
         ledger_directory, hourly_prices, outlives_process, faults = Path("ledger").resolve(), {}, False, None
         def environment(self): return {"AWS_ACCESS_KEY_ID": "local"}
         def client(self, service): return Client(service)
+        def remaining(self): return []
         def close(self): print("\\nclosed with", os.environ.get("AWS_ACCESS_KEY_ID"))
 
     @pytest.fixture(scope="session", autouse=True)
@@ -188,6 +189,32 @@ FAKE_AWS = """
             patch.setattr("harness.fixtures.open_aws", lambda settings: Fake())
             yield
 """
+
+
+REMAINS = "\n    Fake.remaining = lambda self: ['endpoint e', 'model m']\n"
+UNKNOWN_TO_THE_LEDGER = ["*not deleted by this session*", "*In AWS they would remain*", "  endpoint e", "  model m"]
+
+
+def test_what_no_ledger_deleted_is_listed_at_the_end_and_the_session_passes(run, pytester):
+    pytester.makeconftest(FAKE_AWS + REMAINS)
+    result = run(test="def test_it(aws): pass")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(UNKNOWN_TO_THE_LEDGER)
+
+
+def test_a_leftover_of_the_ledger_is_not_listed_twice(run, pytester):
+    pytester.makeconftest(FAKE_AWS + REMAINS)
+    result = run(test=LEFTOVER.format("").replace("model(pytestconfig)", "model(pytestconfig, aws)"))
+    result.stdout.fnmatch_lines(["*not deleted by this session*", "*In AWS they would remain*", "  model m"])
+
+
+@pytest.mark.slow
+def test_what_processes_of_xdist_did_not_delete_is_listed_once_for_each(pytester):
+    pytester.makeconftest(FAKE_AWS + REMAINS)
+    pytester.makepyfile("def test_one(aws): pass\ndef test_two(aws): pass")
+    result = pytester.runpytest_subprocess("-p", "harness.plugin", "-p", "xdist", "-n", "1")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(UNKNOWN_TO_THE_LEDGER)
 
 
 def test_clients_of_this_process_use_the_same_aws_while_it_exists(run, pytester, monkeypatch):

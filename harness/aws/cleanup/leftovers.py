@@ -13,6 +13,8 @@ from harness.console import printable
 from harness.errors import LeftoverError
 
 _WIDTH = 80
+_SHOWN = 20
+"""Lines of what a session did not delete."""
 
 
 def leftovers_text(left: Sequence[Leftover]) -> str:
@@ -28,6 +30,21 @@ def leftovers_text(left: Sequence[Leftover]) -> str:
     Console(file=text, width=_WIDTH, highlight=False, markup=False, emoji=False, no_color=True).print(table)
     commands = [f"  {printable(leftover.command)}" for leftover in left]
     return "\n".join([*(line.rstrip() for line in text.getvalue().splitlines()), "to delete it:", *commands])
+
+
+def remaining_text(lines: Sequence[str]) -> str:
+    """Return what a session did not delete, at most :data:`_SHOWN` lines of it, and how it can be deleted in AWS."""
+    shown = [f"  {printable(line)}" for line in lines[:_SHOWN]]
+    more = [f"  and {len(lines) - _SHOWN:,} more"] if len(lines) > _SHOWN else []
+    return "\n".join(
+        [
+            "The local AWS ended with these in it. In AWS they would remain, and endpoints cost money:",
+            *shown,
+            *more,
+            "to fix:  delete them in the test, or create them so that the ledger records and deletes them: through the",
+            "         fixture sagemaker_client, or with ledger.name_policy_factory() and ledger.tagging()",
+        ]
+    )
 
 
 def refuse_leftovers(left: Sequence[Leftover], *, after: str) -> None:

@@ -62,5 +62,5 @@ def test_no_credentials_of_a_users_stay_in_a_shell_that_uses_a_served_aws(admini
 
 
 def test_a_dead_local_aws_is_reported_and_hides_no_exit_code(capsys):
-    execution._report_refused(Local())
+    execution._report_refused_and_remaining(Local())
     assert capsys.readouterr().err == "harness: It has died.\n"
