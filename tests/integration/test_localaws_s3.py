@@ -348,3 +348,33 @@ def wait_for(condition, seconds=10):
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_quiet_deletion_answers_with_errors_only(s3, bucket, key):
+    s3.put_object(Bucket=bucket, Key=key, Body=b"1")
+    answer = s3.delete_objects(Bucket=bucket, Delete={"Quiet": True, "Objects": [{"Key": key}]})
+    assert "Deleted" not in answer
+    assert "Errors" not in answer
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket, Prefix=key)
+
+
+def test_a_list_names_owners_only_if_asked_and_has_at_most_a_thousand_keys_a_page(s3, bucket, key):
+    s3.put_object(Bucket=bucket, Key=key, Body=b"1")
+    silent = s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=5000, FetchOwner=False)
+    assert "Owner" not in silent["Contents"][0]
+    assert silent["MaxKeys"] == 1000
+    assert "Owner" in s3.list_objects_v2(Bucket=bucket, Prefix=key, FetchOwner=True)["Contents"][0]
+
+
+@pytest.mark.parametrize("size", [1, len(LARGE)])
+def test_every_answer_about_an_object_says_that_it_is_encrypted(s3, bucket, key, size):
+    where = {"Bucket": bucket, "Key": key}
+    upload = {**where, "UploadId": s3.create_multipart_upload(**where)["UploadId"], "PartNumber": 1}
+    answers = [
+        s3.put_object(**where, Body=LARGE[:size]),
+        s3.head_object(**where),
+        s3.get_object(**where),
+        s3.copy_object(**where, CopySource={"Bucket": bucket, "Key": key}, MetadataDirective="REPLACE"),
+        s3.upload_part(**upload, Body=LARGE[:size]),
+    ]
+    assert {answer.get("ServerSideEncryption") for answer in answers} == {"AES256"}

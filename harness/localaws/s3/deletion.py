@@ -35,6 +35,18 @@ def without_entries(body: bytes, entries: Collection[Entry]) -> bytes:
     return ElementTree.tostring(root)
 
 
+def answer_of(answer: bytes, request: bytes, refused: Mapping[Entry, str]) -> bytes:
+    """Return moto's answer with the keys that were refused, and without those that were deleted if that is asked for.
+
+    moto ignores ``Quiet``.
+    """
+    root = ElementTree.fromstring(answer)
+    if any(_tag(part) == "Quiet" and (part.text or "").strip() == "true" for part in _parsed(request)):
+        for deleted in [part for part in root if _tag(part) == "Deleted"]:
+            root.remove(deleted)
+    return with_refused(ElementTree.tostring(root), refused)
+
+
 def with_refused(answer: bytes, reasons: Mapping[Entry, str]) -> bytes:
     """Return the answer to DeleteObjects with errors for the keys that were not deleted, each with its reason."""
     root = ElementTree.fromstring(answer)

@@ -9,7 +9,7 @@ from harness.localaws.http.request import LARGEST_BODY, Request, Send
 from harness.localaws.http.threads import Threads
 from harness.localaws.iam.authorization import Authorization
 from harness.localaws.moto_backend import Services
-from harness.localaws.s3 import deletion, streaming
+from harness.localaws.s3 import corrections, deletion, streaming
 from harness.localaws.s3.disk_bodies import BodyWriter, beside_request
 
 _PLAIN_UPLOAD = {"uploadId", "partNumber", "x-id"}
@@ -42,6 +42,8 @@ class S3Proxy:
         """
         if self._services.lacks_sample_data(bucket := request.bucket_and_key()[0]):
             await self._threads.run(self._services.provide_sample_data, bucket)
+        corrections.correct_query(request)
+        send = corrections.with_encryption(request, send)
         if self._is_large_upload(request):
             await self._upload(request, send)
         elif self._is_large_download(request):
@@ -111,8 +113,8 @@ class S3Proxy:
         answer = HeldAnswer()
         headers = {name: value for name, value in request.headers.items() if name not in _BODY_HEADERS}
         await self._moto.answer(request, answer.send, body=deletion.without_entries(body, refused), headers=headers)
-        if refused:
-            answer.rewrite(lambda kept: deletion.with_refused(kept, refused) if answer.status == 200 else kept)
+        if answer.status == 200:
+            answer.rewrite(lambda kept: deletion.answer_of(kept, body, refused))
         await answer.forward(send)
 
 
