@@ -50,6 +50,7 @@ _TRUST_POLICY = {
         {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"},
     ],
 }
+_EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 MOTO_SERVICES = ("s3", "sts", "iam", "logs", "sagemaker", "service-quotas", "resourcegroupstaggingapi")
 """The services that moto answers for, wholly or in part."""
 _SESSION_SECONDS = 12 * 3600
@@ -69,8 +70,11 @@ class StoredObject:
 class Services:
     """moto's services, with an execution role, credentials and SageMaker's sample data."""
 
-    def __init__(self, directory: Path) -> None:
-        """Keep objects' bodies in ``directory``."""
+    def __init__(self, directory: Path, *, enforce_iam: bool = False) -> None:
+        """Keep objects' bodies in ``directory``.
+
+        :param enforce_iam: True if policies decide calls. Otherwise the role may do everything, and IAM says so.
+        """
         disk_bodies.install()
         werkzeug_app.DISABLE_GLOBAL_CORS = True  # it would allow every origin everything
         tempfile.tempdir = str(directory)  # the directory of bodies
@@ -80,7 +84,7 @@ class Services:
         self._provided: set[str] = set()
         self._sessions: dict[tuple[str, str, str], Any] = {}
         self._samples: weakref.WeakValueDictionary[str, Body] = weakref.WeakValueDictionary()
-        self._put_role()
+        self._put_role([] if enforce_iam else [_EVERYTHING])
 
     def wsgi(self) -> WSGIApp:
         """Return moto's services as one WSGI application.
@@ -126,12 +130,14 @@ class Services:
 
     # --- identity -------------------------------------------------------------------------------------------------
 
-    def _put_role(self) -> None:
+    def _put_role(self, policies: list[dict[str, Any]]) -> None:
         for partition in regions.PARTITIONS:
             sts_backends[ACCOUNT][partition].assumed_roles = _Sessions(iam_backends[ACCOUNT][partition].access_keys)
             iam_backends[ACCOUNT][partition].create_role(
                 ROLE_NAME, json.dumps(_TRUST_POLICY), "/", None, "Assumed by SageMaker in the local AWS", [], "3600"
             )
+            for policy in policies:
+                iam_backends[ACCOUNT][partition].put_role_policy(ROLE_NAME, "everything", json.dumps(policy))
 
     def assume_role(self, region: str, arn: str, session: str) -> dict[str, str]:
         """Return a role's credentials, as from ``AssumeRole``: access key, secret, session token.

@@ -63,7 +63,7 @@ class LocalAWS:
         self.calls = CallLog()
         self.images = Images()
         self.authority = CertificateAuthority(directory)
-        self.services = Services(_made(directory / "objects"))
+        self.services = Services(_made(directory / "objects"), enforce_iam=enforce_iam)
         self.administrator = identities.put_administrator(region) if enforce_iam else {}
         self.authorization = self._enforced() if enforce_iam else Unrestricted()
         self.quotas = Quotas(ACCOUNT)

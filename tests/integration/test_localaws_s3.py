@@ -378,3 +378,11 @@ def test_every_answer_about_an_object_says_that_it_is_encrypted(s3, bucket, key,
         s3.upload_part(**upload, Body=LARGE[:size]),
     ]
     assert {answer.get("ServerSideEncryption") for answer in answers} == {"AES256"}
+
+
+def test_iam_says_that_the_role_may_do_what_it_may_do(local):
+    """The SageMaker Python SDK asks before it trains, and refuses a role that may not."""
+    role = boto3.client("sts").get_caller_identity()["Arn"].replace(":sts:", ":iam:").replace("assumed-role", "role")
+    asked = {"PolicySourceArn": role.rpartition("/")[0], "ActionNames": ["ec2:DescribeVpcs", "s3:GetObject"]}
+    results = boto3.client("iam").simulate_principal_policy(**asked)["EvaluationResults"]
+    assert [result["EvalDecision"] for result in results] == ["allowed", "allowed"]
