@@ -20,6 +20,11 @@ DOMAIN = r"amazonaws\.com(?:\.cn)?"
 _SAMPLE_BUCKET = "sagemaker-sample-data-"
 _REGION_OF_SAMPLE_BUCKET = re.compile(rf"{_SAMPLE_BUCKET}(?P<region>{REGION})")
 _S3_SCHEME = re.compile("^s3[an]?://")
+_S3_HOST = re.compile(
+    rf"(?:(?P<bucket>.+)\.)?s3(?:-external-1|(?:-fips)?(?:\.dualstack)?[.-]{REGION})?\.{DOMAIN}", re.ASCII
+)
+"""Hosts of S3's path-style and virtual-hosted-style URLs, with the old spelling ``s3-<region>``, dual stack and FIPS:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html"""
 _ECR_IMAGE = re.compile(
     rf"(?P<account>\d{{12}})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.{DOMAIN}"
     r"/(?P<repository>[^:@]+)(?:[:@](?P<version>.*))?",
@@ -98,8 +103,21 @@ def domains() -> set[str]:
 
 
 def split_s3_uri(uri: str) -> tuple[str, str]:
-    """Return the bucket and the key of an ``s3://``, ``s3a://`` or ``s3n://`` URI."""
-    bucket, _, key = _S3_SCHEME.sub("", uri).partition("/")
+    """Return the bucket and the key of an ``s3://``, ``s3a://`` or ``s3n://`` URI, or of an ``https://`` URL of S3.
+
+    A URL's key is taken as it is spelled, without decoding.
+
+    :raises ValueError: an ``https://`` URL names no bucket of S3.
+    """
+    if not uri.startswith("https://"):
+        bucket, _, key = _S3_SCHEME.sub("", uri).partition("/")
+        return bucket, key
+    host, _, path = uri.removeprefix("https://").partition("/")
+    match = _S3_HOST.fullmatch(host)
+    virtual = match["bucket"] if match else None
+    bucket, _, key = (virtual, "", path) if virtual else path.partition("/")
+    if match is None or not bucket:
+        raise ValueError(f"{uri} names no bucket of S3; write s3://<bucket>/<key>")
     return bucket, key
 
 

@@ -55,6 +55,29 @@ def test_an_s3_uri_has_a_bucket_and_a_key(scheme):
     assert regions.split_s3_uri(f"{scheme}://bucket") == ("bucket", "")
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["s3.amazonaws.com", "s3-us-west-2.amazonaws.com", "s3.us-west-2.amazonaws.com", "s3-external-1.amazonaws.com",
+     "s3.dualstack.us-west-2.amazonaws.com", "s3.cn-north-1.amazonaws.com.cn", "s3-fips.us-gov-west-1.amazonaws.com",
+     "s3-fips.dualstack.us-gov-west-1.amazonaws.com"],
+)  # fmt: skip
+def test_a_url_of_s3_has_a_bucket_and_a_key_in_its_path_or_its_host(host):
+    for bucket in ("bucket", "with.dots", "my.s3"):
+        assert regions.split_s3_uri(f"https://{host}/{bucket}/a/key.csv") == (bucket, "a/key.csv")
+        assert regions.split_s3_uri(f"https://{bucket}.{host}/a/key.csv") == (bucket, "a/key.csv")
+        assert regions.split_s3_uri(f"https://{bucket}.{host}") == (bucket, "")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://example.com/bucket/key", "https://s3.amazonaws.com", "https://s3.amazonaws.com.evil.org/bucket/key",
+     "https://bucket.s3.amazonaws.org/key", "https://bucket.ec2.us-east-1.amazonaws.com/key", "https:///bucket/key"],
+)  # fmt: skip
+def test_a_url_of_another_host_names_no_bucket(url):
+    with pytest.raises(ValueError, match="names no bucket of S3; write s3://"):
+        regions.split_s3_uri(url)
+
+
 def test_a_key_may_look_like_a_uri():
     assert regions.split_s3_uri("s3://bucket/s3://other/key") == ("bucket", "s3://other/key")
 
