@@ -177,6 +177,10 @@ class Services:
         self.provide_sample_data(bucket)
         return bucket in s3_backends.bucket_accounts
 
+    def bucket_region(self, bucket: str) -> str | None:
+        """Return the region of a bucket, or None if it does not exist."""
+        return str(self._bucket(bucket).region_name) if self.has_bucket(bucket) else None
+
     def list_objects(self, bucket: str, prefix: str) -> list[StoredObject]:
         """Return the objects whose key starts with ``prefix``, sorted by key."""
         if not self.has_bucket(bucket):

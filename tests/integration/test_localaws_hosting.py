@@ -76,8 +76,18 @@ class _Maker:
 
     def model(self, data="model.tar.gz", image=IMAGE, **container):
         name = f"model-{uuid.uuid4().hex}"
-        container |= {"Image": image, "ModelDataUrl": f"s3://{self.bucket}/{data}"}
+        container |= {"Image": image}
+        if "ModelDataSource" not in container:
+            container["ModelDataUrl"] = data if "://" in data else f"s3://{self.bucket}/{data}"
         self.sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=self.local.role)
+        return name
+
+    def model_without_data(self):
+        """Make a model whose data is deleted then."""
+        s3, key = boto3.client("s3"), f"{uuid.uuid4().hex}.tar.gz"
+        s3.put_object(Bucket=self.bucket, Key=key, Body=b"")
+        name = self.model(key)
+        s3.delete_object(Bucket=self.bucket, Key=key)
         return name
 
     def config(self, *models, instances=1, weights=(1, 1)):
@@ -240,6 +250,14 @@ def test_a_missing_resource_is_reported_with_the_message_of_aws(sagemaker, call)
         assert answer["Message"] == f'Could not find {words} "{arn}".'
 
 
+def test_a_name_that_differs_only_in_case_is_taken(make, sagemaker, local):
+    model = make.model()
+    arguments = {"PrimaryContainer": {"Image": IMAGE}, "ExecutionRoleArn": local.role}
+    assert "Cannot create already existing model" in message(
+        sagemaker.create_model, ModelName=model.upper(), **arguments
+    )
+
+
 def test_a_reference_to_a_missing_resource_is_refused(make, sagemaker, local):
     variant = {"VariantName": "v", "ModelName": "missing", "InstanceType": "ml.m4.xlarge", "InitialInstanceCount": 1}
     assert "Could not find model" in message(
@@ -281,11 +299,12 @@ def test_endpoints_are_listed_by_status(sagemaker, endpoint):
 
 @pytest.mark.parametrize(
     ("data", "reason"),
-    [("missing.tar.gz", "Failed to download model data"), ("broken.tar.gz", "Failed to extract model data archive"),
+    [(None, 'Failed to download model data for container "container_1" from URL: "s3://'),
+     ("broken.tar.gz", 'Failed to extract model data archive for container "container_1" from URL "s3://'),
      ("text.tar.gz", "for production variant v1 did not pass the ping health check")],
 )  # fmt: skip
 def test_a_model_that_cannot_be_served_fails_the_endpoint_with_a_reason(make, sagemaker, runtime, data, reason):
-    name = make.endpoint(make.config(make.model(data)))
+    name = make.endpoint(make.config(make.model(data) if data else make.model_without_data()))
     failed = settled(sagemaker, name)
     assert failed["EndpointStatus"] == "Failed"
     assert reason in failed["FailureReason"]
@@ -307,6 +326,70 @@ def test_a_deleted_endpoint_is_gone_with_its_processes(make, local, sagemaker, r
     answer = refusal(runtime.invoke_endpoint, EndpointName=name, Body=b"0 1:1")
     assert answer["Error"]["Code"] == "ValidationError"
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 400
+
+
+# --- model data -------------------------------------------------------------------------------------------------------
+
+
+def test_model_data_is_checked_when_the_model_is_created(make, sagemaker):
+    assert message(make.model, data="missing.tar.gz") == (
+        f"Could not find model data at s3://{make.bucket}/missing.tar.gz."
+    )
+    assert "must point to a single gzip compressed tar archive (.tar.gz suffix)" in message(make.model, data="model")
+    assert "Invalid S3 URI: https://example.com/m.tar.gz names no bucket of S3" in message(
+        make.model, data="https://example.com/m.tar.gz"
+    )
+    boto3.client("s3", region_name="eu-west-1").create_bucket(
+        Bucket=f"far-{make.bucket}", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
+    far = f"s3://far-{make.bucket}/m.tar.gz"
+    reported = message(make.model, data=far)
+    assert reported.startswith(f"Could not access model data at {far}. ")
+    assert "that the object is located in us-east-1. The bucket is in eu-west-1." in reported
+
+
+def test_an_image_of_another_region_is_refused(make):
+    other = "433757028032.dkr.ecr.us-west-2.amazonaws.com/xgboost:1"
+    assert message(make.model, image=other) == (
+        f'Region of "{other}" does not match expected region of us-east-1. Cross region ECR image pulls are not '
+        "allowed."
+    )
+
+
+def test_model_data_may_be_a_url(make, sagemaker, runtime):
+    url = f"https://{make.bucket}.s3.us-east-1.amazonaws.com/model.tar.gz"
+    model = make.model(url)
+    assert sagemaker.describe_model(ModelName=model)["PrimaryContainer"]["ModelDataUrl"] == url
+    name = make.endpoint(make.config(model))
+    in_service(sagemaker, name)
+    assert invoke(runtime, name, b"0 1:1")
+
+
+def source(bucket, key, kind, compression):
+    where = {"S3Uri": f"s3://{bucket}/{key}", "S3DataType": kind, "CompressionType": compression}
+    return {"S3DataSource": where}
+
+
+def test_uncompressed_model_data_is_laid_out_by_its_keys(make, sagemaker, runtime, scripted):
+    for key in ("raw/a", "raw/deep/b", "raw/deep/", "rawest"):
+        boto3.client("s3").put_object(Bucket=make.bucket, Key=key, Body=key.encode())
+    listed = "(self.body(), repr(sorted(os.path.relpath(os.path.join(d, f), 'model') "
+    listed += "for d, _, fs in os.walk('model', followlinks=True) for f in fs)).encode())[1]"
+    wanted = {("raw/", "S3Prefix"): b"['a', 'deep/b']", ("raw/deep/b", "S3Object"): b"['b']"}
+    for (key, kind), files in wanted.items():
+        model = scripted(listed, ModelDataSource=source(make.bucket, key, kind, "None"))
+        name = make.endpoint(make.config(model))
+        in_service(sagemaker, name)
+        assert invoke(runtime, name, b"x") == files
+
+
+def test_a_model_data_source_is_checked_when_the_model_is_created(make):
+    nothing = source(make.bucket, "nothing/", "S3Prefix", "None")
+    assert message(make.model, ModelDataSource=nothing) == f"Could not find model data at s3://{make.bucket}/nothing/."
+    for key, kind, compression in (("raw", "S3Prefix", "None"), ("raw/", "S3Prefix", "Gzip")):
+        wrong = source(make.bucket, key, kind, compression)
+        assert "an S3Prefix ends with a forward slash" in message(make.model, ModelDataSource=wrong)
+    assert "(.tar.gz suffix)" in message(make.model, ModelDataSource=source(make.bucket, "raw/a", "S3Object", "Gzip"))
 
 
 # --- several models behind one endpoint ----------------------------------------------------------------------------
@@ -350,7 +433,7 @@ def test_an_update_moves_the_traffic_and_one_that_fails_leaves_it(make, local, s
     assert sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"] == new_config
     wait_until(lambda: not any(map(psutil.pid_exists, old)), "the old container to be gone")
 
-    sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=make.config(make.model("missing.tar.gz")))
+    sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=make.config(make.model_without_data()))
     endpoint = in_service(sagemaker, name)
     assert "Failed to download model data" in endpoint["FailureReason"]
     assert endpoint["EndpointConfigName"] == new_config

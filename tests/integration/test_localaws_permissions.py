@@ -316,7 +316,6 @@ def test_resources_are_found_by_their_tags(independent_aws):
     ("taken", "reported"),
     [
         ("s3:GetObject", "Data download failed:AccessDenied (403): User: "),
-        ("s3:ListBucket", "Data download failed:AccessDenied (403): User: "),
         ("s3:PutObject", "Artifact upload failed:AccessDenied (403): User: "),
         ("ecr:BatchGetImage", "Cannot pull algorithm container. "),
         ("ecr:GetAuthorizationToken", "Cannot pull algorithm container. "),
@@ -329,6 +328,14 @@ def test_a_job_whose_role_lacks_a_permission_fails_and_names_it(independent_aws,
     status, reason = ended(client, "j")
     assert (status, reason.startswith(f"ClientError: {reported}")) == ("Failed", True)
     assert f"not authorized to perform: {taken} on resource" in reason
+
+
+def test_a_job_whose_role_may_not_list_its_data_is_not_created(independent_aws, objects):
+    client, role = independent_aws.client("sagemaker"), independent_aws.role(all_but("s3:ListBucket"))
+    code, reported = refused(client.create_training_job, **job("j", role))
+    assert (code, reported.startswith("No S3 objects found under S3 URL")) == ("ValidationException", True)
+    assert "Error message from S3: User: " in reported
+    assert "not authorized to perform: s3:ListBucket on resource" in reported
 
 
 def test_a_job_without_permission_to_write_logs_trains_without_them(independent_aws, objects):

@@ -231,10 +231,16 @@ def test_held_calls_of_the_spark_sdk_do_not_delay_other_requests(sagemaker, ask,
         ({"AlgorithmSpecification": {"TrainingImage": "my/image:1", "TrainingInputMode": "File"}},
          "has no image my/image:1. It has the built-in XGBoost"),
         ({"AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "Pipe"}}, "TrainingInputMode Pipe"),
+        ({"AlgorithmSpecification": {"TrainingInputMode": "File",
+                                     "TrainingImage": "433757028032.dkr.ecr.us-west-2.amazonaws.com/xgboost:1"}},
+         "Invalid DNS suffix 'amazonaws.com' for region 'us-west-2' in training image. Please provide the valid "
+         "<region>.<dns-suffix>: 'us-east-1.amazonaws.com'"),
+        ({"OutputDataConfig": {"S3OutputPath": "https://example.com/x"}}, "https://example.com/x names no bucket"),
+        ({"CheckpointConfig": {"S3Uri": "s3://no-such-bucket-here/x"}}, "Checkpoint location"),
         ({"OutputDataConfig": {"S3OutputPath": "s3://no-such-bucket-here/x"}},
-         "S3 bucket 'no-such-bucket-here' does not exist"),
+         'Output path "s3://no-such-bucket-here/x" cannot be used: The specified bucket does not exist.'),
         ({"InputDataConfig": [channel("train", "s3://no-such-bucket-here/x")]},
-         "Data of channel train at \"s3://no-such-bucket-here/x\" cannot be used"),
+         'No S3 objects found under S3 URL "s3://no-such-bucket-here/x" given in input data source.'),
         ({"InputDataConfig": [channel("train", "s3://a/b"), channel("train", "s3://a/b")]},
          "Channel names must be unique"),
         ({"InputDataConfig": [channel("tra in", "s3://a/b")]}, "at 'inputDataConfig.1.member.channelName' failed"),
@@ -253,6 +259,40 @@ def test_a_request_that_aws_refuses_is_refused_with_its_message_and_makes_no_job
     assert reported in error["Message"]
     names = [job["TrainingJobName"] for job in sagemaker.list_training_jobs(MaxResults=100)["TrainingJobSummaries"]]
     assert request["TrainingJobName"] not in names
+
+
+def test_a_channel_without_objects_is_refused_with_url_region_and_role(sagemaker, ask, local, bucket):
+    request = ask(InputDataConfig=[channel("train", f"s3://{bucket}/nothing/")])
+    assert refusal(sagemaker.create_training_job, **request) == {
+        "Code": "ValidationException",
+        "Message": f'No S3 objects found under S3 URL "s3://{bucket}/nothing/" given in input data source. Please '
+        "ensure that the bucket exists in the selected region (us-east-1), that objects exist under that S3 prefix, "
+        f'and that the role "{local.role}" has "s3:ListBucket" permissions on bucket "{bucket}".',
+    }
+
+
+def test_a_bucket_of_another_region_is_refused(sagemaker, ask):
+    name = f"far-{uuid.uuid4().hex}"
+    there = boto3.client("s3", region_name="eu-west-1")
+    there.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    there.put_object(Bucket=name, Key="rows", Body=rows())
+    where = "The bucket is in this region: eu-west-1. Please use this region to retry the request"
+    reported = refusal(sagemaker.create_training_job, **ask(InputDataConfig=[channel("train", f"s3://{name}/rows")]))
+    assert reported["Message"].endswith(f"Error message from S3: {where}")
+    reported = refusal(sagemaker.create_training_job, **ask(OutputDataConfig={"S3OutputPath": f"s3://{name}/"}))
+    assert f'Output path "s3://{name}/" cannot be used: {where}.' in reported["Message"]
+
+
+@pytest.mark.parametrize("form", ["https://s3.us-east-1.amazonaws.com/{}", "https://{}.s3.amazonaws.com"])
+def test_data_and_output_may_be_urls_of_s3(s3, trained, bucket, form):
+    base = form.format(bucket)
+    manifest = json.dumps([{"prefix": f"{base}/data/"}, "train/part-0"])
+    s3.put_object(Bucket=bucket, Key="by-url", Body=manifest)
+    channels = [channel("train", f"{base}/by-url", "ManifestFile"), channel("validation", f"{base}/data/validation/")]
+    job = trained(InputDataConfig=channels, OutputDataConfig={"S3OutputPath": f"{base}/by-url/"})
+    assert job["ModelArtifacts"]["S3ModelArtifacts"] == f"{base}/by-url/{job['TrainingJobName']}/output/model.tar.gz"
+    assert s3.head_object(Bucket=bucket, Key=f"by-url/{job['TrainingJobName']}/output/model.tar.gz")
+    assert job["InputDataConfig"] == channels
 
 
 def test_all_broken_rules_are_reported_in_one_message(ask, local):
@@ -309,11 +349,14 @@ def test_data_that_cannot_be_read_fails_the_job_and_its_line_is_named(s3, traine
     assert reported in reason
 
 
-def test_a_channel_without_objects_fails_the_job(trained, bucket):
-    reason = failure(trained(InputDataConfig=[channel("train", f"s3://{bucket}/nothing/")]))
-    assert reason.startswith(
-        f'ClientError: Data download failed: No S3 objects found under S3 URL "s3://{bucket}/nothing/"'
-    )
+def test_an_object_that_a_manifest_names_and_that_is_deleted_fails_the_job(sagemaker, s3, ask, bucket):
+    s3.put_object(Bucket=bucket, Key="gone/part-0", Body=b"1")
+    pause = {"S3DataType": "ManifestFile", "S3Uri": f"s3://{bucket}/pause"}
+    s3.put_object(Bucket=bucket, Key="pause", Body=json.dumps([{"prefix": f"s3://{bucket}/"}, "gone/part-0"]))
+    s3.delete_object(Bucket=bucket, Key="gone/part-0")
+    request = ask(InputDataConfig=[{"ChannelName": "train", "DataSource": {"S3DataSource": pause}}])
+    sagemaker.create_training_job(**request)
+    assert "gone/part-0 of manifest" in failure(ended(sagemaker, request["TrainingJobName"]))
 
 
 def test_a_job_without_its_required_channel_fails(trained, bucket):

@@ -39,7 +39,7 @@ class ControlPlane:
         self._deployer = deployer
         self._lock = threading.RLock()
         self._tags: Tags = {}
-        jobs = TrainingJobs(self._tags, self._lock, services, images, trainer)
+        jobs = TrainingJobs(self._tags, self._lock, services, images, trainer, authorization)
         models = Models(self._tags, self._lock, services, images, authorization)
         configs = EndpointConfigs(self._tags, self._lock, models)
         self.endpoints = Endpoints(self._tags, self._lock, models, configs, deployer)

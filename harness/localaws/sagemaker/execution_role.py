@@ -1,4 +1,4 @@
-"""Actions of SageMaker as an execution role: pulling images, reading model data, writing logs.
+"""Actions of SageMaker as an execution role: pulling images, writing logs.
 
 The permissions that a role needs are listed in https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
 """
@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from harness.localaws.exceptions import ValidationException
 from harness.localaws.iam.authorization import Authorization
-from harness.localaws.iam.required_actions import Need, object_arn
+from harness.localaws.iam.required_actions import Need
 from harness.localaws.moto_backend import ACCOUNT, Services
-from harness.regions import ecr_image, partition_of, split_s3_uri
+from harness.regions import ecr_image, partition_of
 
 _PULLING = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 
@@ -34,18 +34,6 @@ def image_refusal(authorization: Authorization, role: str, image: str) -> str | 
     needs = [Need("ecr:GetAuthorizationToken", "*"), *(Need(action, repository) for action in _PULLING)]
     reason = next(filter(None, (authorization.refusal(role, need) for need in needs)), None)
     return reason and f'Either the image "{image}" does not exist or its permissions are incorrect: {reason}'
-
-
-def model_data_refusal(authorization: Authorization, role: str, url: str | None, region: str) -> str | None:
-    """Return AWS's message if a role may not read a model's artifact, or None if it may."""
-    if not url:
-        return None
-    reason = authorization.refusal(role, Need("s3:GetObject", object_arn(region, *split_s3_uri(url))))
-    return reason and (
-        f'Could not access model data at {url}. Please ensure that the role "{role}" exists and that its trust '
-        'relationship policy allows the action "sts:AssumeRole" for the service principal "sagemaker.amazonaws.com". '
-        f'Also ensure that the role has "s3:GetObject" permissions and that the object is located in {region}. {reason}'
-    )
 
 
 def log_writer(

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 
 from harness.localaws.exceptions import ValidationException
-from harness.regions import is_xgboost_image
+from harness.regions import domain, ecr_image, is_xgboost_image
 
 _NUMBER = r"([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)"
 
@@ -62,4 +62,34 @@ class Images:
         raise ValidationException(
             f"The local AWS has no image {uri}. It has {known}. Register the command for your image "
             "with MockAWS.register_container(image, command)."
+        )
+
+
+def check_model_image(uri: str, region: str) -> None:
+    """Check that an image is in the region of the model that uses it.
+
+    The message was observed in CreateModel (https://github.com/aws/sagemaker-pytorch-inference-toolkit/pull/7).
+
+    :raises ValidationException: it is in another one.
+    """
+    image = ecr_image(uri)
+    if image and image.region != region:
+        raise ValidationException(
+            f'Region of "{uri}" does not match expected region of {region}. Cross region ECR image pulls are not '
+            "allowed."
+        )
+
+
+def check_training_image(uri: str, region: str) -> None:
+    """Check that an image is in the region of the training job that uses it.
+
+    The message was observed in CreateTrainingJob (https://github.com/aws-samples/mlops-amazon-sagemaker/issues/9).
+
+    :raises ValidationException: it is in another one.
+    """
+    image = ecr_image(uri)
+    if image and image.region != region:
+        raise ValidationException(
+            f"Invalid DNS suffix '{domain(image.region)}' for region '{image.region}' in training image. Please "
+            f"provide the valid <region>.<dns-suffix>: '{region}.{domain(region)}'"
         )

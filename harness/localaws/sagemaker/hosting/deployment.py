@@ -17,12 +17,11 @@ from typing import Any
 from harness.localaws.exceptions import AWSError
 from harness.localaws.iam.authorization import Authorization
 from harness.localaws.moto_backend import Services
-from harness.localaws.sagemaker.execution_role import image_refusal, log_writer, model_data_refusal
-from harness.localaws.sagemaker.hosting.archives import ArchiveError, unpack
+from harness.localaws.sagemaker.execution_role import image_refusal, log_writer
 from harness.localaws.sagemaker.hosting.endpoint import Endpoint, Variant
 from harness.localaws.sagemaker.hosting.instance import DeploymentFailure, Instance
+from harness.localaws.sagemaker.hosting.model_data import ModelData, fetch_model_data, model_data_refusal
 from harness.localaws.sagemaker.images import Image, Images
-from harness.regions import split_s3_uri
 
 DRAIN_SECONDS = 60
 """Seconds that an update waits at most for the invocations of the old instances."""
@@ -116,7 +115,7 @@ class Deployer:
         directory = self._directory / f"{next(self._numbers)}-{endpoint.name}-{variant.name}"
         try:
             self._check_role(container, model, endpoint.region)
-            model_directory = self._fetch_model(container, model, directory)
+            model_directory = self._fetch_model(container, directory)
             for number in range(settings.get("InitialInstanceCount", 1)):
                 root = directory / str(number)
                 root.mkdir(parents=True)
@@ -131,37 +130,20 @@ class Deployer:
         return variant
 
     def _check_role(self, container: dict[str, Any], model: dict[str, Any], region: str) -> None:
-        role = model["ExecutionRoleArn"]
+        role, data = model["ExecutionRoleArn"], ModelData.of(container)
         reason = image_refusal(self._authorization, role, container["Image"])
-        if reason := reason or model_data_refusal(self._authorization, role, container.get("ModelDataUrl"), region):
+        if reason is None and data:
+            reason = model_data_refusal(self._services, self._authorization, role, data, region)
+        if reason:
             raise DeploymentFailure(reason)
 
-    def _fetch_model(self, container: dict[str, Any], model: dict[str, Any], directory: Path) -> Path:
-        """Download and unpack the artifact, once for all instances; return the directory."""
-        target = directory / "model"
-        url = container.get("ModelDataUrl")
-        if not url:
-            target.mkdir(parents=True)
-            return target
-        archive = directory / "model.tar.gz"
-        directory.mkdir(parents=True)
-        try:
-            with archive.open("wb") as file:
-                self._services.read_object(*split_s3_uri(url), file)
-        except KeyError:
-            raise DeploymentFailure(
-                f'Failed to download model data for container "{container.get("ContainerHostname", "container_1")}" '
-                f'from URL: "{url}". Please ensure that there is an object located at the URL and that the role passed '
-                f'to CreateModel has permissions to download the model. Model: "{model["ModelName"]}".'
-            ) from None
-        try:
-            unpack(archive, target)
-        except (ArchiveError, OSError) as error:
-            raise DeploymentFailure(
-                f'Failed to extract model data archive from URL "{url}" for model "{model["ModelName"]}": {error}. '
-                "The model data archive must be a valid tar.gz file."
-            ) from None
-        return target
+    def _fetch_model(self, container: dict[str, Any], directory: Path) -> Path:
+        """Download the model data, once for all instances; return its directory."""
+        data = ModelData.of(container)
+        if data:
+            return fetch_model_data(self._services, data, container.get("ContainerHostname", "container_1"), directory)
+        (directory / "model").mkdir(parents=True)
+        return directory / "model"
 
     def _instance(
         self,

@@ -75,14 +75,22 @@ class ResourceKind(ABC, Generic[Resource]):
         """Return AWS's error about a name that a resource has already."""
         return ValidationException(f'Cannot create already existing {self.title} "{arn}".')
 
+    def check_free(self, call: Call, name: str, arn: str) -> None:
+        """Raise :class:`AWSError` if a name is taken, in whatever case: ARNs have names in lower case.
+
+        Documentation only: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpoint.html says that
+        names are case-insensitive there, and must be matched in InvokeEndpoint.
+        """
+        if name.lower() in (known.lower() for home, known in list(self._resources) if home == call.region):
+            raise self.taken(arn)
+
     def add(self, call: Call, name: str, arn: str, resource: Resource) -> None:
         """Add a resource, with the tags that its request has.
 
         :raises AWSError: the name is taken.
         """
         with self._lock:
-            if (call.region, name) in self._resources:
-                raise self.taken(arn)
+            self.check_free(call, name, arn)
             self._resources[call.region, name] = resource
             self._tags[arn] = {tag["Key"]: tag["Value"] for tag in call.parameters.get("Tags") or []}
 
@@ -118,6 +126,7 @@ class StoredRequests(ResourceKind[dict[str, Any]]):
         """Add a resource (Create operation)."""
         name = call.parameters[f"{self.member}Name"]
         arn = call.arn(self.arn_kind, name)
+        self.check_free(call, name, arn)
         self.check(call)
         self.add(call, name, arn, {**call.parameters, f"{self.member}Arn": arn, "CreationTime": time.time()})
         return {f"{self.member}Arn": arn}

@@ -9,8 +9,9 @@ from harness.localaws.exceptions import ValidationException
 from harness.localaws.iam.authorization import Authorization
 from harness.localaws.moto_backend import Services
 from harness.localaws.sagemaker.container_variables import check_variables
-from harness.localaws.sagemaker.execution_role import check_role, image_refusal, model_data_refusal
-from harness.localaws.sagemaker.images import Images
+from harness.localaws.sagemaker.execution_role import check_role, image_refusal
+from harness.localaws.sagemaker.hosting.model_data import ModelData, check_model_data
+from harness.localaws.sagemaker.images import Images, check_model_image
 from harness.localaws.sagemaker.resources.call import Call
 from harness.localaws.sagemaker.resources.kind import StoredRequests, Tags
 
@@ -30,9 +31,10 @@ class Models(StoredRequests):
         self._authorization = authorization
 
     def check(self, call: Call) -> None:
-        """Check the container, the role and its permissions."""
+        """Check the container, the role and its permissions, and the model data."""
         request = call.parameters
         container = _container(request)
+        check_model_image(container["Image"], call.region)
         self._images.find(container["Image"])
         check_variables(container.get("Environment") or {})
         if "ExecutionRoleArn" not in request:
@@ -40,19 +42,18 @@ class Models(StoredRequests):
                 "1 validation error detected: Value null at 'executionRoleArn' failed to satisfy constraint: "
                 "Member must not be null"
             )
-        check_role(self._services, request["ExecutionRoleArn"])
-        self._check_permissions(container, request["ExecutionRoleArn"], call.region)
-
-    def _check_permissions(self, container: dict[str, Any], role: str, region: str) -> None:
-        reason = image_refusal(self._authorization, role, container["Image"])
-        url = container.get("ModelDataUrl")
-        if reason := reason or model_data_refusal(self._authorization, role, url, region):
+        role = request["ExecutionRoleArn"]
+        check_role(self._services, role)
+        if reason := image_refusal(self._authorization, role, container["Image"]):
             raise ValidationException(reason)
+        check_model_data(self._services, self._authorization, role, ModelData.of(container), call.region)
 
 
 def _container(request: dict[str, Any]) -> dict[str, Any]:
     """Return the one container of a CreateModel request."""
-    containers = request.get("Containers") or [request[part] for part in ("PrimaryContainer",) if part in request]
+    containers = request.get("Containers") or []
+    if "PrimaryContainer" in request:
+        containers = [request["PrimaryContainer"], *containers]
     if len(containers) != 1:
         raise ValidationException("The local AWS serves models of exactly one container: give PrimaryContainer.")
     container: dict[str, Any] = containers[0]

@@ -6,16 +6,18 @@ import threading
 from typing import Any, ClassVar
 
 from harness.localaws.exceptions import AWSError, ResourceInUse, ValidationException
+from harness.localaws.iam.authorization import Authorization
 from harness.localaws.moto_backend import Services
 from harness.localaws.sagemaker.container_variables import check_variables
 from harness.localaws.sagemaker.execution_role import check_role
-from harness.localaws.sagemaker.images import Images
+from harness.localaws.sagemaker.images import Images, check_training_image
 from harness.localaws.sagemaker.resources.call import HOLD_SECONDS, Call, Operation
 from harness.localaws.sagemaker.resources.kind import ResourceKind, Tags
 from harness.localaws.sagemaker.resources.listing import page
+from harness.localaws.sagemaker.s3_addresses import S3Addresses
 from harness.localaws.sagemaker.training.job import Job
+from harness.localaws.sagemaker.training.rules import check_request
 from harness.localaws.sagemaker.training.trainer import Trainer
-from harness.regions import split_s3_uri
 
 
 class TrainingJobs(ResourceKind[Job]):
@@ -29,9 +31,18 @@ class TrainingJobs(ResourceKind[Job]):
         }
     }
 
-    def __init__(self, tags: Tags, lock: threading.RLock, services: Services, images: Images, trainer: Trainer) -> None:
+    def __init__(
+        self,
+        tags: Tags,
+        lock: threading.RLock,
+        services: Services,
+        images: Images,
+        trainer: Trainer,
+        authorization: Authorization,
+    ) -> None:
         super().__init__(tags, lock)
         self._services = services
+        self._addresses = S3Addresses(services, authorization)
         self._images = images
         self._trainer = trainer
 
@@ -51,37 +62,26 @@ class TrainingJobs(ResourceKind[Job]):
     def create(self, call: Call) -> dict[str, Any]:
         """Add a job and start it (CreateTrainingJob)."""
         request, name = call.parameters, call.parameters["TrainingJobName"]
-        image = self._images.find(_training_image(request))
+        arn = call.arn(self.arn_kind, name)
+        self.check_free(call, name, arn)
+        check_request(request)
+        uri = request["AlgorithmSpecification"]["TrainingImage"]
+        check_training_image(uri, call.region)
+        image = self._images.find(uri)
         check_variables(request.get("Environment") or {})
         check_role(self._services, request["RoleArn"])
-        self._check_channels(request.get("InputDataConfig", []))
-        self._check_bucket(request["OutputDataConfig"]["S3OutputPath"], "Output path")
-        arn = call.arn(self.arn_kind, name)
+        self._check_addresses(request, call.region)
         job = Job(request, call.region, arn)
         self.add(call, name, arn, job)
         self._trainer.start(job, image)
         return {"TrainingJobArn": arn}
 
-    def _check_channels(self, channels: list[dict[str, Any]]) -> None:
-        names = [channel["ChannelName"] for channel in channels]
-        if len(set(names)) < len(names):
-            raise ValidationException(f"Channel names must be unique, but are {', '.join(names)}")
-        for channel in channels:
-            source = channel["DataSource"].get("S3DataSource")
-            if source is None or source["S3DataType"] not in ("S3Prefix", "ManifestFile"):
-                raise ValidationException(
-                    f"The local AWS reads channel {channel['ChannelName']} from an S3DataSource of type S3Prefix or "
-                    "ManifestFile."
-                )
-            self._check_bucket(source["S3Uri"], f"Data of channel {channel['ChannelName']} at")
-
-    def _check_bucket(self, uri: str, what: str) -> None:
-        bucket, _ = split_s3_uri(uri)
-        if not self._services.has_bucket(bucket):
-            raise ValidationException(
-                f"{what} \"{uri}\" cannot be used: S3 bucket '{bucket}' does not exist. "
-                "Please ensure that the bucket exists in the selected region."
-            )
+    def _check_addresses(self, request: dict[str, Any], region: str) -> None:
+        for channel in request.get("InputDataConfig") or []:
+            self._addresses.check_objects(channel["DataSource"]["S3DataSource"]["S3Uri"], request["RoleArn"], region)
+        self._addresses.check_bucket(request["OutputDataConfig"]["S3OutputPath"], "Output path", region)
+        if "CheckpointConfig" in request:
+            self._addresses.check_bucket(request["CheckpointConfig"]["S3Uri"], "Checkpoint location", region)
 
     def describe(self, call: Call) -> dict[str, Any]:
         """Return a job's state (DescribeTrainingJob)."""
@@ -114,21 +114,3 @@ class TrainingJobs(ResourceKind[Job]):
             "Training job names must be unique within an AWS account and region, and a training job with this "
             f"name already exists ({arn})"
         )
-
-
-def _training_image(request: dict[str, Any]) -> str:
-    """Return the image of a CreateTrainingJob request.
-
-    :raises ValidationException: the request asks for what is not emulated.
-    """
-    for needed in ("AlgorithmSpecification", "ResourceConfig", "StoppingCondition"):
-        if needed not in request:
-            raise ValidationException(f"{needed} is required")
-    if request["ResourceConfig"].get("InstanceCount", 0) < 1:
-        raise ValidationException("The local AWS trains on equal instances: give ResourceConfig.InstanceCount.")
-    specification = request["AlgorithmSpecification"]
-    if specification["TrainingInputMode"] == "Pipe":
-        raise ValidationException("The local AWS does not emulate TrainingInputMode Pipe. Use File or FastFile.")
-    if "TrainingImage" not in specification:
-        raise ValidationException("The local AWS runs training images. Give AlgorithmSpecification.TrainingImage.")
-    return str(specification["TrainingImage"])

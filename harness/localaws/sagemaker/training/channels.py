@@ -58,7 +58,10 @@ def _manifest_objects(services: Services, uri: str) -> Iterator[tuple[str, Store
         raise TrainingFailure(
             f'ClientError: Manifest {uri} must be a JSON list that begins with {{"prefix": "s3://…"}}'
         )
-    bucket, prefix = split_s3_uri(entries[0]["prefix"])
+    try:
+        bucket, prefix = split_s3_uri(str(entries[0]["prefix"]))
+    except ValueError as error:
+        raise TrainingFailure(f"ClientError: The prefix in manifest {uri} cannot be read: {error}") from None
     for path in entries[1:]:
         found = [stored for stored in services.list_objects(bucket, prefix + path) if stored.key == prefix + path]
         if not found:

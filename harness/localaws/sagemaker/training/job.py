@@ -21,7 +21,12 @@ _MESSAGES = {
     "Failed": "Training job failed",
     "Stopped": "Training job stopped",
     "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+    "MaxWaitTimeExceeded": "Training job wait time exceeded MaxWaitTimeInSeconds provided",
 }
+_DEFAULTS = dict.fromkeys(
+    ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining"), False
+)
+"""Members that DescribeTrainingJob shows if a request has none (the AWS CLI's example of ``describe-training-job``)."""
 
 
 class TrainingFailure(Exception):
@@ -92,6 +97,7 @@ class Job:
         """Return DescribeTrainingJob's answer."""
         with self.changed:
             answer = {
+                **_DEFAULTS,
                 **self.request,
                 "TrainingJobArn": self.arn,
                 "TrainingJobStatus": self.status,

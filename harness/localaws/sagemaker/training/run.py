@@ -21,6 +21,7 @@ from harness.localaws.sagemaker.images import Image
 from harness.localaws.sagemaker.training.channels import find_objects, input_configuration, path_inside
 from harness.localaws.sagemaker.training.job import Job, TrainingFailure
 from harness.localaws.sagemaker.training.metrics import Metrics
+from harness.localaws.sagemaker.training.rules import max_runtime
 from harness.regions import split_s3_uri
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
@@ -178,8 +179,7 @@ class TrainingRun:
 
     def _watch(self, processes: list[ContainerProcess]) -> str:
         """Wait until every container has ended, or stop them; return the outcome."""
-        limit = self._job.request["StoppingCondition"].get("MaxRuntimeInSeconds", 86_400)
-        deadline = time.monotonic() + limit
+        deadline, outcome = self._deadline()
         while any(process.exit_code is None for process in processes):
             if any(process.exit_code for process in processes):
                 return "Completed"  # one has failed, and the others would wait for it forever
@@ -188,9 +188,18 @@ class TrainingRun:
             if self._job.status == "Stopping":
                 return self._end(processes, "Stopped")
             if time.monotonic() >= deadline:
-                return self._end(processes, "MaxRuntimeExceeded")
+                return self._end(processes, outcome)
             processes[0].wait(0.05) if processes[0].exit_code is None else time.sleep(0.05)
         return "Completed"
+
+    def _deadline(self) -> tuple[float, str]:
+        """Return the time at which training is stopped, and the outcome then."""
+        deadline = time.monotonic() + max_runtime(self._job.request)
+        wait = self._job.request["StoppingCondition"].get("MaxWaitTimeInSeconds")
+        if wait is None:
+            return deadline, "MaxRuntimeExceeded"
+        waited = time.time() - self._job.created
+        return min((deadline, "MaxRuntimeExceeded"), (time.monotonic() + wait - waited, "MaxWaitTimeExceeded"))
 
     def _end(self, processes: list[ContainerProcess], outcome: str) -> str:
         deadline = time.monotonic() + STOP_GRACE_SECONDS
