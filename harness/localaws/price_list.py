@@ -11,9 +11,15 @@ from typing import Any
 
 from harness.localaws.api_models import check
 from harness.localaws.exceptions import AWSError
-from harness.localaws.quotas import page
+from harness.localaws.paging import page_of
 
 OPERATIONS = ("GetProducts",)
+
+
+class InvalidNextToken(AWSError):
+    """The token is not one of this list."""
+
+    code = "InvalidNextTokenException"
 
 
 class PriceListAPI:
@@ -38,8 +44,11 @@ class PriceListAPI:
         :raises AWSError: as AWS would.
         """
         check("pricing", operation, parameters)
-        found = [json.dumps(product) for product in self._products if _wanted(product, parameters)]
-        return {"FormatVersion": "aws_v1", **page(found, "PriceList", parameters)}
+        found = {json.dumps(product) for product in self._products if _wanted(product, parameters)}
+        page, token = page_of(
+            found, lambda product: (product, ""), parameters, scope=operation, size=100, error=InvalidNextToken
+        )
+        return {"FormatVersion": "aws_v1", "PriceList": page} | ({"NextToken": token} if token else {})
 
 
 def _wanted(product: dict[str, Any], parameters: dict[str, Any]) -> bool:

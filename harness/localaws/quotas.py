@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.localaws.api_models import check, service_model
 from harness.localaws.exceptions import AWSError
+from harness.localaws.paging import page_of
 from harness.regions import partition
 
 DEFAULT = 20.0
@@ -22,6 +23,12 @@ class NoSuchResource(AWSError):
     """There is no such service or quota."""
 
     code = "NoSuchResourceException"
+
+
+class InvalidPaginationToken(AWSError):
+    """The token is not one of this list."""
+
+    code = "InvalidPaginationTokenException"
 
 
 class Quotas:
@@ -61,7 +68,15 @@ class Quotas:
             if not found:
                 raise NoSuchResource("The request failed because the specified quota does not exist.")
             return {"Quota": found[0]}
-        return page(found, "Quotas", parameters)
+        page, token = page_of(
+            found,
+            lambda quota: (quota["QuotaName"], ""),
+            parameters,
+            scope=f"{operation} {region}",
+            size=100,
+            error=InvalidPaginationToken,
+        )
+        return {"Quotas": page} | ({"NextToken": token} if token else {})
 
     def _quota(self, name: str, value: float, region: str) -> dict[str, Any]:
         return {
@@ -78,18 +93,6 @@ class Quotas:
 
 
 OPERATIONS = ("ListServiceQuotas", "GetServiceQuota", "ListAWSDefaultServiceQuotas", "GetAWSDefaultServiceQuota")
-
-
-def page(items: list[Any], member: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return one page of a list as ``MaxResults`` and ``NextToken`` ask for it.
-
-    :raises AWSError: the token is invalid.
-    """
-    token = parameters.get("NextToken", "0")
-    if not token.isdecimal():
-        raise AWSError(f"Invalid NextToken: {token}")
-    start, end = int(token), int(token) + int(parameters.get("MaxResults", 100))
-    return {member: items[start:end]} | ({"NextToken": str(end)} if end < len(items) else {})
 
 
 @lru_cache

@@ -286,6 +286,18 @@ def test_lists_are_filtered_sorted_and_paged(make, sagemaker):
     assert sagemaker.list_models(NameContains="nothing-like-it")["Models"] == []
 
 
+def test_the_usual_clean_up_loop_deletes_every_model(make, sagemaker, local):
+    prefix = f"many-{uuid.uuid4().hex}"
+    arguments = {"PrimaryContainer": {"Image": IMAGE}, "ExecutionRoleArn": local.role}
+    for number in range(7):
+        sagemaker.create_model(ModelName=f"{prefix}-{number}", **arguments)
+    pages = sagemaker.get_paginator("list_models").paginate(NameContains=prefix, PaginationConfig={"PageSize": 2})
+    for page in pages:
+        for model in page["Models"]:
+            sagemaker.delete_model(ModelName=model["ModelName"])
+    assert sagemaker.list_models(NameContains=prefix)["Models"] == []
+
+
 def test_endpoints_are_listed_by_status(sagemaker, endpoint):
     def names(**asked):
         return [item["EndpointName"] for item in sagemaker.list_endpoints(MaxResults=100, **asked)["Endpoints"]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.localaws.exceptions import ValidationException
+from harness.localaws.paging import page_of
 from harness.localaws.sagemaker.resources.call import Call
 
 
@@ -17,23 +18,17 @@ def page(call: Call, items: list[dict[str, Any]], member: str, name: str, order:
         https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListTrainingJobs.html
     """
     asked = call.parameters
-    items = [item for item in items if _is_wanted(item, name, asked)]
     by = {"Name": name, "Status": name.replace("Name", "Status")}.get(asked.get("SortBy", ""), "CreationTime")
-    descending = asked.get("SortOrder", order) == "Descending"
-    items.sort(key=lambda item: item.get(by, item["CreationTime"]), reverse=descending)
-    start = _start(asked.get("NextToken"))
-    end = start + int(asked.get("MaxResults", 10))
-    answer: dict[str, Any] = {member: items[start:end]}
-    if end < len(items):
-        answer["NextToken"] = str(end)
-    return answer
-
-
-def _start(token: str | None) -> int:
-    """Return the number of the first item of the page that a token represents."""
-    if token and not token.isdecimal():
-        raise ValidationException(f"Invalid NextToken: {token}")
-    return int(token or 0)
+    found, token = page_of(
+        [item for item in items if _is_wanted(item, name, asked)],
+        lambda item: (item.get(by, item["CreationTime"]), item[name]),
+        asked,
+        scope=f"{member} {call.region}",
+        size=10,
+        descending=asked.get("SortOrder", order) == "Descending",
+        error=ValidationException,
+    )
+    return {member: found} | ({"NextToken": token} if token else {})
 
 
 def _is_wanted(item: dict[str, Any], name: str, asked: dict[str, Any]) -> bool:
