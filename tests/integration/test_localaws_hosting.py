@@ -452,6 +452,122 @@ def test_an_update_moves_the_traffic_and_one_that_fails_leaves_it(make, local, s
     assert invoke(runtime, name, b"x") == b"new"
 
 
+def described(sagemaker, name):
+    """Return the weights and counts of an endpoint's variants: current and desired."""
+    variants = sagemaker.describe_endpoint(EndpointName=name)["ProductionVariants"]
+    members = ("CurrentWeight", "DesiredWeight", "CurrentInstanceCount", "DesiredInstanceCount")
+    return {variant["VariantName"]: tuple(variant[member] for member in members) for variant in variants}
+
+
+def desire(name, weight=None, count=None):
+    given = {"VariantName": name, "DesiredWeight": weight, "DesiredInstanceCount": count}
+    return {member: value for member, value in given.items() if value is not None}
+
+
+def scale(sagemaker, name, *desired):
+    sagemaker.update_endpoint_weights_and_capacities(EndpointName=name, DesiredWeightsAndCapacities=list(desired))
+
+
+def test_weights_and_counts_of_variants_in_service_are_moved(make, local, sagemaker, runtime, scripted):
+    answers = ("self.body() and b'one %d' % os.getpid()", "self.body() and b'two'")
+    config = make.config(*map(scripted, answers), weights=(1, 0))
+    name = make.endpoint(config)
+    in_service(sagemaker, name)
+    first = pids(local, name)
+    scale(sagemaker, name, desire("v1", count=3), desire("v2", weight=0.0))
+    assert sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] == "Updating"
+    assert described(sagemaker, name)["v1"] == (1, 1, 1, 3)
+    in_service(sagemaker, name)
+    assert described(sagemaker, name) == {"v1": (1, 1, 3, 3), "v2": (0, 0, 1, 1)}
+    assert set(first) < set(pids(local, name)), "a running container was started again"
+    assert len({invoke(runtime, name, b"x") for _ in range(6)}) == 3
+    scale(sagemaker, name, desire("v1", weight=0.0, count=1), desire("v2", weight=2.5))
+    in_service(sagemaker, name)
+    assert described(sagemaker, name) == {"v1": (0, 0, 1, 1), "v2": (2.5, 2.5, 1, 1)}
+    assert {invoke(runtime, name, b"x") for _ in range(6)} == {b"two"}
+    wait_until(lambda: sorted(pids(local, name)) == sorted(first), "the others to end")
+    assert sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"] == config
+
+
+def test_instances_that_cannot_start_leave_the_endpoint_as_it_was(make, local, sagemaker, runtime, scripted):
+    s3, key = boto3.client("s3"), f"{uuid.uuid4().hex}.tar.gz"
+    s3.copy_object(Bucket=make.bucket, Key=key, CopySource=f"{make.bucket}/model.tar.gz")
+    name = make.endpoint(make.config(make.model(key)))
+    in_service(sagemaker, name)
+    before = pids(local, name)
+    s3.delete_object(Bucket=make.bucket, Key=key)
+    scale(sagemaker, name, desire("v1", weight=7.0, count=2))
+    endpoint = in_service(sagemaker, name)
+    assert "Failed to download model data" in endpoint["FailureReason"]
+    assert (described(sagemaker, name), pids(local, name)) == ({"v1": (1, 1, 1, 1)}, before)
+    assert invoke(runtime, name, b"0 1:1")
+
+
+def test_wrong_weights_and_counts_are_refused(make, sagemaker, endpoint):
+    call = sagemaker.update_endpoint_weights_and_capacities
+    config = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
+    for desired, reported in (
+        ([desire("v9", 1.0)], f'The variant name(s) "v9" is/are not present within endpoint configuration "{config}".'),
+        ([desire("v1", 1.0)] * 2, "Variant names must be unique, but are v1, v1."),
+        ([desire("v1", count=0)], "DesiredInstanceCount of variant v1 must be at least 1."),
+        ([desire("v1") | {"ServerlessUpdateConfig": {"MaxConcurrency": 1}}], "not emulate ServerlessUpdateConfig"),
+    ):
+        assert reported in message(call, EndpointName=endpoint, DesiredWeightsAndCapacities=desired)
+    assert 'Could not find endpoint "arn:aws:sagemaker:' in message(
+        call, EndpointName="missing", DesiredWeightsAndCapacities=[desire("v1", 1.0)]
+    )
+    name = make.endpoint(make.config(make.model()))
+    assert "Cannot update in-progress endpoint" in message(
+        call, EndpointName=name, DesiredWeightsAndCapacities=[desire("v1", 1.0)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [({}, (5, 5, 1, 1)), ({"RetainAllVariantProperties": True}, (3, 3, 2, 2)),
+     ({"RetainAllVariantProperties": True,
+       "ExcludeRetainedVariantProperties": [{"VariantPropertyType": "DesiredWeight"}]}, (5, 5, 2, 2))],
+)  # fmt: skip
+def test_an_update_retains_weights_and_counts_if_it_is_asked_to(make, sagemaker, scripted, more, expected):
+    model = scripted("self.body()")
+    name = make.endpoint(make.config(model))
+    in_service(sagemaker, name)
+    scale(sagemaker, name, desire("v1", weight=3.0, count=2))
+    in_service(sagemaker, name)
+    other = make.config(model, model, weights=(5, 1))
+    sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=other, **more)
+    in_service(sagemaker, name)
+    assert described(sagemaker, name) == {"v1": expected, "v2": (1, 1, 1, 1)}
+    settings = sagemaker.describe_endpoint_config(EndpointConfigName=other)["ProductionVariants"]
+    assert [variant["InitialVariantWeight"] for variant in settings] == [5, 1]
+
+
+def test_an_update_needs_the_config_in_use_and_another_one(make, sagemaker, runtime):
+    config, model = make.config(make.model()), make.model()
+    name = make.endpoint(config)
+    in_service(sagemaker, name)
+    same = message(sagemaker.update_endpoint, EndpointName=name, EndpointConfigName=config)
+    assert same == f'Cannot update endpoint with the currently in use endpoint configuration "{config}".'
+    sagemaker.delete_endpoint_config(EndpointConfigName=config)
+    arn = f"arn:aws:sagemaker:us-east-1:123456789012:endpoint-config/{config}"
+    gone = f'Could not find endpoint configuration "{arn}".'
+    assert message(sagemaker.update_endpoint, EndpointName=name, EndpointConfigName=make.config(model)) == gone
+    desired = {"EndpointName": name, "DesiredWeightsAndCapacities": [desire("v1", 1.0)]}
+    assert message(sagemaker.update_endpoint_weights_and_capacities, **desired) == gone
+    assert sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] == "InService"
+    assert invoke(runtime, name, b"0 1:1")
+
+
+def test_variants_need_names_of_their_own_and_some_traffic(make, sagemaker):
+    model = make.model()
+    with pytest.raises(ClientError, match="At least one variant must have a weight greater than 0"):
+        make.config(model, model, weights=(0, 0))
+    variant = {"VariantName": "v", "ModelName": model, "InstanceType": "ml.m4.xlarge", "InitialInstanceCount": 1}
+    assert "Variant names must be unique, but are v, v." in message(
+        sagemaker.create_endpoint_config, EndpointConfigName="c", ProductionVariants=[variant, variant]
+    )
+
+
 @pytest.fixture
 def gate(tmp_path):
     """A directory in which a container records each request. Its answers wait for a file ``open``."""
@@ -734,7 +850,7 @@ def test_a_container_that_takes_too_long_is_reported_with_the_message_of_aws(mon
     image = Image((sys.executable, str(tmp_path / "container.py")))
     instance = Instance(image, tmp_path, {}, lambda line: None)
     endpoint = Endpoint("slow", "c", "us-east-1", "arn:aws:sagemaker:us-east-1:123456789012:endpoint/slow", {})
-    endpoint.variants = [Variant("v1", 1, "image", [instance])]
+    endpoint.variants = [Variant("v1", 1, "image", "model", tmp_path, [instance])]
     instance.start()
     try:
         with pytest.raises(ModelError, match="timed out while waiting for a response") as error:

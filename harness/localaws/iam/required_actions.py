@@ -190,7 +190,7 @@ def _sagemaker(asked: Asked) -> Iterator[Need]:
     if asked.operation in _TAG_OPERATIONS:
         yield Need(action, str(parameters.get("ResourceArn", "*")), context)
         return
-    match = _ABOUT_ONE.fullmatch(asked.operation)
+    match = _ABOUT_ONE.fullmatch(asked.operation.removesuffix("WeightsAndCapacities"))
     name = str(parameters.get(f"{match['kind']}Name", "")) if match else ""
     if not match or not name:
         yield Need(action, "*", context)

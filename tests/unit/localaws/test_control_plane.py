@@ -19,7 +19,7 @@ def call(**parameters):
 
 def test_each_operation_belongs_to_one_kind_of_resource(plane):
     parts = [plane._tag_operations, *(kind.operations() for kind in plane._kinds.values())]
-    assert len(plane.operations) == sum(map(len, parts)) == 20
+    assert len(plane.operations) == sum(map(len, parts)) == 21
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,11 @@ def test_an_endpoint_needs_its_config_when_it_is_created_or_updated_and_not_when
         assert resources == [f"{TOPIC}:endpoint/e", f"{TOPIC}:endpoint-config/c"][: 1 + configs]
 
 
+def test_weights_and_capacities_are_those_of_an_endpoint():
+    found = needed("sagemaker", "UpdateEndpointWeightsAndCapacities", {"EndpointName": "E"})
+    assert found == [("sagemaker:UpdateEndpointWeightsAndCapacities", f"{TOPIC}:endpoint/e", {})]
+
+
 def test_the_context_of_a_job_has_its_tags_instance_type_and_longest_time():
     parameters = {
         "TrainingJobName": "j",

@@ -10,6 +10,7 @@ import random
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from harness.localaws.exceptions import ServiceUnavailable, ValidationError
@@ -23,10 +24,32 @@ class Variant:
     name: str
     weight: float
     image_uri: str
+    model: str
+    """ModelName."""
+    directory: Path
+    """Directory of its model data and its instances."""
     instances: list[Instance] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._turn = itertools.count()
+        self._numbers = itertools.count()
+        self.forget_desired()
+
+    def forget_desired(self) -> None:
+        """Desire the weight and the count that the variant has."""
+        self.desired_weight = self.weight
+        self.desired_count = len(self.instances)
+
+    def next_number(self) -> int:
+        """Return the number of a new instance. Numbers are not used again."""
+        return next(self._numbers)
+
+    def scale(self, added: list[Instance]) -> list[Instance]:
+        """Take the desired weight, and add or remove instances. Return those that were removed, which still run."""
+        self.weight = self.desired_weight
+        known = [*self.instances, *added]
+        self.instances, removed = known[: self.desired_count], known[self.desired_count :]
+        return removed
 
     def next_instance(self) -> Instance | None:
         """Return the next ready instance, in rotation, or None."""
@@ -109,18 +132,16 @@ class Endpoint:
         answer: dict[str, Any] = self.summary() | {"EndpointConfigName": self.config_name}
         if self.failure:
             answer["FailureReason"] = self.failure
-        settings = {variant["VariantName"]: variant for variant in self.config["ProductionVariants"]}
         answer["ProductionVariants"] = [
             {
                 "VariantName": variant.name,
                 "DeployedImages": [{"SpecifiedImage": variant.image_uri, "ResolvedImage": variant.image_uri}],
                 "CurrentWeight": variant.weight,
-                "DesiredWeight": variant.weight,
+                "DesiredWeight": variant.desired_weight,
                 "CurrentInstanceCount": len(variant.instances),
-                "DesiredInstanceCount": settings[variant.name].get("InitialInstanceCount", 1),
+                "DesiredInstanceCount": variant.desired_count,
             }
             for variant in self.variants
-            if variant.name in settings
         ]
         return answer
 

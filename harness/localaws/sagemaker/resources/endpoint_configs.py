@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 
 from harness.localaws.exceptions import ValidationException
 from harness.localaws.sagemaker.resources.call import Call
@@ -22,11 +23,27 @@ class EndpointConfigs(StoredRequests):
         self._models = models
 
     def check(self, call: Call) -> None:
-        """Refuse variants without instances, and unknown models."""
-        for variant in call.parameters["ProductionVariants"]:
+        """Refuse variants without instances, of one name, or without any traffic, and unknown models."""
+        variants = call.parameters["ProductionVariants"]
+        names = [variant["VariantName"] for variant in variants]
+        if len(set(names)) < len(names):
+            raise ValidationException(f"Variant names must be unique, but are {', '.join(names)}.")
+        check_weights([variant.get("InitialVariantWeight", 1.0) for variant in variants])
+        for variant in variants:
             if "ServerlessConfig" in variant or "InstanceType" not in variant:
                 raise ValidationException(
                     "The local AWS serves variants on instances: give InstanceType and InitialInstanceCount of variant "
                     f"{variant['VariantName']}."
                 )
             self._models.find(call, variant.get("ModelName", ""))
+
+
+def check_weights(weights: Collection[float]) -> None:
+    """Refuse weights that give none of several variants any traffic: each gets its share of their sum.
+
+    Documentation only: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariant.html
+
+    :raises ValidationException: all of them are 0.
+    """
+    if len(weights) > 1 and not sum(weights):
+        raise ValidationException("At least one variant must have a weight greater than 0.")

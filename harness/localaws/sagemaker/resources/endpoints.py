@@ -1,4 +1,4 @@
-"""Endpoints: CreateEndpoint, DescribeEndpoint, UpdateEndpoint, DeleteEndpoint, ListEndpoints."""
+"""Endpoints: they are created, described, updated, scaled, deleted, and listed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.localaws.exceptions import ValidationException
 from harness.localaws.sagemaker.hosting.deployment import Deployer
 from harness.localaws.sagemaker.hosting.endpoint import Endpoint
 from harness.localaws.sagemaker.resources.call import HOLD_SECONDS, Call, Operation
-from harness.localaws.sagemaker.resources.endpoint_configs import EndpointConfigs
+from harness.localaws.sagemaker.resources.endpoint_configs import EndpointConfigs, check_weights
 from harness.localaws.sagemaker.resources.kind import ResourceKind, Tags
 from harness.localaws.sagemaker.resources.listing import page
 from harness.localaws.sagemaker.resources.models import Models
@@ -34,6 +34,7 @@ class Endpoints(ResourceKind[Endpoint]):
             "CreateEndpoint": self.create,
             "DescribeEndpoint": self.describe,
             "UpdateEndpoint": self.update,
+            "UpdateEndpointWeightsAndCapacities": self.update_weights,
             "DeleteEndpoint": self.delete,
             "ListEndpoints": self.list_page,
         }
@@ -61,11 +62,41 @@ class Endpoints(ResourceKind[Endpoint]):
         """Begin to move an endpoint to another config (UpdateEndpoint)."""
         config = self._config(call)
         with self._lock:
-            endpoint = self._settled(call)
-            if endpoint.status == "Failed":
-                raise ValidationException(f'Cannot update failed endpoint "{endpoint.arn}".')
+            endpoint = self._updatable(call)
+            if config["EndpointConfigName"] == endpoint.config_name:
+                raise ValidationException(
+                    f'Cannot update endpoint with the currently in use endpoint configuration "{endpoint.config_name}".'
+                )
+            if call.parameters.get("RetainAllVariantProperties"):
+                excluded = call.parameters.get("ExcludeRetainedVariantProperties") or []
+                config = _retaining(endpoint, config, {each["VariantPropertyType"] for each in excluded})
             self._deployer.update(endpoint, config, self._models.by_name(call.region))
         return {"EndpointArn": endpoint.arn}
+
+    def update_weights(self, call: Call) -> dict[str, Any]:
+        """Begin to change the weights and instance counts of variants (UpdateEndpointWeightsAndCapacities).
+
+        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpointWeightsAndCapacities.html. The
+        message about an unknown variant is moto's (``moto/sagemaker/models.py``); the others are documentation only.
+        """
+        desired = call.parameters["DesiredWeightsAndCapacities"]
+        with self._lock:
+            endpoint = self._updatable(call)
+            _check_desired(endpoint, desired)
+            self._deployer.scale(endpoint, desired, self._models.by_name(call.region))
+        return {"EndpointArn": endpoint.arn}
+
+    def _updatable(self, call: Call) -> Endpoint:
+        """Return an endpoint that can be updated.
+
+        An update needs the config in use: AWS's page of UpdateEndpoint forbids to delete it, and AWS then answers that
+        it could not find it (https://github.com/hashicorp/terraform-provider-aws/issues/40048). The endpoint serves on.
+        """
+        endpoint = self._settled(call)
+        if endpoint.status == "Failed":
+            raise ValidationException(f'Cannot update failed endpoint "{endpoint.arn}".')
+        self._configs.find(call, endpoint.config_name)
+        return endpoint
 
     def delete(self, call: Call) -> dict[str, Any]:
         """Remove an endpoint and end its instances (DeleteEndpoint)."""
@@ -86,3 +117,50 @@ class Endpoints(ResourceKind[Endpoint]):
         status, endpoints = call.parameters.get("StatusEquals"), self.by_name(call.region).values()
         found = [endpoint.summary() for endpoint in endpoints if status in (None, endpoint.status)]
         return page(call, found, "Endpoints", "EndpointName")
+
+
+def _retaining(endpoint: Endpoint, config: dict[str, Any], excluded: set[str]) -> dict[str, Any]:
+    """Return a config whose variants have the weights and instance counts of those in service with the same names.
+
+    :param excluded: properties that are taken from the config:
+        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_VariantProperty.html
+    """
+    in_service = {
+        variant.name: {
+            "DesiredInstanceCount": ("InitialInstanceCount", variant.desired_count),
+            "DesiredWeight": ("InitialVariantWeight", variant.desired_weight),
+        }
+        for variant in endpoint.variants
+    }
+    variants = [
+        settings
+        | dict(
+            value
+            for property_, value in in_service.get(settings["VariantName"], {}).items()
+            if property_ not in excluded
+        )
+        for settings in config["ProductionVariants"]
+    ]
+    return config | {"ProductionVariants": variants}
+
+
+def _check_desired(endpoint: Endpoint, desired: list[dict[str, Any]]) -> None:
+    names = [each["VariantName"] for each in desired]
+    known = {variant.name: variant.desired_weight for variant in endpoint.variants}
+    if unknown := [name for name in names if name not in known]:
+        raise ValidationException(
+            f'The variant name(s) "{", ".join(unknown)}" is/are not present within endpoint configuration '
+            f'"{endpoint.config_name}".'
+        )
+    if len(set(names)) < len(names):
+        raise ValidationException(f"Variant names must be unique, but are {', '.join(names)}.")
+    for each in desired:
+        if "ServerlessUpdateConfig" in each:
+            raise ValidationException("The local AWS does not emulate ServerlessUpdateConfig: it has no such variants.")
+        if each.get("DesiredInstanceCount", 1) < 1:
+            raise ValidationException(f"DesiredInstanceCount of variant {each['VariantName']} must be at least 1.")
+    check_weights(
+        (
+            known | {each["VariantName"]: each.get("DesiredWeight", known[each["VariantName"]]) for each in desired}
+        ).values()
+    )
