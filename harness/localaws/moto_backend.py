@@ -207,6 +207,10 @@ class Services:
             body = _written(iter(partial(file.read, 1 << 20), b""))
         s3_backends[ACCOUNT]["aws"].put_object(bucket, name, body)
 
+    def delete_object(self, bucket: str, name: str) -> None:
+        """Delete an object, if it exists."""
+        s3_backends[ACCOUNT]["aws"].delete_object(bucket, name)
+
     def allows_origin(self, bucket: str, origin: str, method: str, headers: Iterable[str]) -> bool:
         """Return whether a bucket's CORS rules allow a page of ``origin`` this method and these headers.
 

@@ -338,6 +338,16 @@ def test_a_job_whose_role_may_not_list_its_data_is_not_created(independent_aws, 
     assert "not authorized to perform: s3:ListBucket on resource" in reported
 
 
+def test_a_job_whose_role_may_not_read_its_checkpoints_fails(independent_aws, objects):
+    objects.put_object(Bucket=BUCKET, Key="kept/step", Body=b"1")
+    nothing = deny("s3:GetObject", resource=f"arn:aws:s3:::{BUCKET}/kept/*")
+    client, role = independent_aws.client("sagemaker"), independent_aws.role(policy(allow("*"), nothing))
+    client.create_training_job(**job("j", role), CheckpointConfig={"S3Uri": f"s3://{BUCKET}/kept/"})
+    status, reason = ended(client, "j")
+    assert status == "Failed"
+    assert reason.startswith("ClientError: Checkpoint download failed:AccessDenied (403): User: ")
+
+
 def test_a_job_without_permission_to_write_logs_trains_without_them(independent_aws, objects):
     client, role = independent_aws.client("sagemaker"), independent_aws.role(all_but("logs:CreateLogStream"))
     client.create_training_job(**job("j", role))

@@ -448,6 +448,87 @@ def test_a_job_that_takes_too_long_is_stopped(s3, trained, script):
     assert artifact(s3, job) == {"so-far": b"saved"}
 
 
+# --- checkpoints --------------------------------------------------------------------------------------------------
+
+CHECKPOINTS = """
+import json, os, pathlib, signal, sys, time
+base = pathlib.Path(os.environ['SAGEMAKER_BASE_DIR'])
+kept = pathlib.Path(json.loads((base / 'input/config/checkpointconfig.json').read_text())['LocalPath'])
+assert kept == base / 'mine', kept
+"""
+RESUMES = """
+(base / 'model/restored').write_text(repr({str(p.relative_to(kept)): p.read_text() for p in kept.rglob('*.*')}))
+(kept / 'old.txt').unlink()
+(kept / 'deep/step.txt').write_text('2')
+(kept / 'new.txt').write_text('new')
+sys.exit(int(os.environ.get('EXIT', '0')))
+"""
+SAVES_UNTIL_IT_IS_STOPPED = """
+def save(*_):
+    (kept / 'last.txt').write_text('last')
+    os._exit(0)
+signal.signal(signal.SIGTERM, save)
+(kept / 'first.txt').write_text('first')
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def checkpoints(s3, bucket):
+    """Return the CheckpointConfig of a new place in S3, and a function that returns its objects."""
+    prefix = f"checkpoints-{uuid.uuid4().hex}"
+
+    def kept():
+        found = s3.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/").get("Contents", [])
+        bodies = {each["Key"]: s3.get_object(Bucket=bucket, Key=each["Key"])["Body"].read() for each in found}
+        return {key.removeprefix(f"{prefix}/"): body.decode() for key, body in bodies.items()}
+
+    return {"S3Uri": f"s3://{bucket}/{prefix}", "LocalPath": "/opt/ml/mine"}, kept
+
+
+@pytest.mark.parametrize("code", ["0", "3"])
+def test_checkpoints_are_restored_and_saved_even_if_the_job_fails(s3, trained, script, checkpoints, code):
+    config, kept = checkpoints
+    bucket, _, prefix = config["S3Uri"].removeprefix("s3://").partition("/")
+    for key, body in {f"{prefix}/old.txt": "old", f"{prefix}/deep/step.txt": "1", f"{prefix}-not/x.txt": "x"}.items():
+        s3.put_object(Bucket=bucket, Key=key, Body=body)
+    specification = script(CHECKPOINTS + RESUMES)
+    job = trained(AlgorithmSpecification=specification, CheckpointConfig=config, Environment={"EXIT": code})
+    assert job["TrainingJobStatus"] == {"0": "Completed", "3": "Failed"}[code], job.get("FailureReason")
+    assert job["CheckpointConfig"] == config
+    assert kept() == {"deep/step.txt": "2", "new.txt": "new"}
+    if code == "0":
+        restored = artifact(s3, job)["restored"].decode()
+        assert ("'old.txt': 'old'" in restored, "'deep/step.txt': '1'" in restored, "x.txt" in restored) == (
+            True, True, False
+        )  # fmt: skip
+
+
+def test_checkpoints_are_saved_during_a_job_and_when_it_is_stopped(sagemaker, ask, script, checkpoints):
+    config, kept = checkpoints
+    specification = script(CHECKPOINTS + SAVES_UNTIL_IT_IS_STOPPED)
+    request = ask(AlgorithmSpecification=specification, CheckpointConfig=config)
+    sagemaker.create_training_job(**request)
+    name = request["TrainingJobName"]
+    wait_until(lambda: kept() == {"first.txt": "first"}, "the checkpoint to be saved")
+    assert sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] == "InProgress"
+    sagemaker.stop_training_job(TrainingJobName=name)
+    assert ended(sagemaker, name)["TrainingJobStatus"] == "Stopped"
+    assert kept() == {"first.txt": "first", "last.txt": "last"}
+
+
+# --- managed spot training ----------------------------------------------------------------------------------------
+
+
+def test_a_spot_job_reports_its_times_and_ends_when_its_wait_is_over(trained, script):
+    times = {"MaxRuntimeInSeconds": 1, "MaxWaitTimeInSeconds": 1}
+    spot = {"EnableManagedSpotTraining": True, "StoppingCondition": times}
+    job = trained(AlgorithmSpecification=script(SAVES_ON_SIGTERM), **spot)
+    assert job["SecondaryStatus"] == "MaxWaitTimeExceeded"
+    assert job["EnableManagedSpotTraining"] is True
+    assert 1 <= job["BillableTimeInSeconds"] <= job["TrainingTimeInSeconds"]
+
+
 # --- what a container finds ---------------------------------------------------------------------------------------
 
 LISTS_ITS_INPUT = """
@@ -515,6 +596,24 @@ def test_a_manifest_names_the_objects_of_a_channel(reported, s3, trained, bucket
     s3.put_object(Bucket=bucket, Key="manifest", Body=json.dumps([*manifest, "missing"]))
     reason = failure(trained(InputDataConfig=[channel("train", f"s3://{bucket}/manifest", "ManifestFile")]))
     assert f"s3://{bucket}/m/missing of manifest s3://{bucket}/manifest does not exist" in reason
+
+
+def test_a_channel_has_its_own_input_mode_and_shuffles_its_shards(reported, s3, bucket):
+    keys = [f"shuffled/{number}" for number in range(8)]
+    for key in keys:
+        s3.put_object(Bucket=bucket, Key=key, Body=b"1")
+    plain = channel("c", f"s3://{bucket}/shuffled/", distribution="ShardedByS3Key")
+    two = {"InstanceType": "ml.m4.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 1}
+    shards = [
+        set(reported(plain | more, ResourceConfig=two)["files"])
+        for more in ({}, {"ShuffleConfig": {"Seed": 7}}, {"ShuffleConfig": {"Seed": 7}})
+    ]
+    assert shards[0] == {f"c/{number}" for number in range(0, 8, 2)}
+    assert shards[0] != shards[1] == shards[2]
+    assert len(shards[1]) == 4
+    fast = reported(plain | {"InputMode": "FastFile"})
+    assert fast["config"]["inputdataconfig"]["c"]["TrainingInputMode"] == "FastFile"
+    assert len(fast["files"]) == 8
 
 
 def test_shards_are_divided_by_key_and_the_model_learns_from_all(s3, trained, sagemaker, bucket):

@@ -25,11 +25,11 @@ def path_inside(path: str, stored: StoredObject) -> str:
     return path.lstrip("/")
 
 
-def input_configuration(channel: dict[str, Any]) -> dict[str, str]:
-    """Return a channel's entry of ``inputdataconfig.json``."""
+def input_configuration(channel: dict[str, Any], mode: str) -> dict[str, str]:
+    """Return the entry of ``inputdataconfig.json`` of a channel with an input mode."""
     source = channel["DataSource"]["S3DataSource"]
     configuration = {
-        "TrainingInputMode": "File",
+        "TrainingInputMode": mode,
         "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
         "RecordWrapperType": channel.get("RecordWrapperType", "None"),
     }

@@ -18,7 +18,7 @@ CHECKPOINTS = "/opt/ml/checkpoints"
 """Directory of checkpoints, unless a request names another one."""
 _BASE = "/opt/ml/"
 _TAKEN = ("input", "model", "output", "code", "errors", "failure")
-"""Directories below ``/opt/ml`` with a use of their own."""
+"""Directories below ``/opt/ml`` that have another use."""
 
 
 def max_runtime(request: dict[str, Any]) -> int:
@@ -125,6 +125,6 @@ def _check_checkpoints(request: dict[str, Any]) -> None:
     parts = path.removeprefix(_BASE).split("/")
     if not path.startswith(_BASE) or {"", ".", ".."} & set(parts) or parts[0] in _TAKEN or "\0" in path:
         raise ValidationException(
-            "The local AWS keeps checkpoints in a directory of their own below /opt/ml: its containers are processes "
-            f"with a directory in place of /opt/ml. CheckpointConfig.LocalPath is {path}."
+            "The local AWS keeps checkpoints in a separate directory below /opt/ml: its containers are processes with "
+            f"a directory in place of /opt/ml. CheckpointConfig.LocalPath is {path}."
         )

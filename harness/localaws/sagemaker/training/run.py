@@ -6,6 +6,7 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training
 from __future__ import annotations
 
 import json
+import random
 import tarfile
 import time
 from collections.abc import Mapping
@@ -19,9 +20,10 @@ from harness.localaws.sagemaker.container_process import ContainerProcess, free_
 from harness.localaws.sagemaker.execution_role import image_refusal, log_writer
 from harness.localaws.sagemaker.images import Image
 from harness.localaws.sagemaker.training.channels import find_objects, input_configuration, path_inside
+from harness.localaws.sagemaker.training.checkpoints import Checkpoints
 from harness.localaws.sagemaker.training.job import Job, TrainingFailure
 from harness.localaws.sagemaker.training.metrics import Metrics
-from harness.localaws.sagemaker.training.rules import max_runtime
+from harness.localaws.sagemaker.training.rules import checkpoint_directory, input_mode, max_runtime
 from harness.regions import split_s3_uri
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
@@ -56,6 +58,7 @@ class TrainingRun:
         self._roots = {host: directory / host for host in self._hosts}
         self._last_lines = dict.fromkeys(self._hosts, "")
         self._metrics = Metrics([], directory, lambda _: None)
+        self._checkpoints: Checkpoints | None = None
 
     def run(self) -> None:
         """Train, and upload what was trained.
@@ -67,6 +70,7 @@ class TrainingRun:
         self._job.move("Downloading")
         for host in self._hosts:
             self._prepare(host)
+        self._restore_checkpoints()
         for channel in self._job.request.get("InputDataConfig", []):
             self._download(channel)
         outcome = "Stopped" if self._job.status == "Stopping" else self._train()
@@ -89,16 +93,30 @@ class TrainingRun:
 
     def _prepare(self, host: str) -> None:
         root = self._roots[host]
-        for part in ("input/config", "input/data", "model", "output/data", "checkpoints"):
+        for part in ("input/config", "input/data", "model", "output/data"):
             (root / part).mkdir(parents=True)
         channels = self._job.request.get("InputDataConfig", [])
         configuration: dict[str, Any] = {
             "hyperparameters": self._job.request.get("HyperParameters", {}),
             "resourceconfig": {"current_host": host, "hosts": self._hosts, "network_interface_name": "lo"},
-            "inputdataconfig": {channel["ChannelName"]: input_configuration(channel) for channel in channels},
+            "inputdataconfig": {
+                channel["ChannelName"]: input_configuration(channel, input_mode(self._job.request, channel))
+                for channel in channels
+            },
         }
+        if directory := checkpoint_directory(self._job.request):
+            (root / directory).mkdir(parents=True)
+            # as https://github.com/aws/sagemaker-xgboost-container/pull/32 reads it
+            configuration["checkpointconfig"] = {"LocalPath": str(root / directory)}
         for name, value in configuration.items():
             (root / "input/config" / f"{name}.json").write_text(json.dumps(value))
+
+    def _restore_checkpoints(self) -> None:
+        if directory := checkpoint_directory(self._job.request):
+            directories = [root / directory for root in self._roots.values()]
+            uri, region = self._job.request["CheckpointConfig"]["S3Uri"], self._job.region
+            self._checkpoints = Checkpoints(self._services, uri, directories, region, self._check_may)
+            self._checkpoints.restore()
 
     def _download(self, channel: dict[str, Any]) -> None:
         source = channel["DataSource"]["S3DataSource"]
@@ -111,6 +129,9 @@ class TrainingRun:
                 f"input data source of channel {channel['ChannelName']}. Please ensure that objects exist under that "
                 "S3 prefix."
             )
+        if "ShuffleConfig" in channel:
+            # AWS's order is not documented. It shows in the shards only: a directory has no order.
+            random.Random(channel["ShuffleConfig"]["Seed"]).shuffle(found)
         sharded = source.get("S3DataDistributionType") == "ShardedByS3Key"
         for number, host in enumerate(self._hosts):
             part = found[number :: len(self._hosts)] if sharded else found
@@ -140,6 +161,8 @@ class TrainingRun:
             for process in processes:
                 process.kill()
         try:
+            if self._checkpoints and not self._job.discarded:
+                self._checkpoints.save()
             if outcome == "Completed":
                 self._check(processes)
         finally:
@@ -185,6 +208,8 @@ class TrainingRun:
                 return "Completed"  # one has failed, and the others would wait for it forever
             if self._job.discarded:
                 return "Stopped"
+            if self._checkpoints:
+                self._checkpoints.save_if_due()
             if self._job.status == "Stopping":
                 return self._end(processes, "Stopped")
             if time.monotonic() >= deadline:
