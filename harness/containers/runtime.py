@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -36,6 +37,7 @@ from harness.errors import DataError, HarnessError
 
 FAILURE_LIMIT = 1024
 """Longest failure reason that SageMaker shows, in characters of ``output/failure``."""
+_NATIVE_STACK = re.compile(r"\n+Stack trace:\n(?:[ \t]*\[bt\].*(?:\n+|$))+")
 
 
 class UserError(HarnessError):
@@ -137,12 +139,18 @@ def _train(algorithm: Algorithm, base: Path) -> int:
         job.model_dir.mkdir(parents=True, exist_ok=True)
         algorithm.train(job)
     except (UserError, DataError) as error:
-        print(f"[ERROR] {error}", file=sys.stderr, flush=True)
-        return _fail(base, error.what, UserError.exit_code)
+        print(_without_native_stack(f"[ERROR] {error}\n"), end="", file=sys.stderr, flush=True)
+        hint = f" To fix: {error.fix}." if error.fix else ""
+        return _fail(base, f"{error.what.rstrip('.')}.{hint}" if hint else error.what, UserError.exit_code)
     except Exception as error:
-        traceback.print_exc()
-        return _fail(base, f"{type(error).__name__}: {error}", 1)
+        print(_without_native_stack(traceback.format_exc()), end="", file=sys.stderr, flush=True)
+        return _fail(base, _without_native_stack(f"{type(error).__name__}: {error}").strip(), 1)
     return 0
+
+
+def _without_native_stack(text: str) -> str:
+    """Return a text without the stack of C++ functions that XGBoost adds to its messages."""
+    return _NATIVE_STACK.sub("\n", text)
 
 
 def _fail(base: Path, reason: str, exit_code: int) -> int:
@@ -156,7 +164,7 @@ def _serve(algorithm: Algorithm, base: Path, port: int) -> int:
     try:
         model = algorithm.load(base / "model")
     except (UserError, DataError) as error:
-        print(f"[ERROR] {error}", file=sys.stderr, flush=True)
+        print(_without_native_stack(f"[ERROR] {error}\n"), end="", file=sys.stderr, flush=True)
         return UserError.exit_code
     serve(model, port)
     return 0

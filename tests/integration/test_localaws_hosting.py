@@ -313,13 +313,16 @@ def test_endpoints_are_listed_by_status(sagemaker, endpoint):
     ("data", "reason"),
     [(None, 'Failed to download model data for container "container_1" from URL: "s3://'),
      ("broken.tar.gz", 'Failed to extract model data archive for container "container_1" from URL "s3://'),
-     ("text.tar.gz", "for production variant v1 did not pass the ping health check")],
+     ("text.tar.gz", "for production variant v1 did not pass the ping health check. Please check CloudWatch logs for "
+      "this endpoint. Its last output was: [ERROR] ")],
 )  # fmt: skip
 def test_a_model_that_cannot_be_served_fails_the_endpoint_with_a_reason(make, sagemaker, runtime, data, reason):
     name = make.endpoint(make.config(make.model(data) if data else make.model_without_data()))
     failed = settled(sagemaker, name)
     assert failed["EndpointStatus"] == "Failed"
     assert reason in failed["FailureReason"]
+    assert make.local.connection.directory not in failed["FailureReason"]
+    assert "[bt]" not in failed["FailureReason"]
     assert not list(Path(make.local.connection.directory).glob(f"endpoints/*/{name}/*"))
     assert f"Endpoint {name} of account 123456789012 not found." in message(
         runtime.invoke_endpoint, EndpointName=name, Body=b"0 1:1", ContentType="text/libsvm"

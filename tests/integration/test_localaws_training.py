@@ -377,6 +377,16 @@ def test_the_failure_file_of_a_container_is_quoted(trained, script):
     assert failure(trained(AlgorithmSpecification=script(text))) == "AlgorithmError: no luck, exit code: 1"
 
 
+def test_reasons_and_logs_speak_of_opt_ml(trained, script, local):
+    text = (
+        "import os\nbase = os.environ['SAGEMAKER_BASE_DIR']\nprint('reading', base + '/input')\n"
+        "open(base + '/output/failure', 'w').write(f'{base}/input/data is bad')\nraise SystemExit(1)"
+    )
+    job = trained(AlgorithmSpecification=script(text))
+    assert failure(job) == "AlgorithmError: /opt/ml/input/data is bad, exit code: 1"
+    assert "reading /opt/ml/input" in log_lines(job["TrainingJobName"])
+
+
 def test_a_container_killed_by_a_signal_has_the_exit_code_that_docker_reports(trained, script):
     for number in (signal.SIGKILL, signal.SIGSEGV):
         reason = failure(trained(AlgorithmSpecification=script(f"import os; os.kill(os.getpid(), {int(number)})")))

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, cast
 
+from harness.localaws.sagemaker.container_paths import as_in_container
+
 LINE_BYTES = 256 * 1024 - 26
 """Most bytes of a line of output. Longer lines are split, as the agent that writes SageMaker's logs does to stay below
 CloudWatch's limit of an event (https://docs.docker.com/engine/logging/drivers/awslogs/)."""
@@ -38,7 +40,8 @@ class ContainerProcess:
         environment: Mapping[str, str],
         on_line: Callable[[str], None],
     ) -> None:
-        """Start ``command``, with ``root`` in place of ``/opt/ml``."""
+        """Start ``command``, with ``root`` in place of ``/opt/ml``, which lines name instead of it."""
+        self._root = root
         inherited = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         self._process = subprocess.Popen(
             list(command),
@@ -69,7 +72,7 @@ class ContainerProcess:
         is_lost = False
         for line in split_lines(iter(lambda: os.read(stdout.fileno(), _PIECE), b"")):
             try:
-                on_line(line.decode(errors="replace"))
+                on_line(as_in_container(line.decode(errors="replace"), self._root))
             except Exception:  # the log stream may be deleted; and a pipe must be read, or its writer stops
                 if not is_lost:
                     log.exception("lines of the output of process %d are lost", self.pid)

@@ -222,7 +222,7 @@ def test_too_many_columns_are_a_user_error(base):
     prepare(base, content_type="text/csv")
     (base / "input/data/train/part-0").write_text("1," * 9_999_999 + "1\n")
     assert train(base)[0] == 2
-    assert failure(base).endswith("part-0: line 1: 10,000,000 columns; the limit is 100,000")
+    assert failure(base).endswith("line 1: 10,000,000 columns; the limit is 100,000. To fix: write LibSVM instead.")
 
 
 @pytest.mark.parametrize("number", ["1" * 500_000 + "x", "1" * 500_000 + ".5.", "1e" + "9" * 500_000, "." * 500_000])

@@ -16,6 +16,7 @@ from typing import Any
 from harness.localaws.exceptions import AWSError
 from harness.localaws.iam.authorization import Authorization
 from harness.localaws.moto_backend import Services
+from harness.localaws.sagemaker.container_paths import without_directory
 from harness.localaws.sagemaker.hosting.endpoint import Endpoint, Variant
 from harness.localaws.sagemaker.hosting.instance import DeploymentFailure, Instance
 from harness.localaws.sagemaker.hosting.launch import Launcher, Models, end_instances
@@ -41,6 +42,7 @@ class Deployer:
 
         :param environment: returns a container's environment variables for a region and a role.
         """
+        self._directory = directory
         self._launcher = Launcher(services, images, directory, environment, authorization)
 
     def create(self, endpoint: Endpoint, models: Models, stuck: float = 0.0) -> None:
@@ -84,10 +86,11 @@ class Deployer:
             try:
                 work()
             except (DeploymentFailure, AWSError) as failure:
-                endpoint.move(otherwise, str(failure))
+                endpoint.move(otherwise, without_directory(str(failure), self._directory))
             except Exception as error:
                 log.exception("endpoint %s", endpoint.name)
-                endpoint.move(otherwise, f"InternalServerError: the local AWS failed: {error!r}")
+                reason = f"InternalServerError: the local AWS failed: {error!r}"
+                endpoint.move(otherwise, without_directory(reason, self._directory))
 
         threading.Thread(target=run, name=endpoint.name, daemon=True).start()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ _HEALTHY = 200
 _FAILED_PINGS = 3  # in a row, until a container counts as hanging
 _RESTART_PAUSE = 0.5
 _STOP_SECONDS = 5
+_LAST_LINES = 5
+_QUOTED = 500  # characters of output that a failure reason quotes, which has 1,024
 
 
 class DeploymentFailure(Exception):
@@ -53,7 +56,8 @@ class Instance:
         self._command = [*image.command, "serve"]
         self.root = root
         self._environment = dict(environment)
-        self._on_line = on_line
+        self._write = on_line
+        self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._process: ContainerProcess | None = None
         self._stopped = threading.Event()
         self._deadline = 0.0
@@ -72,6 +76,16 @@ class Instance:
     def pid(self) -> int | None:
         """Id of the serving process, or None if it does not run."""
         return self._process.pid if self._process and self._process.exit_code is None else None
+
+    @property
+    def last_output(self) -> str:
+        """The last lines of the container's output, for messages."""
+        return " ".join(line.strip() for line in self._last_lines)[:_QUOTED]
+
+    def _on_line(self, line: str) -> None:
+        if line.strip():
+            self._last_lines.append(line)
+        self._write(line)
 
     @property
     def busy(self) -> bool:

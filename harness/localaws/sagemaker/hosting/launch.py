@@ -117,9 +117,10 @@ class Launcher:
             try:
                 instance.start()
             except DeploymentFailure as failure:
+                last = f" Its last output was: {instance.last_output}" if instance.last_output else ""
                 raise DeploymentFailure(
                     f"The primary container for production variant {variant.name} {failure}. "
-                    "Please check CloudWatch logs for this endpoint."
+                    f"Please check CloudWatch logs for this endpoint.{last}"
                 ) from None
 
     def _instance(self, endpoint: Endpoint, variant: Variant, model: dict[str, Any]) -> Instance:

@@ -16,6 +16,7 @@ from typing import Any
 from harness.localaws.iam.authorization import Authorization
 from harness.localaws.iam.required_actions import Need, bucket_arn, object_arn
 from harness.localaws.moto_backend import Services, StoredObject
+from harness.localaws.sagemaker.container_paths import as_in_container
 from harness.localaws.sagemaker.container_process import ContainerProcess, free_port
 from harness.localaws.sagemaker.execution_role import image_refusal, log_writer
 from harness.localaws.sagemaker.images import Image
@@ -246,7 +247,8 @@ class TrainingRun:
             raise TrainingFailure(self._reason(self._hosts[codes.index(-9)], -9))
 
     def _reason(self, host: str, code: int) -> str:
-        text = _beginning(self._roots[host] / "output" / "failure").strip()
+        root = self._roots[host]
+        text = as_in_container(_beginning(root / "output" / "failure").strip(), root)
         shown = 128 - code if code < 0 else code  # as a shell and Docker show a signal
         if not text:
             text = (

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.localaws.iam.authorization import Authorization
 from harness.localaws.moto_backend import Services
+from harness.localaws.sagemaker.container_paths import without_directory
 from harness.localaws.sagemaker.images import Image
 from harness.localaws.sagemaker.training.job import Job, TrainingFailure
 from harness.localaws.sagemaker.training.run import REASON_LENGTH, TrainingRun
@@ -64,15 +65,15 @@ class Trainer:
             environment = self._environment(job.region, job.request["RoleArn"])
             TrainingRun(job, image, self._services, directory, environment, self._authorization).run()
         except TrainingFailure as failure:
-            self._fail(job, str(failure))
+            self._fail(job, directory, str(failure))
         except OSError as error:
-            self._fail(job, f"InternalServerError: the local AWS failed: {error}")
+            self._fail(job, directory, f"InternalServerError: the local AWS failed: {error}")
         except Exception as error:
             log.exception("training job %s", job.name)
-            self._fail(job, f"InternalServerError: the local AWS failed: {error!r}")
+            self._fail(job, directory, f"InternalServerError: the local AWS failed: {error!r}")
         finally:
             shutil.rmtree(directory, ignore_errors=True)
 
-    def _fail(self, job: Job, reason: str) -> None:
-        job.failure = reason[:REASON_LENGTH]
+    def _fail(self, job: Job, directory: Path, reason: str) -> None:
+        job.failure = without_directory(reason, directory)[:REASON_LENGTH]
         job.move("Failed", "Failed")
