@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.aws.cleanup.ledger_file import Entry, Header, LedgerFile
 from harness.aws.cleanup.names import ENDPOINT_LOGS, Names, bears_run, names_of
-from harness.aws.cleanup.resources import SAGEMAKER_KINDS, Janitor, Leftover, Resource, is_valid
+from harness.aws.cleanup.resources import SAGEMAKER_KINDS, UNKNOWN, Janitor, Leftover, Resource, is_valid
 from harness.errors import HarnessError
 from harness.regions import sdk_bucket
 from harness.settings import Settings
@@ -113,7 +113,9 @@ class Record:
         if resource.kind == "S3 prefix" and not resource.name.endswith("/"):
             raise ValueError(f"{resource.name} does not end in /, so that run1 would take run10's data too")
         if not is_valid(resource) or (tagged and resource.kind not in SAGEMAKER_KINDS):
-            raise ValueError(f"{resource} cannot be recorded: AWS gives no such name to that kind")
+            raise ValueError(
+                f"{resource} cannot be recorded: its name is invalid, as AWS gives none like it to that kind"
+            )
         if not tagged:
             self._refuse_existing(resource)
         entry = Entry(resource.kind, resource.name, instance_type, count, tagged)
@@ -129,8 +131,9 @@ class Record:
             return
         state = self._janitor.state(resource)
         if state is not None:
+            exists = "AWS does not report if it exists" if state.startswith(UNKNOWN) else "it exists"
             raise HarnessError(
-                f"The {resource} is not this run's to create and delete: it exists.",
+                f"The {resource} is not this run's to create and delete: {exists}.",
                 checked=f"its state, which is {state}",
                 fix="give it a name that nothing has, and call expect() before it is created",
             )

@@ -85,8 +85,8 @@ SAGEMAKER_KINDS = {
 """In the order of creation."""
 
 
-_JOB = "[a-zA-Z0-9][a-zA-Z0-9-]{0,62}"
-_BUCKET = "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+_JOB = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+_BUCKET = r"[a-z0-9](?:(?!\.\.)[a-z0-9.-]){1,61}[a-z0-9]"
 _STAGING = re.compile(rf"s3://({_BUCKET})/\*/({_JOB})/")
 _NAMES = {
     **dict.fromkeys(SAGEMAKER_KINDS, re.compile(_JOB)),

@@ -21,6 +21,7 @@ from harness.localaws.sagemaker.resources.endpoint_configs import EndpointConfig
 from harness.localaws.sagemaker.resources.endpoints import Endpoints
 from harness.localaws.sagemaker.resources.kind import ResourceKind, Tags
 from harness.localaws.sagemaker.resources.models import Models
+from harness.localaws.sagemaker.resources.tag_rules import canonical
 from harness.localaws.sagemaker.resources.tags import TagOperations
 from harness.localaws.sagemaker.resources.training_jobs import TrainingJobs
 from harness.localaws.sagemaker.training.trainer import Trainer
@@ -81,7 +82,7 @@ class ControlPlane:
 
     def tags_of(self, arn: str) -> dict[str, str]:
         """Return the tags of a resource; none if it does not exist."""
-        return dict(self._tags.get(arn, {}))
+        return dict(self._tags.get(canonical(arn), {}))
 
     def tagged(self, region: str) -> dict[str, dict[str, str]]:
         """Return the tags of every resource of a region, by ARN."""

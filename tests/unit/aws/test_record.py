@@ -70,6 +70,16 @@ def test_a_resource_that_exists_is_not_recorded_as_the_runs(ledger, resource):
     assert ledger.resources == []
 
 
+@pytest.mark.parametrize(
+    "resource",
+    [Resource("model", "ends-with-"), Resource("endpoint", "under_score"), Resource("training job", "j" * 64),
+     Resource("S3 prefix", "s3://two..dots/data/"), Resource("log group", "a b")],
+)  # fmt: skip
+def test_an_invalid_name_is_called_invalid_and_not_taken(ledger, resource):
+    with pytest.raises(ValueError, match="cannot be recorded: its name is invalid"):
+        ledger.expect(resource)
+
+
 def test_a_leftover_is_priced_by_its_instances(ledger):
     endpoint = ledger.expect(Resource("endpoint", "e"), instance_type="ml.m4.xlarge", count=2)
     assert ledger.hourly_cost(endpoint) == 0.5

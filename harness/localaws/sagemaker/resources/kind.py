@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from harness.localaws.exceptions import AWSError, ValidationException
 from harness.localaws.sagemaker.resources.call import Call, Operation
 from harness.localaws.sagemaker.resources.listing import page
+from harness.localaws.sagemaker.resources.tag_rules import with_tags
 
 Resource = TypeVar("Resource")
 Tags = dict[str, dict[str, str]]
@@ -87,12 +88,13 @@ class ResourceKind(ABC, Generic[Resource]):
     def add(self, call: Call, name: str, arn: str, resource: Resource) -> None:
         """Add a resource, with the tags that its request has.
 
-        :raises AWSError: the name is taken.
+        :raises AWSError: the name is taken, or a tag breaks a rule.
         """
+        tags = with_tags({}, call.parameters.get("Tags") or [])
         with self._lock:
             self.check_free(call, name, arn)
             self._resources[call.region, name] = resource
-            self._tags[arn] = {tag["Key"]: tag["Value"] for tag in call.parameters.get("Tags") or []}
+            self._tags[arn] = tags
 
     def remove(self, call: Call, name: str, arn: str) -> None:
         """Remove a resource and its tags. The caller holds the lock."""

@@ -7,6 +7,7 @@ from typing import Any
 from harness.localaws.exceptions import ValidationException
 from harness.localaws.sagemaker.resources.call import Call, Operation
 from harness.localaws.sagemaker.resources.kind import Tags
+from harness.localaws.sagemaker.resources.tag_rules import canonical, with_tags
 
 
 class TagOperations:
@@ -21,11 +22,14 @@ class TagOperations:
 
     def add(self, call: Call) -> dict[str, Any]:
         """Add tags to a resource (AddTags)."""
-        self._of(call).update({tag["Key"]: tag["Value"] for tag in call.parameters["Tags"]})
+        tags = self._of(call)
+        tags.update(with_tags(tags, call.parameters["Tags"]))
         return self.list_tags(call)
 
     def list_tags(self, call: Call) -> dict[str, Any]:
-        """Return a resource's tags (ListTags)."""
+        """Return a resource's tags (ListTags), which fit on one page: the shortest that can be asked for has 50."""
+        if call.parameters.get("NextToken"):
+            raise ValidationException(f"Invalid NextToken: {call.parameters['NextToken']}")
         return {"Tags": [{"Key": key, "Value": value} for key, value in self._of(call).items()]}
 
     def delete(self, call: Call) -> dict[str, Any]:
@@ -36,7 +40,7 @@ class TagOperations:
         return {}
 
     def _of(self, call: Call) -> dict[str, str]:
-        arn = call.parameters["ResourceArn"]
-        if arn not in self._tags:
-            raise ValidationException(f"Could not find resource {arn}.")
+        arn = canonical(call.parameters["ResourceArn"])
+        if arn not in self._tags or arn.split(":")[3] != call.region:
+            raise ValidationException(f"Could not find resource {call.parameters['ResourceArn']}.")
         return self._tags[arn]
