@@ -20,6 +20,7 @@ from harness.aws.cleanup.names import names_of, new_run
 from harness.aws.cleanup.record import TAG_PREFIX
 from harness.aws.cleanup.resources import Resource
 from harness.cli import main
+from harness.regions import xgboost_image
 from harness.settings import Settings
 from harness.waiting import wait_until
 from tests.support.outside import OUTSIDE
@@ -38,7 +39,6 @@ class Account:
         self.bucket = f"{aws.account}-sagemaker-{aws.region}"
         self.sagemaker, self.s3 = aws.client("sagemaker"), aws.client("s3")
         self.role = aws.role()
-        self.image = f"811284229777.dkr.ecr.{aws.region}.amazonaws.com/xgboost:1"
         self.s3.create_bucket(Bucket=self.bucket)
 
     def tags(self, age, run=None, prefix=TAG_PREFIX):
@@ -47,9 +47,9 @@ class Account:
         return [{"Key": key, "Value": value} for key, value in tags.items()]
 
     def model(self, name, tags=(), client=None):
-        (client or self.sagemaker).create_model(
-            ModelName=name, ExecutionRoleArn=self.role, PrimaryContainer={"Image": self.image}, Tags=list(tags)
-        )
+        client = client or self.sagemaker
+        container = {"Image": xgboost_image(client.meta.region_name)}
+        client.create_model(ModelName=name, ExecutionRoleArn=self.role, PrimaryContainer=container, Tags=list(tags))
 
     def config(self, name, model, tags=()):
         variant = {"VariantName": "all", "ModelName": model, "InstanceType": "ml.m4.xlarge", "InitialInstanceCount": 2}
