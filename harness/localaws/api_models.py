@@ -7,16 +7,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import botocore.loaders
 import botocore.model
 
-from harness.localaws.exceptions import SerializationException, ValidationException
+from harness.localaws.exceptions import AWSError, SerializationException, ValidationException
 
 _FAILED = "failed to satisfy constraint: Member must"
 Shape = Any  # botocore's shapes carry no types
+_CODES = {
+    "iam": "ValidationError",
+    "logs": "InvalidParameterException",
+    "pricing": "InvalidParameterException",
+    "resourcegroupstaggingapi": "InvalidParameterException",
+    "sagemaker-runtime": "ValidationError",
+    "service-quotas": "IllegalArgumentException",
+    "sts": "ValidationError",
+}
+"""Codes of broken rules, by service: see "Common Errors" and the operations' pages of each API reference."""
 
 
 @lru_cache
@@ -26,13 +36,26 @@ def service_model(service: str) -> Any:
     return botocore.model.ServiceModel(loader.load_service_model(service, "service-2"), service)
 
 
+@cache
+def operation_names(service: str) -> frozenset[str]:
+    """Return the names of a service's operations."""
+    return frozenset(service_model(service).operation_names)
+
+
+def invalid(service: str, message: str) -> AWSError:
+    """Return the error of a request that breaks a rule, with the code that the service gives it."""
+    error = ValidationException(message)
+    error.code = _CODES.get(service, error.code)
+    return error
+
+
 def check(service: str, operation: str, request: dict[str, Any]) -> None:
-    """Raise :class:`ValidationException` listing every rule of the operation that the request breaks."""
+    """Raise the service's error listing every rule of the operation that the request breaks."""
     shape = service_model(service).operation_model(operation).input_shape
-    found = list(_members(shape, request, ""))
+    found = list(_members(shape, request, "")) if shape else []
     if found:
         count = f"{len(found)} validation error{'s' if len(found) > 1 else ''} detected: "
-        raise ValidationException(count + "; ".join(found))
+        raise invalid(service, count + "; ".join(found))
 
 
 def _check(shape: Shape, value: Any, path: str) -> Iterator[str]:
@@ -78,7 +101,8 @@ def _list(shape: Shape, value: list[Any], path: str) -> Iterator[str]:
 def _string(shape: Shape, value: str, path: str) -> Iterator[str]:
     yield from _size(shape, len(value), value, path)
     pattern = shape.metadata.get("pattern")
-    if pattern and not re.fullmatch(_as_python(pattern), value):
+    compiled = _as_python(pattern) if pattern else None
+    if compiled and not compiled.fullmatch(value):
         yield (
             f"Value '{value}' at '{path}' failed to satisfy constraint: "
             f"Member must satisfy regular expression pattern: {pattern}"
@@ -91,9 +115,33 @@ def _string(shape: Shape, value: str, path: str) -> Iterator[str]:
         )
 
 
-def _as_python(pattern: str) -> str:
-    """Translate the part of Java's patterns that Python's ``re`` lacks: the Unicode classes of tags."""
-    return re.sub(r"\\p\{\w+\}", r"\\w\\s", pattern)
+@cache
+def _as_python(pattern: str) -> re.Pattern[str] | None:
+    r"""Return a pattern of a model, which is Java's, as Python's; None if it is a pattern in neither language.
+
+    Python lacks ``\z`` and classes of characters such as ``\p{L}``. The classes here are somewhat larger.
+    """
+    translated = re.sub(r"\\p\{(\w+)\}", lambda found: _CHARACTERS.get(found[1], _ANY), pattern.replace(r"\z", r"\Z"))
+    try:
+        return re.compile(translated)
+    except re.error:
+        return None
+
+
+_ANY = r"\s\S"
+_SIGNS = r"!-/:-@\[-`{-~\u00a1-\U0010ffff"
+_CHARACTERS = {
+    "L": r"\w",
+    "N": r"\w",
+    "Z": r"\s",
+    "M": _SIGNS,
+    "P": _SIGNS,
+    "S": _SIGNS,
+    "Alnum": "A-Za-z0-9",
+    "ASCII": r"[\x00-\x7f]",
+    "Print": " -~",
+}
+"""Classes of characters in the models' patterns. All but ASCII occur inside brackets."""
 
 
 def _size(shape: Shape, size: int, value: Any, path: str) -> Iterator[str]:

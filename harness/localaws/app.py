@@ -7,21 +7,24 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import parse_qs
 
+from harness.localaws.api_models import invalid
 from harness.localaws.control.call_log import CallLog
 from harness.localaws.control.fault_effects import act_before_call, seconds_stuck
 from harness.localaws.control.faults import Faults
 from harness.localaws.control.recording import RecordedAnswer
 from harness.localaws.exceptions import AWSError, SerializationException
-from harness.localaws.http import hosts
+from harness.localaws.http import cbor, hosts
 from harness.localaws.http.answers import send_answer, send_error, send_json
-from harness.localaws.http.moto_proxy import MotoProxy, moto_body
+from harness.localaws.http.moto_proxy import MotoProxy, failed, moto_body
+from harness.localaws.http.query_protocol import structure
 from harness.localaws.http.request import LARGEST_BODY, QUERY_SERVICES, ClientGone, Receive, Request, Scope, Send
 from harness.localaws.http.threads import Threads
 from harness.localaws.iam.authorization import Authorization
 from harness.localaws.moto_backend import MOTO_SERVICES, Services
+from harness.localaws.register.refusal import check_invocation, check_operation, check_request
 from harness.localaws.s3.cors import check_origin, comes_from_page
 from harness.localaws.s3.proxy import S3Proxy
 from harness.localaws.sagemaker.control_plane import ControlPlane
@@ -84,7 +87,7 @@ class LocalAWSApp:
         except Exception as error:
             if answer.status:
                 raise
-            await send_error(request, answer.send, self._unexpected(error))
+            await send_error(request, answer.send, self._unexpected(request, error))
 
     async def _answer(self, request: Request, send: Send) -> None:
         """Check the request, let its fault act, and let the part answer that answers for its service."""
@@ -101,16 +104,41 @@ class LocalAWSApp:
         if request.fault:
             await act_before_call(request, request.fault)
         service, operation = request.host.service, request.operation
+        if service != "s3":
+            check_operation(service, operation)
         if service == "sagemaker-runtime":
+            check_invocation(operation, request.headers)
             await self._invocations.answer(request, send)
         elif service == "s3":
             await self._s3.answer(request, send)
         elif own := self._own.get((service, operation)):
             await self._call_own(own, request, parameters, send)
-        elif service == "sagemaker" and self._plane.handles(operation, parameters):
+        elif service == "sagemaker" and self._plane.handles(operation, parameters, request.region):
             await self._call_control_plane(request, parameters, send)
         else:
-            await self._moto.answer(request, send, body=moto_body(request, parameters, request.body_read))
+            await self._call_moto(request, parameters, send)
+
+    async def _call_moto(self, request: Request, parameters: dict[str, Any], send: Send) -> None:
+        service, operation = request.host.service, request.operation
+        is_form = service in QUERY_SERVICES
+        check_request(service, operation, structure(service, operation, parameters) if is_form else parameters)
+        body = request.body_read
+        if operation == "FilterLogEvents" and "logStreamNamePrefix" in parameters:
+            body = json.dumps(self._with_stream_names(parameters, request.region)).encode()
+        await self._moto.answer(request, send, body=moto_body(request, parameters, body))
+
+    def _with_stream_names(self, parameters: dict[str, Any], region: str) -> dict[str, Any]:
+        """Return parameters of FilterLogEvents with the names of the streams in place of their prefix.
+
+        moto does not read the prefix. AWS takes names or a prefix:
+        https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
+        """
+        if parameters.get("logStreamNames"):
+            raise invalid("logs", "Only one of logStreamNames and logStreamNamePrefix can be given.")
+        group, prefix = parameters["logGroupName"], parameters["logStreamNamePrefix"]
+        names = [name for name in self._services.log_streams(region, group) if name.startswith(prefix)]
+        # A name that no stream can have finds nothing. moto would search all streams if there were none.
+        return {**parameters, "logStreamNames": names or [":"]}
 
     async def _call_own(self, own: Operation, request: Request, parameters: dict[str, Any], send: Send) -> None:
         content = await self._threads.run(own, request.operation, parameters, request.region)
@@ -127,7 +155,7 @@ class LocalAWSApp:
         threads = self._waiting if may_wait else self._threads
         await send_json(send, await threads.run(self._plane.call, operation, call))
 
-    def _unexpected(self, error: Exception) -> AWSError:
+    def _unexpected(self, request: Request, error: Exception) -> AWSError:
         """Return the answer to a request that the local AWS failed at."""
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             directory = self._services.directory
@@ -140,9 +168,7 @@ class LocalAWSApp:
             full.status, full.code = 400, "InsufficientStorage"
             return full
         log.exception("unexpected error", exc_info=error)
-        unexpected = AWSError(f"The local AWS failed: {error!r}")
-        unexpected.status = 500
-        return unexpected
+        return failed(request, repr(error))
 
 
 async def _parameters(request: Request) -> dict[str, Any]:
@@ -159,12 +185,19 @@ async def _parameters(request: Request) -> dict[str, Any]:
         return form
     if "cbor" in request.headers.get("content-type", ""):
         request.check_cbor()
-        return {}
-    try:
-        parameters = json.loads(body or b"{}")
-    except ValueError as error:
-        raise SerializationException(f"The body is not JSON: {error}") from None
-    return parameters if isinstance(parameters, dict) else {}
+        parameters = cbor.decoded(body)
+    else:
+        try:
+            parameters = json.loads(body or b"{}", parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            raise SerializationException(f"The body is not JSON: {error}") from None
+    if not isinstance(parameters, dict):
+        raise SerializationException(f"The body is a {type(parameters).__name__}, not a structure.")
+    return parameters
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise SerializationException(f"The body is not JSON: {name} is not a number.")
 
 
 def _refusal(host: str) -> AWSError:

@@ -62,9 +62,21 @@ class MalformedXML(AWSError):
 
 
 class UnknownOperation(AWSError):
-    """The service has no operation of that name, or the local AWS does not emulate it."""
+    """The service has no operation of that name."""
 
     code = "UnknownOperationException"
+
+
+class NotEmulated(AWSError):
+    """The local AWS does not emulate the operation. AWS has no such code, and no SDK retries it."""
+
+    code = "NotEmulated"
+
+
+class LocalAWSFault(AWSError):
+    """The local AWS failed at a request that AWS would answer. AWS has no such code, and no SDK retries it."""
+
+    code = "LocalAWSFault"
 
 
 class ResourceInUse(AWSError):

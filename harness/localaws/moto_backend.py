@@ -115,6 +115,13 @@ class Services:
                 for backends in list(moto.backends.get_backend(name).values()):
                     backends.reset()
 
+    def keeps_tags(self, region: str, arn: str) -> bool:
+        """Return whether moto keeps the tags of a resource of SageMaker, such as an experiment."""
+        try:
+            return sagemaker_backends[ACCOUNT][region]._get_resource_from_arn(arn) is not None
+        except Exception:  # moto has no single error for an ARN that it cannot read
+            return False
+
     def share_tags(self, tagged: Callable[[str], dict[str, dict[str, str]]]) -> None:
         """Let the Resource Groups Tagging API find SageMaker's resources.
 
@@ -294,6 +301,11 @@ class Services:
     def has_log_group(self, region: str, group: str) -> bool:
         """Return whether the log group exists."""
         return group in logs_backends[ACCOUNT][region].groups
+
+    def log_streams(self, region: str, group: str) -> list[str]:
+        """Return the names of a log group's streams; none if there is no such group."""
+        found = logs_backends[ACCOUNT][region].groups.get(group)
+        return list(found.streams) if found else []
 
     def log_writer(self, region: str, group: str, stream: str) -> Callable[[str], None]:
         """Make a log stream, and its group if needed; return a function that appends a line to it."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from harness.localaws.api_models import check
 from harness.localaws.exceptions import AWSError
 from harness.localaws.paging import page_of
+from harness.localaws.register.refusal import check_request
 
 OPERATIONS = ("GetProducts",)
 
@@ -43,7 +43,7 @@ class PriceListAPI:
 
         :raises AWSError: as AWS would.
         """
-        check("pricing", operation, parameters)
+        check_request("pricing", operation, parameters)
         found = {json.dumps(product) for product in self._products if _wanted(product, parameters)}
         page, token = page_of(
             found, lambda product: (product, ""), parameters, scope=operation, size=100, error=InvalidNextToken
@@ -54,8 +54,6 @@ class PriceListAPI:
 def _wanted(product: dict[str, Any], parameters: dict[str, Any]) -> bool:
     """Return whether a product belongs to the service and matches every filter."""
     filters = parameters.get("Filters", [])
-    for unknown in {filter_["Type"] for filter_ in filters} - {"TERM_MATCH", "EQUALS"}:
-        raise AWSError(f"The local AWS filters products by TERM_MATCH and EQUALS, not by {unknown}.")
     fields = {name.lower(): value for name, value in product["product"]["attributes"].items()}
     fields["productfamily"] = product["product"].get("productFamily")
     fields["servicecode"] = product.get("serviceCode", fields.get("servicecode"))

@@ -9,9 +9,10 @@ import hashlib
 from functools import lru_cache
 from typing import Any
 
-from harness.localaws.api_models import check, service_model
+from harness.localaws.api_models import service_model
 from harness.localaws.exceptions import AWSError
 from harness.localaws.paging import page_of
+from harness.localaws.register.refusal import check_request
 from harness.regions import partition
 
 DEFAULT = 20.0
@@ -56,7 +57,7 @@ class Quotas:
 
         :raises AWSError: as AWS would.
         """
-        check("service-quotas", operation, parameters)
+        check_request("service-quotas", operation, parameters)
         if parameters["ServiceCode"] != "sagemaker":
             raise NoSuchResource(f"The local AWS has quotas of sagemaker only, not of {parameters['ServiceCode']}.")
         wanted = parameters.get("QuotaCode")

@@ -9,6 +9,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from harness.localaws.exceptions import AWSError
+from harness.localaws.http import cbor
 from harness.localaws.http.request import Message, Request, Send
 
 JSON = "application/x-amz-json-1.1"
@@ -38,6 +39,10 @@ async def send_error(request: Request, send: Send, error: AWSError) -> None:
         if request.host.service != "s3":
             body = f"<ErrorResponse><Error>{text}</Error></ErrorResponse>"
         await send_answer(send, error.status, "application/xml", body.encode())
+        return
+    if request.speaks_cbor:
+        members = cbor.encoded({"__type": error.code, "message": error.message})
+        await send_answer(send, error.status, cbor.CONTENT_TYPE, members, cbor.PROTOCOL)
         return
     if request.host.service == "sagemaker-runtime":
         content = {"Message": error.message, **error.members}

@@ -6,17 +6,19 @@ and for account and region in headers. None of these reaches it as the client wr
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from a2wsgi import WSGIMiddleware
 
-from harness.localaws.exceptions import UnknownOperation
+from harness.localaws.exceptions import LocalAWSFault, NotEmulated
 from harness.localaws.http.answers import HeldAnswer
 from harness.localaws.http.request import QUERY_SERVICES, Message, Receive, Request, Scope, Send
 from harness.regions import domain
 
+log = logging.getLogger(__name__)
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 """Content types in whose bodies moto looks for fields."""
 _NO_BODY = ("GET", "HEAD", "DELETE")
@@ -43,14 +45,29 @@ class MotoProxy:
     ) -> None:
         """Let moto answer the request, with another method, other headers or another body if they are given.
 
-        :raises UnknownOperation: moto does not answer for the service here.
+        :raises NotEmulated: moto does not answer for the service here.
+        :raises LocalAWSFault: moto failed, which AWS would not.
         """
         if request.host.service not in self._services:
-            raise UnknownOperation(f"The local AWS does not emulate {request.operation} of {request.host.service}.")
+            raise NotEmulated(f"The local AWS does not emulate {request.operation} of {request.host.service}.")
         scope = moto_scope(request, method or request.scope["method"], headers or request.headers, body)
         answer = HeldAnswer()  # in one piece, so that its end is known before it is sent
-        await self._app(scope, _replay(body), answer.send)
+        try:
+            await self._app(scope, _replay(body), answer.send)
+        except Exception as error:
+            log.exception("moto failed at %s", request.operation, exc_info=error)
+            raise failed(request, repr(error)) from None
+        if answer.status >= 500:  # moto has written the traceback to the log
+            raise failed(request, f"moto answered {answer.status}")
         await answer.forward(send)
+
+
+def failed(request: Request, reason: str) -> LocalAWSFault:
+    """Return the answer to a request at which the local AWS failed. It is not one that SDKs retry."""
+    return LocalAWSFault(
+        f"The local AWS failed at {request.operation} of {request.host.service}: {reason}. The fault is not the "
+        "request's, and AWS may answer it. The log of the local AWS has more."
+    )
 
 
 def _replay(body: bytes) -> Receive:

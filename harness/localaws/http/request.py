@@ -27,7 +27,14 @@ Send = Callable[[Message], Awaitable[None]]
 
 _ACCESS_KEY = re.compile(r"Credential=([^/]+)/")
 _SCOPE_REGION = re.compile(r"Credential=[^/]+/\d+/([^/]+)/")
-_INVOCATIONS = re.compile(r"/endpoints/(?P<name>[^/]+)/invocations")
+_INVOCATIONS = re.compile(
+    r"/endpoints/(?P<name>[^/]+)/(?P<kind>invocations|async-invocations|invocations-response-stream)"
+)
+_INVOKING = {
+    "async-invocations": "InvokeEndpointAsync",
+    "invocations-response-stream": "InvokeEndpointWithResponseStream",
+}
+"""Operations of the runtime other than InvokeEndpoint, by the end of their paths."""
 _RPC_PATH = re.compile(r"/service/(?P<service>[^/]+)/operation/(?P<operation>\w+)")
 LARGEST_BODY = 64 << 20
 """Bytes of a body that is not streamed: keys to delete, parts of an upload, parameters."""
@@ -118,7 +125,8 @@ class Request:
         """The operation's name, as AWS names it."""
         method: str = self.scope["method"]
         if self.host.service == "sagemaker-runtime":
-            return "InvokeEndpoint"
+            match = _INVOCATIONS.fullmatch(self.path)
+            return _INVOKING.get(match["kind"] if match else "", "InvokeEndpoint")
         if self.host.service == "s3":
             bucket, key = self.bucket_and_key()
             if not bucket:
@@ -135,9 +143,15 @@ class Request:
         """True if the path names service and operation, as in Smithy's RPC protocol."""
         return _RPC_PATH.fullmatch(self.path) is not None
 
+    @property
+    def speaks_cbor(self) -> bool:
+        """True if the request is one of Smithy's RPC protocol in CBOR, to a service that speaks it."""
+        protocols = service_model(self.host.service).metadata.get("protocols", ()) if self.is_rpc else ()
+        return "smithy-rpc-v2-cbor" in protocols and "cbor" in self.headers.get("content-type", "")
+
     def check_cbor(self) -> None:
         """Raise :class:`AWSError` if a service that does not speak CBOR gets it. Its parameters could not be read."""
-        if not self.is_rpc or "smithy-rpc-v2-cbor" not in service_model(self.host.service).metadata["protocols"]:
+        if not self.speaks_cbor:
             raise SerializationException(f"{self.host_name} takes JSON, and the request's content type is CBOR.")
 
     def check_unambiguous(self) -> None:

@@ -1,21 +1,22 @@
 """SageMaker's control plane: finds the operation that a request names, and keeps the resources of one account.
 
 The operations themselves are in :mod:`~harness.localaws.sagemaker.resources`, one module for each kind of resource.
-moto answers all other operations of SageMaker.
+moto keeps records of other kinds, and :mod:`~harness.localaws.register` says which operations are refused.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from typing import Any
 
-from harness.localaws import api_models
-from harness.localaws.exceptions import ValidationException
+from harness.localaws.exceptions import NotEmulated, ValidationException
 from harness.localaws.iam.authorization import Authorization
 from harness.localaws.moto_backend import Services
+from harness.localaws.register.lookup import OPERATIONS
+from harness.localaws.register.operation_class import OperationClass
+from harness.localaws.register.refusal import check_request
 from harness.localaws.sagemaker.hosting.deployment import Deployer
-from harness.localaws.sagemaker.images import Images
+from harness.localaws.sagemaker.images import XGBOOST, Images
 from harness.localaws.sagemaker.resources.call import Call, Operation
 from harness.localaws.sagemaker.resources.endpoint_configs import EndpointConfigs
 from harness.localaws.sagemaker.resources.endpoints import Endpoints
@@ -36,6 +37,8 @@ class ControlPlane:
     def __init__(
         self, services: Services, images: Images, trainer: Trainer, deployer: Deployer, authorization: Authorization
     ) -> None:
+        self._services = services
+        self._images = images
         self._trainer = trainer
         self._deployer = deployer
         self._lock = threading.RLock()
@@ -53,17 +56,17 @@ class ControlPlane:
         self._tag_operations = TagOperations(self._tags).operations()
         self.operations: dict[str, Operation] = dict(self._tag_operations)
         """The operations by name."""
-        self._not_emulated: dict[str, Mapping[str, str]] = {}
         for kind in self._kinds.values():
             self.operations |= kind.operations()
-            self._not_emulated |= kind.not_emulated
 
-    def handles(self, operation: str, parameters: dict[str, Any]) -> bool:
-        """Return whether the operation is carried out here, and not by moto."""
+    def handles(self, operation: str, parameters: dict[str, Any], region: str) -> bool:
+        """Return whether the operation is carried out here, and not by moto, which has records and their tags."""
         if operation in self._tag_operations:
-            kind = str(parameters.get("ResourceArn", "")).split(":", 5)[-1].split("/")[0]
-            return any(kind == known.arn_kind for known in self._kinds.values())
-        return operation in self.operations
+            arn = str(parameters.get("ResourceArn", ""))
+            kind = arn.split(":", 5)[-1].split("/", maxsplit=1)[0]
+            ours = any(kind == known.arn_kind for known in self._kinds.values())
+            return ours or not self._services.keeps_tags(region, arn)
+        return OPERATIONS["sagemaker"].find(operation)[0] is OperationClass.EMULATED
 
     def may_wait(self, operation: str, user_agent: str) -> bool:
         """Return whether the answer to a call may wait for the end of what it describes."""
@@ -74,11 +77,28 @@ class ControlPlane:
 
         :raises AWSError: as AWS would answer.
         """
-        api_models.check("sagemaker", operation, call.parameters)
-        refused = self._not_emulated.get(operation, {})
-        for member in call.parameters.keys() & refused.keys():
-            raise ValidationException(f"The local AWS does not emulate {member}: {refused[member]}.")
+        check_request("sagemaker", operation, call.parameters)
+        self._check_isolation(call.parameters)
+        if operation not in self.operations:
+            raise NotEmulated(f"The local AWS does not emulate {operation} of sagemaker yet.")
         return self.operations[operation](call)
+
+    def _check_isolation(self, parameters: dict[str, Any]) -> None:
+        """Refuse EnableNetworkIsolation of containers that might open connections.
+
+        The built-in algorithms open none. A process in place of another image is not kept from the network here.
+        """
+        if not parameters.get("EnableNetworkIsolation"):
+            return
+        containers = [parameters.get("PrimaryContainer"), *(parameters.get("Containers") or ())]
+        images = [container.get("Image") for container in containers if container]
+        images.append((parameters.get("AlgorithmSpecification") or {}).get("TrainingImage"))
+        for image in filter(None, images):
+            if self._images.find(image) is not XGBOOST:
+                raise ValidationException(
+                    f"The local AWS does not emulate EnableNetworkIsolation for {image}: it does not keep the command "
+                    "registered for an image from the network."
+                )
 
     def tags_of(self, arn: str) -> dict[str, str]:
         """Return the tags of a resource; none if it does not exist."""

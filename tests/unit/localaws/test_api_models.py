@@ -76,3 +76,17 @@ def test_every_pattern_of_the_operations_done_here_is_one_that_python_reads():
         waiting += list(getattr(shape, "members", {}).values())
         waiting += [getattr(shape, part) for part in ("member", "key", "value") if hasattr(shape, part)]
     assert found > 40
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matches", "other"),
+    [(r"\A\S[\p{Print}]*\z", "a b", " b"), (r"[\p{L}\p{N}_.:/=+\-@]*", "ключ=ä1", "a#b"), (r"\p{ASCII}*", "a b", "ä"),
+     (r"[\p{L}\p{M}\p{Z}\p{N}\p{P}]{0,9}", "a, b! é́", "a\0"), (r"[\p{Novelty}]+", "anything: ä", "")],
+)  # fmt: skip
+def test_classes_of_characters_that_python_lacks_are_translated(pattern, matches, other):
+    assert _as_python(pattern).fullmatch(matches)
+    assert not _as_python(pattern).fullmatch(other)
+
+
+def test_a_pattern_that_cannot_be_read_refuses_nothing():
+    assert _as_python("([a-z]*)${1,128}") is None

@@ -3,7 +3,10 @@
 import pytest
 
 from harness.localaws.exceptions import ValidationException
+from harness.localaws.register.lookup import OPERATIONS
+from harness.localaws.register.operation_class import OperationClass
 from harness.localaws.sagemaker.control_plane import ControlPlane
+from harness.localaws.sagemaker.images import Images
 from harness.localaws.sagemaker.resources.call import Call
 
 
@@ -39,18 +42,48 @@ def test_a_request_is_checked_before_its_operation(plane):
         plane.call("ListModels", call(MaxResults=0))
 
 
+def test_the_control_plane_has_no_operation_that_the_register_refuses(plane):
+    assert plane.operations.keys() <= set(OPERATIONS["sagemaker"].names(OperationClass.EMULATED))
+
+
+class Records:
+    """moto, with one experiment."""
+
+    def keeps_tags(self, region, arn):
+        return arn.endswith(":experiment/e")
+
+
 @pytest.mark.parametrize(
-    ("operation", "parameters", "here"),
+    ("operation", "resource", "here"),
     [
-        ("ListModels", {}, True),
-        ("ListTags", {"ResourceArn": "arn:aws:sagemaker:us-east-1:123456789012:model/m"}, True),
-        ("ListTags", {"ResourceArn": "arn:aws:sagemaker:us-east-1:123456789012:pipeline/p"}, False),
-        ("ListTags", {}, False),
-        ("ListPipelines", {}, False),
+        ("ListModels", "", True),
+        ("ListTags", "model/m", True),
+        ("ListTags", "experiment/e", False),
+        ("ListTags", "experiment/other", True),
+        ("ListTags", "", True),
+        ("ListExperiments", "", False),
     ],
 )
-def test_moto_gets_the_operations_and_the_tags_of_other_resources(plane, operation, parameters, here):
-    assert plane.handles(operation, parameters) is here
+def test_moto_gets_records_and_their_tags(operation, resource, here):
+    plane = ControlPlane(Records(), None, None, None, None)
+    arn = f"arn:aws:sagemaker:us-east-1:123456789012:{resource}"
+    assert plane.handles(operation, {"ResourceArn": arn} if resource else {}, "us-east-1") is here
+
+
+@pytest.mark.parametrize(
+    ("image", "refused"),
+    [("811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:1", False), ("mine:1", True)],
+)
+def test_network_isolation_is_refused_where_a_container_might_open_connections(image, refused):
+    images = Images()
+    images.register("mine:1", ["python", "mine.py"])
+    plane = ControlPlane(None, images, None, None, None)
+    request = {"PrimaryContainer": {"Image": image}, "EnableNetworkIsolation": True}
+    if refused:
+        with pytest.raises(ValidationException, match="does not emulate EnableNetworkIsolation for mine:1"):
+            plane._check_isolation(request)
+    else:
+        plane._check_isolation(request)
 
 
 @pytest.mark.parametrize(

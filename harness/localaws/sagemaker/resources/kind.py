@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
 from harness.localaws.exceptions import AWSError, ValidationException
@@ -25,8 +24,6 @@ class ResourceKind(ABC, Generic[Resource]):
     """The kind as ARNs name it."""
     title: ClassVar[str]
     """The kind as messages name it."""
-    not_emulated: ClassVar[Mapping[str, Mapping[str, str]]] = {}
-    """Members of operations' input that are refused, each with the reason, by operation."""
 
     def __init__(self, tags: Tags, lock: threading.RLock) -> None:
         """Keep tags in ``tags``. All kinds share ``lock``, which is held while resources change."""

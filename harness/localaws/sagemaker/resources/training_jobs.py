@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, ClassVar
+from typing import Any
 
 from harness.localaws.exceptions import AWSError, ResourceInUse, ValidationException
 from harness.localaws.iam.authorization import Authorization
@@ -24,12 +24,6 @@ class TrainingJobs(ResourceKind[Job]):
     """The training jobs."""
 
     arn_kind = "training-job"
-    not_emulated: ClassVar = {
-        "ListTrainingJobs": {
-            "WarmPoolStatusEquals": "it has no warm pools and no plans",
-            "TrainingPlanArnEquals": "it has no warm pools and no plans",
-        }
-    }
 
     def __init__(
         self,
