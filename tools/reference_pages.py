@@ -1,4 +1,4 @@
-"""Tables of the reference pages, from the code: settings, fixtures, commands and the AWS operations that are emulated.
+"""Tables of the reference pages, from the code: settings, fixtures, commands, and the coverage of AWS.
 
 ``python -m tools.reference_pages`` (with the ``dev`` extras) rewrites them. A table stands in its page between two
 comments. The text around them is written by hand and stays.
@@ -12,32 +12,21 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 from harness import fixtures
 from harness.bench import fixtures as bench_fixtures
 from harness.cli import main as cli
-from harness.localaws import price_list, quotas
-from harness.localaws.http import hosts
-from harness.localaws.iam import simulation
-from harness.localaws.moto_backend import MOTO_SERVICES
-from harness.localaws.s3 import operations as s3
-from harness.localaws.sagemaker import control_plane
+from harness.localaws.register import coverage
 from harness.settings import Settings, environment_name, ini_name, option_name
 
 COMMAND = "python -m tools.reference_pages"
 DOCS = Path(__file__).parents[1] / "docs"
+README = DOCS.parent / "README.md"
 
 _BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z ]+) -->\n).*?(<!-- end of generated -->\n)", re.DOTALL)
 _ROLE = re.compile(r":\w+:`~?([^`]+)`")
-_OWN = {
-    "sagemaker": control_plane.ControlPlane(*[cast("Any", None)] * 5).operations,  # none is called
-    "sagemaker-runtime": ["InvokeEndpoint"],
-    "service-quotas": quotas.OPERATIONS,
-    "pricing": price_list.OPERATIONS,
-    "iam": simulation.OPERATIONS,
-}
-"""Operations that the local AWS answers itself, by service."""
+_SHOWN = {"emulated": "Emulated", "record only": "Record only", "refused": "Refused"}
 
 
 class Fixture(NamedTuple):
@@ -59,7 +48,7 @@ def main() -> None:
 
 def pages() -> Iterator[tuple[Path, str]]:
     """Yield each page that has generated text, with its text."""
-    for path in sorted(DOCS.rglob("*.md")):
+    for path in [README, *sorted(DOCS.rglob("*.md"))]:
         text = path.read_text(encoding="utf-8")
         if _BLOCK.search(text):
             yield path, text
@@ -183,24 +172,44 @@ def _expanded(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
 
 
 def services_table() -> str:
-    """Return the services of the local AWS, and the program that answers each."""
-    return table(["service", "answered by"], [[code(name), _answered_by(name)] for name in hosts.SERVICES])
-
-
-def _answered_by(service: str) -> str:
-    if service == "s3":
-        return "moto; large bodies by the harness"
-    own = "the harness" if service in _OWN else ""
-    rest = "moto" if service in MOTO_SERVICES else ""
-    return f"{own} (listed below), others by {rest}" if own and rest else own or rest
+    """Return the services of the local AWS, and the number of operations in each class."""
+    rows = [
+        [
+            code(service),
+            *("all others" if number is None else f"{number:,}" for number in coverage.counts(service).values()),
+        ]
+        for service in coverage.SERVICES
+    ]
+    return table(["service", *coverage.counts("sagemaker")], rows)
 
 
 def operations_text() -> str:
-    """Return the operations that the local AWS answers itself, and those of S3 that it takes."""
-    known: dict[str, Iterable[str]] = {**_OWN, "s3": s3.OPERATIONS}
+    """Return a section for each service: its operations by class."""
+    return "\n".join(f"### `{service}`\n\n{_operations(service)}" for service in coverage.SERVICES)
+
+
+def _operations(service: str) -> str:
     return "\n".join(
-        f"### `{service}`\n\n{', '.join(map(code, sorted(known[service])))}.\n" for service in sorted(known)
+        f"{_SHOWN[kind]}:\n\n"
+        + "".join(f"- {title}: {', '.join(map(code, names))}\n" for title, names in groups.items())
+        for kind, groups in coverage.operations(service).items()
     )
+
+
+def members_text() -> str:
+    """Return a table for each operation with members that do not act for every value."""
+    return "\n".join(
+        f"### `{operation}` of `{service}`\n\n"
+        + table(["member", "limit"], [[code(path), escape(limit)] for path, limit in found])
+        for service in coverage.SERVICES
+        for operation, found in coverage.limits(service).items()
+    )
+
+
+def features_text() -> str:
+    """Return the features of SageMaker that are not emulated, as one sentence."""
+    *most, last = [*coverage.features_not_emulated("sagemaker-runtime"), *coverage.features_not_emulated("sagemaker")]
+    return f"It does not emulate these features of SageMaker, and refuses them by name: {', '.join(most)} and {last}.\n"
 
 
 # --- Markdown ---------------------------------------------------------------------------------------------------------
@@ -229,6 +238,8 @@ GENERATED: dict[str, Callable[[], str]] = {
     "commands": commands_text,
     "services": services_table,
     "operations": operations_text,
+    "members": members_text,
+    "features": features_text,
 }
 """Parts of pages, by the name in their comment."""
 

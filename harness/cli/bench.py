@@ -9,8 +9,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from harness.cli.instances import run_instances
 from harness.cli.options import SETTINGS, Command, add_settings, settings_from
+from harness.cli.results.instances import run_instances
 from harness.errors import ResultsError, SettingsError
 from harness.settings import Settings
 

@@ -16,21 +16,21 @@ from harness import __version__
 from harness.cli import (
     bench,
     bench_endpoint,
-    compare,
+    coverage,
     doctor,
-    instances,
     local,
     mnist,
     policy,
-    report,
     sweep,
 )
+from harness.cli.results import compare, instances, report
 from harness.errors import HarnessError, SettingsError
 
 COMMANDS = (
     mnist.COMMAND,
     local.EXEC,
     local.SERVE,
+    coverage.COMMAND,
     sweep.COMMAND,
     doctor.COMMAND,
     policy.COMMAND,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
 
@@ -34,6 +35,15 @@ def service_model(service: str) -> Any:
     """Return botocore's model of a service (``sagemaker``)."""
     loader = botocore.loaders.Loader()
     return botocore.model.ServiceModel(loader.load_service_model(service, "service-2"), service)
+
+
+def without_nulls(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters without members that are null, at every depth. AWS takes null for absent."""
+    return {
+        name: without_nulls(value) if isinstance(value, dict) else value
+        for name, value in parameters.items()
+        if value is not None
+    }
 
 
 @cache
@@ -170,4 +180,5 @@ _TYPES: dict[str, tuple[type | tuple[type, ...], Callable[[Shape, Any, str], Ite
     "float": ((int, float), _number),
     "double": ((int, float), _number),
     "boolean": (bool, _nothing),
+    "timestamp": ((int, float, datetime), _nothing),
 }

@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 from urllib.parse import parse_qs
 
-from harness.localaws.api_models import invalid
+from harness.localaws.api_models import invalid, without_nulls
 from harness.localaws.control.call_log import CallLog
 from harness.localaws.control.fault_effects import act_before_call, seconds_stuck
 from harness.localaws.control.faults import Faults
 from harness.localaws.control.recording import RecordedAnswer
 from harness.localaws.exceptions import AWSError, SerializationException
 from harness.localaws.http import cbor, hosts
-from harness.localaws.http.answers import send_answer, send_error, send_json
+from harness.localaws.http.answers import HeldAnswer, send_answer, send_error, send_json
 from harness.localaws.http.moto_proxy import MotoProxy, failed, moto_body
 from harness.localaws.http.query_protocol import structure
 from harness.localaws.http.request import LARGEST_BODY, QUERY_SERVICES, ClientGone, Receive, Request, Scope, Send
@@ -33,6 +33,8 @@ from harness.localaws.sagemaker.resources.call import Call
 
 Operation = Callable[[str, dict[str, Any], str], dict[str, Any] | str]
 """Answers an operation by name, for parameters and a region, with JSON or with a text of XML."""
+_LACKING: dict[str, dict[str, Any]] = {"DescribeModelPackageGroup": {"CreatedBy": {}}}
+"""Members that AWS's answers have, and moto's lack, by operation."""
 _THREADS = 32
 _WAITING_THREADS = 128
 log = logging.getLogger(__name__)
@@ -112,6 +114,7 @@ class LocalAWSApp:
         elif service == "s3":
             await self._s3.answer(request, send)
         elif own := self._own.get((service, operation)):
+            _check(request, parameters)
             await self._call_own(own, request, parameters, send)
         elif service == "sagemaker" and self._plane.handles(operation, parameters, request.region):
             await self._call_control_plane(request, parameters, send)
@@ -119,13 +122,15 @@ class LocalAWSApp:
             await self._call_moto(request, parameters, send)
 
     async def _call_moto(self, request: Request, parameters: dict[str, Any], send: Send) -> None:
-        service, operation = request.host.service, request.operation
-        is_form = service in QUERY_SERVICES
-        check_request(service, operation, structure(service, operation, parameters) if is_form else parameters)
+        _check(request, parameters)
         body = request.body_read
-        if operation == "FilterLogEvents" and "logStreamNamePrefix" in parameters:
+        if request.operation == "FilterLogEvents" and "logStreamNamePrefix" in parameters:
             body = json.dumps(self._with_stream_names(parameters, request.region)).encode()
-        await self._moto.answer(request, send, body=moto_body(request, parameters, body))
+        answer = HeldAnswer()
+        await self._moto.answer(request, answer.send, body=moto_body(request, parameters, body))
+        if answer.status == 200 and request.operation in _LACKING:
+            answer.rewrite(lambda content: json.dumps(json.loads(content) | _LACKING[request.operation]).encode())
+        await answer.forward(send)
 
     def _with_stream_names(self, parameters: dict[str, Any], region: str) -> dict[str, Any]:
         """Return parameters of FilterLogEvents with the names of the streams in place of their prefix.
@@ -193,7 +198,14 @@ async def _parameters(request: Request) -> dict[str, Any]:
             raise SerializationException(f"The body is not JSON: {error}") from None
     if not isinstance(parameters, dict):
         raise SerializationException(f"The body is a {type(parameters).__name__}, not a structure.")
-    return parameters
+    return without_nulls(parameters)
+
+
+def _check(request: Request, parameters: dict[str, Any]) -> None:
+    """Raise :class:`AWSError` if a request breaks a rule of AWS, or has a member that is refused."""
+    service, operation = request.host.service, request.operation
+    is_form = service in QUERY_SERVICES
+    check_request(service, operation, structure(service, operation, parameters) if is_form else parameters)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -116,11 +116,12 @@ class Services:
                     backends.reset()
 
     def keeps_tags(self, region: str, arn: str) -> bool:
-        """Return whether moto keeps the tags of a resource of SageMaker, such as an experiment."""
+        """Return whether moto keeps the tags of a resource of SageMaker, such as a model card."""
         try:
-            return sagemaker_backends[ACCOUNT][region]._get_resource_from_arn(arn) is not None
+            found = sagemaker_backends[ACCOUNT][region]._get_resource_from_arn(arn)
         except Exception:  # moto has no single error for an ARN that it cannot read
             return False
+        return isinstance(getattr(found, "tags", None), list)
 
     def share_tags(self, tagged: Callable[[str], dict[str, dict[str, str]]]) -> None:
         """Let the Resource Groups Tagging API find SageMaker's resources.

@@ -11,7 +11,6 @@ from typing import Any
 
 from harness.localaws.exceptions import AWSError
 from harness.localaws.paging import page_of
-from harness.localaws.register.refusal import check_request
 
 OPERATIONS = ("GetProducts",)
 
@@ -43,7 +42,6 @@ class PriceListAPI:
 
         :raises AWSError: as AWS would.
         """
-        check_request("pricing", operation, parameters)
         found = {json.dumps(product) for product in self._products if _wanted(product, parameters)}
         page, token = page_of(
             found, lambda product: (product, ""), parameters, scope=operation, size=100, error=InvalidNextToken

@@ -12,7 +12,6 @@ from typing import Any
 from harness.localaws.api_models import service_model
 from harness.localaws.exceptions import AWSError
 from harness.localaws.paging import page_of
-from harness.localaws.register.refusal import check_request
 from harness.regions import partition
 
 DEFAULT = 20.0
@@ -57,7 +56,6 @@ class Quotas:
 
         :raises AWSError: as AWS would.
         """
-        check_request("service-quotas", operation, parameters)
         if parameters["ServiceCode"] != "sagemaker":
             raise NoSuchResource(f"The local AWS has quotas of sagemaker only, not of {parameters['ServiceCode']}.")
         wanted = parameters.get("QuotaCode")

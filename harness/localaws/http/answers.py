@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,6 +14,8 @@ from harness.localaws.http import cbor
 from harness.localaws.http.request import Message, Request, Send
 
 JSON = "application/x-amz-json-1.1"
+_NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML cannot have, even escaped: https://www.w3.org/TR/xml/#charsets"""
 
 
 async def send_answer(
@@ -34,7 +37,8 @@ async def send_json(send: Send, content: dict[str, Any]) -> None:
 async def send_error(request: Request, send: Send, error: AWSError) -> None:
     """Send an error in the form of the request's service."""
     if request.host.service in ("s3", "sts", "iam"):
-        text = f"<Code>{error.code}</Code><Message>{escape(error.message)}</Message>"
+        message = escape(_NOT_XML.sub("\ufffd", error.message))
+        text = f"<Code>{error.code}</Code><Message>{message}</Message>"
         body = f'<?xml version="1.0" encoding="UTF-8"?><Error>{text}</Error>'
         if request.host.service != "s3":
             body = f"<ErrorResponse><Error>{text}</Error></ErrorResponse>"

@@ -30,5 +30,5 @@ def decoded(body: bytes) -> Any:
 
 def encoded(members: dict[str, str]) -> bytes:
     """Return a map of texts (RFC 8949, major types 5 and 3)."""
-    texts = [text.encode() for pair in members.items() for text in pair]
-    return bytes([0xA0 | len(members)]) + b"".join(b"\x79" + len(text).to_bytes(2, "big") + text for text in texts)
+    texts = [text.encode(errors="replace") for pair in members.items() for text in pair]
+    return bytes([0xA0 | len(members)]) + b"".join(b"\x7a" + len(text).to_bytes(4, "big") + text for text in texts)

@@ -34,13 +34,23 @@ def simulate(operation: str, form: dict[str, str], region: str) -> str:  # noqa:
         raise _error(404, "NoSuchEntity", f"Entity {source} cannot be found.")
     if not (names := _list(form, "ActionNames")):
         raise _error(400, "ValidationError", "1 validation error detected: Value at 'actionNames' must not be null")
-    more = [json.loads(text) for text in _list(form, "PolicyInputList")]
+    more = [_policy(text) for text in _list(form, "PolicyInputList")]
     context = principal_context(principal) | _context(form)
     pairs = [(action, resource) for action in names for resource in _list(form, "ResourceArns") or ["*"]]
     start = int(form.get("Marker", "0"))
     end = start + min(int(form.get("MaxItems", _DEFAULT_PAGE)), _MOST)
     results = [_result(principal, more, action, resource, context) for action, resource in pairs[start:end]]
     return _answer("".join(results), str(end) if end < len(pairs) else None)
+
+
+def _policy(text: str) -> policy_evaluation.Document:
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise _error(400, "InvalidInput", f"Syntax errors in policy: {text[:100]}")
+    return document
 
 
 def _result(

@@ -8,4 +8,5 @@ A test compares it with botocore's models, and fails when they have an operation
 - ``training_members``, ``hosting_members``, ``service_members``: members of the input of emulated operations.
 - ``lookup``: the whole register, by service.
 - ``refusal``: checks a request against it.
+- ``coverage``: the register as data for the command and the documentation.
 """

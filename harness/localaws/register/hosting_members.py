@@ -11,6 +11,7 @@ from harness.localaws.register.training_members import NO_KEYS, NO_VPC
 
 _ROLLOUT = "an update starts all new instances, then ends all old ones"
 _ONE_CONTAINER = "a model has one container"
+_NOT_KEPT = "its record of the resource lacks this"
 _VARIANT = "ProductionVariants[]"
 
 
@@ -116,6 +117,25 @@ HOSTING = {
     "ListTags": Members("ResourceArn NextToken MaxResults"),
     "DeleteTags": Members("ResourceArn TagKeys[]"),
 }
+
+RECORDS = {
+    "CreateModelPackage": Members(
+        refused={
+            "ValidationSpecification SkipModelValidation": "it validates no model packages",
+            "SourceAlgorithmSpecification": "it has no algorithm resources",
+            "ModelPackageRegistrationType SourceUri SecurityConfig ModelCard ModelLifeCycle": _NOT_KEPT,
+            "ManagedStorageType": _NOT_KEPT,
+        }
+    ),
+    "UpdateModelPackage": Members(
+        refused={"ModelPackageRegistrationType InferenceSpecification SourceUri ModelCard ModelLifeCycle": _NOT_KEPT}
+    ),
+    "CreateModelPackageGroup": Members(refused={"ManagedConfiguration": _NOT_KEPT}),
+    "ListModelPackageGroups": Members(refused={"CrossAccountFilterOption": "it has one account"}),
+    "DescribeModelPackage": Members(refused={"IncludedData": _NOT_KEPT}),
+    "DescribeModelCard": Members(refused={"IncludedData": _NOT_KEPT}),
+}
+"""Members that records do not have. All others are kept."""
 
 INVOCATION = {
     "InvokeEndpoint": Members(

@@ -33,12 +33,12 @@ MEMBERS: dict[str, dict[str, Members]] = {
     "logs": service_members.LOGS,
     "pricing": service_members.PRICING,
     "resourcegroupstaggingapi": service_members.TAGGING,
-    "sagemaker": training_members.TRAINING | hosting_members.HOSTING,
+    "sagemaker": training_members.TRAINING | hosting_members.HOSTING | hosting_members.RECORDS,
     "sagemaker-runtime": hosting_members.INVOCATION,
     "service-quotas": service_members.QUOTAS,
     "sts": service_members.STS,
 }
-"""Members of the input of emulated operations, by service and operation."""
+"""Members of the input of emulated operations, by service and operation; of records those that are not kept."""
 
 
 @cache

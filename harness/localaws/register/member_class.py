@@ -30,6 +30,13 @@ class Only(NamedTuple):
     values: tuple[Any, ...] | re.Pattern[str]
     reason: str
 
+    @property
+    def shown(self) -> str:
+        """The values as text."""
+        if isinstance(self.values, re.Pattern):
+            return self.values.pattern
+        return " or ".join(str(value).lower() if isinstance(value, bool) else str(value) for value in self.values)
+
     def takes(self, value: Any) -> bool:
         """Return whether the member may have the value."""
         if isinstance(self.values, re.Pattern):

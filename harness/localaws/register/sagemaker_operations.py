@@ -21,11 +21,6 @@ SAGEMAKER = Operations(
         "model cards": (
             "CreateModelCard DeleteModelCard DescribeModelCard ListModelCardVersions ListModelCards UpdateModelCard"
         ),
-        "experiments, trials and their components": (
-            "AssociateTrialComponent CreateExperiment CreateTrial CreateTrialComponent DeleteExperiment "
-            "DeleteTrial DeleteTrialComponent DescribeExperiment DescribeTrial DescribeTrialComponent "
-            "DisassociateTrialComponent ListExperiments ListTrialComponents ListTrials UpdateTrialComponent"
-        ),
     },
     refused={
         "batch transform": ("CreateTransformJob DescribeTransformJob ListTransformJobs StopTransformJob"),
@@ -150,7 +145,12 @@ SAGEMAKER = Operations(
             "DeleteModelPackageGroupPolicy DescribeModelCardExportJob GetModelPackageGroupPolicy "
             "ListModelCardExportJobs PutModelPackageGroupPolicy"
         ),
-        "changes to experiments": "UpdateExperiment UpdateTrial",
+        "experiments": (
+            "AssociateTrialComponent CreateExperiment CreateTrial CreateTrialComponent DeleteExperiment "
+            "DeleteTrial DeleteTrialComponent DescribeExperiment DescribeTrial DescribeTrialComponent "
+            "DisassociateTrialComponent ListExperiments ListTrialComponents ListTrials UpdateExperiment "
+            "UpdateTrial UpdateTrialComponent"
+        ),
         "deletion and update of training jobs": "DeleteTrainingJob UpdateTrainingJob",
         "model customization jobs": (
             "CreateJob CreateTrainingSession DeleteJob DeleteTrainingSession DescribeJob "

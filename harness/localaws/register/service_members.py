@@ -8,11 +8,11 @@ from harness.localaws.register.member_class import Members, Only
 from harness.localaws.register.training_members import NO_KEYS
 
 _ONE_PAGE = "the whole list is one page"
+_PAGE_MARKER = {"Marker": Only(re.compile(r"\d+"), "no page has this marker")}
 _ANY_DURATION = "sessions of a role last as long as they are asked to"
 _NO_SIGN_IN = "it has no sign-in sessions"
 _NOT_FILTERED = "it does not filter log groups by this"
 _NO_SESSION_PARTS = "it does not evaluate this part of a session"
-_NO_TOKENS = "it does not verify tokens of identity providers"
 _NOTHING_MASKED = "no data is masked"
 _STANDARD = Only(("STANDARD",), "it has log groups of class STANDARD")
 _SEARCHED = Only(
@@ -68,8 +68,9 @@ LOGS = {
 
 IAM = {
     "SimulatePrincipalPolicy": Members(
-        "PolicySourceArn PolicyInputList[] ActionNames[] ResourceArns[] MaxItems Marker "
+        "PolicySourceArn PolicyInputList[] ActionNames[] ResourceArns[] MaxItems "
         "ContextEntries[].ContextKeyName ContextEntries[].ContextKeyValues[]",
+        only=_PAGE_MARKER,
         no_effect={"ContextEntries[].ContextKeyType": "a condition's operator decides how a value is read"},
         refused={
             "PermissionsBoundaryPolicyInputList": "it simulates the boundary that the role has",
@@ -116,11 +117,12 @@ IAM = {
     "GetUser": Members("UserName"),
     "GetUserPolicy": Members("UserName PolicyName"),
     "ListAccessKeys": Members("UserName", no_effect={"MaxItems": _ONE_PAGE}, refused={"Marker": _ONE_PAGE}),
-    "ListAttachedGroupPolicies": Members("GroupName PathPrefix Marker MaxItems"),
-    "ListAttachedRolePolicies": Members("RoleName PathPrefix Marker MaxItems"),
-    "ListAttachedUserPolicies": Members("UserName PathPrefix Marker MaxItems"),
+    "ListAttachedGroupPolicies": Members("GroupName PathPrefix MaxItems", only=_PAGE_MARKER),
+    "ListAttachedRolePolicies": Members("RoleName PathPrefix MaxItems", only=_PAGE_MARKER),
+    "ListAttachedUserPolicies": Members("UserName PathPrefix MaxItems", only=_PAGE_MARKER),
     "ListEntitiesForPolicy": Members(
-        "PolicyArn EntityFilter PathPrefix Marker MaxItems",
+        "PolicyArn EntityFilter PathPrefix MaxItems",
+        only=_PAGE_MARKER,
         refused={"PolicyUsageFilter": "it does not distinguish boundaries from policies"},
     ),
     "ListGroupPolicies": Members("GroupName", no_effect={"MaxItems": _ONE_PAGE}, refused={"Marker": _ONE_PAGE}),
@@ -130,17 +132,18 @@ IAM = {
     ),
     "ListGroupsForUser": Members("UserName", no_effect={"MaxItems": _ONE_PAGE}, refused={"Marker": _ONE_PAGE}),
     "ListPolicies": Members(
-        "Scope OnlyAttached PathPrefix Marker MaxItems",
+        "Scope OnlyAttached PathPrefix MaxItems",
+        only=_PAGE_MARKER,
         refused={"PolicyUsageFilter": "it does not distinguish boundaries from policies"},
     ),
-    "ListPolicyTags": Members("PolicyArn Marker MaxItems"),
+    "ListPolicyTags": Members("PolicyArn MaxItems", only=_PAGE_MARKER),
     "ListPolicyVersions": Members("PolicyArn", no_effect={"MaxItems": _ONE_PAGE}, refused={"Marker": _ONE_PAGE}),
     "ListRolePolicies": Members("RoleName", no_effect={"MaxItems": _ONE_PAGE}, refused={"Marker": _ONE_PAGE}),
-    "ListRoleTags": Members("RoleName Marker MaxItems"),
-    "ListRoles": Members("PathPrefix Marker MaxItems"),
+    "ListRoleTags": Members("RoleName MaxItems", only=_PAGE_MARKER),
+    "ListRoles": Members("PathPrefix MaxItems", only=_PAGE_MARKER),
     "ListUserPolicies": Members("UserName", no_effect={"MaxItems": _ONE_PAGE}, refused={"Marker": _ONE_PAGE}),
     "ListUserTags": Members("UserName", no_effect={"MaxItems": _ONE_PAGE}, refused={"Marker": _ONE_PAGE}),
-    "ListUsers": Members("PathPrefix Marker MaxItems"),
+    "ListUsers": Members("PathPrefix MaxItems", only=_PAGE_MARKER),
     "PutGroupPolicy": Members("GroupName PolicyName PolicyDocument"),
     "PutRolePermissionsBoundary": Members("RoleName PermissionsBoundary"),
     "PutRolePolicy": Members("RoleName PolicyName PolicyDocument"),
@@ -169,16 +172,6 @@ _SESSION = "RoleArn RoleSessionName Policy DurationSeconds"
 _PARTS = "PolicyArns Tags TransitiveTagKeys SerialNumber TokenCode SourceIdentity ProvidedContexts"
 STS = {
     "AssumeRole": Members(f"{_SESSION} ExternalId", refused={f"{_PARTS} MinimumSessionTokenSize": _NO_SESSION_PARTS}),
-    "AssumeRoleWithSAML": Members(
-        "RoleArn PrincipalArn",
-        no_effect={"SAMLAssertion": _NO_TOKENS},
-        refused={"PolicyArns Policy DurationSeconds MinimumSessionTokenSize": _NO_SESSION_PARTS},
-    ),
-    "AssumeRoleWithWebIdentity": Members(
-        _SESSION,
-        no_effect={"WebIdentityToken ProviderId": _NO_TOKENS},
-        refused={"PolicyArns MinimumSessionTokenSize": _NO_SESSION_PARTS},
-    ),
     "GetAccessKeyInfo": Members("AccessKeyId"),
     "GetCallerIdentity": Members(),
     "GetFederationToken": Members(

@@ -86,20 +86,11 @@ IAM = Operations(
         ),
     },
     recorded={
-        "instance profiles": (
-            "AddRoleToInstanceProfile CreateInstanceProfile DeleteInstanceProfile GetInstanceProfile "
-            "ListInstanceProfiles ListInstanceProfilesForRole RemoveRoleFromInstanceProfile TagInstanceProfile "
-            "UntagInstanceProfile"
-        ),
         "the account's alias and password policy": (
             "CreateAccountAlias DeleteAccountAlias DeleteAccountPasswordPolicy GetAccountPasswordPolicy "
             "ListAccountAliases UpdateAccountPasswordPolicy"
         ),
-        "login profiles and MFA devices": (
-            "CreateLoginProfile CreateVirtualMFADevice DeactivateMFADevice DeleteLoginProfile "
-            "DeleteVirtualMFADevice EnableMFADevice GetLoginProfile ListMFADevices ListVirtualMFADevices "
-            "UpdateLoginProfile"
-        ),
+        "login profiles": ("CreateLoginProfile DeleteLoginProfile GetLoginProfile UpdateLoginProfile"),
         "identity providers": (
             "CreateOpenIDConnectProvider CreateSAMLProvider DeleteOpenIDConnectProvider DeleteSAMLProvider "
             "GetOpenIDConnectProvider GetSAMLProvider ListOpenIDConnectProviderTags ListOpenIDConnectProviders "
@@ -112,7 +103,6 @@ IAM = Operations(
             "UpdateSSHPublicKey UpdateSigningCertificate UploadSSHPublicKey UploadServerCertificate "
             "UploadSigningCertificate"
         ),
-        "service-linked roles": ("CreateServiceLinkedRole DeleteServiceLinkedRole GetServiceLinkedRoleDeletionStatus"),
         "summaries of the account": "GetAccountAuthorizationDetails GetAccountSummary",
     },
     refused={
@@ -142,22 +132,29 @@ IAM = Operations(
             "ChangePassword CreateServiceSpecificCredential DeleteServiceSpecificCredential "
             "ListServiceSpecificCredentials ResetServiceSpecificCredential UpdateServiceSpecificCredential"
         ),
-        "other changes to identity providers, certificates and MFA devices": (
-            "AddClientIDToOpenIDConnectProvider GetMFADevice ListInstanceProfileTags ListMFADeviceTags "
-            "ListSAMLProviderTags ListServerCertificateTags RemoveClientIDFromOpenIDConnectProvider "
-            "ResyncMFADevice TagMFADevice TagSAMLProvider TagServerCertificate UntagMFADevice UntagSAMLProvider "
+        "instance profiles": (
+            "AddRoleToInstanceProfile CreateInstanceProfile DeleteInstanceProfile GetInstanceProfile "
+            "ListInstanceProfileTags ListInstanceProfiles ListInstanceProfilesForRole "
+            "RemoveRoleFromInstanceProfile TagInstanceProfile UntagInstanceProfile"
+        ),
+        "MFA devices": (
+            "CreateVirtualMFADevice DeactivateMFADevice DeleteVirtualMFADevice EnableMFADevice GetMFADevice "
+            "ListMFADeviceTags ListMFADevices ListVirtualMFADevices ResyncMFADevice TagMFADevice UntagMFADevice"
+        ),
+        "service-linked roles": ("CreateServiceLinkedRole DeleteServiceLinkedRole GetServiceLinkedRoleDeletionStatus"),
+        "other changes to identity providers and certificates": (
+            "AddClientIDToOpenIDConnectProvider ListSAMLProviderTags ListServerCertificateTags "
+            "RemoveClientIDFromOpenIDConnectProvider TagSAMLProvider TagServerCertificate UntagSAMLProvider "
             "UntagServerCertificate UpdateOpenIDConnectProvider UpdateServerCertificate"
         ),
     },
 )
 STS = Operations(
     emulated={
-        "moto": (
-            "AssumeRole AssumeRoleWithSAML AssumeRoleWithWebIdentity GetAccessKeyInfo GetCallerIdentity "
-            "GetFederationToken GetSessionToken"
-        ),
+        "moto": ("AssumeRole GetAccessKeyInfo GetCallerIdentity GetFederationToken GetSessionToken"),
     },
     refused={
+        "verification of tokens of identity providers": "AssumeRoleWithSAML AssumeRoleWithWebIdentity",
         "sessions of the root user": "AssumeRoot",
         "encoded messages": "DecodeAuthorizationMessage",
         "tokens for other parties": ("GetDelegatedAccessToken GetScopedCredentials GetWebIdentityToken"),

@@ -77,10 +77,10 @@ class ControlPlane:
 
         :raises AWSError: as AWS would answer.
         """
-        check_request("sagemaker", operation, call.parameters)
-        self._check_isolation(call.parameters)
         if operation not in self.operations:
             raise NotEmulated(f"The local AWS does not emulate {operation} of sagemaker yet.")
+        check_request("sagemaker", operation, call.parameters)
+        self._check_isolation(call.parameters)
         return self.operations[operation](call)
 
     def _check_isolation(self, parameters: dict[str, Any]) -> None:

@@ -42,15 +42,17 @@ def test_a_request_is_checked_before_its_operation(plane):
         plane.call("ListModels", call(MaxResults=0))
 
 
-def test_the_control_plane_has_no_operation_that_the_register_refuses(plane):
-    assert plane.operations.keys() <= set(OPERATIONS["sagemaker"].names(OperationClass.EMULATED))
+def test_the_control_plane_has_the_operations_that_the_register_lists_as_emulated(plane):
+    emulated = set(OPERATIONS["sagemaker"].names(OperationClass.EMULATED))
+    assert plane.operations.keys() <= emulated
+    assert emulated - plane.operations.keys() <= {"UpdateEndpointWeightsAndCapacities"}
 
 
 class Records:
-    """moto, with one experiment."""
+    """moto, with one model card."""
 
     def keeps_tags(self, region, arn):
-        return arn.endswith(":experiment/e")
+        return arn.endswith(":model-card/c")
 
 
 @pytest.mark.parametrize(
@@ -58,10 +60,10 @@ class Records:
     [
         ("ListModels", "", True),
         ("ListTags", "model/m", True),
-        ("ListTags", "experiment/e", False),
-        ("ListTags", "experiment/other", True),
+        ("ListTags", "model-card/c", False),
+        ("ListTags", "model-card/other", True),
         ("ListTags", "", True),
-        ("ListExperiments", "", False),
+        ("ListModelCards", "", False),
     ],
 )
 def test_moto_gets_records_and_their_tags(operation, resource, here):

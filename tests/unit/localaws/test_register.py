@@ -7,6 +7,7 @@ import pytest
 from harness.localaws.api_models import service_model
 from harness.localaws.exceptions import AWSError, NotEmulated, UnknownOperation
 from harness.localaws.http import hosts
+from harness.localaws.register import coverage
 from harness.localaws.register.lookup import MEMBERS, OPERATIONS, leaves, members_of
 from harness.localaws.register.member_class import MemberClass, Members, Only, _above
 from harness.localaws.register.operation_class import OperationClass, Operations
@@ -35,8 +36,10 @@ def test_the_register_has_exactly_the_operations_that_botocore_has(service):
 
 
 @pytest.mark.parametrize("service", OPERATIONS)
-def test_members_are_listed_of_exactly_the_emulated_operations(service):
-    assert sorted(MEMBERS[service]) == OPERATIONS[service].names(OperationClass.EMULATED)
+def test_members_are_listed_of_every_emulated_operation_and_of_no_refused_one(service):
+    listed, names = set(MEMBERS[service]), OPERATIONS[service].names
+    emulated = set(names(OperationClass.EMULATED))
+    assert emulated <= listed <= emulated | set(names(OperationClass.RECORDED))
 
 
 @pytest.mark.parametrize(("service", "operation"), EMULATED)
@@ -45,7 +48,9 @@ def test_every_member_of_an_emulated_operation_is_classified(service, operation)
     assert [path for path in leaves(service, operation) if not members.lists(path)] == []
 
 
-@pytest.mark.parametrize(("service", "operation"), EMULATED)
+@pytest.mark.parametrize(
+    ("service", "operation"), [(service, name) for service in MEMBERS for name in MEMBERS[service]]
+)
 def test_the_register_names_no_member_that_botocore_lacks(service, operation):
     known = leaves(service, operation)
     above = {prefix for path in known for prefix in _above(path)}
@@ -138,9 +143,9 @@ def test_the_members_that_the_sagemaker_sdk_sends_unasked_are_accepted():
 
 
 def test_a_record_keeps_every_member_that_botocore_has_and_no_other():
-    members = members_of("sagemaker", "CreateExperiment")
-    assert list(members.refusals({"ExperimentName": "e", "Tags": [{"Key": "k", "Value": "v"}]})) == []
-    assert [path for path, _ in members.refusals({"ExperimentName": "e", "Novelty": 1})] == ["Novelty"]
+    members = members_of("sagemaker", "CreateModelCard")
+    assert list(members.refusals({"ModelCardName": "e", "Tags": [{"Key": "k", "Value": "v"}]})) == []
+    assert [path for path, _ in members.refusals({"ModelCardName": "e", "Novelty": 1})] == ["Novelty"]
 
 
 @pytest.mark.parametrize(
@@ -166,3 +171,19 @@ def test_an_invocation_is_refused_by_the_member_that_its_header_carries(header, 
     with pytest.raises(AWSError, match=f"does not emulate {refused}: ") as error:
         check_invocation("InvokeEndpoint", {header: "a"})
     assert error.value.code == "ValidationError"
+
+
+def test_lists_of_members_and_the_readme_come_from_the_register():
+    found = coverage.limits("sagemaker")
+    assert ("VpcConfig", "refused: it has no VPC, so no subnet and no security group exists") in found["CreateModel"]
+    assert ("PrimaryContainer.Mode", "only SingleModel: it has no multi-model endpoints") in found["CreateModel"]
+    assert "DescribeModel" not in found
+    assert "batch transform" in coverage.features_not_emulated("sagemaker")
+
+
+def test_each_operation_of_a_service_is_in_its_coverage_once():
+    for service in OPERATIONS:
+        groups = coverage.operations(service).values()
+        names = [name for group in groups for listed in group.values() for name in listed]
+        assert sorted(names) == sorted(OPERATIONS[service])
+        assert sum(coverage.counts(service).values()) == len(names)

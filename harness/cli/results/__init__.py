@@ -1,0 +1,1 @@
+"""Commands that read benchmark results: compare, report, instances."""
