@@ -6,9 +6,16 @@ and the endpoint's model data is gone, so that requests that succeed start no pr
 
 import io
 import json
+import subprocess
+import sys
 import tarfile
+import time
+from pathlib import Path
 
+import boto3
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from harness.aws.local import MockAWS
@@ -19,6 +26,7 @@ from harness.localaws.sagemaker.control_plane import ControlPlane
 from harness.settings import Settings
 from harness.waiting import wait_until
 from tests.support.drawn_requests import BODIES, HOSTS, Drawing, Wire, missing
+from tests.support.outside import OUTSIDE
 
 IMAGE = "quick:1"
 NAMED = (
@@ -162,3 +170,87 @@ def test_a_body_that_is_no_structure_is_answered_with_an_error_of_the_request(wi
             answer = wire.body(service, operation, body)
             assert 200 <= answer.status < 500
             assert answer.code != "LocalAWSFault", (operation, body, answer.content)
+
+
+def one_client(aws, service, mode):
+    return boto3.session.Session().client(
+        service,
+        region_name=aws.region,
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+        verify=aws.connection.pem,
+        config=Config(proxies={"https": aws.connection.client_proxy}, retries={"mode": mode}),
+    )
+
+
+def times(aws, operation):
+    return aws.calls()["counts"].get(operation, 0)
+
+
+@pytest.mark.parametrize("mode", ["legacy", "standard", "adaptive"])
+@pytest.mark.parametrize(
+    ("service", "method", "arguments"),
+    [
+        ("sagemaker", "list_hubs", {}),
+        ("logs", "start_query", {"startTime": 0, "endTime": 1, "queryString": "fields @message"}),
+        ("pricing", "describe_services", {}),
+        ("iam", "list_mfa_device_tags", {"SerialNumber": "s" * 9}),
+        ("resourcegroupstaggingapi", "describe_report_creation", {}),
+        ("sagemaker-runtime", "invoke_endpoint_async", {"EndpointName": "known", "InputLocation": "s3://known/k"}),
+    ],
+)
+def test_a_refused_operation_is_asked_for_once_by_boto3_in_every_retry_mode(apart, mode, service, method, arguments):
+    client = one_client(apart, service, mode)
+    operation = client.meta.method_to_api_mapping[method]
+    before = times(apart, operation)
+    with pytest.raises(ClientError, match=f"The local AWS does not emulate {operation} of {service}") as refused:
+        getattr(client, method)(**arguments)
+    assert refused.value.response["Error"]["Code"] == "NotEmulated"
+    assert times(apart, operation) == before + 1
+
+
+def test_a_refused_operation_is_asked_for_once_by_the_aws_cli(apart):
+    before = times(apart, "ListWorkteams")
+    command = [Path(sys.executable).parent / "aws", "sagemaker", "list-workteams"]
+    environment = OUTSIDE | apart.environment()
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert "(NotEmulated)" in ended.stderr
+    assert times(apart, "ListWorkteams") == before + 1
+
+
+def test_a_fault_that_a_test_injects_keeps_its_status(apart):
+    apart.faults.add("ListModelCards", effect="error", status=503, code="ServiceUnavailable", times=1)
+    answer = Wire(apart).call("sagemaker", "ListModelCards", {})
+    assert (answer.status, answer.code) == (503, "ServiceUnavailable")
+    assert Wire(apart).call("sagemaker", "ListModelCards", {}).status == 200
+
+
+@pytest.mark.parametrize("kind", ["model", "model-package-group", "model-card", "pipeline", "novelty"])
+@pytest.mark.parametrize("operation", ["AddTags", "ListTags", "DeleteTags"])
+def test_tags_of_a_resource_that_does_not_exist_are_an_error_of_the_request(apart, kind, operation):
+    arn = f"arn:aws:sagemaker:us-east-1:123456789012:{kind}/missing"
+    given = {"AddTags": {"Tags": [{"Key": "k", "Value": "v"}]}, "DeleteTags": {"TagKeys": ["k"]}}
+    answer = Wire(apart).call("sagemaker", operation, {"ResourceArn": arn} | given.get(operation, {}))
+    assert (answer.status, answer.code) == (400, "ValidationException")
+
+
+def test_events_are_searched_in_the_streams_that_a_prefix_names(apart):
+    logs = apart.client("logs")
+    logs.create_log_group(logGroupName="searched")
+    for stream in ("job-1/a", "job-1/b", "job-2/a"):
+        logs.create_log_stream(logGroupName="searched", logStreamName=stream)
+        event = {"timestamp": int(time.time() * 1000), "message": stream}
+        logs.put_log_events(logGroupName="searched", logStreamName=stream, logEvents=[event])
+    for prefix, found in (("job-1/", ["job-1/a", "job-1/b"]), ("job-2", ["job-2/a"]), ("job-3", [])):
+        events = logs.filter_log_events(logGroupName="searched", logStreamNamePrefix=prefix)["events"]
+        assert sorted(event["message"] for event in events) == found
+
+
+@pytest.mark.parametrize(
+    ("member", "value"), [("TargetModel", "m"), ("InferenceComponentName", "c"), ("EnableExplanations", "`true`")]
+)
+def test_an_invocation_with_a_member_that_is_not_emulated_is_refused_by_name(apart, member, value):
+    runtime = apart.client("sagemaker-runtime")
+    with pytest.raises(ClientError, match=f"The local AWS does not emulate {member}: it has no") as refused:
+        runtime.invoke_endpoint(EndpointName="known", Body=b"1,2", **{member: value})
+    assert refused.value.response["Error"]["Code"] == "ValidationError"

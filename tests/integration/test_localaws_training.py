@@ -142,7 +142,7 @@ def as_booster(content):
 def test_a_job_passes_through_its_states_and_leaves_model_metrics_and_log(sagemaker, s3, ask, bucket):
     channels = [channel("train", f"s3://{bucket}/data/train/"), channel("validation", f"s3://{bucket}/data/validation")]
     tags = [{"Key": "team", "Value": "blue"}]
-    request = ask(InputDataConfig=channels, Tags=tags, ExperimentConfig={"ExperimentName": "e"})
+    request = ask(InputDataConfig=channels, Tags=tags)
     created = sagemaker.create_training_job(**request)
     name = request["TrainingJobName"]
     assert created["TrainingJobArn"] == f"arn:aws:sagemaker:us-east-1:123456789012:training-job/{name}"
