@@ -155,7 +155,7 @@ LACKING = {}
 """Members that botocore's model requires, and AWS's answers lack at times."""
 
 
-@pytest.mark.parametrize("examples", [12, pytest.param(800, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("examples", [12, pytest.param(500, marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("service", OPERATIONS)
 def test_every_operation_is_answered_or_refused_whatever_the_request(wire, drawing, service, examples):
     deletions_last = sorted(OPERATIONS[service], key=lambda name: (name.startswith("Delete"), name))
