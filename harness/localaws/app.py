@@ -123,9 +123,10 @@ class LocalAWSApp:
 
     async def _call_moto(self, request: Request, parameters: dict[str, Any], send: Send) -> None:
         _check(request, parameters)
-        body = request.body_read
         if request.operation == "FilterLogEvents" and "logStreamNamePrefix" in parameters:
-            body = json.dumps(self._with_stream_names(parameters, request.region)).encode()
+            parameters = self._with_stream_names(parameters, request.region)
+        # Encoded again, so that moto gets what was checked: without nulls, and each member once.
+        body = request.body_read if request.speaks_cbor else json.dumps(parameters).encode()
         answer = HeldAnswer()
         await self._moto.answer(request, answer.send, body=moto_body(request, parameters, body))
         if answer.status == 200 and request.operation in _LACKING:
@@ -140,7 +141,7 @@ class LocalAWSApp:
         """
         if parameters.get("logStreamNames"):
             raise invalid("logs", "Only one of logStreamNames and logStreamNamePrefix can be given.")
-        group, prefix = parameters["logGroupName"], parameters["logStreamNamePrefix"]
+        group, prefix = parameters.get("logGroupName", ""), parameters["logStreamNamePrefix"]
         names = [name for name in self._services.log_streams(region, group) if name.startswith(prefix)]
         # A name that no stream can have finds nothing. moto would search all streams if there were none.
         return {**parameters, "logStreamNames": names or [":"]}
