@@ -22,6 +22,7 @@ from scipy import sparse
 
 from harness import libsvm
 from harness.containers.xgboost.serving import XGBoostModel
+from harness.containers.xgboost.versions import Version
 from harness.errors import DataError
 from harness.libsvm import strategies
 from harness.spark.validation import check_libsvm
@@ -171,7 +172,7 @@ def test_the_container_reads_the_matrix_that_the_sdk_serializes(spark, rows):
 def test_the_xgboost_container_sees_the_values_that_a_32_bit_float_can_hold(spark, rows):
     body = serialize_frame(spark, frame_of(spark, rows), label="label")
     width = rows.features.shape[1]
-    container = XGBoostModel(xgb.train({}, xgb.DMatrix(np.zeros((1, width)), [0.0]), 0))
+    container = XGBoostModel(xgb.train({}, xgb.DMatrix(np.zeros((1, width)), [0.0]), 0), Version("1"))
     assert bits(libsvm.LibSVM(rows.labels, container._read(body, "text/x-libsvm"))) == bits(rows)
 
 

@@ -15,42 +15,53 @@ from xgboost import collective
 from xgboost.tracker import RabitTracker
 
 from harness.containers.runtime import TrainingJob, UserError
-from harness.containers.xgboost import hyperparameters
+from harness.containers.xgboost import artifact, hyperparameters
 from harness.containers.xgboost.data import read_channel
+from harness.containers.xgboost.versions import Version
 from harness.libsvm import LibSVM
 from harness.libsvm.parallel import CORES
-
-MODEL_FILE = "xgboost-model"
 
 _CHANNELS = ("train", "validation")
 _CONNECT_SECONDS = 60
 
 # XGBoost's messages for data that contradict the parameters. The real container reports them as the user's errors.
-_USERS_ERRORS = ("label must be", "labels must be", "label set cannot be empty", "base_score must be", "invalid label")
+_USERS_ERRORS = (
+    "base_score must be",
+    "invalid label",
+    "label and prediction size not match",
+    "label must be",
+    "label set cannot be empty",
+    "labels must be",
+)
 
 
-def train(job: TrainingJob) -> None:
-    """See :meth:`harness.containers.runtime.Algorithm.train`."""
-    parameters = hyperparameters.read(job.hyperparameters)
-    _check_channels(job)
+def train(job: TrainingJob, version: Version) -> None:
+    """Train as a version of the image does. See :meth:`harness.containers.runtime.Algorithm.train`."""
+    parameters = hyperparameters.read(job.hyperparameters, version, len(job.hosts))
+    _check_channels(job, version)
     parameters.setdefault("nthread", max(1, CORES // len(job.hosts)))
     data = {name: read_channel(job.channels[name]) for name in _CHANNELS if name in job.channels}
     try:
         with _communicator(job):
             _check_rows(data)
-            _save(_boost(parameters, data, job), job)
+            stop = _Stop(job)
+            booster = _boost(parameters, data, version, stop)
+            if not stop.requested or hyperparameters.keeps_stopped_model(job.hyperparameters, version):
+                _save(booster, job, version)
     except xgb.core.XGBoostError as error:
         if any(text in str(error).lower() for text in _USERS_ERRORS):
             raise UserError(_first_sentence(error)) from error
         raise
 
 
-def _check_channels(job: TrainingJob) -> None:
+def _check_channels(job: TrainingJob, version: Version) -> None:
     if "train" not in job.channels:
         raise UserError("Missing required channel: train")
-    for name in job.channels:
+    for name, channel in job.channels.items():
         if name not in _CHANNELS:
             raise UserError(f"Extraneous channel found: {name}")
+        if reason := version.unread_type(channel.content_type):
+            raise UserError(f"Channel {name}: {reason}", fix="write CSV or LibSVM")
 
 
 def _check_rows(data: dict[str, LibSVM]) -> None:
@@ -59,13 +70,13 @@ def _check_rows(data: dict[str, LibSVM]) -> None:
             raise UserError(f"Channel {name} has no rows.")
 
 
-def _boost(parameters: dict[str, Any], data: dict[str, LibSVM], job: TrainingJob) -> xgb.Booster:
+def _boost(parameters: dict[str, Any], data: dict[str, LibSVM], version: Version, stop: _Stop) -> xgb.Booster:
     rounds = parameters.pop("num_round")
     patience = parameters.pop("early_stopping_rounds", None)
     matrices = _matrices(data, parameters["nthread"])
-    callbacks: list[xgb.callback.TrainingCallback] = [_Log(), _Stop(job)]
+    callbacks: list[xgb.callback.TrainingCallback] = [_Log(".5f" if version.uses_callbacks else "g"), stop]
     if patience is not None:
-        callbacks.append(xgb.callback.EarlyStopping(patience, save_best=parameters.get("booster") != "gblinear"))
+        callbacks += _early_stopping(patience, parameters.get("eval_metric"), "validation" in matrices, version)
     return xgb.train(
         parameters,
         matrices["train"],
@@ -74,6 +85,22 @@ def _boost(parameters: dict[str, Any], data: dict[str, LibSVM], job: TrainingJob
         callbacks=callbacks,
         verbose_eval=False,
     )
+
+
+def _early_stopping(
+    patience: int, metrics: list[str] | None, validates: bool, version: Version
+) -> list[xgb.callback.TrainingCallback]:
+    """Return XGBoost's early stopping on the last metric of the last channel, if the version stops early.
+
+    Before 1.3-1 the model keeps all rounds, and its best iteration is what endpoints predict with. Since then it has
+    the best rounds only, and training stops early only for a metric that is given and a validation channel.
+    """
+    if not version.uses_callbacks:
+        return [xgb.callback.EarlyStopping(patience)]
+    if not validates or not metrics:
+        print("[INFO] early_stopping_rounds has no effect without eval_metric and a validation channel.", flush=True)
+        return []
+    return [xgb.callback.EarlyStopping(patience, metrics[-1], "validation", save_best=True)]
 
 
 def _matrices(data: dict[str, LibSVM], threads: int) -> dict[str, xgb.DMatrix]:
@@ -87,9 +114,9 @@ def _matrices(data: dict[str, LibSVM], threads: int) -> dict[str, xgb.DMatrix]:
     return matrices
 
 
-def _save(booster: xgb.Booster, job: TrainingJob) -> None:
+def _save(booster: xgb.Booster, job: TrainingJob, version: Version) -> None:
     if job.is_first_host:
-        (job.model_dir / MODEL_FILE).write_bytes(booster.save_raw("ubj"))
+        artifact.save(booster, job.model_dir / artifact.MODEL_FILE, version)
 
 
 def _first_sentence(error: Exception) -> str:
@@ -101,9 +128,13 @@ def _first_sentence(error: Exception) -> str:
 class _Log(xgb.callback.TrainingCallback):  # type: ignore[misc]
     """Prints the metrics of each round as the algorithm does. CloudWatch Logs shows its tabs as ``#011``."""
 
+    def __init__(self, form: str) -> None:
+        super().__init__()
+        self.form = form
+
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002
         fields = [
-            f"{channel}-{metric}:{values[-1]:g}"
+            f"{channel}-{metric}:{values[-1]:{self.form}}"
             for channel, metrics in evals_log.items()
             for metric, values in metrics.items()
         ]
@@ -118,9 +149,11 @@ class _Stop(xgb.callback.TrainingCallback):  # type: ignore[misc]
     def __init__(self, job: TrainingJob) -> None:
         super().__init__()
         self.job = job
+        self.requested = False
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002
-        return bool(_over_all_hosts(self.job.stopping.is_set(), collective.Op.MAX))
+        self.requested = bool(_over_all_hosts(self.job.stopping.is_set(), collective.Op.MAX))
+        return self.requested
 
 
 # ---- several hosts

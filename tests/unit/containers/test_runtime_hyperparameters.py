@@ -2,11 +2,13 @@ import pytest
 
 from harness.containers.runtime import UserError
 from harness.containers.xgboost import hyperparameters
-from harness.containers.xgboost.hyperparameters import TABLE
+from harness.containers.xgboost.versions import Version
+
+FIRST, NEWER = Version("1"), Version("1.7-1")
 
 
-def read(**given):
-    return hyperparameters.read({"num_round": "10", **given})
+def read(version=FIRST, hosts=1, **given):
+    return hyperparameters.read({"num_round": "10", **given}, version, hosts)
 
 
 def test_texts_become_typed_values():
@@ -18,9 +20,9 @@ def test_texts_become_typed_values():
 
 
 def test_only_num_round_is_required():
-    assert read() == {"num_round": 10}
+    assert read() == {"num_round": 10, "objective": "reg:squarederror", "base_score": 0.5}
     with pytest.raises(UserError, match="Missing required hyperparameter: num_round"):
-        hyperparameters.read({"eta": "0.1"})
+        hyperparameters.read({"eta": "0.1"}, FIRST)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +44,7 @@ def test_only_num_round_is_required():
 )
 def test_an_invalid_value_is_refused_with_the_message_of_the_algorithm(name, text, message):
     with pytest.raises(UserError, match=message):
-        read(**{name: text})
+        read(NEWER if name == "interaction_constraints" else FIRST, **{name: text})
 
 
 def test_num_class_is_required_for_multiclass_objectives_only():
@@ -54,11 +56,11 @@ def test_num_class_is_required_for_multiclass_objectives_only():
 
 def test_dropped_parameters_of_the_first_image_are_accepted():
     values = read(objective="reg:linear", silent="1", sketch_eps="0.03", dsplit="row")
-    assert values == {"num_round": 10, "objective": "reg:squarederror"}
+    assert values == {"num_round": 10, "objective": "reg:squarederror", "base_score": 0.5}
 
 
 def test_classifiers_report_errors_as_the_first_image_does():
-    assert read(objective="multi:softmax", num_class="3")["eval_metric"] == "merror"
+    assert read(objective="multi:softmax", num_class="3")["eval_metric"] == ["merror"]
     assert read(objective="binary:logistic", eval_metric="auc")["eval_metric"] == ["auc"]
 
 
@@ -70,14 +72,14 @@ subsample tree_method tweedie_variance_power updater"""
 
 
 def test_every_hyperparameter_that_the_sdk_sends_is_known():
-    assert set(SDK.split()) <= set(TABLE)
+    assert set(SDK.split()) <= set(hyperparameters.table(FIRST))
 
 
 @pytest.mark.parametrize(
     ("name", "inside", "outside"),
     [
         ("num_round", "1", "0"),
-        ("aft_loss_distribution_scale", "0.1", "0"),
+        ("aft_loss_distribution_scale", "0", "-0.1"),
         ("alpha", "0", "-0.1"),
         ("base_score", "-1e9", "inf"),
         ("colsample_bylevel", "1", "0"),
@@ -104,9 +106,10 @@ def test_every_hyperparameter_that_the_sdk_sends_is_known():
     ],
 )
 def test_a_range_ends_where_the_algorithms_documentation_ends_it(name, inside, outside):
-    read(**{name: inside})
+    version = FIRST if name in hyperparameters.table(FIRST) else NEWER
+    read(version, **{name: inside})
     with pytest.raises(UserError, match=f"Hyperparameter {name}: "):
-        read(**{name: outside})
+        read(version, **{name: outside})
 
 
 def test_a_classifier_has_two_classes_at_least():
@@ -118,3 +121,116 @@ def test_a_classifier_has_two_classes_at_least():
 def test_a_number_that_is_not_finite_is_refused_even_where_there_is_no_bound():
     with pytest.raises(UserError, match="Hyperparameter base_score: could not parse value"):
         read(base_score="-inf")
+
+
+# ---- versions of the image
+
+
+@pytest.mark.parametrize(
+    ("version", "name"),
+    [("1", "verbosity"), ("1", "colsample_bynode"), ("1", "_kfold"), ("1", "sagemaker_program"),
+     ("0.90-1", "aft_loss_distribution"), ("1.0-1", "num_parallel_tree"), ("1.2-1", "silent"),
+     ("3.0-5", "huber_slope")],
+)  # fmt: skip
+def test_a_version_refuses_the_hyperparameters_of_others(version, name):
+    with pytest.raises(UserError, match=f"Extraneous hyperparameter found: {name}"):
+        read(Version(version), **{name: "1"})
+
+
+def test_newer_versions_know_other_names_of_hyperparameters():
+    values = read(NEWER, learning_rate="0.1", min_split_loss="2", reg_lambda="3", reg_alpha="4")
+    assert {name: values[name] for name in ("eta", "gamma", "lambda", "alpha")} == {
+        "eta": 0.1,
+        "gamma": 2,
+        "lambda": 3,
+        "alpha": 4,
+    }
+
+
+def test_hyperparameters_of_the_sagemaker_sdk_itself_have_no_effect():
+    assert read(NEWER, sagemaker_job_name='"job"', sagemaker_region='"us-east-1"') == read(NEWER)
+
+
+def test_the_first_image_names_the_objective_that_was_renamed_since():
+    with pytest.raises(UserError, match=r"XGBoost 0\.72 calls it reg:linear"):
+        read(objective="reg:squarederror")
+    assert read(NEWER, objective="reg:squarederror")["objective"] == "reg:squarederror"
+
+
+@pytest.mark.parametrize("version", ["1", "0.90-2", "1.0-1", "1.2-2", "1.3-1", "1.5-1", "1.7-1"])
+def test_the_base_score_is_the_documented_one_if_xgboost_does_not_estimate_it(version):
+    assert read(Version(version))["base_score"] == 0.5
+    assert read(Version(version), base_score="0.25")["base_score"] == 0.25
+    assert "base_score" not in read(Version("3.0-5"))
+
+
+@pytest.mark.parametrize(
+    ("objective", "old", "new"),
+    [("binary:logistic", ["error"], None), ("binary:logitraw", ["auc"], None), ("reg:gamma", ["gamma-nloglik"], None)],
+)
+def test_default_metrics_changed_with_xgboost_1_3(objective, old, new):
+    assert read(Version("1.2-2"), objective=objective)["eval_metric"] == old
+    assert read(Version("1.3-1"), objective=objective).get("eval_metric") == new
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"objective": "rank:pairwise"}, "objective: rank:pairwise is not emulated here: a ranking needs groups"),
+        ({"objective": "rank:ndcg"}, "objective: rank:ndcg is not emulated"),
+        ({"process_type": "update", "updater": "refresh"}, "process_type: update is not emulated here"),
+        ({"booster": "gblinear", "lambda_bias": "0.5"}, "lambda_bias: 0.5 is not emulated here: XGBoost dropped it"),
+        ({"updater": "grow_skmaker,prune"}, "updater: grow_skmaker,prune is not emulated here: XGBoost dropped"),
+        ({"tree_method": "gpu_hist"}, "tree_method: gpu_hist is not emulated here: there is no GPU"),
+        ({"predictor": "gpu_predictor"}, "predictor: gpu_predictor is not emulated"),
+        ({"sampling_method": "gradient_based"}, "sampling_method: gradient_based is not emulated"),
+        ({"use_dask_gpu_training": "true"}, "use_dask_gpu_training: true is not emulated"),
+        ({"eval_metric": "rmse,accuracy"}, "eval_metric: rmse,accuracy is not emulated here: accuracy is computed by"),
+        ({"_kfold": "3"}, "_kfold: cross validation is not emulated"),
+        ({"_tuning_objective_metric": "validation:rmse"}, "_tuning_objective_metric: hyperparameter tuning is not"),
+        ({"sagemaker_program": "train.py"}, "sagemaker_program: script mode is not emulated"),
+        ({"sagemaker_submit_directory": "s3://b/k"}, "sagemaker_submit_directory: script mode is not emulated"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_given_here_is_refused_by_name(given, reason):
+    with pytest.raises(UserError, match=f"Hyperparameter {reason}") as error:
+        read(NEWER, **given)
+    assert error.value.fix
+
+
+def test_columns_are_not_divided_among_hosts():
+    assert "dsplit" not in read(dsplit="col")
+    with pytest.raises(UserError, match="dsplit: col is not emulated here: columns cannot be divided among hosts"):
+        read(hosts=2, dsplit="col")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"updater": "prune"}, "updater: prune changes trees, and a job starts without any"),
+        ({"updater": "grow_colmaker,grow_histmaker"}, "Only one tree grow plugin can be selected"),
+        ({"updater": "shotgun"}, "Tree updater should be selected from these options"),
+        ({"updater": "prune", "booster": "gblinear"}, "Linear updater should be one of these options: 'shotgun'"),
+        ({"eval_metric": "auc", "objective": "multi:softmax", "num_class": "3"}, "Metric 'auc' can only be applied"),
+        ({"eval_metric": "aft-nloglik"}, "Metric 'aft-nloglik' can only be applied for 'survival:aft'"),
+        ({"eval_metric": "rmse@2"}, "Metric 'rmse@2' is not supported. Parameter 'eval_metric' with customized"),
+        ({"eval_metric": "map@3-"}, "Threshold value 't' in 'map@t' expects float input"),
+        ({"monotone_constraints": "(1,0)"}, "monotone_constraints can be used only when the tree_method"),
+        ({"interaction_constraints": "[[1,2]]"}, "interaction_constraints can be used only when the tree_method"),
+    ],
+)
+def test_hyperparameters_that_contradict_each_other_are_refused_as_the_container_does(given, message):
+    with pytest.raises(UserError, match=message):
+        read(NEWER, **given)
+
+
+def test_the_sketch_of_old_versions_becomes_the_number_of_bins_that_replaced_it():
+    assert read(tree_method="approx", sketch_eps="0.03")["max_bin"] == 34
+    assert "max_bin" not in read(tree_method="hist", sketch_eps="0.03")
+    assert "max_bin" not in read(NEWER, tree_method="approx", sketch_eps="0.03")
+
+
+def test_a_stopped_job_of_a_newer_version_leaves_a_model_only_if_asked():
+    assert hyperparameters.keeps_stopped_model({}, FIRST)
+    assert not hyperparameters.keeps_stopped_model({}, NEWER)
+    assert hyperparameters.keeps_stopped_model({"save_model_on_termination": "true"}, NEWER)
