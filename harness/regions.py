@@ -56,6 +56,45 @@ _XGBOOST_ACCOUNTS = {
     "us-west-2": "433757028032",
 }
 """Accounts whose registries hold ``xgboost:1``, by region: ``ApplicationsAccountMap`` of the SageMaker Spark SDK."""
+_SAGEMAKER_XGBOOST_ACCOUNTS = {
+    "af-south-1": "510948584623",
+    "ap-east-1": "651117190479",
+    "ap-northeast-1": "354813040037",
+    "ap-northeast-2": "366743142698",
+    "ap-northeast-3": "867004704886",
+    "ap-south-1": "720646828776",
+    "ap-south-2": "628508329040",
+    "ap-southeast-1": "121021644041",
+    "ap-southeast-2": "783357654285",
+    "ap-southeast-3": "951798379941",
+    "ap-southeast-4": "106583098589",
+    "ca-central-1": "341280168497",
+    "ca-west-1": "190319476487",
+    "cn-north-1": "450853457545",
+    "cn-northwest-1": "451049120500",
+    "eu-central-1": "492215442770",
+    "eu-central-2": "680994064768",
+    "eu-north-1": "662702820516",
+    "eu-south-1": "978288397137",
+    "eu-south-2": "104374241257",
+    "eu-west-1": "141502667606",
+    "eu-west-2": "764974769150",
+    "eu-west-3": "659782779980",
+    "il-central-1": "898809789911",
+    "me-central-1": "272398656194",
+    "me-south-1": "801668240914",
+    "sa-east-1": "737474898029",
+    "us-east-1": "683313688378",
+    "us-east-2": "257758044811",
+    "us-gov-east-1": "237065988967",
+    "us-gov-west-1": "414596584902",
+    "us-west-1": "746614075791",
+    "us-west-2": "246618743249",
+}
+"""Accounts whose registries hold ``sagemaker-xgboost``, by region: ``image_uri_config/xgboost.json`` of the SageMaker
+Python SDK, and https://docs.aws.amazon.com/sagemaker/latest/dg-ecr-paths/sagemaker-algo-docker-registry-paths.html."""
+SAGEMAKER_XGBOOST_VERSIONS = ("0.90-1", "0.90-2", "1.0-1", "1.2-1", "1.2-2", "1.3-1", "1.5-1", "1.7-1", "3.0-5")
+"""Versions of ``sagemaker-xgboost`` that AWS documents: https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost.html."""
 
 
 # --- partitions and domains -------------------------------------------------------------------------------------------
@@ -164,12 +203,23 @@ def xgboost_image(region: str) -> str:
     return f"{_XGBOOST_ACCOUNTS[region]}.dkr.ecr.{region}.{domain(region)}/xgboost:1"
 
 
+def xgboost_version(uri: str) -> str | None:
+    """Return the version of the built-in XGBoost image that a URI names, or None for any other image.
+
+    It is ``1`` for ``xgboost:1``, and one of :data:`SAGEMAKER_XGBOOST_VERSIONS` for ``sagemaker-xgboost``, whose tags
+    may end with the kind of the image: ``1.0-1-cpu-py3``.
+    """
+    image = ecr_image(uri)
+    if image is None or image.version is None:
+        return None
+    if image.repository == "xgboost" and _XGBOOST_ACCOUNTS.get(image.region) == image.account:
+        return "1" if image.version in ("1", "latest") else None
+    if image.repository == "sagemaker-xgboost" and _SAGEMAKER_XGBOOST_ACCOUNTS.get(image.region) == image.account:
+        version = image.version.removesuffix("-cpu-py3")
+        return version if version in SAGEMAKER_XGBOOST_VERSIONS else None
+    return None
+
+
 def is_xgboost_image(uri: str) -> bool:
     """Return whether a URI names the built-in XGBoost image, version 1, of some region."""
-    image = ecr_image(uri)
-    return (
-        image is not None
-        and _XGBOOST_ACCOUNTS.get(image.region) == image.account
-        and image.repository == "xgboost"
-        and image.version in ("1", "latest")
-    )
+    return xgboost_version(uri) == "1"

@@ -665,10 +665,19 @@ def test_predictions_are_those_of_the_model_in_process_row_for_row(runtime, endp
     assert [float(value) for value in text.split(b",")] == booster.predict(xgb.DMatrix(rows)).tolist()
 
 
-def test_a_client_that_accepts_json_gets_json(runtime, endpoint, booster):
+def test_a_newer_image_answers_a_prediction_a_line_and_json_where_the_first_answers_one_line(
+    make, sagemaker, runtime, endpoint, booster
+):
+    image = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
+    newer = make.endpoint(make.config(make.model(image=image)))
+    in_service(sagemaker, newer)
     rows = some_rows(3)
-    answer = json.loads(invoke(runtime, endpoint, as_libsvm(rows), Accept="application/json"))
-    assert answer == {"predictions": [{"score": value} for value in booster.predict(xgb.DMatrix(rows)).tolist()]}
+    values = booster.predict(xgb.DMatrix(rows)).tolist()
+    body = as_libsvm(rows)
+    assert invoke(runtime, newer, body).decode() == "".join(f"{value}\n" for value in values)
+    scores = {"predictions": [{"score": value} for value in values]}
+    assert json.loads(invoke(runtime, newer, body, Accept="application/json")) == scores
+    assert invoke(runtime, endpoint, body, Accept="application/json").decode() == ",".join(map(str, values))
 
 
 @pytest.mark.parametrize("body", [b"0 1:1\n0\n0 2:2\n0\n", b"0 1:1\n0\n0 2:2\n0", b"0\n0\n0\n0"])

@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import pickle
 import signal
 import sys
 import tarfile
@@ -134,9 +135,7 @@ def refusal(call, **arguments):
 
 
 def as_booster(content):
-    booster = xgb.Booster()
-    booster.load_model(bytearray(content))
-    return booster
+    return pickle.loads(content)  # as AWS documents it for xgboost:1
 
 
 def test_a_job_passes_through_its_states_and_leaves_model_metrics_and_log(sagemaker, s3, ask, bucket):
@@ -176,6 +175,22 @@ def test_the_model_is_the_one_that_xgboost_trains_in_process(s3, trained, bucket
     settings = {"objective": "multi:softmax", "num_class": 3, "max_depth": 2}
     expected = xgb.train(settings, xgb.DMatrix(features, labels), 2)
     assert (booster.predict(xgb.DMatrix(features)) == expected.predict(xgb.DMatrix(features))).all()
+
+
+def test_a_newer_image_takes_its_hyperparameters_and_saves_as_it_does_on_aws(s3, trained, tmp_path):
+    image = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
+    job = trained(
+        AlgorithmSpecification={"TrainingImage": image, "TrainingInputMode": "File"},
+        HyperParameters={"num_round": "2", "objective": "reg:squarederror", "colsample_bynode": "0.5"},
+    )
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    (tmp_path / "xgboost-model").write_bytes(artifact(s3, job)["xgboost-model"])
+    assert xgb.Booster(model_file=tmp_path / "xgboost-model").num_boosted_rounds() == 2
+    refused = trained(
+        AlgorithmSpecification={"TrainingImage": image, "TrainingInputMode": "File"},
+        HyperParameters={"num_round": "2", "silent": "1"},
+    )
+    assert refused["FailureReason"] == "ClientError: Extraneous hyperparameter found: silent, exit code: 2"
 
 
 def test_create_answers_before_the_job_is_done(sagemaker, ask, script):
@@ -634,7 +649,7 @@ def test_shards_are_divided_by_key_and_the_model_learns_from_all(s3, trained, sa
     job = trained(
         ResourceConfig=two,
         InputDataConfig=[channel("train", f"s3://{bucket}/shards/", distribution="ShardedByS3Key")],
-        HyperParameters={"num_round": "1", "objective": "reg:squarederror", "eta": "1", "lambda": "0"},
+        HyperParameters={"num_round": "1", "objective": "reg:linear", "eta": "1", "lambda": "0"},
     )
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
     predicted = as_booster(artifact(s3, job)["xgboost-model"]).predict(xgb.DMatrix(np.ones((1, 1))))

@@ -107,6 +107,19 @@ def test_the_xgboost_image_is_in_the_registry_of_its_region(region, uri):
 
 
 @pytest.mark.parametrize(
+    ("uri", "version"),
+    [
+        ("683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1", "1.7-1"),
+        ("683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.0-1-cpu-py3", "1.0-1"),
+        ("450853457545.dkr.ecr.cn-north-1.amazonaws.com.cn/sagemaker-xgboost:3.0-5", "3.0-5"),
+        ("414596584902.dkr.ecr.us-gov-west-1.amazonaws.com/sagemaker-xgboost:3.0-5", "3.0-5"),
+    ],
+)
+def test_a_newer_xgboost_image_has_a_version_in_the_registry_of_its_region(uri, version):
+    assert regions.xgboost_version(uri) == version
+
+
+@pytest.mark.parametrize(
     "uri",
     [
         "811284229777.dkr.ecr.eu-west-1.amazonaws.com/xgboost:1",  # another region's account
@@ -116,10 +129,15 @@ def test_the_xgboost_image_is_in_the_registry_of_its_region(region, uri):
         "811284229777.dkr.ecr.us-east-1.amazonaws.com/mine:1",
         "811284229777.dkr.ecr.us-east-1.amazonaws.com.evil.org/xgboost:1",
         "xgboost:1",
+        "683313688378.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-xgboost:1.7-1",  # another region's account
+        "811284229777.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1",  # the account of xgboost:1
+        "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.6-1",
+        "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:latest",
+        "683313688378.dkr.ecr.us-east-1.amazonaws.com/xgboost:1",
     ],
 )
 def test_another_image_is_not_the_xgboost_image(uri):
-    assert not regions.is_xgboost_image(uri)
+    assert regions.xgboost_version(uri) is None
 
 
 def test_an_image_in_ecr_has_an_account_a_region_a_repository_and_a_version():

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 
 from harness.localaws.exceptions import ValidationException
-from harness.regions import domain, ecr_image, is_xgboost_image
+from harness.regions import SAGEMAKER_XGBOOST_VERSIONS, domain, ecr_image, xgboost_version
 
 _NUMBER = r"([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)"
 
@@ -28,7 +28,13 @@ _XGBOOST_METRICS = tuple(
     for channel in ("train", "validation")
     for metric in ("rmse", "mae", "logloss", "error", "merror", "mlogloss", "auc", "ndcg", "map", "accuracy", "f1")
 )
-XGBOOST = Image((sys.executable, "-m", "harness.containers.xgboost"), _XGBOOST_METRICS)
+_LISTED = ", ".join(SAGEMAKER_XGBOOST_VERSIONS)
+_XGBOOST = {
+    version: Image((sys.executable, "-m", "harness.containers.xgboost", version), _XGBOOST_METRICS)
+    for version in ("1", *SAGEMAKER_XGBOOST_VERSIONS)
+}
+XGBOOST = _XGBOOST["1"]
+_BUILT_IN = f"the built-in XGBoost (in AWS's registries xgboost:1 and sagemaker-xgboost:{_LISTED})"
 
 
 class Images:
@@ -56,9 +62,9 @@ class Images:
         with self._lock:
             if uri in self._registered:
                 return self._registered[uri]
-            known = ", ".join(["the built-in XGBoost (xgboost:1 in AWS's registries)", *sorted(self._registered)])
-        if is_xgboost_image(uri):
-            return XGBOOST
+            known = ", ".join([_BUILT_IN, *sorted(self._registered)])
+        if version := xgboost_version(uri):
+            return _XGBOOST[version]
         raise ValidationException(
             f"The local AWS has no image {uri}. It has {known}. Register the command for your image "
             "with MockAWS.register_container(image, command)."

@@ -16,6 +16,12 @@ from harness.localaws.sagemaker.images import XGBOOST, Images
 )  # fmt: skip
 def test_the_built_in_xgboost_is_known_in_every_region(uri):
     assert Images().find(uri) is XGBOOST
+    assert XGBOOST.command[-1] == "1"
+
+
+def test_a_newer_xgboost_image_runs_the_container_of_its_version():
+    image = Images().find("683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1")
+    assert image.command[1:] == ("-m", "harness.containers.xgboost", "1.7-1")
 
 
 @pytest.mark.parametrize(
@@ -23,12 +29,12 @@ def test_the_built_in_xgboost_is_known_in_every_region(uri):
     ["xgboost:1", "811284229777.dkr.ecr.us-east-1.amazonaws.com/kmeans:1", "",
      "811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:2", "811284229777.dkr.ecr.us-west-2.amazonaws.com/xgboost:1",
      "123456789012.dkr.ecr.us-east-1.amazonaws.com/xgboost:1",
-     "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"],
+     "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.6-1"],
 )  # fmt: skip
 def test_the_error_about_an_unknown_image_lists_the_known_ones(uri):
     images = Images()
     images.register("mine:1", ["run"])
-    with pytest.raises(ValidationException, match=r"has the built-in XGBoost .*, mine:1\..*register_container"):
+    with pytest.raises(ValidationException, match=r"has the built-in XGBoost .*3\.0-5\), mine:1\..*register_container"):
         images.find(uri)
 
 
