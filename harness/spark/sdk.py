@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
+import warnings
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import pyspark
 import sagemaker_pyspark
 from sagemaker_pyspark.algorithms import XGBoostSageMakerEstimator
+from sagemaker_pyspark.SageMakerEstimator import SageMakerEstimatorBase
 
 from harness.aws import AWS
 from harness.aws.cleanup.ledger import Ledger
 from harness.aws.cleanup.names import Names
 from harness.aws.cleanup.resources import Resource
+from harness.containers.xgboost.versions import Version
 from harness.errors import SetupError
 from harness.mnist import HYPERPARAMETERS
-from harness.regions import split_s3_uri
+from harness.regions import split_s3_uri, xgboost_version
 from harness.settings import Settings
 
 _JARS = ("aws-java-sdk-bundle-*.jar", "hadoop-aws-*.jar", "sagemaker-spark_*.jar")
@@ -51,6 +56,39 @@ def _check_version(installed: str, jar: str) -> None:
             checked=f"the version in the jar's name, {jar}",
             fix=f"run 'pip install pyspark=={needed}'" if built_for else "reinstall sagemaker-pyspark==1.4.5",
         )
+
+
+def unreadable_answers(image: str, deserializer: str) -> str:
+    """Return the reason if a deserializer of the SDK cannot read an image's answers, or ''.
+
+    The SDK's XGBoostCSVRowDeserializer splits an answer at commas. It ends with a NumberFormatException at a line end.
+
+    :param deserializer: name of its Java class.
+    """
+    version = xgboost_version(image)
+    if version is None or not Version(version).reads_accept or not deserializer.endswith(".XGBoostCSVRowDeserializer"):
+        return ""
+    return (
+        f"sagemaker-xgboost:{version} answers a prediction a line, which the SDK's XGBoostCSVRowDeserializer cannot "
+        "read: transform of this model will end with a NumberFormatException, here and in AWS. Use xgboost:1, or call "
+        "the endpoint with boto3."
+    )
+
+
+def warn_of_unreadable_answers() -> None:
+    """Have ``fit`` of the SDK's estimators warn if ``transform`` of their models cannot work."""
+    fit = SageMakerEstimatorBase.fit
+    if hasattr(fit, "__wrapped__"):
+        return
+
+    @wraps(fit)
+    def warn_and_fit(self: Any, dataset: Any) -> Any:
+        deserializer = self.responseRowDeserializer.getClass().getName()
+        if reason := unreadable_answers(str(self.modelImage), deserializer):
+            warnings.warn(reason, stacklevel=2)
+        return fit(self, dataset)
+
+    SageMakerEstimatorBase.fit = warn_and_fit
 
 
 def estimator(aws: AWS, settings: Settings, names: Names) -> XGBoostSageMakerEstimator:

@@ -29,7 +29,7 @@ from harness.scratch import Scratch, make_scratch
 from harness.settings import Settings, option_name
 from harness.spark import internals, pythonpath
 from harness.spark.pythonpath import harness_cloudpickle, python_environment
-from harness.spark.sdk import sdk_jars
+from harness.spark.sdk import sdk_jars, warn_of_unreadable_answers
 
 _GIB = 2**30
 _JVM_END_SECONDS = 5
@@ -78,6 +78,7 @@ def build_session(
         return running
     jars = sdk_jars()
     harness_cloudpickle.install()
+    warn_of_unreadable_answers()
     java = _java()
     environment = _launch_environment(aws, settings.spark_master, java)
     scratch = make_scratch("harness-spark-")

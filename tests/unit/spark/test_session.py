@@ -61,6 +61,15 @@ def test_another_pyspark_is_refused_with_both_versions_and_the_remedy(version):
     assert "pip install pyspark==3.3.0" in caught.value.fix
 
 
+@pytest.mark.parametrize(("version", "warns"), [("1.0-1", False), ("1.2-1", False), ("1.2-2", True), ("3.0-5", True)])
+def test_the_deserializer_of_the_sdk_reads_the_answers_of_older_images_only(version, warns):
+    image = f"683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:{version}"
+    deserializer = "com.amazonaws.services.sagemaker.sparksdk.transformation.deserializers.XGBoostCSVRowDeserializer"
+    assert bool(sdk.unreadable_answers(image, deserializer)) is warns
+    assert not sdk.unreadable_answers(image, "com.mine.LinesDeserializer")
+    assert not sdk.unreadable_answers("mine:1", deserializer)
+
+
 def test_options_with_blanks_reach_the_jvm_whole(tmp_path):
     assert "'-Dtrust=a b'" in options("local[*]", tmp_path)["spark.driver.extraJavaOptions"]
 
