@@ -34,7 +34,7 @@ def booster():
 
 
 def as_in_the_documentation(directory, code):
-    """Return the predictions of a process that runs the code of AWS's documentation."""
+    """Return the predictions of a process that runs the documented code."""
     np.save(directory.parent / "rows.npy", ROWS)
     code = f"import numpy, xgboost\n{code}\nrows = xgboost.DMatrix(numpy.load('../rows.npy'))\n"
     code += "print(*booster.predict(rows).tolist())"
