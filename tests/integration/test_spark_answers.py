@@ -1,4 +1,4 @@
-"""Answers of XGBoost's images, and requests of the SDK's serializers, as Spark programs see them."""
+"""Answers of the XGBoost images, and requests of the SDK, as Spark programs see them."""
 
 import io
 import pickle
