@@ -62,6 +62,9 @@ _OLD_METRICS = {
     "binary:logitraw": "auc",
     "multi:softmax": "merror",
     "multi:softprob": "merror",
+    "rank:map": "map",
+    "rank:ndcg": "map",
+    "rank:pairwise": "map",
     "reg:gamma": "gamma-nloglik",
 }
 """Default metrics of XGBoost before 1.3, where they differ from those of XGBoost 3."""
@@ -282,8 +285,6 @@ def _refuse(parameters: Mapping[str, Any], hosts: int) -> None:
     lost = [name for name in updaters if name in _LOST_UPDATERS]
     metrics = [name for name in parameters.get("eval_metric", []) if name in _CONTAINER_METRICS]
     reasons = {
-        "objective": str(parameters.get("objective")).startswith("rank:")
-        and "a ranking needs groups of rows, which channels cannot give here; all rows would be one group",
         "process_type": parameters.get("process_type") == "update"
         and "'update' changes an existing model, and a job has none",
         "lambda_bias": linear and parameters.get("lambda_bias", 0) > 0 and "XGBoost dropped it; use lambda or alpha",

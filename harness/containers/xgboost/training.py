@@ -74,6 +74,8 @@ def _boost(parameters: dict[str, Any], data: dict[str, LibSVM], version: Version
     rounds = parameters.pop("num_round")
     patience = parameters.pop("early_stopping_rounds", None)
     matrices = _matrices(data, parameters["nthread"])
+    if parameters["objective"].startswith("rank:"):
+        _check_groups(matrices["train"], parameters["objective"])
     callbacks: list[xgb.callback.TrainingCallback] = [_Log(".5f" if version.uses_callbacks else "g"), stop]
     if patience is not None:
         callbacks += _early_stopping(patience, parameters.get("eval_metric"), "validation" in matrices, version)
@@ -112,6 +114,15 @@ def _matrices(data: dict[str, LibSVM], threads: int) -> dict[str, xgb.DMatrix]:
         print(f"[INFO] Channel {name}: {len(rows)} rows, {width} columns", flush=True)
         matrices[name] = xgb.DMatrix(rows.features, label=rows.labels, nthread=threads)
     return matrices
+
+
+def _check_groups(matrix: xgb.DMatrix, objective: str) -> None:
+    """Raise UserError for a ranking without groups. XGBoost would take all rows for one group."""
+    if not _over_all_hosts(len(matrix.get_uint_info("group_ptr")), collective.Op.MAX):
+        raise UserError(
+            f"Hyperparameter objective: {objective} needs groups of rows, and the rows of channel train have none.",
+            fix="write qid:<number> after the label of each LibSVM row, or use another objective",
+        )
 
 
 def _save(booster: xgb.Booster, job: TrainingJob, version: Version) -> None:

@@ -176,8 +176,6 @@ def test_default_metrics_changed_with_xgboost_1_3(objective, old, new):
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ({"objective": "rank:pairwise"}, "objective: rank:pairwise is not emulated here: a ranking needs groups"),
-        ({"objective": "rank:ndcg"}, "objective: rank:ndcg is not emulated"),
         ({"process_type": "update", "updater": "refresh"}, "process_type: update is not emulated here"),
         ({"booster": "gblinear", "lambda_bias": "0.5"}, "lambda_bias: 0.5 is not emulated here: XGBoost dropped it"),
         ({"updater": "grow_skmaker,prune"}, "updater: grow_skmaker,prune is not emulated here: XGBoost dropped"),

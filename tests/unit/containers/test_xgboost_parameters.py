@@ -5,11 +5,12 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 import xgboost as xgb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.containers.runtime import read_job
+from harness.containers.runtime import UserError, read_job
 from harness.containers.xgboost import serving, training
 from harness.containers.xgboost.versions import Version
 
@@ -192,3 +193,10 @@ def test_a_model_predicts_as_xgboost_with_the_documented_parameters_does(job):
         channels["validation"] = data(chosen["objective"], 2)
     model = trained(version, chosen, channels)
     assert np.array_equal(model.predict(channels["train"][0]), expected(version, chosen, channels))
+
+
+@pytest.mark.parametrize("objective", ["rank:pairwise", "rank:ndcg", "rank:map"])
+def test_a_ranking_without_groups_is_refused_instead_of_trained_as_one_group(objective):
+    channels = {"train": data("reg:logistic", 1)}
+    with pytest.raises(UserError, match=f"Hyperparameter objective: {objective} needs groups of rows"):
+        trained(Version("1"), {"num_round": 1, "objective": objective}, channels)
