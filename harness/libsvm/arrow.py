@@ -49,7 +49,8 @@ def _read_in_place(text: bytes, rules: Rules) -> LibSVM | None:
     """
     data = np.frombuffer(text, dtype=np.uint8)
     first_line = text.partition(b"\n")[0]
-    if not first_line.rpartition(b" ")[2].startswith(b"%d:" % (first_line.count(b":") - 1 + rules.base)):
+    first = _first_index(first_line, rules)
+    if not first_line.rpartition(b" ")[2].startswith(b"%d:" % (first_line.count(b":") - 1 + first)):
         return None
     colons = np.flatnonzero(data == _COLON)
     ends = np.flatnonzero(data == _NEWLINE)
@@ -58,12 +59,27 @@ def _read_in_place(text: bytes, rules: Rules) -> LibSVM | None:
     if not len(colons) or len(colons) % len(ends):
         return None
     colons = colons.reshape(len(ends), -1)
-    names = [b" %d:" % index for index in range(rules.base, colons.shape[1] + rules.base)]
+    names = [b" %d:" % index for index in range(first, colons.shape[1] + first)]
     if len(names[-1]) > 8 or not _has_names(text, colons, names):
         return None
     widths = np.array([len(name) for name in names], dtype=np.int32)
     numbers = _read_numbers(text, _number_bounds(colons, ends, widths), rules)
-    return None if numbers is None else LibSVM(numbers[:, 0], numbers[:, 1:])
+    if numbers is None:
+        return None
+    return LibSVM(numbers[:, 0], numbers[:, 1:]) if first == rules.base else _with_nan_column(numbers)
+
+
+def _first_index(line: bytes, rules: Rules) -> int:
+    """Return the index that a row is expected to begin with."""
+    begins_with_1 = rules.nan_column_0 and line.partition(b" ")[2].startswith(b"1:")
+    return 1 if begins_with_1 else rules.base
+
+
+def _with_nan_column(numbers: Array) -> LibSVM:
+    """Return the rows; the labels' column becomes column 0 of the features, all NaN, so that no value is copied."""
+    labels = numbers[:, 0].copy()
+    numbers[:, 0] = np.nan
+    return LibSVM(labels, numbers)
 
 
 def _has_names(text: bytes, colons: Array, names: list[bytes]) -> bool:

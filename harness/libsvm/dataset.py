@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -69,12 +69,14 @@ class LibSVM:
         absent values as missing.
     :ivar qids: int64, shape (n,): the query of each row, -1 if it names none; None if no row names one.
     :ivar report: the tolerated deviations.
+    :ivar weights: float64, shape (n,): the weight of each row, NaN if it has none; None if no row has one.
     """
 
     labels: npt.NDArray[np.float64]
     features: Matrix
     qids: npt.NDArray[np.int64] | None = None
     report: Report = Report()
+    weights: npt.NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -83,7 +85,7 @@ class LibSVM:
         """Return the rows with at least ``features`` columns; added columns hold no values."""
         if self.features.shape[1] >= features:
             return self
-        return LibSVM(self.labels, to_csr(self.features, features), self.qids, self.report)
+        return replace(self, features=to_csr(self.features, features))
 
 
 def to_csr(features: Matrix, width: int) -> sparse.csr_matrix:
@@ -107,6 +109,7 @@ class Collector:
         self._indices: npt.NDArray[np.int32] | None = None  # None while all rows are dense and of one width
         self._counts = np.empty(0, dtype=np.int64)  # values of each row; empty while there are no indices
         self._qids = np.empty(0, dtype=np.int64)
+        self._weights = np.empty(0)
         self._width = width
         self._report = Report()
 
@@ -124,15 +127,19 @@ class Collector:
             self._add_sparse(to_csr(rows.features, self._width))
         _extend(self._labels, rows.labels)
         _extend(self._qids, np.full(len(rows), -1) if rows.qids is None else rows.qids)
+        _extend(self._weights, np.full(len(rows), np.nan) if rows.weights is None else rows.weights)
 
     def result(self) -> LibSVM:
         """Return all rows."""
         qids = self._qids if (self._qids >= 0).any() else None
+        weights = None if np.isnan(self._weights).all() else self._weights
+        return LibSVM(self._labels, self._features(), qids, self._report, weights)
+
+    def _features(self) -> Matrix:
         if self._indices is None:
-            return LibSVM(self._labels, self._values.reshape(len(self._labels), self._width), qids, self._report)
+            return self._values.reshape(len(self._labels), self._width)
         starts = np.append(0, np.cumsum(self._counts))
-        matrix = sparse.csr_matrix((self._values, self._indices, starts), (len(self._labels), self._width))
-        return LibSVM(self._labels, matrix, qids, self._report)
+        return sparse.csr_matrix((self._values, self._indices, starts), (len(self._labels), self._width))
 
     def _stays_dense(self, rows: LibSVM) -> bool:
         same_width = not len(self._labels) or rows.features.shape[1] == self._width

@@ -5,6 +5,7 @@ The result may still break a rule. :mod:`~harness.libsvm.strict` then finds the 
 
 from __future__ import annotations
 
+import math
 import re
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from harness.libsvm.dataset import Report, report_of
 from harness.libsvm.inputs import Part
-from harness.libsvm.rules import Deviation
+from harness.libsvm.rules import NUMBER, Deviation
 
 _GAP = re.compile(rb"[ \t]+")
 _QID = re.compile(rb"([^ ]+) qid:(\d{1,18})(?![^ ])")
@@ -29,6 +30,7 @@ class Normalized(NamedTuple):
     lines: list[int]
     """Line number of each row."""
     qids: npt.NDArray[np.int64] | None
+    weights: npt.NDArray[np.float64] | None
     report: Report
 
 
@@ -40,7 +42,8 @@ def normalize(part: Part, tolerate: frozenset[Deviation]) -> Normalized:
     qids = np.array(normalizer.qids, dtype=np.int64)
     report = sum((report_of(deviation, lines, part.source) for deviation, lines in normalizer.met.items()), Report())
     text = b"".join([line + b"\n" for line in normalizer.rows])
-    return Normalized(text, normalizer.lines, qids if (qids >= 0).any() else None, report)
+    weights = np.array(normalizer.weights) if "weight" in normalizer.met else None
+    return Normalized(text, normalizer.lines, qids if (qids >= 0).any() else None, weights, report)
 
 
 def without_comment(line: bytes) -> bytes:
@@ -56,6 +59,7 @@ class _Normalizer:
         self.rows: list[bytes] = []
         self.lines: list[int] = []
         self.qids: list[int] = []
+        self.weights: list[float] = []
         self.met: dict[Deviation, list[int]] = {}
         self._tolerate = tolerate
         self._number = 0
@@ -68,9 +72,11 @@ class _Normalizer:
             return
         if b" qid:" in content:
             content, qid = self._without_qid(content)
+        content, weight = self._without_weight(content)
         self.rows.append(content)
         self.lines.append(number)
         self.qids.append(qid)
+        self.weights.append(weight)
 
     def _normalized(self, line: bytes) -> bytes | None:
         """Return a line without its CR, comment and extra blanks, or None if nothing remains."""
@@ -98,6 +104,15 @@ class _Normalizer:
         if not found or not self._meet("qid", True):
             return content, -1
         return found[1] + content[found.end() :], int(found[2])
+
+    def _without_weight(self, content: bytes) -> tuple[bytes, float]:
+        """Return a line without the weight after its label, and the weight; NaN if there is none."""
+        first, blank, rest = content.partition(b" ")
+        label, colon, weight = first.partition(b":")
+        is_weight = bool(label and colon and NUMBER.fullmatch(weight)) and math.isfinite(float(weight))
+        if not self._meet("weight", is_weight):
+            return content, math.nan
+        return label + blank + rest, float(weight)
 
     def _meet(self, deviation: Deviation, is_met: bool) -> bool:
         """Record a deviation if it is present and tolerated; report whether both hold."""

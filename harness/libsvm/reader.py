@@ -30,6 +30,7 @@ def parse(
     tolerate: Collection[Deviation] = (),
     base: Literal[0, 1] = 1,
     non_finite: NonFinite = "refuse",
+    nan_column_0: bool = False,
 ) -> LibSVM:
     """Return the rows of a LibSVM text.
 
@@ -42,10 +43,12 @@ def parse(
         counts indices from 0 if an index 0 is found anywhere in the text.
     :param base: first index, 0 or 1.
     :param non_finite: ``refuse`` or ``keep`` NaN and infinities.
+    :param nan_column_0: with ``base=0``, return rows that hold every index from 1 as an array whose column 0 is NaN,
+        which XGBoost takes for missing. As a CSR matrix, which is the default, they need twice the memory.
     :raises LibSVMError: a line breaks a rule, has an index too large or a number beyond ``dtype``.
     :raises DataError: gzip is broken.
     """
-    rules = make_rules(features, dtype, tolerate, base, non_finite)
+    rules = make_rules(features, dtype, tolerate, base, non_finite, nan_column_0)
     return _read_detecting(lambda: parts_of_text(text, first_line, source), rules)
 
 
@@ -57,6 +60,7 @@ def read(
     tolerate: Collection[Deviation] = (),
     base: Literal[0, 1] = 1,
     non_finite: NonFinite = "refuse",
+    nan_column_0: bool = False,
 ) -> LibSVM:
     """Return the rows of files, of all files below directories (in order of path), and of binary streams.
 
@@ -67,7 +71,7 @@ def read(
     :raises LibSVMError: as :func:`parse` does; the error names the file and its line.
     :raises DataError: gzip is broken, or a zero-based stream cannot be read again.
     """
-    rules = make_rules(features, dtype, tolerate, base, non_finite)
+    rules = make_rules(features, dtype, tolerate, base, non_finite, nan_column_0)
     given = Rereadable(as_list(sources))
     return _read_detecting(given.parts, rules, given.rewind)
 
@@ -173,7 +177,10 @@ def _read_plain(text: bytes, lines: Sequence[int], rules: Rules) -> LibSVM | Non
 def _read_normalized(part: Part, rules: Rules) -> LibSVM | None:
     normalized = normalize(part, rules.tolerate)
     rows = _read_plain(normalized.text, normalized.lines, rules)
-    return None if rows is None else replace(rows, qids=normalized.qids, report=normalized.report + rows.report)
+    if rows is None:
+        return None
+    report = normalized.report + rows.report
+    return replace(rows, qids=normalized.qids, weights=normalized.weights, report=report)
 
 
 def _fit(rows: LibSVM, rules: Rules) -> LibSVM | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
@@ -16,6 +17,7 @@ Deviation: TypeAlias = Literal[
     "trailing blank",
     "blank line",
     "comment",
+    "weight",
     "qid",
     "order",
     "zero-based",
@@ -30,6 +32,7 @@ DEVIATIONS: frozenset[Deviation] = frozenset(get_args(Deviation))
 BLANKS: frozenset[Deviation] = frozenset({"CRLF", "tab", "leading blank", "repeated blank", "trailing blank"})
 """Line ends and blanks that other tools write. Tolerating them cannot change the values of a line."""
 
+NUMBER = re.compile(rb"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")  # digits match in one way only: no backtracking
 LARGEST_INDEX = 2**31 - 1  # column numbers of a sparse matrix are 32-bit
 LARGEST_QID = 2**63 - 1
 
@@ -43,6 +46,7 @@ class Rules(NamedTuple):
     tolerate: frozenset[Deviation] = frozenset()
     base: Literal[0, 1] = 1
     non_finite: NonFinite = "refuse"
+    nan_column_0: bool = False
 
     @property
     def largest_index(self) -> int:
@@ -66,6 +70,7 @@ def make_rules(
     tolerate: Collection[Deviation],
     base: Literal[0, 1],
     non_finite: NonFinite,
+    nan_column_0: bool = False,
 ) -> Rules:
     """Return the rules for a caller's parameters.
 
@@ -80,4 +85,6 @@ def make_rules(
         raise ValueError(f"non_finite must be one of {get_args(NonFinite)}, not {non_finite!r}")
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise ValueError(f"dtype must be float64 or float32, not {dtype!r}")
-    return Rules(features, "", np.dtype(dtype), frozenset(tolerate), base, non_finite)
+    if nan_column_0 and base != 0:
+        raise ValueError("nan_column_0 requires base=0: with base=1, column 0 is index 1")
+    return Rules(features, "", np.dtype(dtype), frozenset(tolerate), base, non_finite, nan_column_0)

@@ -62,6 +62,8 @@ class Decorated(NamedTuple):
     """The query of each row, -1 for none."""
     changes: dict[Deviation, tuple[int, int]]
     """Expected report: the number of lines with the deviation, and the first of them."""
+    weights: list[float | None]
+    """The weight of each row, None for none."""
 
 
 @cache
@@ -274,7 +276,9 @@ def decorated(draw: st.DrawFn, max_lines: int = 8) -> Decorated:
         if is_zero_based and _first_index(fields) == 1:
             decorator.changes.setdefault("zero-based", (len(drawn), len(decorator.lines)))
     plain = "".join(" ".join(fields) + "\n" for fields in drawn)
-    return Decorated("".join(decorator.lines).encode(), plain.encode(), decorator.qids, decorator.changes)
+    return Decorated(
+        "".join(decorator.lines).encode(), plain.encode(), decorator.qids, decorator.changes, decorator.weights
+    )
 
 
 def _first_index(fields: list[str]) -> int:
@@ -292,6 +296,7 @@ class _Decorator:
     def __init__(self, draw: st.DrawFn, chosen: set[Any]) -> None:
         self.lines: list[str] = []
         self.qids: list[int] = []
+        self.weights: list[float | None] = []
         self.changes: dict[Deviation, tuple[int, int]] = {}
         self._draw = draw
         self._chosen = chosen
@@ -300,7 +305,7 @@ class _Decorator:
         """Append a row, possibly after a blank line."""
         if self._meets("blank line"):
             self.lines.append(self._draw(st.sampled_from(["\n", "  \n", "\t\n"])))
-        line = " ".join(self._with_qid(self._shuffled(fields)))
+        line = " ".join(self._with_qid(self._with_weight(self._shuffled(fields))))
         line = " " + line if self._meets("leading blank") else line
         if self._meets("comment"):
             line += self._draw(st.sampled_from([" # seen", "#", "# 1:2 qid:3\t "]))
@@ -318,6 +323,11 @@ class _Decorator:
 
     def _shuffled(self, fields: list[str]) -> list[str]:
         return [fields[0], *fields[:0:-1]] if self._meets("order", len(fields) > 2) else fields
+
+    def _with_weight(self, fields: list[str]) -> list[str]:
+        weight = self._draw(st.integers(0, 99)) / 4 if self._meets("weight") else None
+        self.weights.append(weight)
+        return fields if weight is None else [f"{fields[0]}:{weight}", *fields[1:]]
 
     def _with_qid(self, fields: list[str]) -> list[str]:
         """Return the fields with a query, and with a tab or repeated blanks before the second field."""

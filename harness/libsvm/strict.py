@@ -13,9 +13,8 @@ from harness.errors import LibSVMError
 from harness.libsvm.dataset import Array, LibSVM, Report, report_of
 from harness.libsvm.inputs import Part
 from harness.libsvm.normalize import without_comment
-from harness.libsvm.rules import LARGEST_QID, Deviation, Rules
+from harness.libsvm.rules import LARGEST_QID, NUMBER, Deviation, Rules
 
-_NUMBER = re.compile(rb"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")  # digits match in one way only: no backtracking
 _NOT_FINITE = re.compile(rb"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _FIELD = re.compile(rb"[^ \t]+")
 _FLOAT64 = np.dtype(np.float64)
@@ -25,6 +24,8 @@ class Row(NamedTuple):
     """Row of one line."""
 
     label: float
+    weight: float
+    """NaN if there is none."""
     qid: int
     """-1 if there is none."""
     features: list[tuple[int, float]]
@@ -64,8 +65,15 @@ def _assemble(rows: list[Row], base: int, report: Report) -> LibSVM:
     values = np.array([value for row in rows for _, value in row.features], dtype=np.float64)
     labels = np.array([row.label for row in rows], dtype=np.float64)
     qids = np.array([row.qid for row in rows], dtype=np.int64)
+    weights = np.array([row.weight for row in rows], dtype=np.float64)
     width = int(columns.max(initial=-1)) + 1
-    return LibSVM(labels, _matrix(counts, columns, values, width), qids if (qids >= 0).any() else None, report)
+    return LibSVM(
+        labels,
+        _matrix(counts, columns, values, width),
+        qids if (qids >= 0).any() else None,
+        report,
+        None if np.isnan(weights).all() else weights,
+    )
 
 
 def _matrix(counts: Array, columns: Array, values: Array, width: int) -> Array | sparse.csr_matrix:
@@ -91,11 +99,11 @@ class _Line:
             self._skip(content)
             return None
         self._check_leading(fields[0].start())
-        label = self._label(fields[0].start(), fields[0][0])
+        label, weight = self._label(fields[0].start(), fields[0][0])
         qid = self._qid(fields)
         features = self._features(content, fields, 1 if qid < 0 else 2)
         self._check_end(content, fields[-1].end())
-        return Row(label, qid, features)
+        return Row(label, weight, qid, features)
 
     # ---- around the fields
 
@@ -131,10 +139,18 @@ class _Line:
 
     # ---- the fields
 
-    def _label(self, start: int, text: bytes) -> float:
-        if b":" in text:
-            raise self._error(start, "a line starts with a label", text)
-        return self._value(start, text, "a label")
+    def _label(self, start: int, text: bytes) -> tuple[float, float]:
+        """Return the label and its weight, NaN if it has none."""
+        label, colon, weight = text.partition(b":")
+        if not colon:
+            return self._value(start, text, "a label"), math.nan
+        self._tolerate("weight", start, "a line starts with a label", text)
+        return self._value(start, label, "a label"), self._weight(start + len(label) + 1, weight)
+
+    def _weight(self, start: int, text: bytes) -> float:
+        if _NOT_FINITE.fullmatch(text):
+            raise self._error(start, "a weight is finite", text)
+        return self._value(start, text, "a weight")
 
     def _qid(self, fields: list[re.Match[bytes]]) -> int:
         """Return the query, or -1 if the second field is not one."""
@@ -184,7 +200,7 @@ class _Line:
             if self._rules.keeps:
                 return float(text)
             raise self._error(start, f"{what} is finite", text)
-        if not _NUMBER.fullmatch(text):
+        if not NUMBER.fullmatch(text):
             raise self._error(start, f"{what} is a number", text)
         number = float(text)
         dtype = self._rules.dtype if what == "a value" else _FLOAT64

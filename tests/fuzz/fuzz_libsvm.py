@@ -96,7 +96,7 @@ def outcome(read):
 
 
 def full_outcome(read):
-    """Return all that a reading gives: rows, qids and report; or the error in words."""
+    """Return all that a reading gives: rows, qids, weights and report; or the error in words."""
     try:
         rows = read()
     except LibSVMError as error:
@@ -104,7 +104,8 @@ def full_outcome(read):
     indices, starts, values = parts(rows.features)
     numbers = rows.labels.tobytes(), values.tobytes()
     shape = type(rows.features), rows.features.shape, indices.tolist(), starts.tolist()
-    return numbers, shape, None if rows.qids is None else rows.qids.tolist(), rows.report.changes
+    weights = None if rows.weights is None else bits(rows.weights)
+    return numbers, shape, None if rows.qids is None else rows.qids.tolist(), weights, rows.report.changes
 
 
 def parts(features):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from scipy import sparse
 from sklearn.datasets import load_svmlight_file
 
 from harness import libsvm
@@ -38,6 +39,12 @@ def same(read, data):
 
 def cut_into_parts(size):
     return mock.patch.object(inputs, "PART", size)
+
+
+def weights_of(read):
+    """Return the weight of each row, None for a row without."""
+    weights = np.full(len(read), np.nan) if read.weights is None else read.weights
+    return [None if np.isnan(weight) else weight for weight in weights.tolist()]
 
 
 without_slow_path = mock.patch.object(reader, "read_strictly", side_effect=AssertionError("the slow path was reached"))
@@ -98,6 +105,18 @@ def test_zero_based_indices_read_back_if_declared_and_if_detected(data):
     assert not has_0 or same(detected, data)
 
 
+@given(datasets())
+def test_a_column_0_of_nan_changes_no_value_and_keeps_rows_from_index_1_an_array(data):
+    text = written(data)
+    filled = libsvm.parse(text, base=0, nan_column_0=True)
+    matrix = dataset.to_csr(filled.features, filled.features.shape[1])
+    absent = np.isnan(matrix.data)
+    assert not matrix.indices[absent].any()
+    kept = sparse.csr_matrix(matrix)[:, 1:]
+    assert bits(libsvm.LibSVM(filled.labels, kept)) == bits(libsvm.parse(text, features=kept.shape[1]))
+    assert isinstance(filled.features, np.ndarray) or not isinstance(libsvm.parse(text).features, np.ndarray)
+
+
 @given(datasets(values=st.one_of(numbers(), st.sampled_from([np.nan, np.inf, -np.inf]))))
 def test_nan_and_infinities_are_kept_or_refused(data):
     finite = (
@@ -148,15 +167,17 @@ def test_tolerated_deviations_change_no_row_and_are_reported(decorated_text):
         deviation: (met.lines, met.first_line) for deviation, met in read.report.changes.items()
     } == decorated_text.changes
     assert ([-1] * len(read) if read.qids is None else read.qids.tolist()) == decorated_text.qids
+    assert weights_of(read) == decorated_text.weights
 
 
 @given(decorated())
-@example(Decorated(b"1 0:1\n2 1:2 0:3 # c\n", b"1 1:1\n2 1:3 2:2\n", [-1, -1], {}))
+@example(Decorated(b"1 0:1\n2 1:2 0:3 # c\n", b"1 1:1\n2 1:3 2:2\n", [-1, -1], {}, [None, None]))
 def test_deviations_are_reported_alike_in_parts_and_as_a_whole(decorated_text):
     with cut_into_parts(8):
         read = libsvm.read(io.BytesIO(decorated_text.text), tolerate=libsvm.DEVIATIONS)
     whole = libsvm.parse(decorated_text.text, tolerate=libsvm.DEVIATIONS)
     assert same(read, whole)
+    assert weights_of(read) == weights_of(whole)
     assert read.report == whole.report
 
 
@@ -182,7 +203,7 @@ def test_the_fast_readers_agree_with_the_strict_one(options, tolerate, text):
         except LibSVMError as error:
             return str(error)
         qids = None if found.qids is None else found.qids.tolist()
-        return bits(found, 4), qids, found.report.changes
+        return bits(found, 4), qids, weights_of(found), found.report.changes
 
     assume(text and not text.startswith(b"\x1f\x8b"))
     rules = Rules(tolerate=tolerate, **options)
