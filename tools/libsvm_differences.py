@@ -28,7 +28,9 @@ from pyspark.sql.types import DoubleType, StructField, StructType
 from scipy import sparse
 
 from harness import libsvm
-from harness.errors import DataError, LibSVMError
+from harness.containers.runtime import Channel
+from harness.containers.xgboost.data import read_channel, read_request
+from harness.errors import DataError, HarnessError, LibSVMError
 from harness.libsvm.dataset import to_csr
 from harness.spark.internals import java_rows, java_schema, jvm
 from harness.spark.validation import check_libsvm
@@ -147,6 +149,7 @@ _LINES: dict[str, bytes | str] = {
     "a comment at a line's end": "1 1:2 # text",
     "a comment with a feature in it": "1 1:2 # 2:3",
     "a query": "1 qid:7 1:2",
+    "a weight": "1:0.5 1:2",
     "no label": "1:2 2:3",
     "a label in letters": "abc 1:2",
     "a label NaN": "nan 1:2",
@@ -259,6 +262,29 @@ def read_by_scikit_learn(file: Path) -> str:
     return _rows(_numbers(matrix, labels))
 
 
+def read_by_container(file: Path) -> str:
+    """Return the rows that the XGBoost container reads from a channel with the file."""
+    try:
+        rows = read_channel(Channel("train", file.parent, "text/libsvm"))
+    except LibSVMError as error:
+        return _refused(error.rule)
+    except HarnessError as error:
+        rule = error.what.partition(" breaks the rule that ")[2].partition(". It is read")[0]
+        return _refused(rule or error.what.partition(file.name)[2].partition(".")[0].strip(" ,"))
+    return _rows(_columns(rows.features, rows.labels))
+
+
+def _columns(features: libsvm.Matrix, labels: libsvm.Array) -> list[tuple[str, list[int], list[Any]]]:
+    """Return each row's label, columns from 0 and values that are present, as 32-bit floats."""
+    matrix = sparse.csr_matrix(to_csr(features, features.shape[1]))
+    rows = [slice(*matrix.indptr[row : row + 2]) for row in range(len(labels))]
+    cells = [(matrix.indices[row], matrix.data[row]) for row in rows]
+    return [
+        (str(np.float32(label)), columns[~np.isnan(values)].tolist(), [str(v) for v in values[~np.isnan(values)]])
+        for label, (columns, values) in zip(labels, cells, strict=True)
+    ]
+
+
 def read_by_us(file: Path, **options: Any) -> str:
     """Return the rows that this project reads from a file."""
     try:
@@ -329,6 +355,7 @@ def reading_table(spark: SparkSession) -> list[list[str]]:
         "Spark",
         "scikit-learn",
         "XGBoost",
+        "the XGBoost container",
         "Spark's rows, sent by the SDK",
         "ours",
         "ours, tolerant",
@@ -342,7 +369,9 @@ def reading_table(spark: SparkSession) -> list[list[str]]:
             tolerant = read_by_us(file, tolerate=libsvm.DEVIATIONS, non_finite="keep")
             also = "" if tolerant == strict else tolerant
             learnt = read_by_scikit_learn(file)
-            table.append([case.name, _code(case.text), read, learnt, boosted, sent, strict, also])
+            table.append(
+                [case.name, _code(case.text), read, learnt, boosted, read_by_container(file), sent, strict, also]
+            )
     return table
 
 
@@ -416,13 +445,11 @@ def _read_by_container(sent: bytes | str) -> str:
     if isinstance(sent, str):
         return "–"
     try:
-        rows = libsvm.parse(sent, dtype=np.float32, tolerate=libsvm.BLANKS)
+        features = read_request(sent, "text/libsvm")
     except LibSVMError as error:
         return _refused(error.rule)
-    width = rows.features.shape[1]
-    matrix = to_csr(rows.features, width)
-    texts = [(label, ids, [str(np.float32(v)) for v in vs]) for label, ids, vs in _numbers(matrix, rows.labels)]
-    return _rows(texts)
+    label = float(sent.partition(b" ")[0])
+    return _rows(_columns(features, np.array([label])))
 
 
 def _check_words(frame: DataFrame) -> str:

@@ -11,7 +11,6 @@ from collections import Counter
 
 import numpy as np
 import pytest
-import xgboost as xgb
 from hypothesis import HealthCheck, Phase, assume, example, given, settings
 from hypothesis import strategies as st
 from pyspark.ml.linalg import Vectors
@@ -21,10 +20,10 @@ from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSeriali
 from scipy import sparse
 
 from harness import libsvm
-from harness.containers.xgboost.serving import XGBoostModel
-from harness.containers.xgboost.versions import Version
+from harness.containers.xgboost.data import read_request
 from harness.errors import DataError
 from harness.libsvm import strategies
+from harness.libsvm.dataset import to_csr
 from harness.spark.validation import check_libsvm
 from tools.libsvm_differences import serialize_frame
 
@@ -172,8 +171,9 @@ def test_the_container_reads_the_matrix_that_the_sdk_serializes(spark, rows):
 def test_the_xgboost_container_sees_the_values_that_a_32_bit_float_can_hold(spark, rows):
     body = serialize_frame(spark, frame_of(spark, rows), label="label")
     width = rows.features.shape[1]
-    container = XGBoostModel(xgb.train({}, xgb.DMatrix(np.zeros((1, width)), [0.0]), 0), Version("1"))
-    assert bits(libsvm.LibSVM(rows.labels, container._read(body, "text/x-libsvm"))) == bits(rows)
+    read = sparse.csr_matrix(to_csr(read_request(body, "text/x-libsvm"), width + 1))
+    assert np.isnan(read[:, 0].data).all(), "Spark's indices count from 1, so column 0 is empty"
+    assert bits(libsvm.LibSVM(rows.labels, read[:, 1:])) == bits(rows)
 
 
 # ---- fit

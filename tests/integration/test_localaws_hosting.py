@@ -644,7 +644,7 @@ def test_a_custom_container_gets_the_request_unchanged(make, sagemaker, runtime,
 
 def as_libsvm(rows):
     text = io.BytesIO()
-    libsvm.write(text, np.zeros(len(rows)), rows)
+    libsvm.write(text, np.zeros(len(rows)), rows, base=0)
     return text.getvalue()
 
 
@@ -691,20 +691,30 @@ def test_every_row_gets_one_prediction_zeros_only_and_without_line_end_included(
 
 @pytest.mark.parametrize(
     ("body", "content_type", "reported"),
-    [(b"0 1:1\n0 1:x\n", "text/libsvm", "line 2, column 5: 'x'"), (b"0 1:1\n0 0:1", "text/libsvm", "line 2, column 3"),
-     (b"0 1:1\n0 5:1\n", "text/libsvm", "line 2"), (b"1,2,3,4\n1,2,3,x", "text/csv", "line 2"),
+    [(b"0 1:1\n0 1:x\n", "text/libsvm", "line 2, column 5: 'x'"), (b"0 1:1\n0 -1:1", "text/libsvm", "line 2, column 3"),
+     (b"0 0:1", None, "'0:1' is not a number"), (b"1,2,3,4\n1,2,3,x", "text/csv", "line 2"),
      (b"1,2,3,4\n1,2,3", "text/csv", "line 2")],
 )  # fmt: skip
 def test_a_row_that_cannot_be_read_is_a_model_error_that_names_its_line(
     runtime, endpoint, body, content_type, reported
 ):
-    answer = refusal(runtime.invoke_endpoint, EndpointName=endpoint, Body=body, ContentType=content_type)
+    type_ = {"ContentType": content_type} if content_type else {}
+    answer = refusal(runtime.invoke_endpoint, EndpointName=endpoint, Body=body, **type_)
     assert answer["Error"]["Code"] == "ModelError"
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 424
     assert answer["OriginalStatusCode"] == 415
     assert reported in answer["OriginalMessage"]
     assert answer["Error"]["Message"].startswith("Received client error (415) from primary with message")
     assert f":log-group:/aws/sagemaker/Endpoints/{endpoint}" in answer["LogStreamArn"]
+
+
+def test_a_wrong_number_of_columns_is_a_model_error_in_the_words_of_the_container(runtime, endpoint):
+    answer = refusal(runtime.invoke_endpoint, EndpointName=endpoint, Body=b"1,2,3,4,5")
+    assert (answer["Error"]["Code"], answer["OriginalStatusCode"]) == ("ModelError", 400)
+    assert answer["OriginalMessage"] == (
+        "Unable to evaluate payload provided: "
+        "Feature size of csv inference data 5 is not consistent with feature size of trained model 4."
+    )
 
 
 def test_an_unknown_content_type_is_a_model_error(runtime, endpoint):

@@ -96,7 +96,7 @@ def script(local, tmp_path):
 def rows(count=ROWS, seed=1, features=4):
     values = np.random.default_rng(seed).integers(0, 256, (count, features)).astype(float)
     text = io.BytesIO()
-    libsvm.write(text, (values[:, 0] // 86).clip(0, 2), values)
+    libsvm.write(text, (values[:, 0] // 86).clip(0, 2), values, base=0)
     return text.getvalue()
 
 
@@ -169,7 +169,7 @@ def test_a_job_passes_through_its_states_and_leaves_model_metrics_and_log(sagema
 def test_the_model_is_the_one_that_xgboost_trains_in_process(s3, trained, bucket, tmp_path):
     job = trained()
     booster = as_booster(artifact(s3, job)["xgboost-model"])
-    data = [libsvm.parse(rows(seed=number), features=4) for number in range(3)]
+    data = [libsvm.parse(rows(seed=number), features=4, base=0) for number in range(3)]
     features = np.concatenate([part.features for part in data])
     labels = np.concatenate([part.labels for part in data])
     settings = {"objective": "multi:softmax", "num_class": 3, "max_depth": 2}
@@ -354,14 +354,15 @@ def test_an_invalid_hyperparameter_fails_the_job_and_is_named(trained, name, val
 
 @pytest.mark.parametrize(
     ("line", "reported"),
-    [("1 0:1", "line 2, column 3: '0"), ("1 3:1 2:1", "line 2, column 7"), ("1 1:nan", "line 2, column 5: 'nan'"),
+    [("1 -1:1", "line 2, column 3: '-1"), ("1 1:1 1:2", "line 2, column 7"), ("1 1:nan", "line 2, column 5: 'nan'"),
      ("one 1:1", "line 2, column 1: 'one'")],
 )  # fmt: skip
 def test_data_that_cannot_be_read_fails_the_job_and_its_line_is_named(s3, trained, bucket, line, reported):
     s3.put_object(Bucket=bucket, Key="bad/train/file", Body=f"0 1:1\n{line}\n")
     reason = failure(trained(InputDataConfig=[channel("train", f"s3://{bucket}/bad/train/")]))
     assert reason.startswith("ClientError: ")
-    assert reported in reason
+    assert f"/opt/ml/input/data/train/file, {reported}" in reason
+    assert "It is read as LibSVM, because the channel's ContentType is text/libsvm." in reason
 
 
 def test_an_object_that_a_manifest_names_and_that_is_deleted_fails_the_job(sagemaker, s3, ask, bucket):
@@ -643,7 +644,7 @@ def test_a_channel_has_its_own_input_mode_and_shuffles_its_shards(reported, s3, 
 
 def test_shards_are_divided_by_key_and_the_model_learns_from_all(s3, trained, sagemaker, bucket):
     two = {"InstanceType": "ml.m4.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 1}
-    constant = "".join(f"{label} 1:1\n" for label in (0, 10))  # each shard has one label: only both give the mean
+    constant = "".join(f"{label} 0:1\n" for label in (0, 10))  # each shard has one label: only both give the mean
     for number, line in enumerate(constant.splitlines(keepends=True)):
         s3.put_object(Bucket=bucket, Key=f"shards/part-{number}", Body=line * 20)
     job = trained(

@@ -1,98 +1,345 @@
-"""Reader of the input for XGBoost: LibSVM and CSV, in training channels and in requests."""
+"""Reader of the input for XGBoost: LibSVM and CSV, in training channels and in requests.
+
+Sources: ``data_utils.py``, ``encoder.py`` and ``algorithm_mode/serve_utils.py`` of
+https://github.com/aws/sagemaker-xgboost-container, dmlc-core's ``libsvm_parser.h``, which reads channels there, and
+https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost-72.html. The source of ``xgboost:1`` is private, so for that
+image only the documentation and messages in public bug reports are known.
+
+Columns count from 0. Index *i* of LibSVM is column *i*, so rows that count from 1 leave column 0 empty. The first
+feature of CSV is column 0.
+"""
 
 from __future__ import annotations
 
+import csv
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import csv
+from pyarrow import csv as arrow_csv
 
 from harness import libsvm
 from harness.containers.runtime import Channel, UserError
-from harness.errors import DataError
-from harness.libsvm import Array, LibSVM
+from harness.errors import DataError, LibSVMError
+from harness.libsvm import Array, Deviation, LibSVM, Matrix
+from harness.libsvm.rules import NUMBER
 
 LIBSVM_TYPES = ("text/libsvm", "text/x-libsvm", "libsvm")
 CSV_TYPES = ("text/csv", "csv")
+CHANNEL_TYPE = "text/libsvm"
+"""Type of a channel that names none."""
+REQUEST_TYPE = "text/csv"
+"""Type of a request to ``xgboost:1`` that names none (documentation only). Newer images take :data:`CHANNEL_TYPE`."""
 
 COLUMNS = 1 << 22
-"""Most columns of LibSVM data, and so the largest index. XGBoost needs 360 bytes for each column and a second a round
+"""Most columns of LibSVM data, and so a limit for indices. XGBoost needs 360 bytes for each column and a second a round
 for a million columns (measured), used or not. Without a limit one index could fill the memory of a machine."""
 CSV_COLUMNS = 100_000
 """Most columns of CSV, where every row writes all columns. Reading takes 5 KB for each."""
 
+_IN_REQUESTS: frozenset[Deviation] = (libsvm.BLANKS - {"tab"}) | {"order"}
+_IN_CHANNELS: frozenset[Deviation] = _IN_REQUESTS | {"blank line", "weight", "qid"}
 
-def media_type(content_type: str | None) -> str:
-    """Return the type without its parameters: ``text/csv; label_size=1`` → ``text/csv``. The default is text/libsvm.
+_GZIP = b"\x1f\x8b"
+_UTF8_MARK = b"\xef\xbb\xbf"
+_SNIFFED = 512
+_NO_HEADER = "A CSV channel has no header, numbers only"
+_FIELD = re.compile(rb"[ \t]*(%b|[+-]?(nan|inf|infinity))[ \t]*" % NUMBER.pattern, re.IGNORECASE)
+_NO_LABEL = re.compile(rb"^(?=[^ \n]*:)", re.MULTILINE)
+_MARKERS = (
+    (re.compile(r"_SUCCESS"), "a marker that Spark or Hadoop writes when a job is complete"),
+    (re.compile(r"_(started|committed)_.*"), "a marker that Databricks writes when it commits files"),
+    (re.compile(r"\..*\.crc"), "a checksum that Hadoop writes next to a file"),
+)
 
-    :raises UserError: XGBoost does not read the type.
+
+def media_type(content_type: str | None, default: str) -> str:
+    """Return the type without its parameters: ``text/csv; label_size=1`` → ``text/csv``.
+
+    :param default: the type of a channel or request that names none.
+    :raises UserError: the container does not read the type.
     """
-    name = (content_type or "text/libsvm").split(";")[0].strip().lower()
+    name, *parameters = [part.strip().lower() for part in (content_type or default).split(";")]
     if name not in LIBSVM_TYPES + CSV_TYPES:
         accepted = ", ".join(LIBSVM_TYPES + CSV_TYPES)
-        raise UserError(f"{name} is not an accepted ContentType: {accepted}.", fix="set the channel's content type")
+        raise UserError(f"{name} is not an accepted ContentType: {accepted}.", fix="set the content type")
+    sizes = [value.strip('" ') for key, _, value in (part.partition("=") for part in parameters) if key == "label_size"]
+    if name in CSV_TYPES and sizes not in ([], ["1"]):
+        raise UserError(
+            f"{content_type} is not an accepted csv ContentType. Optional parameter label_size must be equal to 1",
+            fix="remove label_size",
+        )
     return name
 
 
-def read_channel(channel: Channel) -> LibSVM:
+# ---- channels
+
+
+def read_channel(channel: Channel, csv_weights: bool = False) -> LibSVM:
     """Return the rows of all files of a channel; values are rounded to 32-bit floats, as XGBoost uses them.
 
-    :raises UserError: the channel has hidden files.
-    :raises DataError: a line cannot be read.
+    :param csv_weights: the second column of CSV is the weight of the row. LibSVM has ``label:weight``.
+    :raises UserError: the channel has hidden or compressed files, or rows of different kinds.
+    :raises DataError: a line cannot be read. The error names the file below ``/opt/ml``, and the assumed type.
     """
     files = sorted(path for path in channel.path.rglob("*") if path.is_file())
-    if any(part.startswith(".") for file in files for part in file.relative_to(channel.path).parts):
-        raise UserError("Hidden file found in the data path! Remove that before training.")
-    if media_type(channel.content_type) in LIBSVM_TYPES:
-        rows = libsvm.read(files, dtype=np.float32, tolerate=libsvm.BLANKS)
+    is_libsvm = media_type(channel.content_type, CHANNEL_TYPE) in LIBSVM_TYPES
+    for file in files:
+        _check_file(file, channel, is_libsvm)
+    rows = _read_libsvm_files(files, channel) if is_libsvm else _read_csv_files(files, channel, csv_weights)
+    _check_weights(rows, channel)
+    return rows
+
+
+def _check_file(file: Path, channel: Channel, is_libsvm: bool) -> None:
+    if any(part.startswith(".") for part in file.relative_to(channel.path).parts):
+        kind = _marker(file)
+        raise UserError(
+            "Hidden file found in the data path! Remove that before training. "
+            f"It is {_place(file, channel)}{f', {kind}' if kind else ''}."
+        )
+    with file.open("rb") as stream:
+        head = stream.readline(_SNIFFED)
+    if head.startswith(_GZIP):
+        raise UserError(
+            f"{_place(file, channel)} is compressed with gzip, which XGBoost does not read. "
+            "Unpack it, or set the channel's CompressionType to Gzip."
+        )
+    if head and not head.strip():
+        _refuse(file, channel, "line 1 is blank", "SageMaker determines the format by the first line.")
+    if is_libsvm and head and not (b" " in head and b":" in head):
+        # xgboost:1 refuses such a file in these words: https://github.com/aws/amazon-sagemaker-examples/issues/668
+        what = f"line 1: Blankspace and colon not found in firstline {_shown(head.decode('utf-8', 'replace').strip())}"
+        hint = "; for CSV, set it to text/csv" if b"," in head else ""
+        _refuse(file, channel, what, f"It is read as LibSVM, because {_reason(channel)}{hint}.")
+
+
+def _read_libsvm_files(files: list[Path], channel: Channel) -> LibSVM:
+    try:
+        rows = libsvm.read(files, dtype=np.float32, tolerate=_IN_CHANNELS, base=0, nan_column_0=True)
         if rows.features.shape[1] > COLUMNS:  # read again for an error that names file, line and index
-            libsvm.read(files, COLUMNS, np.float32, tolerate=libsvm.BLANKS)
-        return rows
-    return _read_csv_files(files)
+            libsvm.read(files, COLUMNS, np.float32, tolerate=_IN_CHANNELS, base=0)
+    except LibSVMError as error:
+        file = Path(error.source)
+        what = f"line {error.line}, column {error.column}: {_shown(error.text)} breaks the rule that {error.rule}"
+        _refuse(file, channel, what, f"It is read as LibSVM, because {_reason(channel)}.")
+    return rows
 
 
-def _read_csv_files(files: list[Path]) -> LibSVM:
-    tables = [parse_csv(file.read_bytes(), str(file)) for file in files if file.stat().st_size]
-    if len({table.shape[1] for table in tables}) > 1:
-        raise UserError("The CSV files of a channel differ in their number of columns.")
-    table = np.concatenate(tables or [np.empty((0, 1), dtype=np.float32)])
-    if np.isnan(table[:, 0]).any():
-        raise UserError("A CSV row lacks its label, which is the first column.")
-    return LibSVM(table[:, 0].astype(np.float64), table[:, 1:])
+def _read_csv_files(files: list[Path], channel: Channel, csv_weights: bool) -> LibSVM:
+    leading = 2 if csv_weights else 1
+    tables = [np.empty((0, leading + 1), dtype=np.float32)]
+    for file in (file for file in files if file.stat().st_size):
+        text = file.read_bytes().removeprefix(_UTF8_MARK)
+        try:
+            table = parse_csv(text, skip_blank=True)
+            _check_columns(text, table, leading, tables[-1])
+        except _CSVError as error:
+            header = f" {_NO_HEADER}." if error.is_text and error.line == 1 else ""
+            _refuse(file, channel, error.what, f"It is read as CSV, because {_reason(channel)}.{header}")
+        tables.append(table)
+    table = np.concatenate(tables[1:] or tables)
+    weights = table[:, 1].astype(np.float64) if csv_weights else None
+    return LibSVM(table[:, 0].astype(np.float64), table[:, leading:], weights=weights)
 
 
-def parse_csv(text: bytes, source: str = "") -> Array:
+def _check_columns(text: bytes, table: Array, leading: int, before: Array) -> None:
+    """Raise :class:`_CSVError` if rows lack a label, weight or features, or differ from those of the file before."""
+    if table.shape[1] <= leading:
+        raise _CSVError(1, f"{table.shape[1]} columns, which leaves none for features")
+    if len(before) and table.shape[1] != before.shape[1]:
+        raise _CSVError(1, f"{table.shape[1]} columns, but the file before has {before.shape[1]}")
+    lacking = np.flatnonzero(np.isnan(table[:, :leading]).any(axis=1))
+    if len(lacking):
+        lines = [number for number, _ in _lines(text, skip_blank=True)]
+        what = "its label, which is the first column" if leading == 1 else "its label or weight, the first two columns"
+        raise _CSVError(lines[lacking[0]], f"the row lacks {what}")
+
+
+def _check_weights(rows: LibSVM, channel: Channel) -> None:
+    """Raise :class:`UserError` if only some rows have weights or queries, or XGBoost cannot use them."""
+    weights, qids = rows.weights, rows.qids
+    if weights is not None and np.isnan(weights).any():
+        _refuse_rows(channel, "some rows have a weight and others have none", "give each row a weight, or none")
+    if weights is not None and (weights < 0).any():
+        _refuse_rows(channel, f"the weight {weights.min():g} is negative", "give weights of 0 or more")
+    if qids is not None and (qids < 0).any():
+        _refuse_rows(channel, "some rows have a qid and others have none", "give each row a qid, or none")
+    if weights is not None and qids is not None:
+        _refuse_rows(channel, "rows have both a weight and a qid, but XGBoost weighs queries", "remove one of them")
+
+
+def _refuse_rows(channel: Channel, what: str, fix: str) -> NoReturn:
+    raise UserError(f"Channel {channel.name}: {what}.", fix=fix)
+
+
+def _refuse(file: Path, channel: Channel, what: str, why: str) -> NoReturn:
+    marker = _marker(file)
+    if marker:
+        raise DataError(
+            f"{_place(file, channel)} is {marker}, not data. XGBoost reads every file of a channel: remove this one.",
+            checked=what,
+        ) from None
+    raise DataError(f"{_place(file, channel)}, {what}. {why}", fix="correct the line, or the ContentType") from None
+
+
+def _marker(file: Path) -> str:
+    """Return the kind of a file that is no data by its name, or nothing."""
+    return next((kind for name, kind in _MARKERS if name.fullmatch(file.name)), "")
+
+
+def _place(file: Path, channel: Channel) -> str:
+    """Return the path of a file as it is in SageMaker's containers."""
+    return f"/opt/ml/input/data/{channel.name}/{file.relative_to(channel.path).as_posix()}"
+
+
+def _reason(channel: Channel) -> str:
+    given = channel.content_type
+    return f"the channel's ContentType is {given}" if given else "the channel has no ContentType"
+
+
+# ---- requests
+
+
+def read_request(body: bytes, kind: str) -> Matrix:
+    """Return the features of a request: an array, or a CSR matrix in which absent values are missing.
+
+    As in the open container, rows of LibSVM may lack their labels, and blanks and newlines around the text are no rows.
+
+    :param kind: one of :data:`LIBSVM_TYPES` or :data:`CSV_TYPES`.
+    :raises DataError: the text cannot be read.
+    """
+    if body.startswith(_GZIP):  # a few compressed bytes could fill the memory
+        raise DataError("line 1: the request is compressed, but this container does not read gzip.")
+    text = body.strip() if body[:1].isspace() or body[-2:].isspace() else body
+    if not text:
+        raise DataError("line 1: the request has no row.")
+    first_line = 1 + body[: body.find(text[:1])].count(b"\n")
+    if kind in CSV_TYPES:
+        return parse_csv(text, first_line)
+    if b":" in text.partition(b"\n")[0].partition(b" ")[0]:
+        text = _NO_LABEL.sub(b"0 ", text)
+    rows = libsvm.parse(text, dtype=np.float32, first_line=first_line, tolerate=_IN_REQUESTS, base=0, nan_column_0=True)
+    return rows.features
+
+
+# ---- CSV
+
+
+class _CSVError(DataError):
+    """A line of CSV cannot be read.
+
+    :ivar is_text: a field of the line is not a number.
+    """
+
+    def __init__(self, line: int, words: str, is_text: bool = False) -> None:
+        self.line = line
+        self.is_text = is_text
+        super().__init__(f"line {line}: {words}", fix="write each row as numbers with commas, no header")
+
+
+class _Format(NamedTuple):
+    """Form of a CSV text, by its first line."""
+
+    delimiter: str
+    width: int
+
+
+def parse_csv(text: bytes, first_line: int = 1, *, skip_blank: bool = False) -> Array:
     """Return the rows of CSV without a header: float32, shape (n, columns); empty fields are missing values (NaN).
 
+    The first line determines the delimiter, as in the container: a comma, or the one that Python's ``csv.Sniffer``
+    finds. Each line is a row.
+
+    :param first_line: number of the first line in errors.
+    :param skip_blank: blank lines are no rows, as in dmlc-core's parser, which reads channels.
     :raises DataError: the text has more than :data:`CSV_COLUMNS` columns, lines differ in their number of columns,
-        or a field is not a finite number.
+        or a field is not a number or not finite as a 32-bit float.
     """
-    width = text.partition(b"\n")[0].count(b",") + 1
-    if width > CSV_COLUMNS:
-        raise DataError(
-            _with_line(f"Row #1: {width:,} columns; the limit is {CSV_COLUMNS:,}", source), fix="write LibSVM instead"
-        )
-    columns = [str(number) for number in range(width)]
+    form = _format_of(text, first_line)
+    columns = [str(number) for number in range(form.width)]
     try:
-        table = csv.read_csv(
+        if _misleads_arrow(text, form, skip_blank):
+            raise _fault(text, form, first_line, skip_blank)
+        table = arrow_csv.read_csv(
             pa.BufferReader(text),
-            read_options=csv.ReadOptions(use_threads=False, block_size=len(text) + 1, column_names=columns),
-            parse_options=csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
-            convert_options=csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.float64()), null_values=[""]),
+            read_options=arrow_csv.ReadOptions(use_threads=False, block_size=len(text) + 1, column_names=columns),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=form.delimiter, quote_char=False, ignore_empty_lines=skip_blank
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(columns, pa.float64()), null_values=[""]
+            ),
         )
-    except pa.ArrowInvalid as error:
-        raise DataError(
-            _with_line(str(error), source), fix="write each row as numbers with commas, no header"
-        ) from None
+    except pa.ArrowInvalid:
+        raise _fault(text, form, first_line, skip_blank) from None
     with np.errstate(over="ignore"):
         rows = np.column_stack([column.to_numpy().astype(np.float32) for column in table.columns])
     infinite = np.flatnonzero(np.isinf(rows).any(axis=1))
     if len(infinite):
-        raise DataError(_with_line(f"Row #{infinite[0] + 1}: a value is not a finite 32-bit float", source))
+        lines = [number for number, _ in _lines(text, skip_blank)]
+        raise _CSVError(first_line - 1 + lines[infinite[0]], "a value is not a finite 32-bit float")
     return rows
 
 
-def _with_line(message: str, source: str) -> str:
-    return (f"{source}: " if source else "") + re.sub(r"Row #(\d+)", r"line \1", message)
+def _format_of(text: bytes, first_line: int) -> _Format:
+    line = text.partition(b"\n")[0]
+    delimiter = _delimiter(line)
+    width = line.count(delimiter.encode()) + 1
+    if width > CSV_COLUMNS:
+        raise _CSVError(first_line, f"{width:,} columns; the limit is {CSV_COLUMNS:,}")
+    return _Format(delimiter, width)
+
+
+def _delimiter(line: bytes) -> str:
+    """Return the delimiter of a line: a comma, unless the line has none and the sniffer finds another character."""
+    if b"," in line:
+        return ","
+    try:
+        found = csv.Sniffer().sniff(line[:_SNIFFED].decode("utf-8", "replace")).delimiter
+    except csv.Error:
+        return ","
+    return "," if found.isalnum() else found
+
+
+def _misleads_arrow(text: bytes, form: _Format, skip_blank: bool) -> bool:
+    """Report whether Arrow would end a row at a CR alone, or read a blank line as a row without values."""
+    blank = not skip_blank and form.width > 1 and (b"\n\n" in text or b"\n\r\n" in text)
+    return blank or text.count(b"\r") != text.count(b"\r\n")
+
+
+def _fault(text: bytes, form: _Format, first_line: int, skip_blank: bool) -> _CSVError:
+    """Return the error for the first line that cannot be read."""
+    used = "" if form.delimiter == "," else f", with {form.delimiter!r} between fields"
+    for number, line in _lines(text, skip_blank):
+        at = number + first_line - 1
+        fields = line.split(form.delimiter.encode())
+        odd = next((field for field in fields if field and not _FIELD.fullmatch(field)), None)
+        if odd is not None:
+            return _CSVError(at, f"{_shown(odd.decode('utf-8', 'replace'))} is not a number{used}", is_text=True)
+        if len(fields) != form.width:
+            has = f"{len(fields)} columns" if line else "no column"
+            return _CSVError(at, f"{has}, but the first line has {form.width}{used}")
+    return _CSVError(first_line, f"the text is not CSV of numbers{used}")
+
+
+def _lines(text: bytes, skip_blank: bool) -> Iterator[tuple[int, bytes]]:
+    """Yield the number and text of each line that is a row."""
+    for number, line in enumerate(text.removesuffix(b"\n").split(b"\n"), 1):
+        content = line.removesuffix(b"\r")
+        if content or not skip_blank:
+            yield number, content
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:57] + "...")
+
+
+def plain_message(error: Exception) -> str:
+    """Return XGBoost's message without its source line, C++ class and stack."""
+    line = next(line for line in str(error).splitlines() if line.strip())
+    content = re.sub(r"^\[[\d:]+\] \S+:\d+: ", "", line).strip()
+    return re.sub(r"^Check failed: .*?: (?=.)(\w+Obj: )?", "", content)

@@ -73,7 +73,6 @@ _BASE_SCORE = 0.5
 _ALIASES = {"learning_rate": "eta", "min_split_loss": "gamma", "reg_lambda": "lambda", "reg_alpha": "alpha"}
 
 _DROPPED = {
-    "csv_weights",
     "deterministic_histogram",
     "dsplit",
     "lambda_bias",
@@ -222,7 +221,7 @@ def _names(text: str) -> list[str]:
 
 
 def read(given: Mapping[str, str], version: Version, hosts: int = 1) -> dict[str, Any]:
-    """Return the parameters for ``xgboost.train``, including ``num_round`` and ``early_stopping_rounds``.
+    """Return the parameters for ``xgboost.train``, and ``num_round``, ``early_stopping_rounds``, ``csv_weights``.
 
     :raises UserError: a parameter is unknown, missing, unreadable or out of range, two contradict each other, or one
         asks for what is not emulated.
@@ -231,11 +230,6 @@ def read(given: Mapping[str, str], version: Version, hosts: int = 1) -> dict[str
     if not version.is_first:
         given = {_ALIASES.get(name, name): text for name, text in given.items() if not name.startswith("sagemaker_")}
     parameters = validate(given, table(version))
-    if parameters.get("csv_weights"):
-        raise UserError(
-            "csv_weights: weights in the second column of CSV are not emulated here.",
-            fix="remove csv_weights or set it to 0, and remove weights from the data",
-        )
     is_multi = str(parameters.get("objective", "")).startswith("multi:")
     if is_multi and "num_class" not in parameters:
         raise UserError("Require input for parameter 'num_class' for multi-classification")

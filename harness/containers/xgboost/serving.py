@@ -13,19 +13,24 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 import xgboost as xgb
 
 from harness import libsvm
 from harness.containers.runtime import UserError
 from harness.containers.server import Answer
 from harness.containers.xgboost import answers, artifact
-from harness.containers.xgboost.data import LIBSVM_TYPES, media_type, parse_csv
+from harness.containers.xgboost.data import (
+    CHANNEL_TYPE,
+    LIBSVM_TYPES,
+    REQUEST_TYPE,
+    media_type,
+    plain_message,
+    read_request,
+)
 from harness.containers.xgboost.versions import Version
 from harness.errors import DataError
 from harness.libsvm import Array
-
-_GZIP = b"\x1f\x8b"
+from harness.libsvm.dataset import to_csr
 
 
 def load(model_dir: Path, version: Version) -> XGBoostModel:
@@ -77,13 +82,14 @@ class XGBoostModel:
         except UserError as error:
             return _refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, error.what)
         try:
-            rows = self._read(body, kind)
+            rows = read_request(body, kind)
         except DataError as error:
             return _refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, _unreadable(kind, error))
         try:
-            return answers.write(self.predict(rows), answer_type, self.learner, self.version)
+            predictions = self.predict(_fitted(rows, self.features, kind))
+            return answers.write(predictions, answer_type, self.learner, self.version)
         except (ValueError, xgb.core.XGBoostError) as error:
-            return _refusal(HTTPStatus.BAD_REQUEST, f"Unable to evaluate payload provided: {error}")
+            return _refusal(HTTPStatus.BAD_REQUEST, f"Unable to evaluate payload provided: {plain_message(error)}")
 
     def predict(self, rows: libsvm.Matrix) -> Array:
         """Return a prediction for each row, as ``Booster.predict`` does for a DMatrix.
@@ -96,25 +102,34 @@ class XGBoostModel:
                 return cast("Array", self.booster.inplace_predict(rows, iteration_range=self.rounds))
             return cast("Array", self.booster.predict(xgb.DMatrix(rows), iteration_range=self.rounds))
 
-    def _read(self, body: bytes, kind: str) -> libsvm.Matrix:
-        if body.startswith(_GZIP):  # a few compressed bytes could fill the memory
-            raise DataError("line 1: the request is compressed, but this container does not read gzip.")
-        if kind in LIBSVM_TYPES:
-            read = libsvm.parse(body, features=self.features, dtype=np.float32, tolerate=libsvm.BLANKS)
-            return read.features
-        rows = parse_csv(body)
-        if rows.shape[1] != self.features:
-            raise DataError(
-                f"line 1: Feature size of csv inference data {rows.shape[1]} is not consistent "
-                f"with feature size of trained model {self.features}."
-            )
+
+def _fitted(rows: libsvm.Matrix, features: int, kind: str) -> libsvm.Matrix:
+    """Return the rows with as many columns as the model has features; added columns hold no values.
+
+    As in the open container, LibSVM may have one column more, which is ignored, and CSV one less. Requests that are off
+    by one are answered for this reason: rows from index 1 for a model of CSV, and CSV for a model of rows from index 1.
+
+    :raises ValueError: the rows do not fit the model.
+    """
+    found = rows.shape[1]
+    if kind in LIBSVM_TYPES and found > features + 1:
+        raise ValueError(
+            f"Feature size of libsvm inference data {found} is larger than feature size of trained model {features}."
+        )
+    if kind not in LIBSVM_TYPES and found not in (features, features - 1):
+        raise ValueError(
+            f"Feature size of csv inference data {found} is not consistent with "
+            f"feature size of trained model {features}."
+        )
+    if found == features:
         return rows
+    return rows[:, :features] if found > features else to_csr(rows, features)
 
 
 def _content_type(content_type: str | None, version: Version) -> str:
     if reason := version.unread_type(content_type):
         raise UserError(reason)
-    return media_type(content_type)
+    return media_type(content_type, REQUEST_TYPE if version.is_first else CHANNEL_TYPE)
 
 
 def _unreadable(kind: str, error: DataError) -> str:

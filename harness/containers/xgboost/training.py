@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,22 +15,35 @@ from xgboost.tracker import RabitTracker
 
 from harness.containers.runtime import TrainingJob, UserError
 from harness.containers.xgboost import artifact, hyperparameters
-from harness.containers.xgboost.data import read_channel
+from harness.containers.xgboost.data import plain_message, read_channel
 from harness.containers.xgboost.versions import Version
-from harness.libsvm import LibSVM
+from harness.libsvm import Array, LibSVM
 from harness.libsvm.parallel import CORES
 
 _CHANNELS = ("train", "validation")
 _CONNECT_SECONDS = 60
 
-# XGBoost's messages for data that contradict the parameters. The real container reports them as the user's errors.
+# XGBoost's messages for data that contradict the parameters. The real container reports them as the user's errors, the
+# first ones in other words: algorithm_mode/train.py of its first version.
+_LOGISTIC = "for logistic regression"
+_OWN_WORDS = {
+    _LOGISTIC: "Label must be in [0,1] for logistic regression task. "
+    "If input is in csv format, ensure the first column is the label.",
+    "range of [0, num_class)": "Label must be in [0, num_class) for multi classification task. "
+    "If input is in csv format, ensure the first column is the label.",
+    "base_score must be in (0,1)": "Base_score must be in (0,1) for logistic objective function.",
+}
 _USERS_ERRORS = (
-    "base_score must be",
+    *_OWN_WORDS,
+    "label must be",
+    "labels must be",
+    "label contains",
+    "binary labels",
+    "relevance degress",
+    "label set cannot be empty",
+    "base_score",
     "invalid label",
     "label and prediction size not match",
-    "label must be",
-    "label set cannot be empty",
-    "labels must be",
 )
 
 
@@ -40,7 +52,8 @@ def train(job: TrainingJob, version: Version) -> None:
     parameters = hyperparameters.read(job.hyperparameters, version, len(job.hosts))
     _check_channels(job, version)
     parameters.setdefault("nthread", max(1, CORES // len(job.hosts)))
-    data = {name: read_channel(job.channels[name]) for name in _CHANNELS if name in job.channels}
+    csv_weights = bool(parameters.pop("csv_weights", 0))
+    data = {name: read_channel(job.channels[name], csv_weights) for name in _CHANNELS if name in job.channels}
     try:
         with _communicator(job):
             _check_rows(data)
@@ -49,9 +62,14 @@ def train(job: TrainingJob, version: Version) -> None:
             if not stop.requested or hyperparameters.keeps_stopped_model(job.hyperparameters, version):
                 _save(booster, job, version)
     except xgb.core.XGBoostError as error:
-        if any(text in str(error).lower() for text in _USERS_ERRORS):
-            raise UserError(_first_sentence(error)) from error
-        raise
+        message = plain_message(error)
+        found = next((text for text in _USERS_ERRORS if text in message.lower()), None)
+        if found is None:
+            raise RuntimeError(f"XGB train call failed with exception: {message}") from error
+        if "base_score" in message and "base_score" not in parameters:  # XGBoost computed it from the labels
+            message = f"Labels are outside the range of the objective {parameters['objective']}."
+            found = _LOGISTIC if "logistic" in parameters["objective"] else ""
+        raise UserError(_OWN_WORDS.get(found, message)) from error
 
 
 def _check_channels(job: TrainingJob, version: Version) -> None:
@@ -106,13 +124,25 @@ def _early_stopping(
 
 
 def _matrices(data: dict[str, LibSVM], threads: int) -> dict[str, xgb.DMatrix]:
-    """Return matrices of one width on all hosts; ``data`` is emptied, so that memory holds the rows once."""
-    width = int(_over_all_hosts(max(rows.features.shape[1] for rows in data.values()), collective.Op.MAX))
+    """Return matrices of one width on all hosts; ``data`` is emptied, so that memory holds the rows once.
+
+    :raises UserError: channels differ in their number of columns. XGBoost 0.72 refuses them, as the names of features
+        differ. The words are those of the container's first open version.
+    """
+    widths = {_over_all_hosts(rows.features.shape[1], collective.Op.MAX) for rows in data.values()}
+    if len(widths) > 1:
+        raise UserError(
+            "Feature names/Number of features mismatched between training and validation input. "
+            f"Please check features in training and validation data: {' and '.join(map(str, sorted(widths)))} columns."
+        )
+    width = widths.pop()
     matrices = {}
     for name in list(data):
         rows = data.pop(name).widened(width)
         print(f"[INFO] Channel {name}: {len(rows)} rows, {width} columns", flush=True)
-        matrices[name] = xgb.DMatrix(rows.features, label=rows.labels, nthread=threads)
+        matrices[name] = xgb.DMatrix(rows.features, label=rows.labels, weight=rows.weights, nthread=threads)
+        if rows.qids is not None:
+            matrices[name].set_group(_group_sizes(rows.qids))
     return matrices
 
 
@@ -125,15 +155,15 @@ def _check_groups(matrix: xgb.DMatrix, objective: str) -> None:
         )
 
 
+def _group_sizes(qids: Array) -> Array:
+    """Return the number of rows of each query: rows of a query follow each other, as XGBoost's text reader assumes."""
+    starts = np.flatnonzero(np.append(True, qids[1:] != qids[:-1]))
+    return np.diff(np.append(starts, len(qids)))
+
+
 def _save(booster: xgb.Booster, job: TrainingJob, version: Version) -> None:
     if job.is_first_host:
         artifact.save(booster, job.model_dir / artifact.MODEL_FILE, version)
-
-
-def _first_sentence(error: Exception) -> str:
-    """Return XGBoost's message without source line and stack."""
-    line = next(line for line in str(error).splitlines() if line.strip())
-    return re.sub(r"^\[[\d:]+\] \S+:\d+: (Check failed: .*?: )?", "", line).strip()
 
 
 class _Log(xgb.callback.TrainingCallback):  # type: ignore[misc]

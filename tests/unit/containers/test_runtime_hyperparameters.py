@@ -39,7 +39,6 @@ def test_only_num_round_is_required():
         ("eta", "", "Hyperparameter eta: could not parse value"),
         ("interaction_constraints", "[[0, 1], [2", "Hyperparameter interaction_constraints: could not parse value"),
         ("foo", "1", "Extraneous hyperparameter found: foo"),
-        ("csv_weights", "1", "csv_weights: weights in the second column of CSV are not emulated here"),
     ],
 )
 def test_an_invalid_value_is_refused_with_the_message_of_the_algorithm(name, text, message):

@@ -38,7 +38,7 @@ def digits(rows=120, features=6, seed=1):
 def save(path, features, labels):
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as stream:
-        libsvm.write(stream, labels, features)
+        libsvm.write(stream, labels, features, base=0)
 
 
 def prepare(base, hyperparameters=PARAMETERS, channels=("train",), resources=ONE_HOST, content_type=None):
@@ -119,7 +119,7 @@ def invoke(port, body, content_type="text/x-libsvm", **headers):
 
 
 def as_libsvm(features):
-    return "".join("0.0" + "".join(f" {j + 1}:{v}" for j, v in enumerate(row)) + "\n" for row in features.tolist())
+    return "".join("0.0" + "".join(f" {j}:{v}" for j, v in enumerate(row)) + "\n" for row in features.tolist())
 
 
 # ---- training
@@ -206,9 +206,12 @@ def test_a_wrong_channel_is_a_user_error(base, channels, message):
 
 
 def test_a_bad_line_is_a_user_error_that_names_the_line(base):
-    (base / "input/data/train/part-1").write_text("1 1:2\n1 0:3\n")
+    (base / "input/data/train/part-1").write_text("1 1:2\n1 -1:3\n")
     assert train(base)[0] == 2
-    assert "part-1, line 2, column 3: '0' breaks the rule that indices count from 1" in failure(base)
+    assert failure(base) == (
+        "/opt/ml/input/data/train/part-1, line 2, column 3: '-1' breaks the rule that indices count from 0. "
+        "It is read as LibSVM, because the channel has no ContentType. To fix: correct the line, or the ContentType."
+    )
 
 
 @pytest.mark.parametrize("index", ["4194305", "2000000000", "99999999999999999999"])
@@ -222,7 +225,7 @@ def test_too_many_columns_are_a_user_error(base):
     prepare(base, content_type="text/csv")
     (base / "input/data/train/part-0").write_text("1," * 9_999_999 + "1\n")
     assert train(base)[0] == 2
-    assert failure(base).endswith("line 1: 10,000,000 columns; the limit is 100,000. To fix: write LibSVM instead.")
+    assert "part-0, line 1: 10,000,000 columns; the limit is 100,000. It is read as CSV" in failure(base)
 
 
 @pytest.mark.parametrize("number", ["1" * 500_000 + "x", "1" * 500_000 + ".5.", "1e" + "9" * 500_000, "." * 500_000])
@@ -235,13 +238,16 @@ def test_an_invalid_number_is_a_user_error(base, number):
 def test_a_label_beyond_the_classes_is_a_user_error(base):
     (base / "input/data/train/part-1").write_text("7 1:2\n")
     assert train(base)[0] == 2
-    assert "label must be discrete values in the range of [0, num_class)" in failure(base)
+    assert failure(base).startswith("Label must be in [0, num_class) for multi classification task.")
 
 
 def test_hidden_files_are_refused(base):
     (base / "input/data/train/.part-0.crc").write_bytes(b"crc")
     assert train(base)[0] == 2
-    assert failure(base) == "Hidden file found in the data path! Remove that before training."
+    assert failure(base) == (
+        "Hidden file found in the data path! Remove that before training. "
+        "It is /opt/ml/input/data/train/.part-0.crc, a checksum that Hadoop writes next to a file."
+    )
 
 
 def test_an_empty_channel_is_a_user_error(base):
@@ -310,7 +316,7 @@ def test_csv_has_one_float_for_each_row_separated_by_commas(served):
     assert text == ",".join(map(str, booster.predict(xgb.DMatrix(features)).tolist()))
 
 
-@pytest.mark.parametrize("rows", ["0\n0 1:5\n0", "0 1:1 2:2\n0\n\t0 3:4\n", "1\n2\n3\n"])
+@pytest.mark.parametrize("rows", ["0\n0 1:5\n0", "0 1:1 2:2\n0\n 0 3:4\n", "1\n2\n3\n"])
 def test_every_row_is_answered_even_if_empty(served, rows):
     assert len(invoke(served[1], rows)[1].split(",")) == 3
 
@@ -337,8 +343,8 @@ def test_csv_rows_have_no_label(served):
         ("", {}, 204, ""),
         ("0 1:1", {"content_type": "image/png"}, 415, "image/png is not an accepted ContentType: text/libsvm"),
         ("0 1:1\n0 2:x", {}, 415, "ensure data is in libsvm format: line 2, column 5: 'x' breaks"),
-        ("0 1:1\n0 7:1", {}, 415, "line 2, column 3: '7' breaks the rule that no index is above 6"),
-        ("1,2,3", {"content_type": "text/csv"}, 415, "Feature size of csv inference data 3 is not consistent"),
+        ("0 1:1\n0 7:1", {}, 400, "libsvm inference data 8 is larger than feature size of trained model 6."),
+        ("1,2,3", {"content_type": "text/csv"}, 400, "Feature size of csv inference data 3 is not consistent"),
         ("1,2,3,4,5,6\n1,2,3,4,5,a", {"content_type": "text/csv"}, 415, "line 2"),
         ("1," * 3_000_000, {"content_type": "text/csv"}, 415, "line 1: 3,000,001 columns; the limit is 100,000"),
         ("0 1:" + "1" * 6_000_000 + "x", {}, 415, "line 1, column 5"),
@@ -386,7 +392,7 @@ def test_a_connection_serves_more_requests_after_a_refusal(served):
     connection = http.client.HTTPConnection("127.0.0.1", served[1], timeout=20)
     statuses = []
     for body in (b"0 1:1", b"0 x", b"0" * 7_000_000, b"0 1:1"):
-        connection.request("POST", "/invocations", body)
+        connection.request("POST", "/invocations", body, {"Content-Type": "text/libsvm"})
         response = connection.getresponse()
         response.read()
         statuses.append(response.status)

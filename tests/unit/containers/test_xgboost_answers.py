@@ -93,6 +93,12 @@ def test_a_type_that_only_newer_versions_read_is_refused_by_name(content_type):
     assert "is not an accepted ContentType" in ask("1", content_type=content_type)[2]
 
 
+def test_a_request_without_a_type_is_csv_for_the_first_image_and_libsvm_for_newer_ones():
+    csv, libsvm = b"1,2,3", b"0 0:1 1:2 2:3"
+    assert [ask("1", body=body, content_type=None)[0] for body in (csv, libsvm)] == [200, 415]
+    assert [ask("1.7-1", body=body, content_type=None)[0] for body in (csv, libsvm)] == [415, 200]
+
+
 # ---- SAGEMAKER_INFERENCE_OUTPUT
 
 
