@@ -3,7 +3,11 @@
 Rows travel twice as text. Spark's LibSVM writer uploads them for the training container, and the SDK's serializer sends
 them to the endpoint. Neither objects to NaN, or to values that XGBoost's 32-bit floats cannot hold. Neither objects to
 a mix of rows with and without their zeros, although XGBoost takes omitted values for missing ones. Spark's reader skips
-files that it considers hidden. ``docs/reference/libsvm-differences.md`` has the behaviour of each tool.
+files that it considers hidden.
+
+Spark counts indices from 1 and refuses index 0. XGBoost counts columns from 0 and leaves column 0 empty for such rows.
+Models and requests of LibSVM agree on this, but a CSV request to a model trained on these rows is off by one.
+``docs/reference/libsvm-differences.md`` has the behaviour of each tool.
 """
 
 from __future__ import annotations
@@ -50,7 +54,8 @@ def check_libsvm(
     :param data: a frame with the columns ``label`` and ``features``, or a LibSVM file or directory.
     :param features: number of features of a row. None allows any number; all rows of a frame must have the same.
     :param classes: labels are the whole numbers from 0 to ``classes`` - 1; None allows any number.
-    :raises DataError: rows would be lost or changed, or cannot be read. The error has the reason and a fix.
+    :raises DataError: rows would be lost or changed, or cannot be read. A file with index 0 cannot be read by Spark.
+        The error has the reason and a fix.
     """
     if isinstance(data, DataFrame):
         _check_columns(data)
