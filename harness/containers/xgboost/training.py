@@ -39,7 +39,7 @@ _USERS_ERRORS = (
     "labels must be",
     "label contains",
     "binary labels",
-    "relevance degress",
+    "relevance deg",
     "label set cannot be empty",
     "base_score",
     "invalid label",
