@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 
 BASE = "/opt/ml"
@@ -14,13 +15,22 @@ BASE = "/opt/ml"
 
 def as_in_container(text: str, root: Path) -> str:
     """Return a text with ``/opt/ml`` for a container's directory, and for the directory that its ``model`` links to."""
+    for path, shown in _spellings(root):
+        text = text.replace(path, shown)
+    return text
+
+
+@lru_cache(maxsize=256)
+def _spellings(root: Path) -> list[tuple[str, str]]:
+    """Return the spellings of a container's directories, longest first, each with its path on AWS.
+
+    They are found once for a directory, as every line of output needs them.
+    """
     model = root / "model"
     known = {str(root): BASE, os.path.realpath(root): BASE}
     if model.is_symlink():
         known |= {os.path.realpath(model): f"{BASE}/model"}
-    for path in sorted(known, key=len, reverse=True):
-        text = text.replace(path, known[path])
-    return text
+    return sorted(known.items(), key=lambda item: len(item[0]), reverse=True)
 
 
 def without_directory(text: str, directory: Path) -> str:
