@@ -244,6 +244,7 @@ def test_a_whole_run_needs_nothing_beyond_the_printed_policies(account, run_real
     assert denied(account) == []
 
 
+@pytest.mark.spark
 @pytest.mark.nightly
 @pytest.mark.parametrize(
     "row",
