@@ -20,6 +20,7 @@ from harness.cli import (
     doctor,
     local,
     mnist,
+    parity,
     policy,
     sweep,
 )
@@ -34,6 +35,7 @@ COMMANDS = (
     sweep.COMMAND,
     doctor.COMMAND,
     policy.COMMAND,
+    parity.COMMAND,
     compare.COMMAND,
     bench.COMMAND,
     bench_endpoint.COMMAND,

@@ -14,6 +14,7 @@ import xgboost
 from harness import mnist
 from harness.console import Progress
 from harness.mnist import HYPERPARAMETERS
+from harness.parity.snapshot import DIRECTORY, read
 from harness.pipeline.pipeline import Pipeline
 
 
@@ -55,6 +56,14 @@ def test_the_model_is_as_accurate_as_xgboost_trained_in_process(answered, harnes
     expected = np.mean(booster.predict(xgboost.DMatrix(pixels)) == labels)
     assert expected > 0.8
     assert np.mean(predictions == labels) == pytest.approx(expected, abs=0.005)
+
+
+def test_every_operation_that_spark_calls_is_in_a_snapshot_of_awss_answers(answered, local):
+    from_jvm = [call for call in local.calls()["calls"] if "java" in call["user_agent"].lower()]
+    snapshots = [read(DIRECTORY, program) for program in ("spark-sdk", "s3a")]
+    known = {(call.service, call.operation) for snapshot in snapshots for call in snapshot.calls}
+    assert {call["operation"] for call in from_jvm} >= {"CreateTrainingJob", "InvokeEndpoint", "PutObject"}
+    assert {(call["service"], call["operation"]) for call in from_jvm} <= known
 
 
 def test_nothing_but_emulated_hosts_was_asked_for(answered, local):

@@ -17,7 +17,7 @@ LAYERS = [  # from the bottom up
     ["localaws", "containers"],
     ["aws"],
     ["spark"],
-    ["pipeline"],
+    ["pipeline", "parity"],
     ["bench.results"],
     ["bench.analysis"],
     ["bench"],

@@ -1,4 +1,4 @@
-"""Corrections of moto's S3: what a request asks of it, and what its answers lack, as S3's API reference has them."""
+"""Corrections to moto, as the API reference of S3 has it: queries that moto reads otherwise, and a missing header."""
 
 from __future__ import annotations
 
