@@ -100,6 +100,7 @@ def _values(aws: AWS, names: Names, settings: Settings) -> dict[str, str]:
     bucket, key = split_s3_uri(names.data)
     return {
         "account": aws.account,
+        "caller": aws.client("sts").get_caller_identity()["Arn"],
         "region": aws.region,
         "role": aws.role,
         "image": xgboost_image(aws.region),
