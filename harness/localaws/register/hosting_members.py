@@ -7,19 +7,24 @@ operations. What AWS makes of each member is known from the documentation only.
 from __future__ import annotations
 
 from harness.localaws.register.member_class import Members, Only
-from harness.localaws.register.training_members import NO_KEYS, NO_VPC
+from harness.localaws.register.training_members import NO_HUBS, NO_KEYS, NO_VPC
 
 _ROLLOUT = "an update starts all new instances, then ends all old ones"
 _ONE_CONTAINER = "a model has one container"
 _NOT_KEPT = "its record of the resource lacks this"
 _VARIANT = "ProductionVariants[]"
+_SOURCE = "ModelDataSource.S3DataSource"
 
 
 def _refused_of(path: str) -> dict[str, str]:
     """Return the members of a container definition that are refused."""
     return {
         f"{path}.ImageConfig.RepositoryAuthConfig": NO_VPC,
-        f"{path}.ModelDataSource {path}.AdditionalModelDataSources": "it reads one model.tar.gz, by ModelDataUrl",
+        f"{path}.AdditionalModelDataSources": "a container has one source of model data",
+        f"{path}.{_SOURCE}.ModelAccessConfig {path}.{_SOURCE}.HubAccessConfig": NO_HUBS,
+        f"{path}.{_SOURCE}.ManifestS3Uri {path}.{_SOURCE}.ManifestEtag {path}.{_SOURCE}.ETag": (
+            "it reads the data itself, without manifest and checksum"
+        ),
         f"{path}.ModelPackageName {path}.InferenceSpecificationName": "it does not host model packages",
         f"{path}.MultiModelConfig": "it has no multi-model endpoints",
         f"{path}.ContainerMetricsConfig": "it collects no metrics of containers",
@@ -48,7 +53,11 @@ _CONTAINERS = ("PrimaryContainer", "Containers[]")
 HOSTING = {
     "CreateModel": Members(
         "ModelName ExecutionRoleArn Tags[].Key Tags[].Value EnableNetworkIsolation "
-        + " ".join(f"{path}.Image {path}.ModelDataUrl {path}.Environment{{}}" for path in _CONTAINERS),
+        + " ".join(
+            f"{path}.Image {path}.ModelDataUrl {path}.Environment{{}} "
+            f"{path}.{_SOURCE}.S3Uri {path}.{_SOURCE}.S3DataType {path}.{_SOURCE}.CompressionType"
+            for path in _CONTAINERS
+        ),
         no_effect={f"{path}.ContainerHostname": _ONE_CONTAINER for path in _CONTAINERS},
         only={name: only for path in _CONTAINERS for name, only in _only_of(path).items()},
         refused={name: reason for path in _CONTAINERS for name, reason in _refused_of(path).items()}

@@ -21,6 +21,7 @@ TRAINING = {
         f"{_ALGORITHM}.TrainingImage {_ALGORITHM}.TrainingInputMode "
         f"{_ALGORITHM}.MetricDefinitions[].Name {_ALGORITHM}.MetricDefinitions[].Regex "
         f"{_CHANNEL}.ChannelName {_CHANNEL}.ContentType {_CHANNEL}.InputMode "
+        f"{_CHANNEL}.CompressionType {_CHANNEL}.RecordWrapperType {_CHANNEL}.ShuffleConfig.Seed "
         f"{_SOURCE}.S3DataType {_SOURCE}.S3Uri {_SOURCE}.S3DataDistributionType "
         "OutputDataConfig.S3OutputPath ResourceConfig.InstanceCount "
         "StoppingCondition.MaxRuntimeInSeconds StoppingCondition.MaxWaitTimeInSeconds "
@@ -35,8 +36,6 @@ TRAINING = {
             "ProfilerConfig.S3OutputPath ProfilerConfig.DisableProfiler": "no metrics of an instance are recorded",
         },
         only={
-            f"{_CHANNEL}.CompressionType": Only(("None",), "it does not decompress channels"),
-            f"{_CHANNEL}.RecordWrapperType": Only(("None",), "it does not wrap records in RecordIO"),
             "OutputDataConfig.CompressionType": Only(("GZIP",), "it uploads models as model.tar.gz"),
             f"{_ALGORITHM}.EnableSageMakerMetricsTimeSeries": Only((False,), "it keeps the last value of each metric"),
             f"{_ALGORITHM}.TrainingImageConfig.TrainingRepositoryAccessMode": Only(("Platform",), NO_VPC),
@@ -55,7 +54,6 @@ TRAINING = {
             f"{_SOURCE}.ModelAccessConfig {_SOURCE}.HubAccessConfig": NO_HUBS,
             f"{_CHANNEL}.DataSource.FileSystemDataSource": "it has neither EFS nor FSx",
             f"{_CHANNEL}.DataSource.DatasetSource": "it has no datasets",
-            f"{_CHANNEL}.ShuffleConfig": "it does not shuffle channels",
             "OutputDataConfig.KmsKeyId ResourceConfig.VolumeKmsKeyId": NO_KEYS,
             "ResourceConfig.KeepAlivePeriodInSeconds": "it has no warm pools",
             "ResourceConfig.TrainingPlanArn": "it has no training plans",

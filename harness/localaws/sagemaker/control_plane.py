@@ -9,14 +9,14 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from harness.localaws.exceptions import NotEmulated, ValidationException
+from harness.localaws.exceptions import ValidationException
 from harness.localaws.iam.authorization import Authorization
 from harness.localaws.moto_backend import Services
 from harness.localaws.register.lookup import OPERATIONS
 from harness.localaws.register.operation_class import OperationClass
 from harness.localaws.register.refusal import check_request
 from harness.localaws.sagemaker.hosting.deployment import Deployer
-from harness.localaws.sagemaker.images import XGBOOST, Images
+from harness.localaws.sagemaker.images import Images
 from harness.localaws.sagemaker.resources.call import Call, Operation
 from harness.localaws.sagemaker.resources.endpoint_configs import EndpointConfigs
 from harness.localaws.sagemaker.resources.endpoints import Endpoints
@@ -77,8 +77,6 @@ class ControlPlane:
 
         :raises AWSError: as AWS would answer.
         """
-        if operation not in self.operations:
-            raise NotEmulated(f"The local AWS does not emulate {operation} of sagemaker yet.")
         check_request("sagemaker", operation, call.parameters)
         self._check_isolation(call.parameters)
         return self.operations[operation](call)
@@ -94,7 +92,7 @@ class ControlPlane:
         images = [container.get("Image") for container in containers if container]
         images.append((parameters.get("AlgorithmSpecification") or {}).get("TrainingImage"))
         for image in filter(None, images):
-            if self._images.find(image) is not XGBOOST:
+            if not self._images.find(image).is_built_in:
                 raise ValidationException(
                     f"The local AWS does not emulate EnableNetworkIsolation for {image}: it does not keep the command "
                     "registered for an image from the network."

@@ -19,6 +19,8 @@ class Image:
     command: tuple[str, ...]
     metrics: tuple[tuple[str, str], ...] = ()
     """Names and regular expressions of metrics, as in AlgorithmSpecification.MetricDefinitions."""
+    is_built_in: bool = False
+    """True for an algorithm of the harness, False for a command that was registered."""
 
 
 # The definitions of the built-in algorithm, for lines that begin with the round. Without that anchor, an expression is
@@ -30,10 +32,9 @@ _XGBOOST_METRICS = tuple(
 )
 _LISTED = ", ".join(SAGEMAKER_XGBOOST_VERSIONS)
 _XGBOOST = {
-    version: Image((sys.executable, "-m", "harness.containers.xgboost", version), _XGBOOST_METRICS)
+    version: Image((sys.executable, "-m", "harness.containers.xgboost", version), _XGBOOST_METRICS, is_built_in=True)
     for version in ("1", *SAGEMAKER_XGBOOST_VERSIONS)
 }
-XGBOOST = _XGBOOST["1"]
 _BUILT_IN = f"the built-in XGBoost (in AWS's registries xgboost:1 and sagemaker-xgboost:{_LISTED})"
 
 

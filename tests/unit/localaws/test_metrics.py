@@ -5,9 +5,10 @@ import signal
 
 import pytest
 
-from harness.localaws.sagemaker.images import XGBOOST
+from harness.localaws.sagemaker.images import Images
 from harness.localaws.sagemaker.training import metrics
 from harness.localaws.sagemaker.training.metrics import SEARCHED_CHARACTERS, Metrics
+from harness.regions import xgboost_image
 from harness.waiting import wait_until
 
 ROUND = "[3]#011train-rmse:0.5#011validation-rmse:0.25"
@@ -75,7 +76,7 @@ def test_an_expression_that_cannot_be_used_is_reported_once(look, expression, re
 
 
 def test_the_built_in_expressions_are_fast_on_any_line(look):
-    looking = look(*(regex for _, regex in XGBOOST.metrics))
+    looking = look(*(regex for _, regex in Images().find(xgboost_image("us-east-1")).metrics))
     parts = ["[1]", "[1", "#011train-rmse", "#011train-rmse:", "#011train-ndcg@1-", "1", "1.", "-", "x", " ", "#011"]
     for part in parts:
         for start in ("", "[1]", "[1]#011train-rmse:", "[1]#011train-ndcg@"):

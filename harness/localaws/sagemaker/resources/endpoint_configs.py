@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
+from typing import Any
 
 from harness.localaws.exceptions import ValidationException
 from harness.localaws.sagemaker.resources.call import Call
@@ -36,6 +37,14 @@ class EndpointConfigs(StoredRequests):
                     f"{variant['VariantName']}."
                 )
             self._models.find(call, variant.get("ModelName", ""))
+
+    def described(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return a request with the weight of each variant, which is 1 by default.
+
+        See https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariant.html
+        """
+        variants = [{"InitialVariantWeight": 1.0, **variant} for variant in request["ProductionVariants"]]
+        return {**request, "ProductionVariants": variants}
 
 
 def check_weights(weights: Collection[float]) -> None:

@@ -133,7 +133,11 @@ class StoredRequests(ResourceKind[dict[str, Any]]):
     def describe(self, call: Call) -> dict[str, Any]:
         """Return a resource without its tags (Describe operation)."""
         found = self.find(call, call.parameters[f"{self.member}Name"])
-        return {name: value for name, value in found.items() if name != "Tags"}
+        return self.described({name: value for name, value in found.items() if name != "Tags"})
+
+    def described(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return a request as AWS describes it, with the members that it adds."""
+        return request
 
     def delete(self, call: Call) -> dict[str, Any]:
         """Remove a resource (Delete operation)."""

@@ -48,6 +48,22 @@ class Models(StoredRequests):
             raise ValidationException(reason)
         check_model_data(self._services, self._authorization, role, ModelData.of(container), call.region)
 
+    def described(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return a request with the defaults of Mode and EnableNetworkIsolation.
+
+        See https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeModel.html
+        """
+        described = {"EnableNetworkIsolation": False, **request}
+        if "PrimaryContainer" in request:
+            described["PrimaryContainer"] = _with_mode(request["PrimaryContainer"])
+        if request.get("Containers"):
+            described["Containers"] = [_with_mode(container) for container in request["Containers"]]
+        return described
+
+
+def _with_mode(container: dict[str, Any]) -> dict[str, Any]:
+    return {"Mode": "SingleModel", **container}
+
 
 def _container(request: dict[str, Any]) -> dict[str, Any]:
     """Return the one container of a CreateModel request."""

@@ -23,6 +23,7 @@ _MESSAGES = {
     "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
     "MaxWaitTimeExceeded": "Training job wait time exceeded MaxWaitTimeInSeconds provided",
 }
+_CHANNEL_DEFAULTS = {"CompressionType": "None", "RecordWrapperType": "None"}
 _DEFAULTS = dict.fromkeys(
     ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining"), False
 )
@@ -98,7 +99,7 @@ class Job:
         with self.changed:
             answer = {
                 **_DEFAULTS,
-                **self.request,
+                **_with_defaults(self.request),
                 "TrainingJobArn": self.arn,
                 "TrainingJobStatus": self.status,
                 "SecondaryStatus": self.secondary,
@@ -130,3 +131,13 @@ class Job:
             "TrainingJobStatus",
         )
         return {name: whole[name] for name in members if name in whole}
+
+
+def _with_defaults(request: dict[str, Any]) -> dict[str, Any]:
+    """Return a request as AWS describes it, with the members that it adds.
+
+    They are in the outputs of published notebooks: https://github.com/aws/amazon-sagemaker-examples
+    """
+    channels = [{**_CHANNEL_DEFAULTS, **channel} for channel in request.get("InputDataConfig") or []]
+    output = {"KmsKeyId": "", **request["OutputDataConfig"]}
+    return {**request, "OutputDataConfig": output, **({"InputDataConfig": channels} if channels else {})}
