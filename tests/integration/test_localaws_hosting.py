@@ -513,7 +513,7 @@ def test_wrong_weights_and_counts_are_refused(make, sagemaker, endpoint):
         ([desire("v9", 1.0)], f'The variant name(s) "v9" is/are not present within endpoint configuration "{config}".'),
         ([desire("v1", 1.0)] * 2, "Variant names must be unique, but are v1, v1."),
         ([desire("v1", count=0)], "DesiredInstanceCount of variant v1 must be at least 1."),
-        ([desire("v1") | {"ServerlessUpdateConfig": {"MaxConcurrency": 1}}], "not emulate ServerlessUpdateConfig"),
+        ([desire("v1") | {"ServerlessUpdateConfig": {"MaxConcurrency": 1}}], "[].ServerlessUpdateConfig: it has no"),
     ):
         assert reported in message(call, EndpointName=endpoint, DesiredWeightsAndCapacities=desired)
     assert 'Could not find endpoint "arn:aws:sagemaker:' in message(

@@ -307,7 +307,8 @@ def test_data_and_output_may_be_urls_of_s3(s3, trained, bucket, form):
     job = trained(InputDataConfig=channels, OutputDataConfig={"S3OutputPath": f"{base}/by-url/"})
     assert job["ModelArtifacts"]["S3ModelArtifacts"] == f"{base}/by-url/{job['TrainingJobName']}/output/model.tar.gz"
     assert s3.head_object(Bucket=bucket, Key=f"by-url/{job['TrainingJobName']}/output/model.tar.gz")
-    assert job["InputDataConfig"] == channels
+    given = [channel["DataSource"]["S3DataSource"]["S3Uri"] for channel in channels]
+    assert [channel["DataSource"]["S3DataSource"]["S3Uri"] for channel in job["InputDataConfig"]] == given
 
 
 def test_all_broken_rules_are_reported_in_one_message(ask, local):

@@ -37,7 +37,8 @@ def test_predictions_are_row_for_row_those_of_the_same_model_file_in_process(
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         booster = pickle.load(files.extractfile("xgboost-model"))  # as AWS documents it for xgboost:1
     _, predictions, pixels = answered
-    assert np.array_equal(booster.predict(xgboost.DMatrix(pixels)), predictions)
+    from_index_1 = np.column_stack([np.full(len(pixels), np.nan), pixels])  # LibSVM's indices, as Spark writes them
+    assert np.array_equal(booster.predict(xgboost.DMatrix(from_index_1)), predictions)
 
 
 def test_the_rows_are_mnists_and_every_one_is_answered_in_order(answered, harness_settings):

@@ -155,8 +155,6 @@ def _check_desired(endpoint: Endpoint, desired: list[dict[str, Any]]) -> None:
     if len(set(names)) < len(names):
         raise ValidationException(f"Variant names must be unique, but are {', '.join(names)}.")
     for each in desired:
-        if "ServerlessUpdateConfig" in each:
-            raise ValidationException("The local AWS does not emulate ServerlessUpdateConfig: it has no such variants.")
         if each.get("DesiredInstanceCount", 1) < 1:
             raise ValidationException(f"DesiredInstanceCount of variant {each['VariantName']} must be at least 1.")
     check_weights(
