@@ -39,6 +39,7 @@ from harness.localaws.price_list import PriceListAPI
 from harness.localaws.quotas import Quotas
 from harness.localaws.sagemaker.control_plane import ControlPlane
 from harness.localaws.sagemaker.hosting.deployment import Deployer
+from harness.localaws.sagemaker.hosting.launch import Launcher
 from harness.localaws.sagemaker.images import Images
 from harness.localaws.sagemaker.training.trainer import Trainer
 from harness.processes import end_processes_of
@@ -69,9 +70,10 @@ class LocalAWS:
         self.quotas = Quotas(ACCOUNT)
         self.price_list = PriceListAPI()
         self.trainer = Trainer(self.services, directory / "training", self._container_environment, self.authorization)
-        self.deployer = Deployer(
+        launcher = Launcher(
             self.services, self.images, directory / "endpoints", self._container_environment, self.authorization
         )
+        self.deployer = Deployer(launcher)
         self.plane = ControlPlane(self.services, self.images, self.trainer, self.deployer, self.authorization)
         self.services.share_tags(self.plane.tagged)
         self.credentials = self.services.assume_role(region, role_arn(region), "harness")

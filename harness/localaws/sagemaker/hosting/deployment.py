@@ -9,18 +9,14 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
+from collections.abc import Callable, Collection
 from typing import Any
 
 from harness.localaws.exceptions import AWSError
-from harness.localaws.iam.authorization import Authorization
-from harness.localaws.moto_backend import Services
 from harness.localaws.sagemaker.container_paths import without_directory
 from harness.localaws.sagemaker.hosting.endpoint import Endpoint, Variant
 from harness.localaws.sagemaker.hosting.instance import DeploymentFailure, Instance
 from harness.localaws.sagemaker.hosting.launch import Launcher, Models, end_instances
-from harness.localaws.sagemaker.images import Images
 
 DRAIN_SECONDS = 60
 """Seconds that an update waits at most for the invocations of the old instances."""
@@ -30,20 +26,8 @@ log = logging.getLogger(__name__)
 class Deployer:
     """Brings endpoints into service, updates them, and ends them."""
 
-    def __init__(
-        self,
-        services: Services,
-        images: Images,
-        directory: Path,
-        environment: Callable[[str, str], Mapping[str, str]],
-        authorization: Authorization,
-    ) -> None:
-        """Keep instances' directories below ``directory``.
-
-        :param environment: returns a container's environment variables for a region and a role.
-        """
-        self._directory = directory
-        self._launcher = Launcher(services, images, directory, environment, authorization)
+    def __init__(self, launcher: Launcher) -> None:
+        self._launcher = launcher
 
     def create(self, endpoint: Endpoint, models: Models, stuck: float = 0.0) -> None:
         """Bring the endpoint into service, in a thread.
@@ -86,11 +70,11 @@ class Deployer:
             try:
                 work()
             except (DeploymentFailure, AWSError) as failure:
-                endpoint.move(otherwise, without_directory(str(failure), self._directory))
+                endpoint.move(otherwise, without_directory(str(failure), self._launcher.directory))
             except Exception as error:
                 log.exception("endpoint %s", endpoint.name)
                 reason = f"InternalServerError: the local AWS failed: {error!r}"
-                endpoint.move(otherwise, without_directory(reason, self._directory))
+                endpoint.move(otherwise, without_directory(reason, self._launcher.directory))
 
         threading.Thread(target=run, name=endpoint.name, daemon=True).start()
 

@@ -37,7 +37,8 @@ class Launcher:
         """
         self._services = services
         self._images = images
-        self._directory = directory
+        self.directory = directory
+        """The directory below which variants have theirs."""
         self._environment = environment
         self._authorization = authorization
         self._numbers = itertools.count(1)
@@ -51,7 +52,7 @@ class Launcher:
         model = self._checked(settings["ModelName"], models, endpoint.region)
         container = container_of(model)
         weight = settings.get("InitialVariantWeight", 1.0)
-        directory = self._directory / f"{next(self._numbers)}-{endpoint.name}-{settings['VariantName']}"
+        directory = self.directory / f"{next(self._numbers)}-{endpoint.name}-{settings['VariantName']}"
         variant = Variant(settings["VariantName"], weight, container["Image"], settings["ModelName"], directory)
         try:
             self._fetch(container, directory)
@@ -74,7 +75,7 @@ class Launcher:
         if not count:
             return started
         model = self._checked(variant.model, models, endpoint.region)
-        shown = self._directory / f"{next(self._numbers)}-{endpoint.name}-{variant.name}"
+        shown = self.directory / f"{next(self._numbers)}-{endpoint.name}-{variant.name}"
         try:
             self._fetch(container_of(model), shown)
             self._start(endpoint, variant, model, count, started)
