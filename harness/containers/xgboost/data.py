@@ -105,8 +105,8 @@ def _check_file(file: Path, channel: Channel, is_libsvm: bool) -> None:
         head = stream.readline(_SNIFFED)
     if head.startswith(_GZIP):
         raise UserError(
-            f"{_place(file, channel)} is compressed with gzip, which XGBoost does not read. "
-            "Unpack it, or set the channel's CompressionType to Gzip."
+            f"{_place(file, channel)} is compressed with gzip, which XGBoost does not read.",
+            fix="unpack it before it is uploaded: a channel in File mode is not decompressed",
         )
     if head and not head.strip():
         _refuse(file, channel, "line 1 is blank", "SageMaker determines the format by the first line.")
