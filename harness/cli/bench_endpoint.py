@@ -5,23 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from harness.cli.options import Command, add_settings, seconds, settings_from
-
-_SETTINGS = (
-    "mode",
-    "region",
-    "role",
-    "training_instance_type",
-    "endpoint_instance_type",
-    "endpoint_instance_count",
-    "max_cost",
-    "max_hours",
-    "prices",
-)
+from harness.cli.options import OF_A_MODEL, Command, add_settings, seconds, settings_from
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_settings(parser, _SETTINGS)
+    add_settings(parser, [*OF_A_MODEL, "endpoint_instance_count"])
     parser.add_argument("--endpoint", metavar="NAME", help="measure this existing endpoint and keep it (--mode real)")
     parser.add_argument(
         "--scenario",

@@ -15,6 +15,18 @@ from harness.settings import Settings, read_settings, refuse_without_effect
 SETTINGS = tuple(setting.name for setting in dataclasses.fields(Settings))
 """Names of all settings."""
 
+OF_A_MODEL = (
+    "mode",
+    "region",
+    "role",
+    "training_instance_type",
+    "endpoint_instance_type",
+    "max_cost",
+    "max_hours",
+    "prices",
+)
+"""Names of the settings of a command that trains and hosts a model."""
+
 
 class Command(NamedTuple):
     """A command of ``harness``."""

@@ -8,23 +8,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.options import Command, add_settings, settings_from
+from harness.cli.options import OF_A_MODEL, Command, add_settings, settings_from
 from harness.errors import SettingsError
 
 if TYPE_CHECKING:
     from harness.parity.replay import Difference
     from harness.parity.snapshot import Snapshot
 
-_SETTINGS = (
-    "mode",
-    "region",
-    "role",
-    "training_instance_type",
-    "endpoint_instance_type",
-    "max_cost",
-    "max_hours",
-    "prices",
-)
 _LONGEST = 60
 """Characters of a value in the table."""
 
@@ -32,7 +22,7 @@ _LONGEST = 60
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("check", "record"), help="compare answers with snapshots, or write new ones")
     parser.add_argument("programs", nargs="*", metavar="PROGRAM", help="spark-sdk, s3a or sagemaker-sdk (default: all)")
-    add_settings(parser, _SETTINGS)
+    add_settings(parser, OF_A_MODEL)
     parser.add_argument(
         "--snapshots", type=Path, metavar="DIR", help="check against these (default: the harness's own)"
     )

@@ -116,8 +116,8 @@ def _values(aws: AWS, names: Names, settings: Settings) -> dict[str, str]:
 
 
 def _error(error: ClientError, values: dict[str, str]) -> dict[str, Any]:
-    told, status = error.response["Error"], error.response["ResponseMetadata"]["HTTPStatusCode"]
-    return {"status": status, "code": told["Code"], "message": without_values(told.get("Message", ""), values)}
+    reported, status = error.response["Error"], error.response["ResponseMetadata"]["HTTPStatusCode"]
+    return {"status": status, "code": reported["Code"], "message": without_values(reported.get("Message", ""), values)}
 
 
 def differences(program: str, number: int, call: Call, answer: dict[str, Any]) -> Iterator[Difference]:

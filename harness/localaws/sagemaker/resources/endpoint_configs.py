@@ -26,9 +26,7 @@ class EndpointConfigs(StoredRequests):
     def check(self, call: Call) -> None:
         """Refuse variants without instances, of one name, or without any traffic, and unknown models."""
         variants = call.parameters["ProductionVariants"]
-        names = [variant["VariantName"] for variant in variants]
-        if len(set(names)) < len(names):
-            raise ValidationException(f"Variant names must be unique, but are {', '.join(names)}.")
+        check_variant_names(variants)
         check_weights([variant.get("InitialVariantWeight", 1.0) for variant in variants])
         for variant in variants:
             if "ServerlessConfig" in variant or "InstanceType" not in variant:
@@ -45,6 +43,13 @@ class EndpointConfigs(StoredRequests):
         """
         variants = [{"InitialVariantWeight": 1.0, **variant} for variant in request["ProductionVariants"]]
         return {**request, "ProductionVariants": variants}
+
+
+def check_variant_names(variants: Collection[dict[str, Any]]) -> None:
+    """Raise :class:`ValidationException` if two members of a request name the same variant."""
+    names = [variant["VariantName"] for variant in variants]
+    if len(set(names)) < len(names):
+        raise ValidationException(f"Variant names must be unique, but are {', '.join(names)}.")
 
 
 def check_weights(weights: Collection[float]) -> None:

@@ -9,7 +9,7 @@ from harness.localaws.exceptions import ValidationException
 from harness.localaws.sagemaker.hosting.deployment import Deployer
 from harness.localaws.sagemaker.hosting.endpoint import Endpoint
 from harness.localaws.sagemaker.resources.call import HOLD_SECONDS, Call, Operation
-from harness.localaws.sagemaker.resources.endpoint_configs import EndpointConfigs, check_weights
+from harness.localaws.sagemaker.resources.endpoint_configs import EndpointConfigs, check_variant_names, check_weights
 from harness.localaws.sagemaker.resources.kind import ResourceKind, Tags
 from harness.localaws.sagemaker.resources.listing import page
 from harness.localaws.sagemaker.resources.models import Models
@@ -145,15 +145,13 @@ def _retaining(endpoint: Endpoint, config: dict[str, Any], excluded: set[str]) -
 
 
 def _check_desired(endpoint: Endpoint, desired: list[dict[str, Any]]) -> None:
-    names = [each["VariantName"] for each in desired]
     known = {variant.name: variant.desired_weight for variant in endpoint.variants}
-    if unknown := [name for name in names if name not in known]:
+    if unknown := [each["VariantName"] for each in desired if each["VariantName"] not in known]:
         raise ValidationException(
             f'The variant name(s) "{", ".join(unknown)}" is/are not present within endpoint configuration '
             f'"{endpoint.config_name}".'
         )
-    if len(set(names)) < len(names):
-        raise ValidationException(f"Variant names must be unique, but are {', '.join(names)}.")
+    check_variant_names(desired)
     for each in desired:
         if each.get("DesiredInstanceCount", 1) < 1:
             raise ValidationException(f"DesiredInstanceCount of variant {each['VariantName']} must be at least 1.")
