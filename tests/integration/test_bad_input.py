@@ -8,15 +8,14 @@ import sys
 import time
 
 import pytest
-from sagemaker_pyspark import CustomNamePolicyFactory, IAMRole, S3DataPath, SageMakerEstimator
-from sagemaker_pyspark.transformation.deserializers import XGBoostCSVRowDeserializer
-from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSerializer
+from sagemaker_pyspark import CustomNamePolicyFactory, S3DataPath
 
 from harness.console import Progress
 from harness.errors import DataError, PipelineError
 from harness.mnist import HYPERPARAMETERS
 from harness.pipeline.pipeline import Data, Pipeline
 from harness.spark.validation import check_libsvm
+from tests.support.estimators import libsvm_estimator
 from tests.support.outside import OUTSIDE, ROOT
 
 CRASHES = "import os, sys; print('out of luck', flush=True); os.kill(os.getpid(), 9)"
@@ -153,21 +152,12 @@ def estimators(aws, harness_settings, monkeypatch):
     def use(image="811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:1", **hyperparameters):
         def build(aws, settings, names):
             bucket, _, prefix = names.data.removeprefix("s3://").partition("/")
-            return SageMakerEstimator(
+            return libsvm_estimator(
+                image,
+                aws.role,
                 trainingInputS3DataPath=S3DataPath(bucket, f"{prefix}rows"),
                 trainingOutputS3DataPath=S3DataPath(bucket, f"{prefix}model"),
-                trainingImage=image,
-                modelImage=image,
-                trainingInstanceType="ml.m4.xlarge",
-                trainingInstanceCount=1,
-                endpointInstanceType="ml.m4.xlarge",
-                endpointInitialInstanceCount=1,
-                requestRowSerializer=LibSVMRequestRowSerializer(),
-                responseRowDeserializer=XGBoostCSVRowDeserializer(),
                 hyperParameters={name: str(value) for name, value in (HYPERPARAMETERS | hyperparameters).items()},
-                trainingSparkDataFormat="libsvm",
-                trainingContentType="text/libsvm",
-                sagemakerRole=IAMRole(aws.role),
                 namePolicyFactory=CustomNamePolicyFactory(
                     names.training_job, names.model, names.endpoint_config, names.endpoint
                 ),

@@ -14,9 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, example, given, settings
 from hypothesis import strategies as st
 from pyspark.ml.linalg import Vectors
-from sagemaker_pyspark import EndpointCreationPolicy, IAMRole, RandomNamePolicyFactory, SageMakerEstimator
-from sagemaker_pyspark.transformation.deserializers import XGBoostCSVRowDeserializer
-from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSerializer
+from sagemaker_pyspark import EndpointCreationPolicy, RandomNamePolicyFactory
 from scipy import sparse
 
 from harness import libsvm
@@ -25,6 +23,7 @@ from harness.errors import DataError
 from harness.libsvm import strategies
 from harness.libsvm.dataset import to_csr
 from harness.spark.validation import check_libsvm
+from tests.support.estimators import libsvm_estimator
 from tools.libsvm_differences import serialize_frame
 
 pytestmark = pytest.mark.slow
@@ -36,6 +35,7 @@ few_examples = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
+
 SHAPES = ["dense", "sparse", "empty rows", "trailing empty rows", "784 features", "100,000 features"]
 
 
@@ -197,19 +197,10 @@ def uploaded(aws, s3_client, tmp_path_factory):
     aws.register_container("own/keeping:1", [sys.executable, str(program)])
 
     def uploaded(frame):
-        model = SageMakerEstimator(
-            trainingImage="own/keeping:1",
-            modelImage="own/keeping:1",
-            trainingInstanceType="ml.m4.xlarge",
-            trainingInstanceCount=1,
-            endpointInstanceType="ml.m4.xlarge",
-            endpointInitialInstanceCount=1,
-            requestRowSerializer=LibSVMRequestRowSerializer(),
-            responseRowDeserializer=XGBoostCSVRowDeserializer(),
-            trainingSparkDataFormat="libsvm",
-            trainingContentType="text/libsvm",
+        model = libsvm_estimator(
+            "own/keeping:1",
+            aws.role,
             endpointCreationPolicy=EndpointCreationPolicy.DO_NOT_CREATE,
-            sagemakerRole=IAMRole(aws.role),
             namePolicyFactory=RandomNamePolicyFactory(),
         ).fit(frame)
         bucket, _, key = model.modelPath.toS3UriString().removeprefix("s3://").partition("/")

@@ -10,11 +10,12 @@ import pytest
 import xgboost as xgb
 from py4j.protocol import Py4JJavaError
 from pyspark.ml.linalg import Vectors
-from sagemaker_pyspark import EndpointCreationPolicy, IAMRole, S3DataPath, SageMakerEstimator, SageMakerModel
+from sagemaker_pyspark import EndpointCreationPolicy, S3DataPath, SageMakerModel
 from sagemaker_pyspark.transformation.deserializers import XGBoostCSVRowDeserializer
-from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSerializer, UnlabeledCSVRequestRowSerializer
+from sagemaker_pyspark.transformation.serializers import UnlabeledCSVRequestRowSerializer
 
 from harness.waiting import wait_until
+from tests.support.estimators import libsvm_estimator
 
 FIRST = "811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:1"
 NEWER = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
@@ -93,22 +94,13 @@ def test_the_sdk_cannot_read_a_list_of_probabilities_or_a_prediction_a_line(host
 
 
 def test_fit_warns_that_transform_will_not_read_the_answers(local, bucket, frame):
-    estimator = SageMakerEstimator(
-        trainingImage=NEWER,
-        modelImage=NEWER,
-        trainingInstanceType="ml.m4.xlarge",
-        trainingInstanceCount=1,
-        endpointInstanceType="ml.m4.xlarge",
-        endpointInitialInstanceCount=1,
-        requestRowSerializer=LibSVMRequestRowSerializer(),
-        responseRowDeserializer=XGBoostCSVRowDeserializer(),
+    estimator = libsvm_estimator(
+        NEWER,
+        local.role,
         hyperParameters={"num_round": "1"},
         trainingInputS3DataPath=S3DataPath(bucket, "rows"),
         trainingOutputS3DataPath=S3DataPath(bucket, "model"),
-        sagemakerRole=IAMRole(local.role),
         endpointCreationPolicy=EndpointCreationPolicy.DO_NOT_CREATE,
-        trainingSparkDataFormat="libsvm",
-        trainingContentType="text/libsvm",
     )
     with pytest.warns(UserWarning, match=r"sagemaker-xgboost:1\.7-1 answers a prediction a line, which the SDK's"):
         estimator.fit(frame)
