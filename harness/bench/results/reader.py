@@ -167,9 +167,8 @@ def read_file(path: Path) -> tuple[Result, list[ResultsError]]:
         benchmarks[benchmark.name] = benchmark
     if not benchmarks and not problems:
         raise ResultsError(f"{path} holds no benchmark.", checked="its list 'benchmarks'", fix=_write_again(path))
-    machine, commit = content.get("machine_info") or {}, content.get("commit_info") or {}
-    date = _date(path, content["datetime"])
-    return Result(path, date, content["version"], machine, commit, benchmarks), problems
+    about = [_object(content, key) for key in ("machine_info", "commit_info")]
+    return Result(path, _date(path, content["datetime"]), content["version"], *about, benchmarks), problems
 
 
 def _content(path: Path) -> dict[str, Any]:
@@ -219,8 +218,9 @@ def _benchmark(entry: Any) -> Benchmark:
     :raises KeyError, TypeError, ValueError: it is damaged; the error says how.
     """
     stats, extra_info = entry["stats"], entry.get("extra_info") or {}
-    if not isinstance(extra_info, dict):
-        raise ValueError("its extra_info is no JSON object")
+    for name, value in (("stats", stats), ("extra_info", extra_info)):
+        if not isinstance(value, dict):
+            raise ValueError(f"its {name} is no JSON object")
     times = tuple(float(seconds) for seconds in stats.get("data") or ())
     if not all(math.isfinite(seconds) and seconds > 0 for seconds in times):
         raise ValueError("a round's time is no positive number")
@@ -231,13 +231,19 @@ def _benchmark(entry: Any) -> Benchmark:
         raise ValueError("its median is no positive number")
     return Benchmark(
         name=str(entry["fullname"]),
-        group=entry.get("group") or "",
-        params=entry.get("params") or {},
+        group=str(entry.get("group") or ""),
+        params=_object(entry, "params"),
         times=times,
         median=float(median),
         mean=float(mean),
         extra_info=extra_info,
     )
+
+
+def _object(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return a value that is a JSON object; an empty one if it is damaged or missing, since results count without."""
+    value = content.get(key)
+    return value if isinstance(value, dict) else {}
 
 
 def _problem(path: Path, number: int, entry: Any, error: Exception) -> ResultsError:

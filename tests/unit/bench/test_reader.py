@@ -1,7 +1,11 @@
 """Reader of pytest-benchmark's JSON: unreadable parts are reported and do not hide the rest."""
 
+import copy
 import json
+import operator
+from contextlib import suppress
 from datetime import timezone
+from functools import reduce
 
 import pytest
 
@@ -144,6 +148,7 @@ def test_binary_files_are_distinguished_from_text(tmp_path):
         (entry("bad", data=[], median=0.0), "its median is no positive number"),
         ({"fullname": "bad"}, "it has no 'stats'"),
         (entry("bad") | {"extra_info": [1]}, "its extra_info is no JSON object"),
+        (entry("bad") | {"stats": None}, "its stats is no JSON object"),
         (7, "benchmark 1 is skipped"),
     ],
 )
@@ -151,6 +156,26 @@ def test_a_bad_benchmark_is_reported_and_the_others_are_kept(save, bad, told):
     result, problems = read_file(save(benchmarks=[bad, entry("good")]))
     assert list(result.benchmarks) == ["good"]
     assert told in problems[0].what
+
+
+@pytest.mark.parametrize("value", [None, [], {}, "x", 7, -1, True, 1e400], ids=json.dumps)
+def test_no_damaged_value_ends_in_another_error(save, value):
+    whole = json.loads(save().read_text())
+    for *parents, name in places_in(whole):
+        damaged = copy.deepcopy(whole)
+        reduce(operator.getitem, parents, damaged)[name] = value
+        with suppress(ResultsError):
+            result, _ = read_file(save(**damaged))
+            assert isinstance(result.machine | result.commit, dict)
+            assert all(isinstance(one.params, dict) for one in result.benchmarks.values())
+
+
+def places_in(content, above=()):
+    """Yield the keys that lead to each value inside some JSON."""
+    entries = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for key, value in entries:
+        yield (*above, key)
+        yield from places_in(value, (*above, key))
 
 
 def test_a_bad_file_is_reported_and_the_others_are_kept(save, tmp_path):
