@@ -95,6 +95,11 @@ class Versus:
         """Errors of skipped files of either side."""
         return [*self.base.problems, *self.other.problems]
 
+    @property
+    def vanished(self) -> list[str]:
+        """Names of the benchmarks that only the base has, so that no verdict is possible."""
+        return [name for name in self.base.names() if not self.other.benchmark(name)]
+
 
 def compare(paths: Sequence[Path]) -> list[Versus]:
     """Return the comparison of each result with the first.

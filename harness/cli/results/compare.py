@@ -60,7 +60,7 @@ def run_compare(paths: Sequence[Path], form: str, fail_on: str | None) -> int:
     _FORMS[form](versuses)
     rows = [row for versus in versuses for row in versus.rows]
     if threshold is not None:
-        _print_gate(rows, threshold)
+        _print_gate(versuses, threshold)
         if any(failing(row, threshold) for row in rows):
             return _SLOWER
     return ResultsError.exit_code if any(row.refusal for row in rows) else 0
@@ -82,11 +82,12 @@ def failing(row: BenchmarkChange, threshold: float) -> bool:
     return not row.refusal and row.effect.slower_than(threshold)
 
 
-def _print_gate(rows: Sequence[BenchmarkChange], threshold: float) -> None:
-    """Print the reasons for the exit code on standard error."""
+def _print_gate(versuses: Sequence[Versus], threshold: float) -> None:
+    """Print the reasons for the exit code, and what the gate could not judge, on standard error."""
     from harness.bench.analysis.statistics import Verdict
     from harness.console import print_text
 
+    rows = [row for versus in versuses for row in versus.rows]
     found = [row.name for row in rows if failing(row, threshold)]
     limit = f"{threshold * 100:g} %"
     sys.stdout.flush()
@@ -94,6 +95,11 @@ def _print_gate(rows: Sequence[BenchmarkChange], threshold: float) -> None:
     open_ = [row for row in rows if row.verdict is Verdict.INCONCLUSIVE and row.effect.high > threshold]
     if open_:
         print(f"passed, although {limit} slower cannot be ruled out: {len(open_)} inconclusive", file=sys.stderr)
+    for versus in versuses:
+        if versus.vanished:
+            print_text(
+                f"not checked, because {versus.other.label} lacks them: {', '.join(versus.vanished)}", sys.stderr
+            )
 
 
 # --- values -----------------------------------------------------------------------------------------------------------

@@ -150,6 +150,13 @@ def test_the_gate_passes_noise_and_lists_inconclusive_benchmarks(alternate, caps
     assert "5 % slower cannot be ruled out: 1 inconclusive" in err
 
 
+def test_the_gate_names_benchmarks_that_it_could_not_check(record, capsys):
+    for minute, names in enumerate([("t::kept", "t::gone"), ("t::kept", "t::new")]):
+        record("AB"[minute], minute, dict.fromkeys(names, (0.1,)))
+    code, _, err = compare(capsys, "A", "B", "--fail-on", "5%")
+    assert (code, err.splitlines()[-1]) == (0, "not checked, because B lacks them: t::gone")
+
+
 def test_without_a_gate_a_slowdown_is_not_a_failure(alternate, capsys):
     alternate({"t::x": 1.5})
     assert compare(capsys, "A", "B")[0] == 0
