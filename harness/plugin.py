@@ -9,7 +9,8 @@ import dataclasses
 import os
 import sys
 from collections.abc import Generator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -164,6 +165,14 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
             session.config.workeroutput[_REMAINING] = session.config.stash.get(REMAINING, [])
         if session.config.stash.get(LEFTOVERS, []) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Delete the directory that pytest-benchmark creates for its results in every session, if it is empty."""
+    storage = getattr(getattr(config, "_benchmarksession", None), "storage", None)
+    if isinstance(path := getattr(storage, "path", None), Path):
+        with suppress(OSError):  # it has results
+            path.rmdir()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -124,6 +124,14 @@ def test_naming_the_plugin_in_a_conftest_as_well_loads_it_once(run, pytester):
     run().assert_outcomes(passed=1)
 
 
+@pytest.mark.parametrize(("arguments", "kept"), [((), False), (("--benchmark-autosave",), True)])
+def test_only_results_leave_a_directory_of_pytest_benchmark(pytester, arguments, kept):
+    pytester.makepyfile("def test_it(benchmark): benchmark.pedantic(int)")
+    plugins = ("-p", "harness.plugin", "-p", "pytest_benchmark.plugin")
+    pytester.runpytest(*plugins, *arguments).assert_outcomes(passed=1)
+    assert (pytester.path / ".benchmarks").exists() == kept
+
+
 def test_loading_the_plugin_imports_nothing_heavy():
     code = "import sys, harness.plugin; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

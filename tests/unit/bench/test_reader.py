@@ -171,7 +171,7 @@ def test_no_damaged_value_ends_in_another_error(save, value):
 
 
 def places_in(content, above=()):
-    """Yield the keys that lead to each value inside some JSON."""
+    """Yield the keys of each value inside some JSON, from the outermost inwards."""
     entries = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
     for key, value in entries:
         yield (*above, key)
