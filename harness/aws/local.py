@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -31,6 +33,8 @@ _START_SECONDS = 60
 _STOP_SECONDS = 15
 _ASK_SECONDS = 5
 """Seconds in which a local AWS must confirm that it will stop. A busy or stopped one is killed."""
+_LEAST_DISK = 128 << 20
+"""Bytes. The sample data takes 77 MiB."""
 _OUTPUT_BYTES = 4096
 _OUTPUT_LINES = 10
 
@@ -78,9 +82,11 @@ class MockAWS:
         """Start a local AWS and wait until it is ready.
 
         :param enforce_iam: True to allow callers only what the policies in its IAM allow.
-        :raises SetupError: another process uses the port.
+        :raises SetupError: another process uses the port, or the disk is full.
         :raises LocalAWSError: it did not start.
         """
+        _check_port(port)
+        _check_disk()
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - read for as long as there is this local AWS
         process = subprocess.Popen(
             _command(settings.region, port, enforce_iam),
@@ -238,6 +244,36 @@ def _last_lines(file: IO[bytes]) -> str:
     return "\n".join(text.strip().splitlines()[-_OUTPUT_LINES:])
 
 
+def _check_port(port: int) -> None:
+    """Raise :class:`SetupError` if the port cannot be used. The process would notice seconds later."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise _unusable_port(port, os.strerror(error.errno or 0)) from error
+
+
+def _unusable_port(port: int, reason: str) -> SetupError:
+    return SetupError(
+        f"Port {port} cannot be used: {reason}.",
+        checked="listening on 127.0.0.1",
+        fix="choose another --port, or 0 for any free one",
+    )
+
+
+def _check_disk() -> None:
+    """Raise :class:`SetupError` if a local AWS would start on a disk that is too full for it."""
+    directory = tempfile.gettempdir()
+    free = shutil.disk_usage(directory).free
+    if free < _LEAST_DISK:
+        raise SetupError(
+            f"{directory} has {free / 2**20:.1f} MiB free, and a local AWS needs {_LEAST_DISK >> 20} MiB to start.",
+            checked="the temporary directory, where SageMaker's sample data is written",
+            fix="free some disk, or point TMPDIR to a disk that has some",
+        )
+
+
 def _start_failure(process: subprocess.Popen[bytes], line: bytes, errors: IO[bytes], port: int) -> Exception:
     try:
         process.communicate(timeout=_STOP_SECONDS if line else 0)  # it has printed the reason, and deletes its files
@@ -245,11 +281,7 @@ def _start_failure(process: subprocess.Popen[bytes], line: bytes, errors: IO[byt
         process.kill()
         process.wait()
     if b'"errno": 98' in line or b'"errno": 48' in line:
-        return SetupError(
-            f"Port {port} is taken.",
-            checked="listening on 127.0.0.1",
-            fix="choose another --port, or 0 for any free one",
-        )
+        return _unusable_port(port, os.strerror(errno.EADDRINUSE))
     last = _last_lines(errors).splitlines()[-1:]
     return LocalAWSError(
         "The local AWS did not start.",

@@ -173,7 +173,7 @@ def test_an_operation_that_is_not_emulated_is_an_error(local):
 
 def test_the_error_about_a_taken_port_names_a_fix_and_leaves_no_file(local, monkeypatch, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    with pytest.raises(SetupError, match=f"Port {local.connection.port} is taken") as error:
+    with pytest.raises(SetupError, match=f"Port {local.connection.port} cannot be used: Address") as error:
         MockAWS.start(Settings(), port=local.connection.port)
     assert "another --port" in error.value.fix
     assert list(tmp_path.iterdir()) == []
