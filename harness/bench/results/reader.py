@@ -167,8 +167,8 @@ def read_file(path: Path) -> tuple[Result, list[ResultsError]]:
         benchmarks[benchmark.name] = benchmark
     if not benchmarks and not problems:
         raise ResultsError(f"{path} holds no benchmark.", checked="its list 'benchmarks'", fix=_write_again(path))
-    about = [_object(content, key) for key in ("machine_info", "commit_info")]
-    return Result(path, _date(path, content["datetime"]), content["version"], *about, benchmarks), problems
+    machine, commit = _object(content, "machine_info"), _object(content, "commit_info")
+    return Result(path, _date(path, content["datetime"]), content["version"], machine, commit, benchmarks), problems
 
 
 def _content(path: Path) -> dict[str, Any]:
