@@ -5,9 +5,10 @@ The rules (required, length, range, pattern, enum) come from botocore's service 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timezone
 from functools import cache, lru_cache
 from typing import Any
 
@@ -74,6 +75,9 @@ def _check(shape: Shape, value: Any, path: str) -> Iterator[str]:
     expected, rule = _TYPES[shape.type_name]
     if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
         raise SerializationException(f"Value at '{path}' has the wrong type: expected {shape.type_name}")
+    least, most = _RANGES.get(shape.type_name, (-math.inf, math.inf))
+    if isinstance(value, (int, float)) and not least <= value <= most:
+        raise SerializationException(f"Value at '{path}' is out of range: {value} is no {shape.type_name}")
     yield from rule(shape, value, path)
 
 
@@ -170,6 +174,12 @@ def _number(shape: Shape, value: float, path: str) -> Iterator[str]:
         yield f"Value '{value}' at '{path}' {_FAILED} have value less than or equal to {most}"
 
 
+_RANGES = {
+    "integer": (-(2**31), 2**31 - 1),
+    "long": (-(2**63), 2**63 - 1),
+    "timestamp": tuple(end.replace(tzinfo=timezone.utc).timestamp() for end in (datetime.min, datetime.max)),
+}
+"""Least and greatest number of a type: Java's, as AWS's models mean; of a timestamp, seconds of the years 1 to 9999."""
 _TYPES: dict[str, tuple[type | tuple[type, ...], Callable[[Shape, Any, str], Iterator[str]]]] = {
     "structure": (dict, _members),
     "map": (dict, _map),

@@ -62,6 +62,14 @@ def test_true_is_not_a_number():
         check("sagemaker", "ListEndpoints", {"MaxResults": True})
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("MaxResults", 2**31), ("CreationTimeAfter", 2**63), ("CreationTimeAfter", float("nan"))]
+)
+def test_a_number_that_its_type_does_not_hold_is_a_serialization_error(name, value):
+    with pytest.raises(SerializationException, match="is out of range"):
+        check("sagemaker", "ListModelCards", {name: value})
+
+
 def test_every_pattern_of_the_operations_done_here_is_one_that_python_reads():
     operations = ControlPlane(None, None, None, None, None).operations
     found, waiting, seen = 0, [service_model("sagemaker").operation_model(name).input_shape for name in operations], []
