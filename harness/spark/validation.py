@@ -26,6 +26,7 @@ from harness import libsvm
 from harness.errors import DataError
 from harness.regions import region_of_sample_bucket, split_s3_uri
 from harness.spark.internals import optimized_plan, under_schema
+from harness.spark.labels import Labels, labels_of
 from harness.spark.session import root_cause
 
 _BEYOND = 2.0**128 - 2.0**103
@@ -41,9 +42,15 @@ _SPARK_READS = libsvm.BLANKS - {"tab"}
 @overload
 def check_libsvm(data: str | Path, *, features: int | None = None, classes: int | None = None) -> int: ...
 @overload
-def check_libsvm(data: DataFrame, *, features: int | None = None, classes: int | None = None) -> int | None: ...
 def check_libsvm(
-    data: DataFrame | str | Path, *, features: int | None = None, classes: int | None = None
+    data: DataFrame, *, features: int | None = None, classes: int | None = None, objective: str | None = None
+) -> int | None: ...
+def check_libsvm(
+    data: DataFrame | str | Path,
+    *,
+    features: int | None = None,
+    classes: int | None = None,
+    objective: str | None = None,
 ) -> int | None:
     """Refuse rows that would be lost or changed on their way to a model; return the number of rows.
 
@@ -54,12 +61,14 @@ def check_libsvm(
     :param data: a frame with the columns ``label`` and ``features``, or a LibSVM file or directory.
     :param features: number of features of a row. None allows any number; all rows of a frame must have the same.
     :param classes: labels are the whole numbers from 0 to ``classes`` - 1; None allows any number.
+    :param objective: name of the objective in XGBoost, such as ``binary:logistic``. Labels of a frame that it cannot
+        train on are refused. With it, ``classes`` counts for ``multi:…`` only.
     :raises DataError: rows would be lost or changed, or cannot be read. A file with index 0 cannot be read by Spark.
         The error has the reason and a fix.
     """
     if isinstance(data, DataFrame):
         _check_columns(data)
-        return None if _is_sample(data) else _check_rows(data, features, classes)
+        return None if _is_sample(data) else _check_rows(data, features, labels_of(objective, classes))
     return _check_file(Path(data), features, classes)
 
 
@@ -157,8 +166,8 @@ class _Fault(NamedTuple):
     found: Column
 
 
-def _check_rows(frame: DataFrame, features: int | None, classes: int | None) -> int:
-    faults = _faults(features, classes)
+def _check_rows(frame: DataFrame, features: int | None, labels: Labels | None) -> int:
+    faults = _faults(features, labels)
     counts = {f"fault{number}": F.count(F.when(fault.found, 1)) for number, fault in enumerate(faults)}
     facts = {"rows": F.count(F.lit(1)), "narrowest": F.min("width"), "widest": F.max("width")}
     facts["dense"] = F.count(F.when(F.col("is_dense"), 1))
@@ -198,7 +207,7 @@ def _check_shape(narrowest: int, widest: int, dense: int, rows: int) -> None:
         )
 
 
-def _faults(features: int | None, classes: int | None) -> list[_Fault]:
+def _faults(features: int | None, labels: Labels | None) -> list[_Fault]:
     """Return the faults to check for, in the order in which they are reported."""
     label, least, largest, width = (F.col(name) for name in ("label", "least", "largest", "width"))
     faults = [
@@ -220,10 +229,8 @@ def _faults(features: int | None, classes: int | None) -> list[_Fault]:
             ~_is_between(label, label, _BEYOND) | ~_is_between(least, largest, _BEYOND),
         ),
     ]
-    if classes is not None:
-        odd = (label != F.floor(label)) | (label < 0) | (label >= classes)
-        fix = "number the classes from 0, as pyspark.ml.feature.StringIndexer does"
-        faults.append(_Fault(f"have a label that is not a class from 0 to {classes - 1}", fix, odd))
+    if labels is not None:
+        faults.append(_Fault(f"have a label that is not {labels.text}", labels.fix, labels.odd(label)))
     if features is not None:
         faults.append(
             _Fault(f"do not have {features} features", f"build vectors of {features} features", width != features)
