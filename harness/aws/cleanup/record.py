@@ -10,8 +10,8 @@ from pathlib import Path
 
 from harness.aws.cleanup.ledger_file import Entry, Header, LedgerFile
 from harness.aws.cleanup.names import ENDPOINT_LOGS, Names, bears_run, names_of
-from harness.aws.cleanup.resources import SAGEMAKER_KINDS, UNKNOWN, Janitor, Leftover, Resource, is_valid
-from harness.errors import HarnessError
+from harness.aws.cleanup.resources import KINDS, SAGEMAKER_KINDS, UNKNOWN, Janitor, Leftover, Resource, is_valid
+from harness.errors import HarnessError, SettingsError
 from harness.regions import sdk_bucket
 from harness.settings import Settings
 
@@ -109,7 +109,14 @@ class Record:
         :raises HarnessError: its name is not the run's, and it exists or may exist: another user made it. Or it cannot
             be recorded, and must not be created.
         :raises ValueError: AWS gives no such name to that kind of resource.
+        :raises SettingsError: a ledger has no such kind of resource.
         """
+        if resource.kind not in KINDS:
+            raise SettingsError(
+                f"A ledger cannot record the {resource}.",
+                checked=f"its kind; there are {', '.join(KINDS)}",
+                fix="delete it yourself, in a finalizer",
+            )
         if resource.kind == "S3 prefix" and not resource.name.endswith("/"):
             raise ValueError(f"{resource.name} does not end in /, so that run1 would take run10's data too")
         if not is_valid(resource) or (tagged and resource.kind not in SAGEMAKER_KINDS):
@@ -165,6 +172,13 @@ class Record:
             instance_type, count = machines.get(resource.kind, (None, 1))
             self.expect(resource, instance_type=instance_type, count=count)
         return names
+
+    def data_prefix(self) -> str:
+        """Return a fresh prefix for data of the run, ``s3://bucket/prefix/``, which is recorded."""
+        with self._lock:
+            self._fits += 1
+            names = names_of(self.run, self._fits, self.bucket)
+        return self.expect(Resource("S3 prefix", names.data)).name
 
     def _write(self, entry: Entry) -> None:
         """Write an entry to the file, and only then keep it."""

@@ -99,6 +99,8 @@ _NAMES = {
 A prefix has at least one part after the bucket, and ends with a slash. So it is never a whole bucket, and ``im`` never
 matches ``image/``.
 """
+KINDS = tuple(_NAMES)
+"""All kinds of resources that a ledger records and deletes."""
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from harness.aws.cleanup.record import OWNER_TAG
 from harness.aws.cleanup.resources import Resource
-from harness.errors import HarnessError
+from harness.errors import HarnessError, SettingsError
 from harness.settings import Settings
 from tests.support.ledgers import ACCOUNT, MODEL, client, on_disk
 
@@ -50,13 +50,19 @@ def test_an_s3_prefix_without_a_slash_at_its_end_is_refused(ledger):
     "resource",
     [
         *(Resource("S3 prefix", uri) for uri in ("s3://bucket/", "s3://*/x/", "https://bucket/x/")),
-        *(Resource("model", "*"), Resource("S3 staging", "s3://bucket/x/"), Resource("bucket", "bucket")),
+        *(Resource("model", "*"), Resource("S3 staging", "s3://bucket/x/")),
     ],
 )
 def test_a_name_that_aws_does_not_give_is_not_recorded(ledger, resource):
     with pytest.raises(ValueError, match="cannot be recorded"):
         ledger.expect(resource)
     assert on_disk(ledger) == []
+
+
+def test_a_kind_that_no_ledger_deletes_is_refused_with_those_that_there_are(ledger):
+    with pytest.raises(SettingsError, match="cannot record the bucket mine") as refused:
+        ledger.expect(Resource("bucket", "mine"))
+    assert "there are training job, model, endpoint config, endpoint, S3 prefix" in refused.value.checked
 
 
 @pytest.mark.parametrize("resource", [Resource("model", "theirs"), Resource("S3 prefix", "s3://theirs/data/")])
