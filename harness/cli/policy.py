@@ -30,10 +30,24 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "--role", help="IAM role (name or ARN) that SageMaker assumes; for JSON only, since templates create one"
     )
     parser.add_argument(
+        "--bucket",
+        nargs="+",
+        default=[],
+        type=_bucket,
+        metavar="NAME",
+        help="your own buckets, which your pipeline reads and writes",
+    )
+    parser.add_argument(
         "--github",
         metavar="OWNER/REPO",
         help="let workflows of this repository start runs, in its environment 'nightly'",
     )
+
+
+def _bucket(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", name):
+        raise argparse.ArgumentTypeError(f"{name!r} is no bucket's name")
+    return name
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -58,7 +72,7 @@ def _documents(options: argparse.Namespace, regions: list[str]) -> dict[str, Any
             fix="give its twelve digits, which 'aws sts get-caller-identity' prints, or use --format cloudformation or "
             "terraform, which look it up",
         )
-    made = documents(options.account, regions, options.role, options.github)
+    made = documents(options.account, regions, options.role, options.github, options.bucket)
     return made[options.who] if options.who else made
 
 
@@ -72,7 +86,9 @@ def _template(options: argparse.Namespace, regions: list[str]) -> dict[str, Any]
                 f"{name} has no effect on a template, which creates role and policy where it is deployed.",
                 fix="remove it",
             )
-    return (cloudformation if options.format == "cloudformation" else terraform)(regions, options.github)
+    return (cloudformation if options.format == "cloudformation" else terraform)(
+        regions, options.github, options.bucket
+    )
 
 
 COMMAND = Command(

@@ -146,6 +146,18 @@ TABLE: tuple[Permission, ...] = (
 )
 
 
+def bucket_rows(buckets: Iterable[str]) -> list[Permission]:
+    """Return the permissions of a pipeline that reads and writes these buckets. A run of the harness needs none."""
+    names = [f"arn:{{partition}}:s3:::{name}" for name in buckets]
+    if not names:
+        return []
+    whole, objects = tuple(names), tuple(f"{name}/*" for name in names)
+    return [
+        *_rows("s3:ListBucket s3:ListBucketMultipartUploads", whole, "find the pipeline's objects"),
+        *_rows("s3:GetObject s3:PutObject s3:DeleteObject s3:AbortMultipartUpload", objects, "read and write them"),
+    ]
+
+
 @dataclass(frozen=True)
 class Place:
     """Values for the placeholders of the table."""

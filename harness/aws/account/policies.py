@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from harness.aws.account.permissions import Document, Place, policy, trust_policy
+from harness.aws.account.permissions import Document, Place, bucket_rows, policy, rows_of, trust_policy
 from harness.regions import partition
 
 Template = dict[str, Any]
@@ -27,23 +27,30 @@ _CALLER_TEXT = "Permissions of a run of sagemaker-spark-harness, its preflight a
 _ROLE_TEXT = "Assumed by SageMaker in runs of sagemaker-spark-harness"
 
 
-def documents(account: str, regions: Sequence[str], role: str | None, github: str | None) -> dict[str, Document]:
+def documents(
+    account: str, regions: Sequence[str], role: str | None, github: str | None, buckets: Sequence[str] = ()
+) -> dict[str, Document]:
     """Return the policies by use: ``caller``, ``role``, ``role-trust`` and, for GitHub, ``caller-trust``.
 
     :param account: twelve digits.
     :param regions: regions of one partition.
     :param role: name or ARN of the execution role.
     :param github: ``OWNER/REPO``.
+    :param buckets: further buckets that the caller's pipeline reads and writes.
     """
     own_partition = partition(regions[0])
     name = role or ROLE_NAME
     arn = name if name.startswith("arn:") else f"arn:{own_partition}:iam::{account}:role/{name}"
     places = [Place(account, region, arn, own_partition) for region in regions]
-    found = {"caller": policy("caller", places), "role": policy("role", places), "role-trust": trust_policy()}
+    found = {"caller": _caller(places, buckets), "role": policy("role", places), "role-trust": trust_policy()}
     if github:
         provider = f"arn:{own_partition}:iam::{account}:oidc-provider/{_ISSUER}"
         found["caller-trust"] = _github_trust(provider, github)
     return found
+
+
+def _caller(places: Sequence[Place], buckets: Sequence[str]) -> Document:
+    return policy("caller", places, [*rows_of("caller"), *bucket_rows(buckets)])
 
 
 def _github_trust(provider: Any, repository: str) -> Document:
@@ -56,15 +63,15 @@ def _github_trust(provider: Any, repository: str) -> Document:
 # --- CloudFormation ---------------------------------------------------------------------------------------------------
 
 
-def cloudformation(regions: Sequence[str], github: str | None) -> Template:
-    """Return a CloudFormation template for the account that it is deployed in."""
+def cloudformation(regions: Sequence[str], github: str | None, buckets: Sequence[str] = ()) -> Template:
+    """Return a CloudFormation template for the account that it is deployed in; parameters as for :func:`documents`."""
     places = [Place("${AWS::AccountId}", region, "${ExecutionRole.Arn}", "${AWS::Partition}") for region in regions]
     role = {
         "Description": _ROLE_TEXT,
         "AssumeRolePolicyDocument": trust_policy(),
         "Policies": [{"PolicyName": "run", "PolicyDocument": _substituted(policy("role", places))}],
     }
-    caller = {"Description": _CALLER_TEXT, "PolicyDocument": _substituted(policy("caller", places))}
+    caller = {"Description": _CALLER_TEXT, "PolicyDocument": _substituted(_caller(places, buckets))}
     template: Template = {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": "Roles and policies for sagemaker-spark-harness",
@@ -123,8 +130,11 @@ def _substituted(value: Any) -> Any:
 # --- Terraform --------------------------------------------------------------------------------------------------------
 
 
-def terraform(regions: Sequence[str], github: str | None) -> Template:
-    """Return a Terraform configuration in JSON syntax, for a file whose name ends in ``.tf.json``."""
+def terraform(regions: Sequence[str], github: str | None, buckets: Sequence[str] = ()) -> Template:
+    """Return a Terraform configuration in JSON syntax, for a file whose name ends in ``.tf.json``.
+
+    Parameters are as for :func:`documents`.
+    """
     account, partition = "${data.aws_caller_identity.current.account_id}", "${data.aws_partition.current.partition}"
     places = [Place(account, region, "${aws_iam_role.execution.arn}", partition) for region in regions]
     execution = {"name": ROLE_NAME, "description": _ROLE_TEXT, "assume_role_policy": json.dumps(trust_policy())}
@@ -132,7 +142,7 @@ def terraform(regions: Sequence[str], github: str | None) -> Template:
     caller = {
         "name": "sagemaker-spark-harness-caller",
         "description": _CALLER_TEXT,
-        "policy": json.dumps(policy("caller", places)),
+        "policy": json.dumps(_caller(places, buckets)),
     }
     configuration: Template = {
         "terraform": {"required_providers": {"aws": {"source": "hashicorp/aws", "version": ">= 5"}}},

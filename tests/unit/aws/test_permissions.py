@@ -26,6 +26,18 @@ def test_policies_are_what_an_iam_linter_accepts_and_not_too_long_for_iam(who):
     assert len(text) < LONGEST[who]
 
 
+def as_json(regions, github, buckets=()):
+    return policies.documents(ACCOUNT, regions, None, github, buckets)
+
+
+@pytest.mark.parametrize("made", [policies.cloudformation, policies.terraform, as_json])
+def test_buckets_of_ones_own_may_be_read_and_written_by_the_caller_alone(made):
+    text = json.dumps(made(["us-east-1"], None, ["my-shop"]))
+    assert "my-shop/*" in text
+    assert text.count("my-shop") == 2
+    assert "my-shop" not in json.dumps(made(["us-east-1"], None))
+
+
 def test_every_action_is_in_a_policy_and_none_of_them_is_a_wildcard():
     documents = [policy(who, PLACES[:1]) for who in ("caller", "role")]
     statements = [statement for document in documents for statement in document["Statement"]]
