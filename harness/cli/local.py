@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,35 @@ _SHOWN = 10
 """Most resources that a command did not delete and that are named."""
 
 
+def _add_seed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--seed",
+        action="append",
+        default=[],
+        type=_seed,
+        metavar="DIR=URI",
+        help="upload a directory first, such as data=s3://bucket/prefix; may be repeated. The bucket is made",
+    )
+
+
+def _seed(text: str) -> tuple[Path, str]:
+    directory, equals, uri = text.partition("=")
+    if not (directory and equals and uri):
+        raise argparse.ArgumentTypeError(f"{text!r} is not DIRECTORY=s3://bucket/prefix")
+    return Path(directory), uri
+
+
+def _upload(aws: MockAWS, seeds: Sequence[tuple[Path, str]]) -> None:
+    """Upload the directories that the command line names."""
+    from harness.aws.seeding import seed_local
+
+    for directory, uri in seeds:
+        seed_local(aws, directory, uri)
+
+
 def _add_exec_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, ["region"])
+    _add_seed(parser)
     parser.add_argument(
         "command", nargs=argparse.REMAINDER, metavar="CMD", help="the command and its arguments, after --"
     )
@@ -40,11 +68,12 @@ def _run_exec(options: argparse.Namespace) -> int:
         raise SettingsError(
             "harness exec needs a command.", fix="put it after two dashes: harness exec -- python train.py"
         )
-    return run_command(settings_from(options), command)
+    return run_command(settings_from(options), command, options.seed)
 
 
 def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, ["region"])
+    _add_seed(parser)
     parser.add_argument("--port", type=int, default=0, help="port of its proxy on 127.0.0.1 (default: a free one)")
     parser.add_argument(
         "--enforce-iam",
@@ -56,7 +85,7 @@ def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
 def _run_serve(options: argparse.Namespace) -> int:
     if not 0 <= options.port < 65_536:
         raise SettingsError(f"--port is {options.port}.", fix="give a number from 0 to 65535")
-    return serve(settings_from(options), options.port, enforce_iam=options.enforce_iam)
+    return serve(settings_from(options), options.port, options.seed, enforce_iam=options.enforce_iam)
 
 
 class CommandNotRunError(SettingsError):
@@ -65,20 +94,23 @@ class CommandNotRunError(SettingsError):
     exit_code = 127
 
 
-def run_command(settings: Settings, command: Sequence[str]) -> int:
+def run_command(settings: Settings, command: Sequence[str], seeds: Sequence[tuple[Path, str]] = ()) -> int:
     """Run a command inside its own local AWS and return its exit code: 128 plus the number of a signal, as in shells.
 
+    :param seeds: directories that are uploaded first, each with its ``s3://`` URI.
     :raises CommandNotRunError: the command does not exist or is not executable.
     """
     from harness.aws.local import MockAWS
 
     with MockAWS.start(settings) as aws:
+        _upload(aws, seeds)
+        seeded = aws.remaining() if seeds else []
         environment = {**os.environ, **child_environment(aws)}
         with _passing_signals_on() as to:
             process = _start(command, environment)
             to(process)
             code = process.wait()
-        _report_refused_and_remaining(aws)
+        _report_refused_and_remaining(aws, seeded)
         return code if code >= 0 else 128 - code
 
 
@@ -152,8 +184,8 @@ def _in_foreground() -> bool:
         return False
 
 
-def _report_refused_and_remaining(aws: MockAWS) -> None:
-    """Print the hosts that were refused, and what the command did not delete."""
+def _report_refused_and_remaining(aws: MockAWS, seeded: Sequence[str] = ()) -> None:
+    """Print the hosts that were refused, and what the command did not delete, without what existed before it."""
     from harness.console import print_text
 
     try:
@@ -163,7 +195,7 @@ def _report_refused_and_remaining(aws: MockAWS) -> None:
         return
     if refused:
         print_text(f"harness: the local AWS refused hosts that it does not emulate: {', '.join(refused)}", sys.stderr)
-    if remaining:
+    if remaining := [line for line in remaining if line not in seeded]:
         more = f", and {len(remaining) - _SHOWN:,} more" if len(remaining) > _SHOWN else ""
         print_text(f"harness: in AWS these would remain: {', '.join(remaining[:_SHOWN])}{more}", sys.stderr)
 
@@ -186,9 +218,10 @@ def _shell_commands(aws: MockAWS) -> str:
     return "\n".join([*exports, *([f"unset {' '.join(others)}"] if others else [])])
 
 
-def serve(settings: Settings, port: int, *, enforce_iam: bool = False) -> int:
+def serve(settings: Settings, port: int, seeds: Sequence[tuple[Path, str]] = (), *, enforce_iam: bool = False) -> int:
     """Run a local AWS until a signal arrives; print its variables as shell commands on standard output.
 
+    :param seeds: directories that are uploaded first, each with its ``s3://`` URI.
     :param enforce_iam: True to allow callers only what policies in its IAM allow. The variables are then those of an
         administrator, who may do everything and creates users, roles and policies.
     :raises SetupError: the port is in use.
@@ -199,6 +232,7 @@ def serve(settings: Settings, port: int, *, enforce_iam: bool = False) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: came.append(number))
     with MockAWS.start(settings, port, enforce_iam=enforce_iam) as aws:
+        _upload(aws, seeds)
         print(_shell_commands(aws))
         sys.stdout.flush()
         print(

@@ -12,8 +12,9 @@ from typing import NamedTuple
 from harness.errors import SettingsError
 from harness.settings import Settings, read_settings, refuse_without_effect
 
-SETTINGS = tuple(setting.name for setting in dataclasses.fields(Settings))
-"""Names of all settings."""
+_OF_PYTEST = ("unrecorded",)
+SETTINGS = tuple(setting.name for setting in dataclasses.fields(Settings) if setting.name not in _OF_PYTEST)
+"""Names of all settings that commands have. A command reports what was not deleted, and its exit code is another's."""
 
 OF_A_MODEL = (
     "mode",
