@@ -10,8 +10,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,6 +32,10 @@ LEFTOVERS: pytest.StashKey[list[Leftover]] = pytest.StashKey()
 """Key in the session's stash: resources that it created and could not delete."""
 REMAINING: pytest.StashKey[list[str]] = pytest.StashKey()
 """Key in the session's stash: what existed in its own AWS when that was closed, a line each."""
+UNRECORDED: pytest.StashKey[list[str]] = pytest.StashKey()
+"""Key in the session's stash: what was created in AWS since it began, by it or by others, and is in no ledger."""
+COUNTS: pytest.StashKey[dict[str, int]] = pytest.StashKey()
+"""Key in the session's stash: numbers of resources that its ledger saw ``created``, ``deleted`` and ``left over``."""
 OPEN_LEDGER: pytest.StashKey[tuple[Ledger, ExitStack]] = pytest.StashKey()
 """Key in the session's stash: its ledger, and the stack that closes it."""
 ENVIRONMENT: pytest.StashKey[dict[str, str]] = pytest.StashKey()
@@ -95,9 +100,8 @@ def _covers_aws(entry: str) -> bool:
 def ledger(aws: AWS, harness_settings: Settings, pytestconfig: pytest.Config) -> Iterator[Ledger]:
     """Records each AWS resource before the session creates it, and deletes all of them when the session ends.
 
-    Your own estimator gets its names from ``namePolicyFactory=ledger.name_policy_factory()`` (a new one for each
-    ``fit``), and ``with ledger.tagging():`` around the ``fit`` tags what it creates. Record a resource that you create
-    in another way first: ``ledger.expect(Resource("endpoint", name))``. ``sagemaker_client`` does so by itself.
+    Your own estimator gets names that it knows from ``estimator_options``. Record a resource that you create in another
+    way first: ``ledger.expect(Resource("endpoint", name))``. ``sagemaker_client`` does so by itself.
     """
     from harness.aws.cleanup.reaper import open_ledger  # noqa: PLC0415
 
@@ -108,6 +112,10 @@ def ledger(aws: AWS, harness_settings: Settings, pytestconfig: pytest.Config) ->
     pytestconfig.stash[OPEN_LEDGER] = opened, stack
     yield opened
     close_ledger(pytestconfig)
+    if aws.outlives_process:  # a local AWS is this session's alone: it says what remains when it is closed
+        from harness.aws.unrecorded import unrecorded  # noqa: PLC0415
+
+        pytestconfig.stash[UNRECORDED] = unrecorded(opened, aws.client)
 
 
 def close_ledger(config: pytest.Config) -> None:
@@ -119,17 +127,55 @@ def close_ledger(config: pytest.Config) -> None:
     try:
         stack.close()
     finally:
-        config.stash.setdefault(LEFTOVERS, []).extend(opened.leftovers or [])
+        left = opened.leftovers or []
+        config.stash.setdefault(LEFTOVERS, []).extend(left)
+        created = len(opened.created)
+        config.stash[COUNTS] = {"created": created, "deleted": created - len(left), "left over": len(left)}
 
 
 @pytest.fixture(scope="session")
 def spark(aws: AWS, ledger: Ledger, harness_settings: Settings) -> Iterator[SparkSession]:  # noqa: ARG001 - marks the JVM
     """A ``SparkSession`` with the SageMaker SDK and S3A, configured to use ``aws``."""
+    from harness.pipeline.fit import checked_fits  # noqa: PLC0415
     from harness.spark.session import build_session, stop_session  # noqa: PLC0415
 
     session = build_session(aws, harness_settings)
-    yield session
+    with checked_fits(aws):
+        yield session
     stop_session(session)
+
+
+@pytest.fixture(scope="session")
+def estimator_options(
+    spark: SparkSession,  # noqa: ARG001 - the options are objects in its JVM
+    aws: AWS,
+    ledger: Ledger,
+    harness_settings: Settings,
+) -> Callable[[], dict[str, Any]]:
+    """``estimator_options()`` returns the arguments that your own estimator needs for one ``fit``.
+
+    ``XGBoostSageMakerEstimator(**estimator_options(), …)`` gets the role, the instances of the settings, the paths of
+    its data, and names that the ``ledger`` knows. Call it for each estimator, since each call returns new names.
+    """
+    from harness.spark.sdk import estimator_options  # noqa: PLC0415
+
+    return lambda: estimator_options(aws, harness_settings, ledger.names(harness_settings))
+
+
+@pytest.fixture(scope="session")
+def sagemaker_fit(
+    spark: SparkSession,  # noqa: ARG001 - the estimator is an object in its JVM
+    aws: AWS,
+    ledger: Ledger,
+) -> Callable[[Any, DataFrame], SageMakerModel]:
+    """``sagemaker_fit(estimator, frame)`` trains your own estimator, and returns its model behind its endpoint.
+
+    Rows that would be lost on their way are refused before anything is created. Afterwards the rows that the training
+    container read are compared with those of the frame. What was created is tagged, and deleted with the session.
+    """
+    from harness.pipeline.fit import fit  # noqa: PLC0415
+
+    return lambda estimator, frame: fit(aws, ledger, estimator, frame)
 
 
 @pytest.fixture(scope="session")
@@ -161,6 +207,19 @@ def sagemaker_role(aws: AWS) -> str:
 
 
 @pytest.fixture(scope="session")
+def seed_s3(aws: AWS, ledger: Ledger) -> Callable[..., str]:
+    """``seed_s3(directory)`` uploads a directory, and returns where it is in S3, such as ``s3a://bucket/prefix/``.
+
+    It is a new prefix that the run may use for its output too. ``seed_s3(directory, "s3://my-bucket/customers/")``
+    chooses the place, where nothing may exist yet. The local AWS makes the bucket. Everything below the place is
+    deleted with the session.
+    """
+    from harness.aws.seeding import seed  # noqa: PLC0415
+
+    return lambda directory, uri=None: seed(aws, ledger, Path(directory), uri)
+
+
+@pytest.fixture(scope="session")
 def mnist_train(spark: SparkSession, aws: AWS, harness_settings: Settings) -> DataFrame:
     """MNIST's training rows, in the number that the settings give: ``label`` and ``features`` (dense, 784)."""
     from harness.spark.data import read_mnist  # noqa: PLC0415
@@ -189,14 +248,10 @@ def trained_model(
         yield _model_behind(aws, endpoint)
         return
     from harness.aws.cleanup.leftovers import refuse_leftovers  # noqa: PLC0415
-    from harness.mnist import CLASSES  # noqa: PLC0415
+    from harness.pipeline.fit import fit  # noqa: PLC0415
     from harness.spark.sdk import clean_up, created_resources, estimator  # noqa: PLC0415
-    from harness.spark.validation import check_libsvm  # noqa: PLC0415
 
-    check_libsvm(mnist_train, classes=CLASSES)
-    ledger.make_bucket()
-    with ledger.tagging():
-        model = estimator(aws, harness_settings, ledger.names(harness_settings)).fit(mnist_train)
+    model = fit(aws, ledger, estimator(aws, harness_settings, ledger.names(harness_settings)), mnist_train)
     yield model
     try:
         clean_up(model, ledger)

@@ -18,10 +18,13 @@ import pytest
 from harness.bench.fixtures import record_endpoint, record_environment, record_latency, record_value, record_work
 from harness.errors import HarnessError, SettingsError
 from harness.fixtures import (
+    COUNTS,
     LEFTOVERS,
     REMAINING,
+    UNRECORDED,
     aws,
     close_ledger,
+    estimator_options,
     faults,
     harness_settings,
     ledger,
@@ -29,8 +32,10 @@ from harness.fixtures import (
     mnist_train,
     s3_client,
     sagemaker_client,
+    sagemaker_fit,
     sagemaker_role,
     sagemaker_runtime_client,
+    seed_s3,
     session_settings,
     spark,
     trained_model,
@@ -41,6 +46,7 @@ from harness.settings import Settings, environment_name, ini_name, option_name, 
 
 __all__ = [
     "aws",
+    "estimator_options",
     "faults",
     "harness_settings",
     "ledger",
@@ -52,15 +58,17 @@ __all__ = [
     "record_work",
     "s3_client",
     "sagemaker_client",
+    "sagemaker_fit",
     "sagemaker_role",
     "sagemaker_runtime_client",
+    "seed_s3",
     "spark",
     "trained_model",
 ]
 
 
-_REMAINING = "harness_remaining"
-"""Key of :data:`~harness.fixtures.REMAINING` in what a process of pytest-xdist reports."""
+_REMAINING, _COUNTS = "harness_remaining", "harness_counts"
+"""Keys of :data:`~harness.fixtures.REMAINING` and COUNTS in what a process of pytest-xdist reports."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -128,11 +136,21 @@ def pytest_runtest_call(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Report an error of the harness in a fixture by its message only: a stack trace would not help."""
+    """Report an error of the harness in a fixture by its message only, and one in a test at the test's own line.
+
+    A stack trace of the harness, or of Java, would not help.
+    """
+    if call.when == "call" and call.excinfo is not None and isinstance(call.excinfo.value, HarnessError):
+        call.excinfo.value.__cause__, call.excinfo.value.__suppress_context__ = None, True
+        call.excinfo.traceback = call.excinfo.traceback.filter(lambda entry: not _is_ours(Path(entry.path)))
     report = yield
     if call.when == "setup" and call.excinfo is not None and isinstance(call.excinfo.value, HarnessError):
         report.longrepr = str(call.excinfo.value)
     return report
+
+
+def _is_ours(file: Path) -> bool:
+    return file.is_relative_to(Path(__file__).parent)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -163,8 +181,16 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
         close_ledger(session.config)
         if hasattr(session.config, "workeroutput"):  # of a process of pytest-xdist
             session.config.workeroutput[_REMAINING] = session.config.stash.get(REMAINING, [])
-        if session.config.stash.get(LEFTOVERS, []) and session.exitstatus == pytest.ExitCode.OK:
+            session.config.workeroutput[_COUNTS] = session.config.stash.get(COUNTS, {})
+        if _fails(session.config) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _fails(config: pytest.Config) -> bool:
+    """Return whether what is left fails the session, even if all tests passed."""
+    if config.stash.get(LEFTOVERS, []):
+        return True
+    return bool(config.stash.get(REMAINING, [])) and session_settings(config).unrecorded == "fail"
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -178,13 +204,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take over what a process of pytest-xdist reports, since only this process prints a summary."""
-    found = getattr(node, "workeroutput", {}).get(_REMAINING, [])
-    node.config.stash.setdefault(REMAINING, []).extend(found)
+    output, stash = getattr(node, "workeroutput", {}), node.config.stash
+    stash.setdefault(REMAINING, []).extend(output.get(_REMAINING, []))
+    if counts := output.get(_COUNTS):
+        stash[COUNTS] = {name: count + stash.get(COUNTS, {}).get(name, 0) for name, count in counts.items()}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """List the resources left in AWS, and those that no ledger knew, at the end of the output."""
+    """Count the session's resources, and list those left in AWS and those that no ledger knew."""
     found = config.stash.get(LEFTOVERS, [])
+    if counts := config.stash.get(COUNTS, {}):
+        numbers = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+        terminalreporter.line(f"harness: AWS resources of this session: {numbers}")
     if found:
         from harness.aws.cleanup.leftovers import leftovers_text  # noqa: PLC0415
 
@@ -196,3 +227,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
         terminalreporter.section("not deleted by this session", yellow=True)
         terminalreporter.line(remaining_text(remaining))
+    if others := config.stash.get(UNRECORDED, []):
+        from harness.aws.cleanup.leftovers import unrecorded_text  # noqa: PLC0415
+
+        terminalreporter.section("created in AWS since this session began, and in no ledger", yellow=True)
+        terminalreporter.line(unrecorded_text(others))

@@ -58,6 +58,11 @@ class Settings:
         most=672,  # SageMaker trains for at most 28 days (MaxRuntimeInSeconds in StoppingCondition's page)
     )
     prices: str | None = _setting(None, "JSON file of hourly prices, used instead of the AWS Price List")
+    unrecorded: str = _setting(
+        "fail",
+        "result of a mock session that left resources that no ledger knows: fail, or warn",
+        choices=("fail", "warn"),
+    )
     spark_master: str = _setting("local[*]", "Spark master")
     train_rows: int = _setting(60_000, "MNIST rows to train on", kind=int, least=1, most=60_000)
     test_rows: int = _setting(10_000, "MNIST rows to predict", kind=int, least=1, most=10_000)

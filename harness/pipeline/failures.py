@@ -12,7 +12,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.aws import AWS
 from harness.aws.account.permissions import explain_denied
-from harness.aws.cleanup.names import Names
 from harness.errors import PipelineError
 from harness.spark.session import LOST_JVM_FIX, lost_jvm, root_cause
 
@@ -56,11 +55,11 @@ def check_trained(trained: int | None, held_back: int, sent: int) -> None:
         )
 
 
-def last_words(aws: AWS, names: Names) -> list[str]:
-    """Return the last three log lines of the run's latest container as one text, if there are any."""
+def last_words(aws: AWS, training_job: str, endpoint: str) -> list[str]:
+    """Return the last three log lines of the latest container of a ``fit`` as one text, if there are any."""
     client = aws.client("logs")
-    streams = {"logStreamNamePrefix": f"{names.training_job}/"}
-    for group, chosen in ((_ENDPOINT_LOGS + names.endpoint, {}), (_TRAINING_LOGS, streams)):
+    streams = {"logStreamNamePrefix": f"{training_job}/"}
+    for group, chosen in ((_ENDPOINT_LOGS + endpoint, {}), (_TRAINING_LOGS, streams)):
         with suppress(BotoCoreError, ClientError):  # there may be no such group
             events = client.filter_log_events(logGroupName=group, **chosen)["events"]
             said = [event["message"].strip() for event in _of(events, **chosen)]

@@ -237,7 +237,8 @@ class Pipeline:
 
     def _clean_up_after(self, failure: BaseException) -> None:
         """Clean up, and add the container's last lines and the leftovers to the failure."""
-        said = last_words(self._aws, self._names) if isinstance(failure, PipelineError) else []
+        names = self._names
+        said = last_words(self._aws, names.training_job, names.endpoint) if isinstance(failure, PipelineError) else []
         try:
             self._clean_up()
         except PipelineError as second:

@@ -91,31 +91,47 @@ def warn_of_unreadable_answers() -> None:
     SageMakerEstimatorBase.fit = warn_and_fit
 
 
-def estimator(aws: AWS, settings: Settings, names: Names) -> XGBoostSageMakerEstimator:
-    """Return the reference program's estimator, with the settings' instances, for one ``fit``. Spark must be running.
+def estimator_options(aws: AWS, settings: Settings, names: Names) -> dict[str, Any]:
+    """Return arguments that every estimator of the SDK takes, for one ``fit``. Spark must be running.
 
-    :param names: names of all resources that it creates. The bucket of their data must exist.
+    They are role, instances, longest time, paths of the data, and names. The printed policies allow exactly these.
+
+    :param names: names of all resources that the ``fit`` creates. The bucket of their data must exist.
     """
     bucket, prefix = split_s3_uri(names.data)
     # By default the SDK uses random prefixes in the same bucket, which are unknown before use. There are two prefixes,
     # since after training it deletes everything below the one of the rows.
     rows, model = (sagemaker_pyspark.S3DataPath(bucket, f"{prefix}{part}") for part in ("rows", "model"))
-    built = XGBoostSageMakerEstimator(
-        trainingInstanceType=settings.training_instance_type,
-        trainingInstanceCount=settings.training_instance_count,
-        trainingInputS3DataPath=rows,
-        trainingOutputS3DataPath=model,
-        trainingMaxRuntimeInSeconds=int(settings.max_hours * 3600),
-        endpointInstanceType=settings.endpoint_instance_type,
-        endpointInitialInstanceCount=settings.endpoint_instance_count,
-        sagemakerRole=sagemaker_pyspark.IAMRole(aws.role),
-        namePolicyFactory=sagemaker_pyspark.CustomNamePolicyFactory(
+    return {
+        "trainingInstanceType": settings.training_instance_type,
+        "trainingInstanceCount": settings.training_instance_count,
+        "trainingInputS3DataPath": rows,
+        "trainingOutputS3DataPath": model,
+        "trainingMaxRuntimeInSeconds": int(settings.max_hours * 3600),
+        "endpointInstanceType": settings.endpoint_instance_type,
+        "endpointInitialInstanceCount": settings.endpoint_instance_count,
+        "sagemakerRole": sagemaker_pyspark.IAMRole(aws.role),
+        "namePolicyFactory": sagemaker_pyspark.CustomNamePolicyFactory(
             names.training_job, names.model, names.endpoint_config, names.endpoint
         ),
-    )
+    }
+
+
+def estimator(aws: AWS, settings: Settings, names: Names) -> XGBoostSageMakerEstimator:
+    """Return the reference program's estimator, with the settings' instances, for one ``fit``. Spark must be running.
+
+    :param names: names of all resources that it creates. The bucket of their data must exist.
+    """
+    built = XGBoostSageMakerEstimator(**estimator_options(aws, settings, names))
     for name, value in HYPERPARAMETERS.items():
         built.set(built.getParam(name), value)
     return built
+
+
+def projected_columns(estimator: SageMakerEstimatorBase) -> list[str]:
+    """Return the columns that an estimator sends to its training job; none if it sends all."""
+    columns = estimator.trainingProjectedColumns  # a Scala list, or None
+    return str(columns.mkString("\0")).split("\0") if columns else []
 
 
 def created_resources(model: sagemaker_pyspark.SageMakerModel) -> list[Resource]:

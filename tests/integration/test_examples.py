@@ -3,10 +3,13 @@
 import importlib.util
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.outside import OUTSIDE, ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.spark]
 
@@ -43,3 +46,22 @@ def test_the_notebook_runs(run, tmp_path):
     assert " on 200 digits" in printed
     assert any("image/png" in output.get("data", {}) for output in outputs)
     assert "refused" not in done.stderr
+
+
+def test_the_tests_of_a_pipeline_of_ones_own_pass(tmp_path):
+    shutil.copytree(EXAMPLES / "own_pipeline", tmp_path / "project")
+    command = [sys.executable, "-m", "pytest", "-p", "harness.plugin", "-p", "no:cacheprovider"]
+    variables = OUTSIDE | {"PYTHONPATH": ROOT}
+    done = subprocess.run(command, cwd=tmp_path / "project", env=variables, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " 3 passed" in done.stdout
+    assert "harness: AWS resources of this session: 6 created, 6 deleted, 0 left over" in done.stdout
+
+
+def test_a_pipeline_of_ones_own_runs_on_a_seeded_bucket(run):
+    pipeline = EXAMPLES / "own_pipeline"
+    command = [sys.executable, pipeline / "churn.py", "s3a://shop/customers.csv", "s3a://shop/predictions"]
+    done = run("exec", "--seed", f"{pipeline / 'data'}=s3://shop", "--", *command)
+    assert done.returncode == 0, done.stderr
+    assert "in AWS these would remain: " in done.stderr
+    assert " in s3://shop" in done.stderr

@@ -10,6 +10,8 @@ from tests.support.outside import OUTSIDE, ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.spark]
 
+OWN = "examples/own_pipeline"
+"""Tests of a user's pipeline."""
 FIXTURES = "tests/integration/test_trained_model.py"
 """Tests of the fixtures' session, frames, model and clean-up."""
 
@@ -38,6 +40,11 @@ def test_the_fixtures_tests_pass_in_real_mode_and_leave_nothing_but_logs(run_tes
     assert " passed" in run_tests(FIXTURES)
     assert independent_aws.everything().keys() <= {"log group"}
     assert independent_aws.calls()["counts"]["CreateEndpoint"] >= 1
+
+
+def test_the_tests_of_a_pipeline_of_ones_own_pass_in_real_mode_and_leave_nothing_but_logs(run_tests, independent_aws):
+    assert "6 created, 6 deleted, 0 left over" in run_tests("-p", "no:randomly", OWN)
+    assert independent_aws.everything().keys() <= {"log group"}
 
 
 @pytest.mark.nightly

@@ -203,11 +203,31 @@ REMAINS = "\n    Fake.remaining = lambda self: ['endpoint e', 'model m']\n"
 UNKNOWN_TO_THE_LEDGER = ["*not deleted by this session*", "*In AWS they would remain*", "  endpoint e", "  model m"]
 
 
-def test_what_no_ledger_deleted_is_listed_at_the_end_and_the_session_passes(run, pytester):
+@pytest.mark.parametrize(("setting", "code"), [("fail", 1), ("warn", 0)])
+def test_what_no_ledger_deleted_is_listed_and_fails_the_session_unless_a_setting_says_otherwise(
+    run, pytester, setting, code
+):
     pytester.makeconftest(FAKE_AWS + REMAINS)
-    result = run(test="def test_it(aws): pass")
-    assert result.ret == pytest.ExitCode.OK
+    result = run(f"--harness-unrecorded={setting}", test="def test_it(aws): pass")
+    assert result.ret == code
     result.stdout.fnmatch_lines(UNKNOWN_TO_THE_LEDGER)
+
+
+STASHED = """
+    from harness.fixtures import COUNTS, UNRECORDED
+
+    def test_it(pytestconfig):
+        pytestconfig.stash[COUNTS] = {"created": 5, "deleted": 5, "left over": 0}
+        pytestconfig.stash[UNRECORDED] = ["endpoint theirs"]
+"""
+
+
+def test_resources_are_counted_in_one_line_and_those_of_a_shared_account_fail_no_session(run):
+    result = run(test=STASHED)
+    assert result.ret == pytest.ExitCode.OK
+    counted = "harness: AWS resources of this session: 5 created, 5 deleted, 0 left over"
+    others = ["*created in AWS since this session began, and in no ledger*", "*does not say who*", "  endpoint theirs"]
+    result.stdout.fnmatch_lines([counted, *others])
 
 
 def test_a_leftover_of_the_ledger_is_not_listed_twice(run, pytester):
@@ -303,14 +323,14 @@ FAILING_FIT = """
     def mnist_train():
         return "rows"
 
-    class Estimator:
-        def fit(self, rows): raise RuntimeError("half way")
+    def fit(aws, ledger, estimator, rows):
+        raise RuntimeError("half way")
 
     @pytest.fixture(scope="session", autouse=True)
     def failing():
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("harness.spark.validation.check_libsvm", lambda rows, classes: None)
-            patch.setattr("harness.spark.sdk.estimator", lambda aws, settings, names: Estimator())
+            patch.setattr("harness.pipeline.fit.fit", fit)
+            patch.setattr("harness.spark.sdk.estimator", lambda aws, settings, names: None)
             yield
 """
 

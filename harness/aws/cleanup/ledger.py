@@ -97,6 +97,13 @@ class Ledger(Record):
         return list(self._janitor.deleted)
 
     @property
+    def created(self) -> list[Resource]:
+        """The resources that certainly existed: they were tagged, deleted, or left over."""
+        left = {leftover.resource for leftover in self.leftovers or []}
+        seen = {*self._janitor.deleted, *self.tagger.tagged, *left}
+        return [resource for resource in self.resources if resource in seen]
+
+    @property
     def unseen(self) -> list[Resource]:
         """SageMaker's resources that were recorded and never seen: their Create was not sent, or is under way."""
         seen = {*self._janitor.deleted, *self.tagger.tagged}

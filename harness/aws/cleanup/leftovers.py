@@ -34,17 +34,30 @@ def leftovers_text(left: Sequence[Leftover]) -> str:
 
 def remaining_text(lines: Sequence[str]) -> str:
     """Return what a session did not delete, at most :data:`_SHOWN` lines of it, and how it can be deleted in AWS."""
-    shown = [f"  {printable(line)}" for line in lines[:_SHOWN]]
-    more = [f"  and {len(lines) - _SHOWN:,} more"] if len(lines) > _SHOWN else []
     return "\n".join(
         [
             "The local AWS ended with these in it. In AWS they would remain, and endpoints cost money:",
-            *shown,
-            *more,
-            "to fix:  delete them in the test, or create them so that the ledger records and deletes them: through the",
-            "         fixture sagemaker_client, or with ledger.name_policy_factory() and ledger.tagging()",
+            *_some(lines),
+            "to fix:  delete them in the test, or create them so that the ledger records and deletes them: with",
+            "         sagemaker_fit and estimator_options, sagemaker_client, seed_s3, or ledger.expect(Resource(...)).",
+            "         'harness_unrecorded = warn' in the ini file only lists them.",
         ]
     )
+
+
+def unrecorded_text(lines: Sequence[str]) -> str:
+    """Return what was created since a session began and is in no ledger, at most :data:`_SHOWN` lines of it."""
+    return "\n".join(
+        [
+            "SageMaker does not say who created a resource: this session, or another user. They are kept.",
+            *_some(lines),
+        ]
+    )
+
+
+def _some(lines: Sequence[str]) -> list[str]:
+    shown = [f"  {printable(line)}" for line in lines[:_SHOWN]]
+    return shown + ([f"  and {len(lines) - _SHOWN:,} more"] if len(lines) > _SHOWN else [])
 
 
 def refuse_leftovers(left: Sequence[Leftover], *, after: str) -> None:

@@ -1,0 +1,20 @@
+"""Tests of the pipeline. They are the same on this machine and in AWS (``--harness-mode=real``)."""
+
+import churn
+
+
+def test_incomplete_customers_are_left_out(rows):
+    assert rows.count() == 296
+
+
+def test_the_model_finds_most_of_those_who_leave(model, rows):
+    predictions = model.transform(rows).select("label", "prediction").collect()
+    left = [row.prediction for row in predictions if row.label == 1]
+    assert sum(probability > 0.5 for probability in left) / len(left) > 0.8
+
+
+def test_every_customer_gets_a_probability_in_parquet(spark, model, rows, data):
+    churn.score(model, rows, data + "predictions")
+    written = spark.read.parquet(data + "predictions")
+    assert written.count() == rows.count()
+    assert written.where("prediction BETWEEN 0 AND 1").count() == rows.count()

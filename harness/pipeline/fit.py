@@ -1,0 +1,102 @@
+"""``fit`` of any estimator of the SDK in a test: rows are checked before, resources recorded, rows counted after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+from unittest.mock import patch
+
+from pyspark.sql import DataFrame
+from sagemaker_pyspark import SageMakerModel
+from sagemaker_pyspark.SageMakerEstimator import SageMakerEstimatorBase
+
+from harness.aws import AWS
+from harness.aws.cleanup.ledger import Ledger
+from harness.aws.cleanup.resources import Resource
+from harness.errors import HarnessError, SettingsError
+from harness.pipeline.failures import check_trained, last_words, rows_logged, stage_failure
+from harness.spark.sdk import projected_columns
+from harness.spark.validation import check_libsvm
+
+_USE_OPTIONS = "make a new estimator for each fit, with **estimator_options()"
+
+
+@contextmanager
+def checked_fits(aws: AWS) -> Iterator[None]:
+    """Have each ``fit`` of the SDK in this block refuse rows that would be lost, and count the rows trained on.
+
+    A block inside another one does nothing.
+    """
+    fit = SageMakerEstimatorBase.fit
+    if hasattr(fit, "checks_rows"):
+        yield
+        return
+
+    @wraps(fit)
+    def checked(self: Any, dataset: DataFrame) -> SageMakerModel:
+        return _check_and_fit(aws, self, dataset, fit)
+
+    checked.checks_rows = True  # type: ignore[attr-defined]
+    with patch.object(SageMakerEstimatorBase, "fit", checked):
+        yield
+
+
+def _check_and_fit(aws: AWS, estimator: Any, frame: DataFrame, fit: Callable[..., SageMakerModel]) -> SageMakerModel:
+    """Fit an estimator, and compare the rows in the frame with those that its containers read.
+
+    Rows of another format than LibSVM have no rules here, and are not counted.
+
+    :raises DataError: rows would be lost or changed. Nothing was created.
+    :raises PipelineError: other rows were trained on than the frame has.
+    """
+    if estimator.trainingSparkDataFormat != "libsvm":
+        return fit(estimator, frame)
+    columns = projected_columns(estimator)
+    sent = frame.select(*columns) if columns else frame
+    rows = check_libsvm(sent, classes=_value(estimator, "num_class"), objective=_value(estimator, "objective"))
+    model = fit(estimator, frame)
+    trained = rows_logged(aws, str(estimator.latestTrainingJob))
+    check_trained(trained, 0, sent.count() if rows is None else rows)
+    return model
+
+
+def _value(estimator: Any, name: str) -> Any:
+    """Return the value of a hyperparameter, or None if the estimator has no such one or no value of it."""
+    return estimator.getOrDefault(name) if estimator.hasParam(name) and estimator.isDefined(name) else None
+
+
+def fit(aws: AWS, ledger: Ledger, estimator: Any, frame: DataFrame) -> SageMakerModel:
+    """Fit an estimator and return its model, behind its endpoint. The ledger deletes all of it.
+
+    :param estimator: any estimator of the SDK, made with :func:`harness.spark.sdk.estimator_options`.
+    :param frame: the training rows.
+    :raises SettingsError: the estimator has names that are not the ledger's, or were used by another ``fit``.
+    :raises DataError: rows would be lost or changed. Nothing was created.
+    :raises PipelineError: it failed, or other rows were trained on than the frame has.
+    """
+    names = estimator.namePolicyFactory.createNamePolicy()
+    job, endpoint = str(names.trainingJobName()), str(names.endpointName())
+    _check_names(ledger, Resource("training job", job))
+    ledger.make_bucket()
+    try:
+        with checked_fits(aws), ledger.tagging():
+            return estimator.fit(frame)
+    except HarnessError:
+        raise
+    except Exception as error:
+        failure = stage_failure("fit", error, aws.region)
+        failure.checked = "; ".join(filter(None, [failure.checked, *last_words(aws, job, endpoint)]))
+        raise failure from error
+
+
+def _check_names(ledger: Ledger, job: Resource) -> None:
+    if job not in ledger.resources:
+        raise SettingsError(
+            f"The estimator would create {job}, which no ledger records, so nothing would delete it.",
+            checked="the namePolicyFactory of the estimator",
+            fix=_USE_OPTIONS,
+        )
+    if ledger.existing([job]):
+        raise SettingsError(f"The estimator was used for {job} already.", fix=_USE_OPTIONS)

@@ -1,0 +1,100 @@
+"""A user's own estimator: ``estimator_options`` and ``sagemaker_fit``, and the checks of every ``fit``."""
+
+import os
+
+import pytest
+from pyspark.ml.linalg import Vectors
+from pyspark.sql.functions import lit, udf
+from sagemaker_pyspark import EndpointCreationPolicy, IAMRole
+from sagemaker_pyspark.algorithms import XGBoostSageMakerEstimator
+
+from harness.errors import DataError, PipelineError, SettingsError
+
+pytestmark = [pytest.mark.slow, pytest.mark.spark]
+
+
+@pytest.fixture(scope="module")
+def estimator(estimator_options):
+    """Make an estimator with hyperparameters, and without an endpoint, which takes time."""
+
+    def estimator(**hyperparameters):
+        no_endpoint = EndpointCreationPolicy.DO_NOT_CREATE
+        built = XGBoostSageMakerEstimator(**estimator_options(), endpointCreationPolicy=no_endpoint)
+        for name, value in ({"objective": "binary:logistic", "num_round": 1} | hyperparameters).items():
+            built.set(built.getParam(name), value)
+        return built
+
+    return estimator
+
+
+@pytest.fixture(scope="module")
+def rows(spark):
+    """Make rows with these labels."""
+
+    def rows(*labels):
+        table = [(label, Vectors.dense([float(number), 1.0])) for number, label in enumerate(labels)]
+        return spark.createDataFrame(table, ["label", "features"])
+
+    return rows
+
+
+def jobs(aws):
+    return aws.client("sagemaker").list_training_jobs(MaxResults=100)["TrainingJobSummaries"]
+
+
+def test_an_estimator_of_ones_own_is_trained_and_recorded(sagemaker_fit, estimator, rows, ledger):
+    own = estimator()
+    model = sagemaker_fit(own, rows(0.0, 1.0, 0.0))
+    assert own.latestTrainingJob in {resource.name for resource in ledger.created}
+    assert model.modelPath.toS3UriString().startswith(f"s3://{ledger.bucket}/hsh-{ledger.run}-")
+
+
+@pytest.mark.parametrize("fit", ["sagemaker_fit", "fit"])
+def test_rows_that_would_be_lost_are_refused_by_every_fit(fit, sagemaker_fit, estimator, rows, aws):
+    before = len(jobs(aws))
+    fit = sagemaker_fit if fit == "sagemaker_fit" else lambda own, frame: own.fit(frame)
+    with pytest.raises(DataError, match="1 of 3 rows have no label"):
+        fit(estimator(), rows(0.0, None, 1.0))
+    assert len(jobs(aws)) == before
+
+
+def test_labels_that_the_objective_cannot_train_on_are_named_as_labels(estimator, rows):
+    with pytest.raises(DataError, match="1 of 3 rows have a label that is not a number from 0 to 1"):
+        estimator().fit(rows(0.0, 2.0, 1.0))
+
+
+def test_columns_that_are_not_sent_may_be_there(sagemaker_fit, estimator_options, rows):
+    options = {**estimator_options(), "trainingProjectedColumns": ["label", "features"]}
+    own = XGBoostSageMakerEstimator(**options, endpointCreationPolicy=EndpointCreationPolicy.DO_NOT_CREATE)
+    own.setNumRound(1)
+    sagemaker_fit(own, rows(0.0, 1.0).withColumn("customer", lit("a")))
+
+
+def test_other_rows_than_those_of_the_frame_fail_the_fit(estimator, rows):
+    chance = udf(lambda _: os.urandom(1)[0] < 128, "boolean").asNondeterministic()
+    changing = rows(*[0.0, 1.0] * 500).where(chance("label"))  # other rows in each pass
+    with pytest.raises(PipelineError, match=r"of \d+ rows were trained on"):
+        [estimator().fit(changing) for _ in range(5)]  # the numbers of two passes are sometimes equal
+
+
+def test_names_that_no_ledger_knows_are_refused(sagemaker_fit, rows, aws):
+    instances = {"trainingInstanceCount": 1, "endpointInitialInstanceCount": 1}
+    types = dict.fromkeys(("trainingInstanceType", "endpointInstanceType"), "ml.m4.xlarge")
+    own = XGBoostSageMakerEstimator(sagemakerRole=IAMRole(aws.role), **instances, **types)
+    with pytest.raises(SettingsError, match="which no ledger records") as refused:
+        sagemaker_fit(own, rows(0.0, 1.0))
+    assert "estimator_options()" in refused.value.fix
+
+
+def test_an_estimator_fits_once(sagemaker_fit, estimator, rows):
+    own = estimator()
+    sagemaker_fit(own, rows(0.0, 1.0))
+    with pytest.raises(SettingsError, match="was used for training job"):
+        sagemaker_fit(own, rows(0.0, 1.0))
+
+
+def test_a_failed_fit_is_reported_with_the_containers_last_words_and_a_fix(sagemaker_fit, estimator, rows):
+    with pytest.raises(PipelineError, match=r"Stage 'fit' failed: .* needs groups of rows") as failed:
+        sagemaker_fit(estimator(objective="rank:pairwise"), rows(0.0, 1.0))
+    assert "the container's last lines: " in failed.value.checked
+    assert failed.value.fix
