@@ -12,7 +12,13 @@ import yaml
 from harness.cli import main
 
 ROOT = Path(__file__).parents[2]
-WORKFLOWS = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / ".github" / "workflows").glob("*.yml")}
+EXAMPLE = ROOT / "examples" / "own_pipeline"
+WORKFLOWS = {
+    prefix + path.stem: yaml.safe_load(path.read_text())
+    for prefix, directory in (("", ROOT), ("example-", EXAMPLE))
+    for path in (directory / ".github" / "workflows").glob("*.yml")
+}
+"""This project's, and those that users copy."""
 JOBS = [
     pytest.param(workflow, job, id=f"{name}:{key}")
     for name, workflow in WORKFLOWS.items()
@@ -28,7 +34,7 @@ def commands(job):
 
 
 def test_workflows_for_changes_and_for_nights_exist():
-    assert {"ci", "nightly"} <= WORKFLOWS.keys()
+    assert {"ci", "nightly", "example-tests", "example-nightly"} <= WORKFLOWS.keys()
 
 
 @pytest.mark.parametrize(("workflow", "job"), JOBS)
