@@ -18,7 +18,7 @@ from sagemaker_pyspark.transformation.serializers import LibSVMRequestRowSeriali
 
 from harness.aws.cleanup.hooks import watch
 from harness.aws.cleanup.ledger import Ledger
-from harness.aws.cleanup.reaper import Reaper
+from harness.aws.cleanup.reaper import Reaper, reap
 from harness.aws.cleanup.record import RUN_TAG
 from harness.settings import Settings
 from harness.spark.sdk import clean_up
@@ -245,13 +245,41 @@ def test_a_reaper_does_not_end_with_the_run_that_its_own_was_started_in(ours):
     assert not marked
 
 
-def test_a_reaper_waits_for_a_lost_network_and_ignores_signals_to_end(independent_aws, tmp_path):
+def test_a_reaper_waits_for_a_lost_network_and_ignores_a_terminals_signals(independent_aws, tmp_path):
     run = Run(independent_aws, tmp_path)
     independent_aws.network(True)
     run.process.kill()
     run.process.wait()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGHUP):
         run.reaper.send_signal(number)
     wait_until(lambda: not psutil.pid_exists(run.child), "the run's child to end", timeout=60)
     independent_aws.network(False)
     assert "deleted model hsh-" in run.wait(timeout=150)
+
+
+def test_a_reaper_that_is_asked_to_end_does_so_and_logs_what_may_be_left(independent_aws, tmp_path):
+    run = Run(independent_aws, tmp_path)
+    independent_aws.network(True)
+    run.reaper.terminate()
+    run.process.kill()
+    run.process.wait()
+    wait_until(lambda: not run.reaper.is_running(), "the reaper to end", timeout=120)
+    log = run.ledger.with_suffix(".log").read_text()
+    assert "may be left: model hsh-" in log
+    assert f"was asked to end; 'harness sweep' deletes what {run.ledger} names" in log
+
+
+def test_a_reaper_ends_when_its_credentials_have_expired_for_good(ours, monkeypatch, caplog):
+    ledger, _ = ours
+    ledger.names()
+    expired = ClientError({"Error": {"Code": "ExpiredToken", "Message": "expired"}}, "DescribeEndpoint")
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "clean_up", lambda _: raise_(expired))
+        patch.setenv("AWS_SESSION_TOKEN", "of an hour ago")
+        assert not reap(ledger.path)
+    assert "may be left: endpoint hsh-" in caplog.text
+    assert ledger.path.exists()
+
+
+def raise_(error):
+    raise error

@@ -1,7 +1,9 @@
 """These very tests in real mode, against an independent local AWS with exactly the printed permissions."""
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,7 @@ from tests.support.outside import OUTSIDE, ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.spark]
 
-OWN = "examples/own_pipeline"
+OWN = Path(ROOT) / "examples" / "own_pipeline"
 """Tests of a user's pipeline."""
 FIXTURES = "tests/integration/test_trained_model.py"
 """Tests of the fixtures' session, frames, model and clean-up."""
@@ -23,12 +25,12 @@ def run_tests(independent_aws, tmp_path):
     role = independent_aws.role(policy("role", [Place(account, region, "")]))
     user = independent_aws.user(policy("caller", [Place(account, region, role)]))
 
-    def run_tests(*tests):
+    def run_tests(*tests, cwd=ROOT):
         state = {"XDG_STATE_HOME": str(tmp_path), "PYTHONPATH": ROOT}
         command = [sys.executable, "-m", "pytest", "-p", "harness.plugin", "-p", "no:cacheprovider", "-q"]
         done = subprocess.run(
             [*command, "--harness-mode=real", f"--harness-role={role}", f"--basetemp={tmp_path / 'tests'}", *tests],
-            cwd=ROOT, env=OUTSIDE | user | state, capture_output=True, text=True, timeout=3000, check=False,
+            cwd=cwd, env=OUTSIDE | user | state, capture_output=True, text=True, timeout=3000, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -42,8 +44,11 @@ def test_the_fixtures_tests_pass_in_real_mode_and_leave_nothing_but_logs(run_tes
     assert independent_aws.calls()["counts"]["CreateEndpoint"] >= 1
 
 
-def test_the_tests_of_a_pipeline_of_ones_own_pass_in_real_mode_and_leave_nothing_but_logs(run_tests, independent_aws):
-    assert "6 created, 6 deleted, 0 left over" in run_tests("-p", "no:randomly", OWN)
+def test_the_tests_of_a_pipeline_of_ones_own_pass_in_real_mode_and_leave_nothing_but_logs(
+    run_tests, independent_aws, tmp_path
+):
+    shutil.copytree(OWN, tmp_path / "project")
+    assert "6 created, 6 deleted, 0 left over" in run_tests(cwd=tmp_path / "project")
     assert independent_aws.everything().keys() <= {"log group"}
 
 

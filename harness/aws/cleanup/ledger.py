@@ -27,7 +27,7 @@ from harness.aws.cleanup.deletion import Deletion
 from harness.aws.cleanup.ledger_file import Entry, Header, LedgerFile, read_ledger
 from harness.aws.cleanup.names import new_run
 from harness.aws.cleanup.record import Record
-from harness.aws.cleanup.resources import SAGEMAKER_KINDS, Clients, Janitor, Leftover, Resource
+from harness.aws.cleanup.resources import S3_KINDS, SAGEMAKER_KINDS, Clients, Janitor, Leftover, Resource
 from harness.settings import Settings
 
 
@@ -98,10 +98,15 @@ class Ledger(Record):
 
     @property
     def created(self) -> list[Resource]:
-        """The resources that certainly existed: they were tagged, deleted, or left over."""
+        """The resources that certainly existed: they, or objects below them, were tagged, deleted, or left over."""
         left = {leftover.resource for leftover in self.leftovers or []}
         seen = {*self._janitor.deleted, *self.tagger.tagged, *left}
-        return [resource for resource in self.resources if resource in seen]
+        data = tuple(resource.name for resource in seen if resource.kind in S3_KINDS)
+        return [
+            resource
+            for resource in self.resources
+            if resource in seen or any(name.startswith(resource.name) for name in data)
+        ]
 
     @property
     def unseen(self) -> list[Resource]:

@@ -1,8 +1,9 @@
 """Reaper: a process that deletes a run's resources after the run's process has ended, however it ended.
 
-It has its own session, so that signals to the run's process group or terminal do not reach it. It reads a pipe from the
-run's process. When the pipe closes without the word ``done``, it ends the run's other processes and deletes all that
-the ledger names. It looks again until nothing has appeared for a while, since a Create may still be under way.
+It has its own session, so that signals to the run's process group or terminal do not reach it. A SIGTERM sent to it
+ends it after one clean-up, once the run has ended. It reads a pipe from the run's process. When the pipe closes without
+the word ``done``, it ends the run's other processes and deletes all that the ledger names. It looks again until nothing
+has appeared for a while, since a Create may still be under way.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -36,6 +38,9 @@ GIVE_UP_SECONDS = 3600.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 300.0
 _WATCH_SECONDS = 1.0
 _END_SECONDS = 10.0
+_EXPIRED = ("ExpiredToken", "ExpiredTokenException")
+"""Codes of errors about temporary credentials whose time is over:
+https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"""
 _READY, _DONE = b"ready", b"done"
 
 _log = logging.getLogger(__name__)
@@ -154,16 +159,23 @@ def _reaped(ledger: Ledger, reaper: Reaper) -> Iterator[None]:
             reaper.dismiss()
 
 
-def reap(path: Path, settle: float = SETTLE_SECONDS, give_up: float = GIVE_UP_SECONDS) -> bool:
+def reap(
+    path: Path,
+    settle: float = SETTLE_SECONDS,
+    give_up: float = GIVE_UP_SECONDS,
+    ending: threading.Event | None = None,
+) -> bool:
     """Delete all that a ledger names, then the ledger once nothing has appeared for a while. Return whether it is done.
 
     :param settle: seconds in which no resource must have appeared.
     :param give_up: seconds after which the ledger stays as it is, for ``harness sweep``.
+    :param ending: set to stop after the pass that is under way, or the first one.
     """
+    ending = ending or threading.Event()
     began = quiet = time.monotonic()
     waits = pauses(_FIRST_PAUSE, _LONGEST_PAUSE)
     while path.exists():  # another process may have finished it
-        came_up, left = _clean_up_once(path)
+        came_up, left, error = _clean_up_once(path)
         now = time.monotonic()
         if came_up or left:
             quiet = now
@@ -171,26 +183,39 @@ def reap(path: Path, settle: float = SETTLE_SECONDS, give_up: float = GIVE_UP_SE
             path.unlink(missing_ok=True)
             _log.info("nothing is left of run %s", path.stem)
             return True
-        if now - began >= give_up:
-            _log.error("gave up; 'harness sweep' deletes what %s names", path)
-            return False
-        time.sleep(next(waits) if left else settle / 3)
+        if now - began >= give_up or _without_credentials(error) or ending.is_set():
+            return _given_up(path, "was asked to end" if ending.is_set() else "gave up")
+        ending.wait(next(waits) if left else settle / 3)
     return True
 
 
-def _clean_up_once(path: Path) -> tuple[bool, bool]:
-    """Return whether resources were found and deleted, and whether any are, or may be, left."""
+def _given_up(path: Path, why: str) -> bool:
+    """Log what a ledger names and may still exist."""
+    for resource in Ledger.read(path).resources:
+        _log.error("may be left: %s", resource)
+    _log.error("%s; 'harness sweep' deletes what %s names", why, path)
+    return False
+
+
+def _without_credentials(error: Exception | None) -> bool:
+    """Return whether an error says that the credentials are gone, and nothing in this process can renew them."""
+    expired = isinstance(error, ClientError) and error.response["Error"]["Code"] in _EXPIRED
+    return expired and "AWS_SESSION_TOKEN" in os.environ
+
+
+def _clean_up_once(path: Path) -> tuple[bool, bool, Exception | None]:
+    """Return whether resources were found and deleted, whether any are, or may be, left, and the error that came."""
     try:
         ledger = Ledger.read(path)
         left = ledger.clean_up()
     except (HarnessError, BotoCoreError, ClientError, OSError) as error:
         _log.warning("%s", error)
-        return False, True
+        return False, True, error
     for resource in ledger.deleted:
         _log.info("deleted %s", resource)
     for leftover in left:
         _log.warning("not deleted: %s (%s)", leftover.resource, leftover.state)
-    return bool(ledger.deleted), bool(left)
+    return bool(ledger.deleted), bool(left), None
 
 
 def _was_dismissed(owner: int) -> bool:
@@ -215,8 +240,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)  # it logs the source of credentials
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    ending = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ending.set())
     header = Ledger.read(options.ledger).header
     os.write(1, _READY)
     os.dup2(2, 1)  # the pipe to the run's process ends with that process
@@ -227,7 +254,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     _log.info("run %s has ended, and its resources may still exist", header.run)
     end_processes_of(header.run)
-    return 0 if reap(options.ledger, options.settle, options.give_up) else 1
+    return 0 if reap(options.ledger, options.settle, options.give_up, ending) else 1
 
 
 if __name__ == "__main__":

@@ -261,7 +261,7 @@ def _refuse_by_name(given: Mapping[str, str], version: Version) -> None:
         if name in _SCRIPT_MODE and not version.is_first:
             raise UserError(
                 f"Hyperparameter {name}: script mode is not emulated here.",
-                fix="register the command that runs your script for the image (MockAWS.register_container)",
+                fix="register the command that runs your script for the image (aws.register_container)",
             )
         if name in _NOT_EMULATED and not version.is_first:
             raise UserError(f"Hyperparameter {name}: {_NOT_EMULATED[name]} is not emulated here.", fix="remove it")

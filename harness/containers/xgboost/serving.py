@@ -42,7 +42,7 @@ def load(model_dir: Path, version: Version) -> XGBoostModel:
     """
     for name in ("SAGEMAKER_PROGRAM", "SAGEMAKER_SUBMIT_DIRECTORY"):
         if not version.is_first and os.environ.get(name):
-            fix = "register the command that runs your script for the image (MockAWS.register_container)"
+            fix = "register the command that runs your script for the image (aws.register_container)"
             raise UserError(f"{name} is set: script mode is not emulated here.", fix=fix)
     files = sorted(path for path in model_dir.iterdir() if path.is_file())
     if len(files) != 1:

@@ -68,7 +68,7 @@ class Images:
             return _XGBOOST[version]
         raise ValidationException(
             f"The local AWS has no image {uri}. It has {known}. Register the command for your image "
-            "with MockAWS.register_container(image, command)."
+            "with aws.register_container(image, command)."
         )
 
 
