@@ -2,7 +2,8 @@
 
 It accepts ``CONNECT host:443``, ends TLS with a certificate for that host, and passes the HTTP/1.1 requests inside to
 an ASGI application. It keeps connections alive as AWS does. It also serves requests in absolute form (plain-http
-endpoints). It refuses and reports every host that is not emulated, which proves that nothing leaves the machine.
+endpoints), and S3 to clients that follow no proxy (:mod:`harness.localaws.http.direct`). It refuses and reports every
+host that is not emulated, which proves that nothing leaves the machine through it.
 
 The proxy's password proves that a client belongs to the run (RFC 7235, "Basic"). Other users of the machine can reach
 the port, and so can pages in a browser. The control API is not behind the proxy and has its own token.
@@ -14,6 +15,7 @@ import asyncio
 import base64
 import hmac
 import logging
+import re
 from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any, cast
@@ -25,6 +27,7 @@ from uvicorn.server import ServerState
 from harness.localaws.client import PROXY_USER
 from harness.localaws.http import hosts
 from harness.localaws.http.certificates import CertificateAuthority
+from harness.localaws.http.direct import DirectS3, is_signed
 
 ASGIApp = Callable[..., Any]
 
@@ -40,6 +43,10 @@ _MOST_WAITING = 512
 """Most connections whose client has not sent the password yet. Clients of a run send it at once."""
 _KEEP_ALIVE_SECONDS = 300
 _LOOPBACK = ("127.0.0.1", "localhost")
+_UNFIT_FOR_STATUS = re.compile(r"[^A-Za-z0-9.:_\[\]-]")
+"""Characters that no host name has. A client chooses the name, and terminals show the status line."""
+_LONGEST_HOST = 253
+"""Characters of a host name: https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4"""
 _TOO_LARGE = f"The request's head is larger than {LARGEST_HEAD:,} bytes."
 _NO_PASSWORD = b"""This local AWS serves the run that started it only. Its clients find the password in HTTPS_PROXY.
 """
@@ -63,6 +70,7 @@ class Gateway:
         """
         self._credentials = b"Basic " + base64.b64encode(f"{PROXY_USER}:{password}".encode())
         self._config = _http_config(app)
+        self._direct_config = _http_config(DirectS3(app))
         self._control_config = _http_config(control)
         self._state = ServerState()
         self._control_state = ServerState()
@@ -109,10 +117,13 @@ class Gateway:
                     connection.transport.abort()
 
     def admits(self, host: str, head: bytes) -> bool:
-        """Return whether a request may reach ``host``: it has the password, or calls the control API."""
+        """Return whether a request may reach ``host``: it has the password, or something else checks it.
+
+        The control API asks for its token, and S3 on loopback for a signature.
+        """
         given = _header(head, b"proxy-authorization")
-        wants_control = host in _LOOPBACK and not head.startswith(b"CONNECT ")
-        return wants_control or hmac.compare_digest(given, self._credentials)
+        is_checked = host in _LOOPBACK and not head.startswith(b"CONNECT ")
+        return is_checked or hmac.compare_digest(given, self._credentials)
 
     def waits(self, connection: _Connection, waits: bool) -> None:
         """Count a connection without a password, or no longer. If there are too many, abort the oldest."""
@@ -123,20 +134,20 @@ class Gateway:
         if len(self._waiting) > _MOST_WAITING:
             next(iter(self._waiting)).abort()
 
-    def http(self, host: str) -> _HTTP | None:
+    def http(self, host: str, head: bytes) -> _HTTP | None:
         """Return the HTTP/1.1 protocol that calls the application for ``host``, or None if there is none."""
-        if host in _LOOPBACK:
+        if _is_for_control(host, head):
             return _HTTP(self._control_config, self._control_state, {})
-        if not hosts.parse(host):
+        if host not in _LOOPBACK and not hosts.parse(host):
             return None
         given: dict[str, Any] = {}  # the state in the scope of a request
-        protocol = _HTTP(self._config, self._state, given)
+        protocol = _HTTP(self._direct_config if host in _LOOPBACK else self._config, self._state, given)
         given["cut"] = lambda: protocol.transport.abort()  # noqa: PLW0108 - it has no transport yet
         return protocol
 
-    def drops(self, host: str) -> bool:
+    def drops(self, host: str, head: bytes) -> bool:
         """Return whether a new connection to ``host`` is dropped because the network is cut."""
-        return self._cut and host not in _LOOPBACK
+        return self._cut and not _is_for_control(host, head)
 
     async def tunnel(self, transport: asyncio.Transport, host: str, protocol: _HTTP) -> None:
         """Answer the CONNECT for ``host``, then speak TLS and HTTP on the connection."""
@@ -162,9 +173,12 @@ class Gateway:
 
     def refuse(self, transport: asyncio.Transport, host: str) -> None:
         """Answer that ``host`` cannot be reached."""
-        self._refused(host)
-        reason = f"The local AWS does not emulate {host}; it emulates {', '.join(hosts.SERVICES)}.\n".encode()
-        head = f"HTTP/1.1 403 Forbidden\r\nContent-Length: {len(reason)}\r\nConnection: close\r\n\r\n"
+        name = _UNFIT_FOR_STATUS.sub("?", host)[:_LONGEST_HOST]
+        self._refused(name)
+        what = f"The local AWS does not emulate {name}"
+        reason = f"{what}; it emulates {', '.join(hosts.SERVICES)}.\n".encode()
+        # Of an answer to CONNECT, Python, curl and pip show the status line only.
+        head = f"HTTP/1.1 403 {what}\r\nContent-Length: {len(reason)}\r\nConnection: close\r\n\r\n"
         transport.write(head.encode() + reason)
         transport.close()
 
@@ -268,13 +282,13 @@ class _Connection(asyncio.Protocol):
         target = rest.partition(b" ")[0].decode("latin-1")
         tunnels = method == b"CONNECT"
         host = target.rpartition(":")[0] if tunnels else _host(target, head)
-        if self._gateway.drops(host):
+        if self._gateway.drops(host, head):
             self._transport.abort()
             return
         if not self._gateway.admits(host, head):
             self._ask_for_password(keeps=tunnels)
             return
-        protocol = self._gateway.http(host)
+        protocol = self._gateway.http(host, head)
         if protocol is None:
             self._gateway.refuse(self._transport, host)
         elif tunnels:
@@ -297,6 +311,11 @@ class _Connection(asyncio.Protocol):
             self._expect_head()
         else:
             self._transport.close()
+
+
+def _is_for_control(host: str, head: bytes) -> bool:
+    """Return whether a request calls the control API, and not S3 on loopback."""
+    return host in _LOOPBACK and not is_signed(head)
 
 
 def _host(target: str, head: bytes) -> str:

@@ -36,6 +36,8 @@ _INVOKING = {
 }
 """Operations of the runtime other than InvokeEndpoint, by the end of their paths."""
 _RPC_PATH = re.compile(r"/service/(?P<service>[^/]+)/operation/(?P<operation>\w+)")
+HOST = "host"
+"""Key in the state of a request's scope: AWS's host that answers it, if the client sent it to another address."""
 LARGEST_BODY = 64 << 20
 """Bytes of a body that is not streamed: keys to delete, parts of an upload, parameters."""
 QUERY_SERVICES = ("sts", "iam")
@@ -69,7 +71,7 @@ class Request:
             # WSGI, and so moto, would take x_amz_copy_source for x-amz-copy-source.
             if b"_" not in name or name.startswith(b"x-amz-meta-")
         }
-        name = self.headers.get("host", "").partition(":")[0]
+        name = scope.get("state", {}).get(HOST) or self.headers.get("host", "").partition(":")[0]
         self.host = hosts.parse(name) or hosts.Host("", None)
         self.host_name = name
         self.path: str = scope["path"]
