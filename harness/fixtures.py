@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -17,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness import regions
 from harness.aws import AWS, open_aws
 from harness.settings import Settings, ini_name, read_settings
 
@@ -36,6 +34,8 @@ UNRECORDED: pytest.StashKey[list[str]] = pytest.StashKey()
 """Key in the session's stash: what was created in AWS since it began, by it or by others, and is in no ledger."""
 COUNTS: pytest.StashKey[dict[str, int]] = pytest.StashKey()
 """Key in the session's stash: numbers of resources that its ledger saw ``created``, ``deleted`` and ``left over``."""
+REFUSED: pytest.StashKey[list[str]] = pytest.StashKey()
+"""Key in the session's stash: hosts that clients asked for and that the local AWS refused."""
 OPEN_LEDGER: pytest.StashKey[tuple[Ledger, ExitStack]] = pytest.StashKey()
 """Key in the session's stash: its ledger, and the stack that closes it."""
 ENVIRONMENT: pytest.StashKey[dict[str, str]] = pytest.StashKey()
@@ -73,27 +73,11 @@ def aws(harness_settings: Settings, pytestconfig: pytest.Config) -> Iterator[AWS
     with ExitStack() as stack:
         pytestconfig.stash[ENVIRONMENT] = dict(os.environ)
         opened = stack.enter_context(closing(open_aws(harness_settings)))
-        stack.enter_context(patch.dict(os.environ, _redirected_to(opened)))
+        stack.enter_context(patch.dict(os.environ, opened.redirected(os.environ), clear=True))
         stack.enter_context(patch.object(boto3, "DEFAULT_SESSION", None))  # it keeps the environment it was made in
         yield opened
         pytestconfig.stash[REMAINING] = opened.remaining()
-
-
-def _redirected_to(aws: AWS) -> dict[str, str]:
-    """Return the variables that redirect this process to ``aws``. NO_PROXY keeps its hosts other than AWS's."""
-    given = aws.environment()
-    for name in {"NO_PROXY", "no_proxy"} & given.keys():
-        kept = [entry for entry in os.environ.get(name, "").split(",") if not _covers_aws(entry)]
-        given[name] = ",".join([given[name], *kept])
-    return given
-
-
-def _covers_aws(entry: str) -> bool:
-    """Return whether an entry of NO_PROXY is empty, or lets requests to an AWS host bypass the local AWS."""
-    domain = re.sub(r":\d+$", "", entry.strip().lower()).lstrip("*.")
-    return not domain or any(
-        f".{each}".endswith(f".{domain}") or f".{domain}".endswith(f".{each}") for each in regions.domains()
-    )
+        pytestconfig.stash[REFUSED] = opened.refused_hosts()
 
 
 @pytest.fixture(scope="session")

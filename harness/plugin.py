@@ -20,6 +20,7 @@ from harness.errors import HarnessError, SettingsError
 from harness.fixtures import (
     COUNTS,
     LEFTOVERS,
+    REFUSED,
     REMAINING,
     UNRECORDED,
     aws,
@@ -69,6 +70,10 @@ __all__ = [
 
 _REMAINING, _COUNTS = "harness_remaining", "harness_counts"
 """Keys of :data:`~harness.fixtures.REMAINING` and COUNTS in what a process of pytest-xdist reports."""
+_REFUSED = "harness_refused"
+"""Key of :data:`~harness.fixtures.REFUSED` in what a process of pytest-xdist reports."""
+_SEEN: pytest.StashKey[set[str]] = pytest.StashKey()
+"""Key in the session's stash: refused hosts that the report of a test has named."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -135,15 +140,20 @@ def pytest_runtest_call(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Report an error of the harness in a fixture by its message only, and one in a test at the test's own line.
 
-    A stack trace of the harness, or of Java, would not help.
+    A stack trace of the harness, or of Java, would not help. A test that failed names the hosts that were refused, since
+    many clients do not.
     """
     if call.when == "call" and call.excinfo is not None and isinstance(call.excinfo.value, HarnessError):
         call.excinfo.value.__cause__, call.excinfo.value.__suppress_context__ = None, True
         call.excinfo.traceback = call.excinfo.traceback.filter(lambda entry: not _is_ours(Path(entry.path)))
     report = yield
+    if report.failed and (refused := _newly_refused(item)):
+        report.sections.append(("Hosts that the local AWS refused", _refused_text(refused)))
     if call.when == "setup" and call.excinfo is not None and isinstance(call.excinfo.value, HarnessError):
         report.longrepr = str(call.excinfo.value)
     return report
@@ -151,6 +161,19 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, py
 
 def _is_ours(file: Path) -> bool:
     return file.is_relative_to(Path(__file__).parent)
+
+
+def _newly_refused(item: pytest.Item) -> list[str]:
+    """Return the hosts that the session's AWS has refused since the last test that failed."""
+    aws = getattr(item, "funcargs", {}).get("aws")
+    try:
+        refused = aws.refused_hosts() if aws else []
+    except HarnessError:  # it has ended; the test's own error says more
+        return []
+    seen = item.config.stash.setdefault(_SEEN, set())
+    new = [host for host in refused if host not in seen]
+    seen.update(new)
+    return new
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -181,6 +204,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
         close_ledger(session.config)
         if hasattr(session.config, "workeroutput"):  # of a process of pytest-xdist
             session.config.workeroutput[_REMAINING] = session.config.stash.get(REMAINING, [])
+            session.config.workeroutput[_REFUSED] = session.config.stash.get(REFUSED, [])
             session.config.workeroutput[_COUNTS] = session.config.stash.get(COUNTS, {})
         if _fails(session.config) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -206,12 +230,13 @@ def pytest_testnodedown(node: Any) -> None:
     """Take over what a process of pytest-xdist reports, since only this process prints a summary."""
     output, stash = getattr(node, "workeroutput", {}), node.config.stash
     stash.setdefault(REMAINING, []).extend(output.get(_REMAINING, []))
+    stash.setdefault(REFUSED, []).extend(output.get(_REFUSED, []))
     if counts := output.get(_COUNTS):
         stash[COUNTS] = {name: count + stash.get(COUNTS, {}).get(name, 0) for name, count in counts.items()}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Count the session's resources, and list those left in AWS and those that no ledger knew."""
+    """Count the session's resources; list those left in AWS and those that no ledger knew, and refused hosts."""
     found = config.stash.get(LEFTOVERS, [])
     if counts := config.stash.get(COUNTS, {}):
         numbers = ", ".join(f"{count:,} {name}" for name, count in counts.items())
@@ -232,3 +257,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
         terminalreporter.section("created in AWS since this session began, and in no ledger", yellow=True)
         terminalreporter.line(unrecorded_text(others))
+    refused = config.stash.get(REFUSED, [])
+    if refused:
+        terminalreporter.section("hosts that the local AWS refused", yellow=True)
+        terminalreporter.line(_refused_text(sorted(set(refused))))
+
+
+def _refused_text(hosts: list[str]) -> str:
+    from harness.console import printable_text  # noqa: PLC0415
+
+    named = printable_text(", ".join(hosts))
+    return (
+        f"Requests to these hosts failed, because the local AWS does not emulate them: {named}. "
+        "Requests to your own hosts go there directly if NO_PROXY names them before the session."
+    )

@@ -65,6 +65,9 @@ class AWS(Protocol):
         Of S3 it has the number of objects in each bucket. Logs do not count.
         """
 
+    def refused_hosts(self) -> list[str]:
+        """Return the hosts that clients asked for and did not reach, sorted; empty if clients reach all hosts."""
+
     def register_container(self, image: str, command: list[str]) -> None:
         """Have ``command`` (run with ``train`` or ``serve`` appended) back a container image.
 
@@ -72,7 +75,13 @@ class AWS(Protocol):
         """
 
     def environment(self) -> dict[str, str]:
-        """Return the environment variables that configure AWS clients in Python and in child processes."""
+        """Return the environment variables that configure AWS clients in Python and in child processes.
+
+        Clients find this AWS also if one that is empty is set. :meth:`redirected` removes these.
+        """
+
+    def redirected(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """Return a copy of an environment in which AWS clients use this AWS."""
 
     def jvm_options(self) -> list[str]:
         """Return the options that configure the AWS clients of a JVM."""

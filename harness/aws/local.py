@@ -112,8 +112,12 @@ class MockAWS:
         return Path(self.connection.directory) / "ledger"
 
     def environment(self) -> dict[str, str]:
-        """Return the environment variables that configure AWS clients to use this local AWS."""
+        """Return the environment variables that configure AWS clients to use this local AWS. Unset the empty ones."""
         return self.connection.environment()
+
+    def redirected(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """See :meth:`harness.aws.AWS.redirected`."""
+        return self.connection.redirected(environment)
 
     def jvm_options(self) -> list[str]:
         """Return the options that configure a JVM's AWS clients to use this local AWS."""
@@ -158,6 +162,10 @@ class MockAWS:
     def calls(self) -> dict[str, Any]:
         """Return the recorded ``calls``, their ``counts`` by operation, and the hosts ``refused``."""
         return cast("dict[str, Any]", self._control("GET", "/calls"))
+
+    def refused_hosts(self) -> list[str]:
+        """See :meth:`harness.aws.AWS.refused_hosts`."""
+        return sorted(set(self.calls()["refused"])) if self.running else []
 
     def status(self) -> dict[str, Any]:
         """Return the process's ``memory`` and ``peak_memory`` in bytes, and the ``endpoints`` with their processes."""

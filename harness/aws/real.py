@@ -104,6 +104,14 @@ class RealAWS:
         """Return the variables of the region and of the credentials that boto3 uses."""
         return {"AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region} | self.credentials.environment()
 
+    def refused_hosts(self) -> list[str]:
+        """See :meth:`harness.aws.AWS.refused_hosts`."""
+        return []
+
+    def redirected(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """See :meth:`harness.aws.AWS.redirected`."""
+        return {**environment, **self.environment()}
+
     def jvm_options(self) -> list[str]:
         """Return the option that sets the Java SDK's region."""
         return [f"-Daws.region={self.region}"]

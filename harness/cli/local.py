@@ -105,7 +105,7 @@ def run_command(settings: Settings, command: Sequence[str], seeds: Sequence[tupl
     with MockAWS.start(settings) as aws:
         _upload(aws, seeds)
         seeded = aws.remaining() if seeds else []
-        environment = {**os.environ, **child_environment(aws)}
+        environment = child_environment(aws, os.environ)
         with _passing_signals_on() as to:
             process = _start(command, environment)
             to(process)
@@ -127,15 +127,15 @@ def _start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess
         ) from None
 
 
-def child_environment(aws: MockAWS) -> dict[str, str]:
-    """Return the variables that point a command to the local AWS: AWS, pyspark on Python 3.11, role and Java.
+def child_environment(aws: MockAWS, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return a copy of an environment that points a command to the local AWS: AWS, pyspark on Python 3.11, role, Java.
 
     ``JAVA_HOME`` is kept if Spark runs on it, or if it is not set and ``PATH`` has such a Java.
     """
     from harness.java import find_java, options_for
     from harness.spark.pythonpath import python_environment
 
-    variables = {**aws.environment(), **python_environment(), "SAGEMAKER_ROLE": aws.role}
+    variables = {**aws.redirected(environment), **python_environment(), "SAGEMAKER_ROLE": aws.role}
     try:
         java = find_java()
     except HarnessError:
@@ -189,7 +189,7 @@ def _report_refused_and_remaining(aws: MockAWS, seeded: Sequence[str] = ()) -> N
     from harness.console import print_text
 
     try:
-        refused, remaining = sorted(set(aws.calls()["refused"])), aws.remaining()
+        refused, remaining = aws.refused_hosts(), aws.remaining()
     except LocalAWSError as error:  # the command's exit code must still be passed on
         print_text(f"harness: {error}", sys.stderr)
         return
@@ -200,22 +200,31 @@ def _report_refused_and_remaining(aws: MockAWS, seeded: Sequence[str] = ()) -> N
         print_text(f"harness: in AWS these would remain: {', '.join(remaining[:_SHOWN])}{more}", sys.stderr)
 
 
-def _shell_commands(aws: MockAWS) -> str:
-    """Return shell commands that set the variables, with the administrator's credentials if there is one.
+def _shell_commands(aws: MockAWS, environment: Mapping[str, str]) -> str:
+    """Return shell commands that turn an environment into one that uses the local AWS.
 
-    For an administrator, they unset credentials of other callers, and the variable that marks a local AWS.
+    The caller is the administrator if there is one. The variable that marks a local AWS is not set for that caller.
     """
+    from harness.localaws.client import direct_hosts
     from harness.processes import RUN_VARIABLE
 
-    given, administrator = child_environment(aws), aws.connection.administrator
+    given, administrator, directed = (
+        child_environment(aws, environment),
+        aws.connection.administrator,
+        aws.environment(),
+    )
     if administrator:
-        ours = {name: value for name, value in given.items() if name not in aws.environment()}
-        java = {"JAVA_TOOL_OPTIONS": given["JAVA_TOOL_OPTIONS"]}
-        given = {**ours, **aws.connection.outside_environment(administrator), **java}
+        outside = aws.connection.outside_environment(administrator)
+        given = {name: value for name, value in given.items() if name not in directed.keys() - outside.keys()}
+        own = {"JAVA_TOOL_OPTIONS": given["JAVA_TOOL_OPTIONS"], **direct_hosts(environment)}
+        given |= outside | own
     # Processes with the run's mark end with this process; a user's shell must not.
-    exports = [f"export {name}={shlex.quote(value)}" for name, value in given.items() if name != RUN_VARIABLE]
-    others = [name for name in aws.environment() if name not in given and name != RUN_VARIABLE]
-    return "\n".join([*exports, *([f"unset {' '.join(others)}"] if others else [])])
+    shown = [
+        name for name in given if name != RUN_VARIABLE and (name in directed or environment.get(name) != given[name])
+    ]
+    lacking = sorted({*environment, *directed} - {*given, RUN_VARIABLE})
+    exports = [f"export {name}={shlex.quote(given[name])}" for name in shown]
+    return "\n".join([*exports, *([f"unset {' '.join(lacking)}"] if lacking else [])])
 
 
 def serve(settings: Settings, port: int, seeds: Sequence[tuple[Path, str]] = (), *, enforce_iam: bool = False) -> int:
@@ -233,7 +242,7 @@ def serve(settings: Settings, port: int, seeds: Sequence[tuple[Path, str]] = (),
         signal.signal(number, lambda number, _: came.append(number))
     with MockAWS.start(settings, port, enforce_iam=enforce_iam) as aws:
         _upload(aws, seeds)
-        print(_shell_commands(aws))
+        print(_shell_commands(aws, os.environ))
         sys.stdout.flush()
         print(
             f"The local AWS listens on {aws.connection.proxy}, region {aws.region}. Run the lines above in a shell to "

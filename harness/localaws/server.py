@@ -113,8 +113,7 @@ class LocalAWS:
         )
 
     def _container_environment(self, region: str, role: str) -> Mapping[str, str]:
-        here = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
-        return self.connection().environment() | here | self.services.assume_role(region, role, "SageMaker")
+        return self.connection().container_environment(region, self.services.assume_role(region, role, "SageMaker"))
 
     async def run(self, port: int) -> None:
         """Serve until :attr:`stopping` is set.
@@ -122,7 +121,7 @@ class LocalAWS:
         :raises OSError: the port is taken.
         """
         self.port = await self.gateway.start(port)
-        self.connection().prepare()
+        self.connection().prepare(os.environ)
         print(self.connection().to_json(), flush=True)
         await self.stopping.wait()
         await self.gateway.stop()

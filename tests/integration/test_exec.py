@@ -88,7 +88,7 @@ def test_a_host_that_is_not_emulated_is_refused_and_reported(run):
     ask = "import urllib.request; urllib.request.urlopen('https://example.com')"
     done = run("exec", "--", sys.executable, "-c", ask)
     assert done.returncode == 1
-    assert "Tunnel connection failed: 403" in done.stderr
+    assert "Tunnel connection failed: 403 The local AWS does not emulate example.com" in done.stderr
     assert done.stderr.splitlines()[-1] == "harness: the local AWS refused hosts that it does not emulate: example.com"
 
 

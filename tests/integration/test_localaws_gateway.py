@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import urllib.request
@@ -11,6 +12,8 @@ from email.utils import parsedate_to_datetime
 
 import boto3
 import pytest
+from botocore.config import Config
+from botocore.exceptions import HTTPClientError
 
 from harness.aws.local import MockAWS
 from harness.errors import LocalAWSError, SetupError
@@ -36,6 +39,17 @@ def test_a_host_that_is_not_emulated_is_refused_and_reported(apart, host):
     with pytest.raises(OSError, match="403"):
         ask(tunnel(apart, host), "GET", "/")
     assert host in apart.calls()["refused"]
+
+
+def test_the_status_line_names_the_refused_host_without_characters_that_change_a_terminal(apart):
+    head = f"CONNECT \x1b[31mred\x07.{'a' * 300}.example:443 HTTP/1.1\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in password(apart).items())
+    with socket.create_connection(("127.0.0.1", apart.connection.port), timeout=20) as connection:
+        connection.sendall(f"{head}\r\n".encode())
+        status = connection.makefile("rb").readline().decode()
+    assert status.startswith("HTTP/1.1 403 The local AWS does not emulate ?[31mred?.aaa")
+    assert len(status) < 320
+    assert "\x1b" not in "".join(apart.refused_hosts())
 
 
 def test_a_plain_request_to_a_host_that_is_not_emulated_is_refused_and_reported(apart):
@@ -136,6 +150,50 @@ def test_the_environment_redirects_clients_other_than_boto(local):
         urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=local.environment()["SSL_CERT_FILE"])),
     )
     assert opener.open(url, timeout=20).read() == b"text"
+
+
+@pytest.fixture
+def direct(local):
+    """A boto3 client that sends requests to the address for clients that follow no proxy."""
+    endpoint = local.environment()["AWS_ENDPOINT_URL_S3"]
+    return boto3.client("s3", endpoint_url=endpoint, config=Config(signature_version="s3v4"))
+
+
+def test_s3_on_loopback_answers_requests_that_the_run_signed(local, direct):
+    direct.create_bucket(Bucket="without-proxy")
+    direct.put_object(Bucket="without-proxy", Key="some key/ü", Body=b"text")
+    assert direct.get_object(Bucket="without-proxy", Key="some key/ü")["Body"].read() == b"text"
+    url = direct.generate_presigned_url("get_object", {"Bucket": "without-proxy", "Key": "some key/ü"})
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    assert opener.open(url, timeout=20).read() == b"text"
+    assert boto3.client("s3").get_object(Bucket="without-proxy", Key="some key/ü")["Body"].read() == b"text"
+    assert {call["host"] for call in local.calls()["calls"] if call["path"].startswith("/without-proxy/")} == {
+        "s3.us-east-1.amazonaws.com"
+    }
+
+
+@pytest.mark.parametrize("wrong", ["aws_access_key_id", "aws_secret_access_key"])
+def test_s3_on_loopback_refuses_strangers_also_on_a_connection_of_the_run(local, direct, wrong):
+    direct.list_buckets()
+    keys = {name.lower(): value for name, value in local.connection.credentials.items()}
+    stranger = boto3.client("s3", endpoint_url=local.connection.proxy, **{**keys, wrong: "ASIAGUESSED"})
+    with pytest.raises(stranger.exceptions.ClientError, match=r"AccessDenied.*that the run's clients signed"):
+        stranger.list_buckets()
+    sent = {"Authorization": "AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/s3/aws4_request"}
+    connection = plain(local)
+    assert [ask(connection, "GET", "/", headers)[0] for headers in (sent, {})] == [403, 403]
+
+
+def test_a_cut_network_cuts_s3_on_loopback_and_not_the_control_api(apart):
+    keys = {name.lower(): value for name, value in apart.connection.credentials.items()}
+    quick = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=5)
+    s3 = boto3.client("s3", endpoint_url=apart.connection.proxy, config=quick, **keys)
+    s3.list_buckets()
+    apart.cut_network()
+    with pytest.raises(HTTPClientError):
+        s3.list_buckets()
+    apart.cut_network(False)
+    assert s3.list_buckets()["Buckets"] == []
 
 
 def test_clients_of_the_local_aws_do_not_need_the_users_profile(local, monkeypatch):

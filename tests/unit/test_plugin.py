@@ -186,9 +186,10 @@ FAKE_AWS = """
     class Fake:
         mode, region, account, role = "mock", "us-east-1", "1", "arn:aws:iam::1:role/r"
         ledger_directory, hourly_prices, outlives_process, faults = Path("ledger").resolve(), {}, False, None
-        def environment(self): return {"AWS_ACCESS_KEY_ID": "local"}
+        def redirected(self, environment): return {**environment, "AWS_ACCESS_KEY_ID": "local"}
         def client(self, service): return Client(service)
         def remaining(self): return []
+        def refused_hosts(self): return []
         def close(self): print("\\nclosed with", os.environ.get("AWS_ACCESS_KEY_ID"))
 
     @pytest.fixture(scope="session", autouse=True)
@@ -253,10 +254,7 @@ def test_clients_of_this_process_use_the_same_aws_while_it_exists(run, pytester,
     result.stdout.fnmatch_lines(["*closed with mine"])
 
 
-def test_the_users_default_session_and_hosts_without_proxy_are_kept(run, pytester, monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "wiki.example")
-    monkeypatch.setenv("no_proxy", "*, .amazonaws.com,s3.eu-west-1.amazonaws.com:443,com,myamazonaws.com,")
-    leading = FAKE_AWS.replace('"local"}', '"local", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}')
+def test_the_users_default_session_is_kept(run, pytester):
     ours = """
     def pytest_configure(config):
         import boto3
@@ -267,14 +265,35 @@ def test_the_users_default_session_and_hosts_without_proxy_are_kept(run, pyteste
         print("\\nours again:", boto3.DEFAULT_SESSION is config.ours)
         boto3.DEFAULT_SESSION = None
     """
-    pytester.makeconftest(leading + ours)
+    pytester.makeconftest(FAKE_AWS + ours)
     test = "import os, boto3\ndef test_it(aws, pytestconfig):\n"
-    test += "    assert os.environ['NO_PROXY'] == '127.0.0.1,wiki.example'\n"
-    test += "    assert os.environ['no_proxy'] == '127.0.0.1,myamazonaws.com', 'AWS would be reached'\n"
     test += "    assert boto3.DEFAULT_SESSION is not pytestconfig.ours"
     result = run(test=test)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*ours again: True"])
+
+
+REFUSES = """
+    Fake.refused_hosts = lambda self: ["wiki.example"]
+"""
+
+
+def test_refused_hosts_are_named_with_the_test_that_failed_and_at_the_end(run, pytester):
+    pytester.makeconftest(FAKE_AWS + REFUSES)
+    result = run(test="def test_one(aws): assert 0\ndef test_two(aws): assert 0\ndef test_three(aws): pass")
+    result.assert_outcomes(passed=1, failed=2)
+    named = [line for line in result.outlines if "does not emulate them: wiki.example" in line]
+    assert len(named) == 2, "once with the first test that failed, once at the end"
+    result.stdout.fnmatch_lines(["*Hosts that the local AWS refused*", "*hosts that the local AWS refused*"])
+
+
+@pytest.mark.slow
+def test_hosts_that_processes_of_xdist_refused_are_listed_once(pytester):
+    pytester.makeconftest(FAKE_AWS + REFUSES)
+    pytester.makepyfile("def test_one(aws): pass\ndef test_two(aws): pass")
+    result = pytester.runpytest_subprocess("-p", "harness.plugin", "-p", "xdist", "-n", "2")
+    result.assert_outcomes(passed=2)
+    assert result.stdout.str().count("wiki.example") == 1
 
 
 def test_clients_and_role_are_those_of_aws(run, pytester):

@@ -135,7 +135,8 @@ def test_a_mock_session_never_sees_a_credential():
     role = {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "S", "AWS_SESSION_TOKEN": "T"}
     connection = Connection(1, "t", "p", "r", "us-east-1", "1", "role", role, "/nowhere", "pem", "store", 1)
     environment = connection.environment()
-    own = {"A", "S", "T", "", "default", "/nowhere/config", "/nowhere/credentials"}
+    files = {f"/nowhere/profiles/role/{name}" for name in ("config", "credentials")}
+    own = {"A", "S", "T", "", "default", *files}
     chain = """
         AWS_ACCESS_KEY_ID AWS_ACCESS_KEY AWS_SECRET_ACCESS_KEY AWS_SECRET_KEY AWS_SESSION_TOKEN AWS_SECURITY_TOKEN
         AWS_CREDENTIAL_EXPIRATION AWS_PROFILE AWS_DEFAULT_PROFILE AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE

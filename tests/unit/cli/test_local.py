@@ -23,10 +23,13 @@ class Local:
     def environment(self):
         return {"AWS_REGION": "us-east-1", "HARNESS_RUN": "id"}
 
+    def redirected(self, environment):
+        return {**environment, **self.environment()}
+
     def jvm_options(self):
         return ["-Dredirected=true"]
 
-    def calls(self):
+    def refused_hosts(self):
         raise LocalAWSError("It has died.")
 
 
@@ -39,7 +42,7 @@ def test_java_home_is_replaced_only_where_spark_would_not_find_a_java(monkeypatc
     monkeypatch.delenv("JAVA_HOME", raising=False)
     if java_home:
         monkeypatch.setenv("JAVA_HOME", java_home)
-    assert execution.child_environment(Local()).get("JAVA_HOME") == given
+    assert execution.child_environment(Local(), {}).get("JAVA_HOME") == given
 
 
 @pytest.mark.parametrize("administrator", [{}, {"AWS_ACCESS_KEY_ID": "ADMIN", "AWS_SECRET_ACCESS_KEY": "of-admin"}])
@@ -49,16 +52,23 @@ def test_no_credentials_of_a_users_stay_in_a_shell_that_uses_a_served_aws(admini
         1, "t", "p", "id", "us-east-1", "1", "role", keys, str(tmp_path), "p", "s", 1, administrator
     )
     local = SimpleNamespace(
-        connection=connection, environment=connection.environment, jvm_options=connection.jvm_options, role="arn:role"
+        connection=connection,
+        environment=connection.environment,
+        redirected=connection.redirected,
+        jvm_options=connection.jvm_options,
+        role="arn:role",
     )
-    chain = [name for name in connection.environment() if name.startswith("AWS_")]
-    mine = {**dict.fromkeys(chain, "users"), "HARNESS_RUN": "users"}
-    shell = execution._shell_commands(local) + f"\nexec {shlex.quote(sys.executable)} -c {shlex.quote(SHOW)}"
+    chain = [name for name in connection.environment() if name.startswith("AWS_")] + ["AWS_ENDPOINT_URL_STS"]
+    mine = {**dict.fromkeys(chain, "users"), "HARNESS_RUN": "users", "NO_PROXY": "wiki.example,.amazonaws.com"}
+    commands = execution._shell_commands(local, mine)
+    shell = f"{commands}\nexec {shlex.quote(sys.executable)} -c {shlex.quote(SHOW)}"
     left = json.loads(subprocess.run(["sh"], input=shell, env=mine, capture_output=True, check=True, text=True).stdout)
     assert {name for name in chain if left.get(name) == "users"} == set()
     assert left["AWS_ACCESS_KEY_ID"] == ("ADMIN" if administrator else "ROLE")
     assert ("AWS_SECRET_KEY" in left, "HARNESS_LOCAL_AWS" in left) == (not administrator,) * 2
     assert left["HARNESS_RUN"] == "users"
+    assert left["no_proxy"] == "localhost,127.0.0.1,::1,wiki.example"
+    assert not {name for name in left if name.startswith("AWS_CONTAINER")}, "botocore would read an empty one"
 
 
 def test_a_dead_local_aws_is_reported_and_hides_no_exit_code(capsys):
