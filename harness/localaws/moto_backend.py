@@ -22,6 +22,7 @@ import moto.backends
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.resource_tagging import TaggedResource
 from moto.core.utils import utcnow
+from moto.iam import models as iam_models
 from moto.iam.models import get_account_id_from, iam_backends
 from moto.logs.models import logs_backends
 from moto.moto_server import werkzeug_app
@@ -76,6 +77,7 @@ class Services:
         :param enforce_iam: True if policies decide calls. Otherwise the role may do everything, and IAM says so.
         """
         disk_bodies.install()
+        iam_models.generate_access_key_id_from_account_id = _access_key_id
         werkzeug_app.DISABLE_GLOBAL_CORS = True  # it would allow every origin everything
         tempfile.tempdir = str(directory)  # the directory of bodies
         self.directory = directory
@@ -336,6 +338,19 @@ def _like(pattern: str, text: str) -> bool:
     if not star:
         return pattern == text
     return len(text) >= len(before) + len(after) and text.startswith(before) and text.endswith(after)
+
+
+_awss_access_key_id = iam_models.generate_access_key_id_from_account_id
+
+
+def _access_key_id(account_id: str, prefix: str, total_length: int = 20) -> str:
+    """Return an access key id that cannot be one of AWS, so that it means nothing outside this machine.
+
+    It ends with a digit that Base32 does not have, in which AWS's are written. Documentation only: observations in
+    https://awsteele.com/blog/2020/09/26/aws-access-key-format.html and, of 3,000 keys, in
+    https://labs.withsecure.com/publications/a-bitwise-analysis-of-aws-access-key-identifiers
+    """
+    return f"{_awss_access_key_id(account_id, prefix, total_length)[:-1]}0"
 
 
 class _Sessions(list[Any]):

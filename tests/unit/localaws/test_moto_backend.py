@@ -1,5 +1,7 @@
 """moto's services: sessions expire, and log streams are bounded."""
 
+import base64
+import binascii
 import json
 import subprocess
 import sys
@@ -30,9 +32,12 @@ write = made.log_writer("us-east-1", "group", "stream")
 for number in range(50):
     write(f"line {number}")
 lines = moto_backend.logs_backends[account]["us-east-1"].groups["group"].streams["stream"].events
+iam_backends[account]["aws-cn"].create_user("cn-north-1", "developer")
+key = iam_backends[account]["aws-cn"].create_access_key("developer")
+ids = [given[0]["AWS_ACCESS_KEY_ID"], key.access_key_id]
 print(json.dumps({
     "same": [given[0] == given[1], given[0] == given[2], given[0] == renewed],
-    "before": before, "after": (len(sessions), len(keys)), "lines": [lines[0].message, lines[-1].message],
+    "ids": ids, "before": before, "after": (len(sessions), len(keys)), "lines": [lines[0].message, lines[-1].message],
 }))
 """
 
@@ -55,3 +60,11 @@ def test_expired_sessions_are_forgotten_with_their_keys(services):
 
 def test_a_log_stream_keeps_its_latest_lines(services):
     assert services["lines"] == ["line 30", "line 49"]
+
+
+def test_no_access_key_id_can_be_one_of_awss(services):
+    """AWS's are four letters and 80 bits in Base32 (documentation only)."""
+    assert [name[:4] for name in services["ids"]] == ["ASIA", "AKIA"]
+    for name in services["ids"]:
+        with pytest.raises(binascii.Error):
+            base64.b32decode(name[4:])
