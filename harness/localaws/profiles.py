@@ -1,7 +1,7 @@
 """Profiles of a run: a script that names a profile acts as the run's role, and never as the user.
 
-They have the same names as the user's profiles, because botocore refuses a name that its files do not have. Nothing else
-is taken from the user's files.
+They have the same names as the user's profiles, because botocore refuses a name that its files do not have. Only the
+names are read from the user's files.
 """
 
 from __future__ import annotations
