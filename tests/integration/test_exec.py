@@ -1,12 +1,16 @@
 """``harness exec``: other people's commands inside a local AWS."""
 
+import http.server
 import shlex
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
+import threading
 
 import pytest
+import trustme
 
 from harness.waiting import wait_until
 from tests.support.outside import OUTSIDE, ROOT
@@ -17,7 +21,30 @@ import os, boto3
 print(boto3.client("sts").get_caller_identity()["Arn"])
 print([bucket["Name"] for bucket in boto3.client("s3").list_buckets()["Buckets"]])
 print(boto3.Session().get_credentials().access_key, boto3.Session().region_name, os.environ["SAGEMAKER_ROLE"])
+for profile in ("default", "mine"):
+    print(boto3.Session(profile_name=profile).client("sts").get_caller_identity()["Arn"])
 """
+
+
+@pytest.fixture
+def users_host(tmp_path):
+    """URL of a user's own HTTPS host, and the file with the certificate of its authority."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.2").configure_cert(context)
+
+    class Wiki(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"wiki")
+
+    with http.server.ThreadingHTTPServer(("127.0.0.2", 0), Wiki) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"https://127.0.0.2:{server.server_port}/", str(tmp_path / "authority.pem")
+        server.shutdown()
 
 
 @pytest.mark.parametrize("code", [0, 3])
@@ -73,10 +100,12 @@ def test_the_users_own_account_is_neither_visible_nor_used(run, tmp_path):
     (tmp_path / ".aws" / "credentials").write_text("[mine]\naws_access_key_id = MINE\naws_secret_access_key = s\n")
     (tmp_path / ".aws" / "config").write_text("[profile mine]\nregion = eu-west-3\nendpoint_url = http://127.0.0.1:1\n")
     own = {"AWS_ACCESS_KEY_ID": "MINE", "AWS_SECRET_ACCESS_KEY": "mine", "AWS_SESSION_TOKEN": "mine"}
+    own |= {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:1/mine"}
     led = {"AWS_PROFILE": "mine", "AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"}
     done = run("exec", "--", sys.executable, "-c", WHO, HOME=str(tmp_path), **own, **led)
     assert done.returncode == 0, done.stderr
-    arn, buckets, rest = done.stdout.splitlines()
+    arn, buckets, rest, *of_profiles = done.stdout.splitlines()
+    assert of_profiles == [arn, arn]
     assert ":assumed-role/" in arn
     assert buckets == "[]"
     assert "MINE" not in rest
@@ -90,6 +119,23 @@ def test_a_host_that_is_not_emulated_is_refused_and_reported(run):
     assert done.returncode == 1
     assert "Tunnel connection failed: 403 The local AWS does not emulate example.com" in done.stderr
     assert done.stderr.splitlines()[-1] == "harness: the local AWS refused hosts that it does not emulate: example.com"
+
+
+ASKS = """
+import os, requests, urllib.request
+url = os.environ["WIKI"]
+print(requests.get(url, timeout=20).text, urllib.request.urlopen(url, timeout=20).read().decode(), flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has no 127.0.0.2, a host that is not direct by itself")
+def test_a_host_of_the_user_is_reached_over_tls_as_before(run, users_host):
+    url, authority = users_host
+    variables = dict.fromkeys(("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"), authority)
+    done = run("exec", "--", sys.executable, "-c", ASKS, WIKI=url, NO_PROXY="127.0.0.2,.amazonaws.com", **variables)
+    assert done.stdout == "wiki wiki\n", done.stderr
+    refused = run("exec", "--", sys.executable, "-c", ASKS, WIKI=url, NO_PROXY=None, no_proxy=None, **variables)
+    assert "403 The local AWS does not emulate 127.0.0.2" in refused.stderr
 
 
 LEAVES = """
