@@ -11,6 +11,9 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 import boto3
+import pyarrow
+import pyarrow.dataset
+import pyarrow.parquet
 import pytest
 from botocore.config import Config
 from botocore.exceptions import HTTPClientError
@@ -182,6 +185,14 @@ def test_s3_on_loopback_refuses_strangers_also_on_a_connection_of_the_run(local,
     sent = {"Authorization": "AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/s3/aws4_request"}
     connection = plain(local)
     assert [ask(connection, "GET", "/", headers)[0] for headers in (sent, {})] == [403, 403]
+
+
+def test_pyarrow_in_this_process_uses_the_session(local):
+    boto3.client("s3").create_bucket(Bucket="of-pyarrow")
+    pyarrow.parquet.write_table(pyarrow.table({"a": [1, 2]}), "s3://of-pyarrow/part/1.parquet")
+    assert pyarrow.dataset.dataset("s3://of-pyarrow/part/").to_table().to_pydict() == {"a": [1, 2]}
+    operations = [call["operation"] for call in local.calls()["calls"] if "aws-sdk-cpp" in call["user_agent"]]
+    assert {"GetObject", "ListObjectsV2"} <= set(operations)
 
 
 def test_a_cut_network_cuts_s3_on_loopback_and_not_the_control_api(apart):
