@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from botocore.httpsession import get_cert_path
@@ -64,8 +65,14 @@ def _trusted(name: str, environment: Mapping[str, str]) -> Iterator[bytes]:
         given = given or _system()
     elif name == "REQUESTS_CA_BUNDLE":
         given = given or [get_cert_path(True)]
-    # else clients of AWS: without the user's own, they need no authority but the run's
-    yield from dict.fromkeys(certificate for path in given for certificate in _certificates(Path(path)))
+    found = dict.fromkeys(certificate for path in given for certificate in _certificates(Path(path)))
+    yield from (certificate for certificate in found if name != "AWS_CA_BUNDLE" or certificate not in _public())
+
+
+@cache
+def _public() -> set[bytes]:
+    """Return the public authorities. Clients of AWS need not trust them, and each client would be slower to make."""
+    return set(_certificates(Path(get_cert_path(True))))
 
 
 def _system() -> list[str]:
@@ -76,11 +83,12 @@ def _certificates(path: Path) -> Iterator[bytes]:
     """Yield the certificates in a file or in the files of a directory. One that cannot be read has none."""
     for file in sorted(path.iterdir()) if path.is_dir() else [path]:
         try:
-            yield from _CERTIFICATE.findall(file.read_bytes())
+            yield from (found.replace(b"\r\n", b"\n") for found in _CERTIFICATE.findall(file.read_bytes()))
         except OSError:
             continue
 
 
+@cache
 def _is_of_amazon(certificate: bytes) -> bool:
     try:
         with warnings.catch_warnings():

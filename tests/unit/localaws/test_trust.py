@@ -5,9 +5,11 @@ import ssl
 import threading
 import urllib.request
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 import requests
+from botocore.httpsession import get_cert_path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -83,6 +85,14 @@ def test_without_variables_clients_trust_the_systems_authorities_but_not_amazons
         assert "ISRG Root X1" in text
         assert "Amazon Root" not in text
     assert len(trusted(bundles["AWS_CA_BUNDLE"])) == 1, "clients of AWS need the run's authority only"
+
+
+def test_clients_of_aws_trust_the_users_authorities_and_no_public_ones(trust, users, tmp_path):
+    both = tmp_path / "both.pem"
+    both.write_bytes(Path(get_cert_path(True)).read_bytes() + users.pem.read_bytes())
+    bundles = trust(AWS_CA_BUNDLE=str(both), SSL_CERT_FILE=str(both))
+    assert len(trusted(bundles["AWS_CA_BUNDLE"])) == 2
+    assert len(trusted(bundles["SSL_CERT_FILE"])) > 50
 
 
 def test_a_directory_of_authorities_is_read_and_clients_get_an_empty_one_instead(trust, users, tmp_path):
