@@ -32,11 +32,10 @@ _NOT_SET = (
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CREDENTIAL_EXPIRATION",
-    "AWS_ENDPOINT_URL",
     "AWS_ROLE_ARN",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
 )
-"""Further variables in which clients look for credentials, for their expiry, or for another AWS."""
+"""Further variables in which boto3 and the Java SDK look for credentials, or for their expiry."""
 _ELSEWHERE = re.compile(r"AWS_(CONTAINER|ENDPOINT|METADATA|PROXY)(_\w+)?")
 """Variables that point some client elsewhere. The store of polars and deltalake reads many:
 https://docs.rs/object_store/latest/object_store/aws/enum.AmazonS3ConfigKey.html"""
