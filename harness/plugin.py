@@ -145,8 +145,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Report an error of the harness in a fixture by its message only, and one in a test at the test's own line.
 
-    A stack trace of the harness, or of Java, would not help. A test that failed names the hosts that were refused, since
-    many clients do not.
+    A stack trace of the harness, or of Java, would not help. A test that failed names the hosts that were refused,
+    since many clients do not.
     """
     if call.when == "call" and call.excinfo is not None and isinstance(call.excinfo.value, HarnessError):
         call.excinfo.value.__cause__, call.excinfo.value.__suppress_context__ = None, True
