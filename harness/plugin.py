@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from harness.bench import alternation
 from harness.bench.fixtures import record_endpoint, record_environment, record_latency, record_value, record_work
 from harness.errors import HarnessError, SettingsError
 from harness.fixtures import (
@@ -84,6 +85,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         text = setting.metadata["help"] + ("" if default is None else f" (default: {default})")
         group.addoption(option_name(name), dest=ini_name(name), metavar=name.split("_")[-1].upper(), help=text)
         parser.addini(ini_name(name), text, type="string", default="")
+    alternation.add_option(group)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -91,6 +93,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     ``AWS_REGION`` alone does not count: a project that does not use the harness may set it to anything.
     """
+    alternation.chosen_blocks(config)
     if not _any_given(config):
         return
     try:
@@ -125,6 +128,13 @@ def _any_given(config: pytest.Config) -> bool:
     )
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let the variants of benchmarks alternate, after pytest has put the tests that share a fixture together."""
+    if blocks := alternation.chosen_blocks(config):
+        alternation.alternate(items, blocks)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> None:
     """Record in a benchmark's result what it was measured on and with, if the test or the session uses the harness.
@@ -135,6 +145,8 @@ def pytest_runtest_call(item: pytest.Item) -> None:
     settings = fixtures.get("harness_settings")
     if not isinstance(getattr(fixtures.get("benchmark"), "extra_info", None), dict):
         return
+    if (block := item.stash.get(alternation.BLOCK, None)) is not None:
+        fixtures["benchmark"].extra_info["block"] = block
     if settings is not None or _any_given(item.config):
         record_environment(item.config, settings or session_settings(item.config), fixtures)
 

@@ -112,6 +112,8 @@ class ExtraInfo:
     """Name of the endpoint in AWS. Runs on one endpoint share its machines."""
     price: Price | None = _read_by(_price)  # noqa: RUF009 - a field
     """Price of one instance of the endpoint."""
+    block: int | None = _read_by(_count)
+    """Number of the block, from 1, if variants alternated (:mod:`harness.bench.alternation`)."""
     latency: Latency | None = _read_by(_latency)  # noqa: RUF009 - a field
 
     @property

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ MATRIX = "matrix.json"
 _KNOWN_VERSIONS = range(3, 6)
 """Major versions of pytest-benchmark that write the format read here (checked: 3.1 to 5.3)."""
 _NO_COMMIT = "unversioned"  # what pytest-benchmark writes outside of a repository
+_UNSERIALIZABLE = "UNSERIALIZABLE["  # pytest-benchmark's text for a parameter that is no JSON, before its repr
 _WRITE_AGAIN = "run the benchmarks again with 'pytest benchmarks --benchmark-json FILE'"
 _MEASURE_AGAIN = "run the same 'harness bench' command again: it measures what is missing or damaged"
 
@@ -45,11 +47,36 @@ class Benchmark:
     """Seconds."""
     extra_info: Mapping[str, Any] = field(default_factory=dict)
     """Metadata as the file has it, with the values that only this benchmark records."""
+    variant: str = ""
+    """The id of its parameters, which ends the full name: ``4``."""
+    blocks: Mapping[int, Benchmark] = field(default_factory=dict)
+    """The same benchmark in each block, by number, if its variants alternated; their rounds are all of its rounds."""
+    place: int = 0
+    """Place in the order of measurement of its file."""
 
     @cached_property
     def info(self) -> ExtraInfo:
         """Metadata that all benchmarks have in common."""
         return ExtraInfo.read(self.extra_info)
+
+    @property
+    def test(self) -> str:
+        """The full name without parameters: ``benchmarks/test_x.py::test_y``."""
+        return self.name.removesuffix(f"[{self.variant}]") if self.variant else self.name
+
+    @cached_property
+    def parameters(self) -> Mapping[str, str]:
+        """Parameters by name, as people read them: the part of the id for a value that is no text or number."""
+        parts = self.variant.split("-")
+        ids = parts if len(parts) == len(self.params) else [self.variant] * len(self.params)
+        plain = (
+            isinstance(value, (int, float)) or (isinstance(value, str) and not value.startswith(_UNSERIALIZABLE))
+            for value in self.params.values()
+        )
+        return {
+            name: str(value) if is_plain else part
+            for (name, value), is_plain, part in zip(self.params.items(), plain, ids, strict=True)
+        }
 
     def recorded(self, name: str) -> str:
         """Return a value of ``extra_info`` as text, whatever its type; '' if it was not recorded."""
@@ -156,15 +183,16 @@ def read_file(path: Path) -> tuple[Result, list[ResultsError]]:
     """
     content = _content(path)
     _check_version(path, content["version"])
-    benchmarks: dict[str, Benchmark] = {}
+    found: dict[str, list[Benchmark]] = {}
     problems: list[ResultsError] = []
     for number, entry in enumerate(content["benchmarks"]):
         try:
-            benchmark = _benchmark(entry)
+            benchmark = _benchmark(entry, number)
         except (KeyError, TypeError, ValueError) as error:
             problems.append(_problem(path, number, entry, error))
             continue
-        benchmarks[benchmark.name] = benchmark
+        found.setdefault(benchmark.name, []).append(benchmark)
+    benchmarks = {name: _whole(parts) for name, parts in found.items()}
     if not benchmarks and not problems:
         raise ResultsError(f"{path} holds no benchmark.", checked="its list 'benchmarks'", fix=_write_again(path))
     machine, commit = _object(content, "machine_info"), _object(content, "commit_info")
@@ -212,9 +240,27 @@ def _date(path: Path, text: str) -> datetime:
     return date if date.tzinfo else date.replace(tzinfo=timezone.utc)  # versions before 4 wrote UTC without saying so
 
 
-def _benchmark(entry: Any) -> Benchmark:
+def _whole(parts: Sequence[Benchmark]) -> Benchmark:
+    """Return a benchmark with all of its blocks: its rounds are of one process, so that they are one run."""
+    blocks = {part.info.block: part for part in parts if part.info.block is not None}
+    if not blocks:
+        return parts[-1]
+    times = tuple(chain.from_iterable(part.times for part in blocks.values()))
+    medians, means = ([getattr(part, name) for part in blocks.values()] for name in ("median", "mean"))
+    return replace(
+        parts[-1],
+        times=times,
+        median=float(np.median(times or medians)),
+        mean=float(np.mean(times or means)),
+        extra_info={name: value for name, value in parts[-1].extra_info.items() if name != "block"},
+        blocks=blocks,
+    )
+
+
+def _benchmark(entry: Any, place: int) -> Benchmark:
     """Return a benchmark of a file.
 
+    :param place: its place in the file.
     :raises KeyError, TypeError, ValueError: it is damaged; the error says how.
     """
     stats, extra_info = entry["stats"], entry.get("extra_info") or {}
@@ -237,6 +283,8 @@ def _benchmark(entry: Any) -> Benchmark:
         median=float(median),
         mean=float(mean),
         extra_info=extra_info,
+        variant=str(entry.get("param") or ""),
+        place=place,
     )
 
 
