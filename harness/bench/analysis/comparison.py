@@ -89,6 +89,8 @@ class Versus:
     differences: dict[str, str]
     """Differences of the environments, by name: ``cores`` → ``2 → 4``."""
     warnings: list[str]
+    units: str = ""
+    """Blocks and sessions that were compared, if the sides are variants of a benchmark; empty for runs."""
 
     @property
     def left_out(self) -> list[ResultsError]:
@@ -129,7 +131,7 @@ class _Draft:
         if not self._names:
             raise ResultsError(
                 f"{base.label} and {other.label} have no benchmark in common.",
-                checked=f"full names: {_some(base.names())} and {_some(other.names())}",
+                checked=f"full names: {some(base.names())} and {some(other.names())}",
                 fix="run the same benchmarks from the same directory for both",
             )
         self._pairs = alternating_pairs(base.runs, other.runs)
@@ -178,7 +180,7 @@ class _Draft:
         for one, two in ((self._base, self._other), (self._other, self._base)):
             missing = [name for name in one.names() if not two.benchmark(name)]
             if missing:
-                yield f"only in {one.label}: {_some(missing)}"
+                yield f"only in {one.label}: {some(missing)}"
 
     def _too_few(self, fewest: int, needed: int) -> str:
         """Return the required number of runs, and the command that adds them."""
@@ -220,7 +222,8 @@ def _medians(runs: Iterable[Benchmark]) -> list[float]:
     return [run.median for run in runs]
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """Return the first three names, and the number of the others."""
     shown = ", ".join(names[:3])
     return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
 

@@ -23,7 +23,15 @@ _STYLES = {"faster": "green", "slower": "bold red", "same": "dim", "inconclusive
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS", help="two or more files or directories")
+    parser.add_argument(
+        "results",
+        type=Path,
+        nargs="+",
+        metavar="RESULTS",
+        help="two or more files or directories; one is enough with --by",
+    )
+    parser.add_argument("--by", metavar="PARAMETER", help="compare the variants of parametrized benchmarks in the "
+        "same sessions, such as 'batch' or, with the base first, 'batch=100,1'")  # fmt: skip
     parser.add_argument(
         "--fail-on",
         metavar="SHARE",
@@ -33,28 +41,31 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if len(options.results) < 2:
+    if len(options.results) < 2 and options.by is None:
         raise SettingsError(
-            "harness compare needs two or more results.", fix="name them: harness compare base/ changed/"
+            "harness compare needs two or more results.",
+            fix="name them: harness compare base/ changed/, or compare the variants of a benchmark with --by PARAMETER",
         )
-    return run_compare(options.results, options.form, options.fail_on)
+    return run_compare(options.results, options.form, options.fail_on, options.by)
 
 
-def run_compare(paths: Sequence[Path], form: str, fail_on: str | None) -> int:
+def run_compare(paths: Sequence[Path], form: str, fail_on: str | None, by: str | None = None) -> int:
     """Compare results, print the comparison, and return the command's exit code.
 
     :param form: ``terminal``, ``markdown`` or ``json``.
     :param fail_on: the largest slowdown that passes, such as ``5%``; None lets all pass.
+    :param by: the parameter whose values are compared, within the results (``batch``, ``batch=100,1``).
     :return: 1 if a benchmark is slower by more than that with confidence; else 4 if one had to be refused; else 0.
         An inconclusive benchmark passes: a gate that fails by chance is soon switched off.
     :raises SettingsError: ``fail_on`` is not a percentage.
     :raises ResultsError: as :func:`harness.bench.analysis.comparison.compare`.
     """
     from harness.bench.analysis.comparison import compare
+    from harness.bench.analysis.variants import By, compare_variants
     from harness.console import print_text
 
     threshold = None if fail_on is None else percentage(fail_on)
-    versuses = compare(paths)
+    versuses = compare(paths) if by is None else compare_variants(paths, By.read(by))
     for problem in dict.fromkeys(problem for versus in versuses for problem in versus.left_out):
         print_text(f"harness: skipped: {problem}", sys.stderr)
     _FORMS[form](versuses)
@@ -131,16 +142,19 @@ def _method(versuses: Sequence[Versus]) -> str:
     from harness.bench.analysis.statistics import CONFIDENCE, MINIMUM_EFFECT
 
     count = sum(not row.refusal for versus in versuses for row in versus.rows)
+    unit = "blocks or sessions" if any(versus.units for versus in versuses) else "runs"
     kinds = {versus.alternated for versus in versuses}
     tests = [name for kind, name in ((True, "signed-rank"), (False, "rank-sum")) if kind in kinds]
     return (
-        f"Intervals: {CONFIDENCE:.0%}, studentised bootstrap of the 20% trimmed mean log ratio of runs. Test: "
+        f"Intervals: {CONFIDENCE:.0%}, studentised bootstrap of the 20% trimmed mean log ratio of {unit}. Test: "
         f"Wilcoxon's {' and '.join(tests)}, by randomisation, at {1 - CONFIDENCE:.0%} of all {count} together "
         f"(greatest statistic). Faster, slower: beyond ±{MINIMUM_EFFECT:.0%}; same: within."
     ).replace("%", " %")
 
 
 def _runs(versus: Versus) -> str:
+    if versus.units:
+        return versus.units
     base, other = len(versus.base.runs), len(versus.other.runs)
     if versus.alternated:
         return f"{base} and {other} runs, alternating"
@@ -173,7 +187,8 @@ def _to_terminal(versuses: Sequence[Versus]) -> None:
     console.soft_wrap = not console.is_terminal  # names are not wrapped in a file or a pipe
     for versus in versuses:
         console.print(f"{versus.other.label} against {versus.base.label}: {_runs(versus)}", style="bold")
-        console.print(f"  {'verdict':<13} {'change':>9}  {'interval':<20} median run", style="dim")
+        median = f"median {'block' if versus.units else 'run'}"
+        console.print(f"  {'verdict':<13} {'change':>9}  {'interval':<20} {median}", style="dim")
         for row in versus.rows:
             console.print(Text(row.name, overflow="fold"))
             verdict = Text(f"  {row.verdict.value:<13}", style=_STYLES[row.verdict.value])
@@ -232,6 +247,7 @@ def _as_json(versus: Versus) -> dict[str, Any]:
         "base": versus.base.label,
         "other": versus.other.label,
         "alternated": versus.alternated,
+        "units": versus.units or _runs(versus),
         "differences": versus.differences,
         "left_out": [problem.what for problem in versus.left_out],
         "warnings": versus.warnings,
@@ -262,7 +278,8 @@ COMMAND = Command(
     "compare",
     "report which benchmarks became faster or slower",
     "Compare benchmark results (pytest-benchmark's JSON) with the first one. A directory holds one file for each run. "
-    "Verdicts need 8 runs or more of each, ideally interleaved.",
+    "Verdicts need 8 runs or more of each, ideally interleaved. With --by, the variants of a benchmark in the same "
+    "sessions are compared, best of 'pytest --harness-alternate 12'.",
     _add_arguments,
     _run,
 )
