@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.cli.options import SETTINGS, Command, add_settings, settings_from
+from harness.cli.options import SETTINGS, Command, add_settings, settings_from, with_own_options
 from harness.errors import Check, HarnessError, SetupError
 from harness.settings import Settings
 
@@ -57,7 +57,7 @@ def examine(settings: Settings, *, as_json: bool) -> int:
 
 def _with_options_of_the_command(check: Check) -> Check:
     """Return the check with the command's option names: only pytest's options have a prefix."""
-    found, fix = (text.replace("--harness-", "--") for text in (check.found, check.fix))
+    found, fix = map(with_own_options, (check.found, check.fix))
     return replace(check, found=found, fix=fix)
 
 

@@ -24,6 +24,7 @@ from harness.cli import (
     policy,
     sweep,
 )
+from harness.cli.options import with_own_options
 from harness.cli.results import compare, instances, report
 from harness.errors import HarnessError, SettingsError
 
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HarnessError as error:
         if getattr(options, "traceback", False):
             traceback.print_exc()
-        _complain(str(error).replace("--harness-", "--"))  # only pytest's options have the prefix
+        _complain(with_own_options(str(error)))
         return error.exit_code
     except KeyboardInterrupt as interruption:  # its text may name the process that cleans up
         _complain(": ".join(filter(None, ["interrupted", str(interruption)])))

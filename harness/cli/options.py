@@ -68,6 +68,18 @@ def settings_from(options: argparse.Namespace) -> Settings:
     return settings
 
 
+_PYTEST_OPTION = re.compile(r"--harness-(?=({})\b)".format("|".join(name.replace("_", "-") for name in SETTINGS)))
+
+
+def with_own_options(text: str) -> str:
+    """Return the text of an error with the options of settings as commands have them: without pytest's prefix.
+
+    A line about pytest keeps the prefix, so that its command can be pasted.
+    """
+    lines = text.splitlines(keepends=True)
+    return "".join(line if "pytest" in line else _PYTEST_OPTION.sub("--", line) for line in lines)
+
+
 def add_form(parser: argparse.ArgumentParser) -> None:
     """Add ``--markdown`` and ``--json``. They set ``form``, which is ``terminal`` by default."""
     form = parser.add_mutually_exclusive_group()

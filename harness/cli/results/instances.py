@@ -126,7 +126,7 @@ def _several(found: Sequence[Comparison], predicting: Sequence[Run], local: Sequ
         raise ResultsError(
             "None of these benchmarks predicts with an endpoint.",
             checked="benchmarks that record 'rows', of the groups transform and endpoint or with a price",
-            fix="run benchmarks/test_endpoint.py with --harness-mode=real, or harness bench --mode real",
+            fix="call record_work(rows=…) in a benchmark of an endpoint, and measure it with harness bench --mode real",
         )
     if not measured:
         said = " ".join(_notes(predicting, local))
