@@ -116,26 +116,33 @@ def host_on_each(
     instance_types: Sequence[str],
     report: Report,
     deadline: float = math.inf,
+    model: str | None = None,
 ) -> tuple[dict[str, str], dict[str, HarnessError]]:
-    """Train the reference program's XGBoost once, as its ``fit`` would, and host it on each of some instance types.
-
-    It creates all endpoints first, and then waits for them.
+    """Host a model on each of some instance types. It creates all endpoints first, and then waits for them.
 
     :param settings: give ``train_rows``, the number of rows to train on; one instance trains.
     :param deadline: the end of all waiting, as a time of :func:`time.time`.
+    :param model: name of a model in SageMaker, which is kept; by default the reference program's XGBoost is trained
+        once, as its ``fit`` would, and deleted with the endpoints.
     :return: by instance type, the names of the endpoints, and the errors of those that were not created.
     :raises HarnessError: training failed, or no endpoint was created.
     """
     client = watch(aws.client("sagemaker"), ledger)
-    report(f"training on {settings.train_rows:,} rows")
     chosen = {kind: replace(settings, endpoint_instance_type=kind) for kind in instance_types}
-    names = {kind: ledger.names(chosen[kind], training=kind == instance_types[0]) for kind in instance_types}
-    model = _train(aws, ledger, settings, names[instance_types[0]], client, dense(settings.train_rows), deadline)
-    report(f"creating the endpoint on {', '.join(instance_types)}")
+    first, trains = instance_types[0], model is None
+    names = {kind: ledger.names(chosen[kind], training=trains and kind == first) for kind in instance_types}
+    container = None
+    if trains:
+        report(f"training the harness's model of MNIST on {settings.train_rows:,} rows (--model NAME hosts yours)")
+        container = _train(aws, ledger, settings, names[first], client, dense(settings.train_rows), deadline)
+    report(f"creating the endpoint of {model or 'that model'} on {', '.join(instance_types)}")
     failed: dict[str, HarnessError] = {}
     for kind in instance_types:
         with _collected(failed, kind):
-            _create(aws, chosen[kind], names[kind], client, model)
+            if container is not None:
+                _create(aws, chosen[kind], names[kind], client, container)
+            elif model is not None:
+                _create_endpoint(chosen[kind], names[kind], client, model)
     for kind in [kind for kind in instance_types if kind not in failed]:
         with _collected(failed, kind):
             _await_service(client, names[kind].endpoint, kind, deadline)
@@ -188,7 +195,8 @@ def _image(region: str) -> str:
         raise SettingsError(
             f"AWS has no XGBoost 1 image in {region}.",
             checked="the regions that the SageMaker Spark SDK knows",
-            fix="choose another region, or name your own endpoint with --endpoint",
+            fix="choose another region, or name what you have: 'harness bench --model NAME', "
+            "'harness bench endpoint --endpoint NAME'",
         ) from None
 
 
@@ -231,9 +239,14 @@ def _train(
 def _create(aws: AWS, settings: Settings, names: Names, client: Any, container: Container) -> None:
     """Create model, config and endpoint."""
     client.create_model(ModelName=names.model, ExecutionRoleArn=aws.role, PrimaryContainer=container)
+    _create_endpoint(settings, names, client, names.model)
+
+
+def _create_endpoint(settings: Settings, names: Names, client: Any, model: str) -> None:
+    """Create config and endpoint of an existing model."""
     variant = {
         "VariantName": "all",
-        "ModelName": names.model,
+        "ModelName": model,
         "InitialInstanceCount": settings.endpoint_instance_count,
         "InstanceType": settings.endpoint_instance_type,
     }

@@ -151,7 +151,10 @@ def record_endpoint(benchmark: BenchmarkFixture, aws: AWS) -> RecordEndpoint:
 
 
 def record_environment(config: pytest.Config, settings: Settings, fixtures: Mapping[str, Any]) -> None:
-    """Record settings, versions, cores and commit in a benchmark's result, and the endpoint of ``trained_model``.
+    """Record settings, versions, cores and commit in a benchmark's result, and in AWS the endpoint of its model.
+
+    The model is ``trained_model``, or any other fixture of the test that is a model of the SDK. With several models,
+    ``record_endpoint`` must say which of them is measured.
 
     :param fixtures: the fixtures of the test, by name; ``benchmark`` is one.
     :raises SettingsError: the settings name a file of prices that cannot be used.
@@ -160,11 +163,32 @@ def record_environment(config: pytest.Config, settings: Settings, fixtures: Mapp
 
     extra_info = fixtures["benchmark"].extra_info
     extra_info.update(environment(settings).as_json())
-    if not settings.in_aws or "trained_model" not in fixtures:
+    if not settings.in_aws or "aws" not in fixtures:
         return
-    from harness.bench.results.endpoint_instances import hosting  # noqa: PLC0415
+    names = endpoints_of(fixtures)
+    if len(names) == 1:
+        extra_info.update(_instances(config, settings, fixtures["aws"], names.pop(), "trained_model" in fixtures))
 
-    name, known = str(fixtures["trained_model"].endpointName), config.stash.setdefault(HOSTING, {})
+
+def endpoints_of(fixtures: Mapping[str, Any]) -> set[str]:
+    """Return the names of the endpoints of all models among some fixtures."""
+    models = [value for name, value in fixtures.items() if name == "trained_model" or _is_model(value)]
+    return {str(model.endpointName) for model in models}
+
+
+def _is_model(value: Any) -> bool:
+    """Return whether a value is a model of the SDK, which this module must not import: it starts a JVM."""
+    return hasattr(type(value), "endpointName")
+
+
+def _instances(config: pytest.Config, settings: Settings, aws: AWS, name: str, by_settings: bool) -> dict[str, Any]:
+    """Return the instances and the price of an endpoint, about which AWS is asked once in a session.
+
+    :param by_settings: true if the settings say what the endpoint runs on.
+    """
+    from harness.bench.results.endpoint_instances import described, hosting  # noqa: PLC0415
+
+    known = config.stash.setdefault(HOSTING, {})
     if name not in known:
-        known[name] = hosting(fixtures["aws"], settings, name)
-    extra_info.update(known[name].as_json())
+        known[name] = hosting(aws, settings, name) if by_settings else described(aws, name)
+    return known[name].as_json()

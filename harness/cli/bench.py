@@ -33,6 +33,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         f"of endpoints; more than one needs --mode real (default: {Settings.endpoint_instance_type})")  # fmt: skip
     parser.add_argument("--spark-master", metavar="MASTER;…", help="Spark masters, separated by semicolons, "
         f"since masters contain commas: 'local[1];local[2,4]' (default: {Settings.spark_master})")  # fmt: skip
+    parser.add_argument("--model", metavar="NAME", help="model in SageMaker to host on each instance type, with "
+        "--mode real (default: one of MNIST, trained on --train-rows)")  # fmt: skip
     for name, what in (("batch", "rows per request to the endpoint"), ("partitions", "partitions of the DataFrame")):
         parser.add_argument(f"--{name}", metavar="N,…", help=f"{what}; passed to pytest")
     parser.add_argument("--rounds", type=int, default=8, metavar="N", help="runs of each cell (default: 8, the "
@@ -72,6 +74,7 @@ def _run(options: argparse.Namespace) -> int:
         partitions=[] if options.partitions is None else counts("--partitions", options.partitions),
         pytest=list(PYTEST) if options.pytest is None else options.pytest,
         commit=measured_code(),
+        model=options.model,
     )
     run_bench(plan, options.output)
     return 0

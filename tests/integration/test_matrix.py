@@ -175,6 +175,30 @@ def theirs(real):
         process.communicate(timeout=120)
 
 
+def test_a_model_of_the_user_is_hosted_on_each_type_and_kept(independent_aws, real, theirs, tmp_path):
+    model = theirs.replace("-endpoint", "-model")
+    done = real.run(*TYPES, f"--model={model}")
+    assert done.returncode == 0, done.stderr
+    assert f"creating the endpoint of {model} on ml.m5.large, ml.c5.xlarge" in done.stderr
+    used = {
+        read(tmp_path / "bench-results" / kind)
+        .results[0]
+        .benchmarks["benchmarks/test_alone.py::test_alone"]
+        .info.endpoint
+        for kind in ("ml.m5.large", "ml.c5.xlarge")
+    }
+    assert len(used - {theirs}) == 2
+    assert independent_aws.calls()["counts"]["CreateTrainingJob"] == 1  # the owner's
+    assert (independent_aws.everything()["endpoint"], independent_aws.everything()["model"]) == ([theirs], [model])
+
+
+def test_a_model_that_does_not_exist_is_named_and_nothing_is_left(independent_aws, real):
+    done = real.run(*TYPES, "--model=nothing")
+    assert done.returncode != 0
+    assert 'Could not find model "' in done.stderr
+    assert independent_aws.everything().keys() <= {"log group"}
+
+
 @pytest.mark.spark
 def test_trained_model_uses_an_existing_endpoint_and_keeps_it(independent_aws, real, theirs, tmp_path):
     (tmp_path / "test_transform.py").write_text(TRANSFORM)

@@ -55,10 +55,17 @@ class Plan:
     """Arguments of pytest that select the benchmarks."""
     commit: str = ""
     """Commit of the measured code, followed by ``+`` and a hash if there are uncommitted changes."""
+    model: str | None = None
+    """Name of the model in SageMaker to host in real mode; by default one of MNIST is trained."""
 
     def __post_init__(self) -> None:
         if self.rounds < 1:
             raise SettingsError(f"--rounds is {self.rounds}.", fix="give 1 or more; a verdict needs 8")
+        if self.model is not None and not self.base.in_aws:
+            raise SettingsError(
+                f"--model {self.model} has no effect in mock mode: each session has its own local AWS, without models.",
+                fix="remove it, or use --mode real",
+            )
         if len(self.endpoint_instance_types) > 1 and not self.base.in_aws:
             raise SettingsError(
                 f"--endpoint-instance-type names {len(self.endpoint_instance_types)} types, but the local AWS runs all "
@@ -112,7 +119,7 @@ class Plan:
         shared = {name: getattr(self.base, name) for name in _SAME_FOR_ALL}
         axes = {name: list(getattr(self, name)) for name in ("endpoint_instance_types", "spark_masters")}
         passed_on = {name: list(getattr(self, name)) for name in ("batches", "partitions", "pytest")}
-        return {**axes, **passed_on, **shared, "commit": self.commit, "rounds": self.rounds}
+        return {**axes, **passed_on, **shared, "model": self.model, "commit": self.commit, "rounds": self.rounds}
 
 
 def _options(settings: Settings) -> Iterator[str]:

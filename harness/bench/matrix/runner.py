@@ -177,8 +177,9 @@ def _hosted(
         sessions.deadline = time.time() + plan.base.max_hours * 3600 - CLEAN_UP_SECONDS
         with open_ledger(aws, settings) as ledger:
             with explained(), _shown(console, "training and hosting", 0, None):
+                latest = sessions.deadline - session
                 sessions.endpoints, failed = host_on_each(
-                    aws, ledger, settings, types, lambda text: _say(console, text), sessions.deadline - session
+                    aws, ledger, settings, types, lambda text: _say(console, text), latest, plan.model
                 )
             _skip(plan, failed, sessions, console)
             try:

@@ -21,7 +21,7 @@ class SageMaker:
 
     def __init__(self, **outcomes):
         self.outcomes = {f"ml.{name.replace('_', '.')}": outcome for name, outcome in outcomes.items()}
-        self.on = {}
+        self.on, self.models, self.hosted = {}, set(), set()
 
     def create_training_job(self, **asked):
         self.job = asked
@@ -29,14 +29,16 @@ class SageMaker:
     def describe_training_job(self, **_):
         return {"TrainingJobStatus": "Completed", "ModelArtifacts": {"S3ModelArtifacts": "s3://b/model.tar.gz"}}
 
-    def create_model(self, **_):
-        pass
+    def create_model(self, **asked):
+        self.models.add(asked["ModelName"])
 
     def put_object(self, **_):
         pass
 
     def create_endpoint_config(self, **asked):
-        self.on[asked["EndpointConfigName"]] = asked["ProductionVariants"][0]["InstanceType"]
+        [variant] = asked["ProductionVariants"]
+        self.on[asked["EndpointConfigName"]] = variant["InstanceType"]
+        self.hosted.add(variant["ModelName"])
 
     def create_endpoint(self, **asked):
         self.on[asked["EndpointName"]] = kind = self.on[asked["EndpointConfigName"]]
@@ -68,6 +70,13 @@ def test_a_model_is_hosted_on_each_instance_type(host):
     assert {kind: sagemaker.on[name] for kind, name in endpoints.items()} == {kind: kind for kind in TYPES}
     assert failed == {}
     assert sagemaker.job["StoppingCondition"] == {"MaxRuntimeInSeconds": 1800}
+
+
+def test_a_model_of_the_user_is_hosted_without_training(host):
+    sagemaker = SageMaker()
+    endpoints, _ = host(sagemaker, model="theirs")
+    assert list(endpoints) == TYPES
+    assert (sagemaker.hosted, sagemaker.models, hasattr(sagemaker, "job")) == ({"theirs"}, set(), False)
 
 
 def test_types_without_capacity_or_quota_are_named_and_the_others_host_the_model(host):

@@ -96,6 +96,44 @@ def test_in_real_mode_a_benchmark_of_the_trained_model_records_its_endpoint_and_
     assert asked == [("ml.m5.large", "hosting")]
 
 
+class OwnModel:
+    """A model of the SDK, as far as a benchmark knows it."""
+
+    def __init__(self, name):
+        self._name = name
+
+    @property
+    def endpointName(self):
+        return self._name
+
+
+class SageMaker:
+    """An endpoint on two instances."""
+
+    def describe_endpoint(self, **_):
+        return {"EndpointConfigName": "c", "ProductionVariants": [{"CurrentInstanceCount": 2}]}
+
+    def describe_endpoint_config(self, **_):
+        return {"ProductionVariants": [{"InstanceType": "ml.c5.xlarge"}]}
+
+
+def recorded_in_real_mode(**models):
+    """Return what a benchmark in AWS records, whose test has these models as fixtures."""
+    aws = SimpleNamespace(prices=SimpleNamespace(find=lambda *_: None), client=lambda _: SageMaker())
+    fixtures = {"benchmark": SimpleNamespace(extra_info={}), "aws": aws, **models}
+    record_environment(SimpleNamespace(stash=pytest.Stash()), Settings(mode="real"), fixtures)
+    return ExtraInfo.read(fixtures["benchmark"].extra_info)
+
+
+def test_in_real_mode_the_instances_of_a_model_of_ones_own_are_recorded_as_aws_says_them():
+    info = recorded_in_real_mode(scoring=OwnModel("mine"))
+    assert (info.endpoint, info.endpoint_instance_type, info.endpoint_instance_count) == ("mine", "ml.c5.xlarge", 2)
+
+
+def test_of_two_models_none_is_taken_for_the_measured_one():
+    assert recorded_in_real_mode(small=OwnModel("a"), large=OwnModel("b")).endpoint is None
+
+
 # --- values -----------------------------------------------------------------------------------------------------------
 
 

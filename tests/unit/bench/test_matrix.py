@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -201,8 +202,8 @@ def hosting(monkeypatch, prices):
     def ledger(aws, settings):
         yield SimpleNamespace(leftovers=[])
 
-    def host(aws, ledger, settings, types, tell, deadline):
-        seen.settings, seen.types, seen.deadline = settings, types, deadline
+    def host(aws, ledger, settings, types, tell, deadline, model):
+        seen.settings, seen.types, seen.deadline, seen.model = settings, types, deadline, model
         return seen.answer
 
     account = SimpleNamespace(close=lambda: None, prices=PriceFile(Path(prices)))
@@ -227,6 +228,20 @@ def test_hosting_and_measuring_leave_time_to_clean_up_before_the_ledger_expires(
     assert sessions.deadline - began == pytest.approx(3600 - CLEAN_UP_SECONDS, abs=5)
     assert sessions.deadline - hosting.deadline == SESSION_SECONDS["real"]
     assert hosting.settings.training_instance_count == 1
+
+
+def test_the_users_model_is_hosted_if_it_is_named(hosting, tmp_path):
+    hosted(replace(hosting.plan, model="theirs"), tmp_path)
+    assert hosting.model == "theirs"
+
+
+def test_results_of_another_model_are_not_mixed_in():
+    assert differences(plan().described(), plan(model="theirs").described()) == ["model unknown, now theirs"]
+
+
+def test_a_model_of_the_account_is_refused_in_mock_mode():
+    with pytest.raises(SettingsError, match="--model theirs has no effect in mock mode"):
+        plan(TYPES[:1], mode="mock", model="theirs")
 
 
 def test_an_instance_type_that_cannot_host_is_skipped_with_all_its_cells(hosting, tmp_path, capsys):
