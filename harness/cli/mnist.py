@@ -158,8 +158,7 @@ def _write(output: Path, outcome: Outcome, settings: Settings, aws: AWS) -> None
     output.mkdir(exist_ok=True)
     content = report(outcome, settings, aws, versions())
     (output / "report.json").write_text(json.dumps(content, indent=2) + "\n")
-    shown = len(outcome.images)
-    plots.digits(output / "digits.png", outcome.images, outcome.labels[:shown], outcome.predictions[:shown])
+    plots.digits(output / "digits.png", outcome.images, outcome.labels, outcome.predictions)
     plots.confusion(output / "confusion.png", outcome.labels, outcome.predictions, outcome.accuracy)
 
 

@@ -32,21 +32,25 @@ def digits(path: Path, images: Array, labels: Array, predictions: Array) -> None
 
     Wrong digits are framed and labelled with their true class. A class that was never predicted is labelled so.
 
-    :param images: shape (n, 784), 0 background to 255 ink.
+    All digits are counted, as in the confusion matrix, although the images of the first are enough to draw.
+
+    :param images: shape (at most n, 784), 0 background to 255 ink; those of the first digits.
     :param labels: shape (n,), the true classes, as whole numbers of any type.
     :param predictions: shape (n,), the predicted classes, likewise.
     """
     labels, predictions = labels.astype(int), predictions.astype(int)
+    drawn = predictions[: len(images)]
     figure, axes = _new_figure(12.0, 8.6)
     mosaic = np.zeros((CLASSES * _HEIGHT, SAMPLES * _WIDTH))
     for digit in range(CLASSES):
-        members = np.flatnonzero(predictions == digit)[:SAMPLES]
-        _draw_row(axes, mosaic, digit, images[members], labels[members])
+        members = np.flatnonzero(drawn == digit)[:SAMPLES]
+        none = f"none of the first {len(drawn):,}" if digit in predictions else "no digit"
+        _draw_row(axes, mosaic, digit, images[members], labels[members], f"{none} was predicted to be {digit}")
     axes.imshow(mosaic, cmap="Greys", extent=(0, mosaic.shape[1], mosaic.shape[0], 0))
     _label_rows(axes, labels, predictions)
     wrong = np.count_nonzero(labels != predictions)
     axes.set_title(
-        f"Digits by predicted class: {wrong:,} of {len(labels):,} are wrong (the first {SAMPLES} of each are shown)"
+        f"Digits by predicted class: {wrong:,} of {len(labels):,} are wrong (up to {SAMPLES} of each are shown)"
     )
     figure.savefig(path, format="png")
 
@@ -110,11 +114,14 @@ def _new_figure(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _draw_row(axes: Axes, mosaic: Array, row: int, images: Array, labels: Array) -> None:
-    """Put the digits predicted to be ``row`` into the mosaic, and mark the wrong ones on the axes."""
+def _draw_row(axes: Axes, mosaic: Array, row: int, images: Array, labels: Array, otherwise: str) -> None:
+    """Put the digits predicted to be ``row`` into the mosaic, and mark the wrong ones on the axes.
+
+    :param otherwise: text of a row without digits.
+    """
     top = row * _HEIGHT
     if not len(images):
-        axes.text(_MARGIN, top + _WIDTH / 2, f"no digit was predicted to be {row}", va="center", style="italic")
+        axes.text(_MARGIN, top + _WIDTH / 2, otherwise, va="center", style="italic")
     for column, (image, label) in enumerate(zip(images, labels, strict=True)):
         left = column * _WIDTH
         mosaic[top + _MARGIN :, left + _MARGIN :][:_SIDE, :_SIDE] = image.reshape(_SIDE, _SIDE)

@@ -62,6 +62,23 @@ def test_a_class_never_predicted_says_so_where_its_digits_would_be(tmp_path, som
     assert [text for text in written if text.startswith("no digit")] == ["no digit was predicted to be 4"]
 
 
+def test_all_digits_are_counted_although_the_first_are_drawn(tmp_path, some, monkeypatch):
+    titles = []
+    monkeypatch.setattr("matplotlib.axes.Axes.set_title", lambda _, text, **__: titles.append(text))
+    predictions = some.labels.copy()
+    predictions[[0, 299]] = (some.labels[[0, 299]] + 1) % 10
+    plots.digits(tmp_path / "digits.png", some.images[:250], some.labels, predictions)
+    assert titles == ["Digits by predicted class: 2 of 300 are wrong (up to 16 of each are shown)"]
+
+
+def test_a_class_predicted_only_later_is_not_called_never_predicted(tmp_path, some, monkeypatch):
+    written = texts_written(monkeypatch)
+    predictions = np.where(some.labels == 4, 9, some.labels)
+    predictions[299] = 4
+    plots.digits(tmp_path / "digits.png", some.images[:250], some.labels, predictions)
+    assert "none of the first 250 was predicted to be 4" in written
+
+
 def test_a_wrong_digit_says_what_it_is(tmp_path, some, monkeypatch):
     written = texts_written(monkeypatch)
     predictions = some.labels.copy()
