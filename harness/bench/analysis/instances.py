@@ -143,10 +143,10 @@ class Comparison:
         """Values that are equal in all runs: region, Spark master, dataset, rows."""
         self.measure = measure
         """Latency that is compared: ``P99``, or ``MEDIAN_ROUND`` if some runs did not record p99."""
-        self.label = name.rpartition("::")[2]
-        """Name among several comparisons; :func:`comparisons` adds the settings that distinguish it."""
         self.offers = sorted(offers, key=lambda offer: (offer.usd_per_million.value, offer.name))
         """Instance options, the cheapest first, those without a price last."""
+        self.label = name
+        """Name among several comparisons; :func:`comparisons` adds the settings that distinguish it."""
 
     @property
     def rows(self) -> float:
@@ -270,7 +270,9 @@ def _comparison(name: str, setting: Setting, runs: Sequence[Run], prices: PriceS
     for instances, members in by_instances.items():
         drifting = any(_are_apart(members, others) for others in by_instances.values())
         offers.append(_offer(instances, members, measure, prices, drifting))
-    return Comparison(name, setting, measure, offers)
+    found = Comparison(name, setting, measure, offers)
+    found.label = runs[-1].benchmark.label
+    return found
 
 
 def _are_apart(one: Sequence[Run], other: Sequence[Run]) -> bool:

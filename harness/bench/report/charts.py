@@ -278,8 +278,8 @@ class History(NamedTuple):
 
 
 def histories(series: Iterable[Series]) -> list[History]:
-    """Return the histories of benchmarks with two or more commits; those with changes come first."""
-    found = [_history(one) for one in series if len(one.commits) > 1]
+    """Return the histories of benchmarks with two or more known commits; those with changes come first."""
+    found = [_history(one) for each in series if len((one := each.of_known_commits).commits) > 1]
     return sorted(found, key=lambda history: not history.changes)
 
 

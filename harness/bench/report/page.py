@@ -31,7 +31,7 @@ from harness.bench.report import charts
 from harness.bench.report.charts import Chart, History, Table
 from harness.bench.results.extra_info import COMPARED, INSTANCE_TYPES
 from harness.bench.results.reader import Reading, Result, read_all
-from harness.bench.results.series import Series, arrange, in_order, processor
+from harness.bench.results.series import Series, apart, arrange, in_order, processor
 from harness.console import JOINED, cannot_be_written, duration, percent, plural, print_text, printable_text
 from harness.errors import ResultsError, SettingsError
 
@@ -85,7 +85,7 @@ def run_report(
     _require_directory(output)
     reading = read_all(paths)
     digits = None if mnist is None else read_mnist(mnist)
-    series = in_order(arrange(reading.results))
+    series = in_order(arrange(apart(reading.results, paths)))
     content = contents(series, [read_load(directory) for directory in loads])
     page = render(reading, series, content, digits, datetime.now(timezone.utc))
     _write(output, page)
@@ -205,13 +205,16 @@ def _origin(results: Sequence[Result], series: Sequence[Series]) -> str:
     """Return a phrase that describes the results."""
     if not series:
         return ""
-    commits = {run.commit for one in series for run in one.runs}
-    newest = max((run for one in series for run in one.runs), key=lambda run: (run.commit_date, run.result.date))
+    known = [run for one in series for run in one.runs if run.result.commit_id]
     dates = [result.date for result in results]
     days = sorted({f"{date.day} {date:%B %Y}": date for date in (min(dates), max(dates))}.items(), key=lambda d: d[1])
     when = " to ".join(day for day, _ in days)
-    known = newest.result.commit_id
-    of = f"{plural(len(commits), 'commit')} ({newest.commit} is the newest)" if known else "no known commit"
+    of = "no known commit"
+    if known:
+        newest = max(known, key=lambda run: (run.commit_date, run.result.date))
+        of = f"{plural(len({run.commit for run in known}), 'commit')} ({newest.commit} is the newest)"
+        if unknown := sum(not result.commit_id for result in results):
+            of += f", {unknown:,} of the files without one"
     return f"{plural(len(results), 'file')} of results with {_counted(series)} and {of}, measured {when}"
 
 

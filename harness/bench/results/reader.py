@@ -64,6 +64,12 @@ class Benchmark:
         """The full name without parameters: ``benchmarks/test_x.py::test_y``."""
         return self.name.removesuffix(f"[{self.variant}]") if self.variant else self.name
 
+    @property
+    def label(self) -> str:
+        """Name to show next to others: the test's name, with its parameters by name."""
+        named = ", ".join(f"{name}={value}" for name, value in self.parameters.items())
+        return self.test.rpartition("::")[2] + (f"[{named}]" if named else "")
+
     @cached_property
     def parameters(self) -> Mapping[str, str]:
         """Parameters by name, as people read them: the part of the id for a value that is no text or number."""
@@ -106,6 +112,8 @@ class Result:
     commit: Mapping[str, Any]
     benchmarks: Mapping[str, Benchmark]
     """By full name, in the order of the file."""
+    directory: str = ""
+    """Directory whose results are not mixed with those of others; '' if it does not matter."""
 
     @cached_property
     def commit_id(self) -> str:

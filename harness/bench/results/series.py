@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -22,6 +23,9 @@ _SETTING = (*SETTINGS, "cores", "dataset", "rows", "bytes")
 """Keys of ``extra_info`` that split a benchmark into several series. Versions do not: their effect is its history."""
 _SHORT = 9  # digits of a commit's id
 _SIZES = ("medium", "large", "xlarge")  # of instance types, in ascending order; 2xlarge and more follow
+
+_DIRECTORY = "results"
+"""Name of the directory among the parts of a setting."""
 
 Setting = Mapping[str, str]
 
@@ -57,9 +61,9 @@ class Series:
     def __init__(self, name: str, setting: Setting, runs: Iterable[Run]) -> None:
         self.name = name
         self.setting = setting
-        self.label = name.rpartition("::")[2]
-        """Name to show next to other series; :func:`arrange` adds the setting if names would be equal."""
         found = list(runs)
+        self.label = found[-1].benchmark.label if found else name
+        """Name to show next to other series; :func:`arrange` adds the setting if names would be equal."""
         first: dict[str, tuple[datetime, datetime]] = {}
         for run in found:
             when = (run.commit_date, run.result.date)
@@ -71,6 +75,13 @@ class Series:
     def group(self) -> str:
         """Group of the benchmark; its file if it has no group."""
         return self.runs[-1].benchmark.group or self.name.partition("::")[0]
+
+    @property
+    def of_known_commits(self) -> Series:
+        """The runs whose commit is known; the order of others says nothing about code."""
+        known = Series(self.name, self.setting, [run for run in self.runs if run.result.commit_id])
+        known.label = self.label
+        return known
 
     @cached_property
     def newest(self) -> list[Run]:
@@ -149,7 +160,7 @@ def in_order(series: Sequence[Series]) -> list[Series]:
 
 def _to_sort(parts: Setting) -> Iterator[list[str | int]]:
     """Yield each value of a setting as alternating text and numbers."""
-    for name in ("processor", *_SETTING):
+    for name in ("processor", *_SETTING, _DIRECTORY):
         size = re.sub(rf"\.({'|'.join(_SIZES)})$", lambda found: f".{_SIZES.index(found[1])}", parts.get(name, ""))
         yield [int(part) if number % 2 else part for number, part in enumerate(re.split("([0-9]+)", size))]
 
@@ -158,7 +169,30 @@ def setting(result: Result, benchmark: Benchmark) -> Setting:
     """Return the setting in which a time was measured; instance types only if AWS provided them."""
     unreal = () if benchmark.info.in_aws else INSTANCE_TYPES
     parts = {name: text for name in _SETTING if name not in unreal and (text := benchmark.recorded(name))}
-    return {"processor": processor(result.machine), **parts}
+    return {"processor": processor(result.machine), **parts} | (
+        {_DIRECTORY: result.directory} if result.directory else {}
+    )
+
+
+def apart(results: Iterable[Result], paths: Sequence[Path]) -> list[Result]:
+    """Return results whose runs are not mixed with those of other directories.
+
+    Several directories that were named are kept apart. Below a single one, those of runs without a commit are: nothing
+    else says which runs belong together. Runs with commits are one history, however they are stored.
+    """
+    named = [path for path in paths if path.is_dir()]
+    return [replace(result, directory=_directory(result, named)) for result in results]
+
+
+def _directory(result: Result, named: Sequence[Path]) -> str:
+    inside = [path for path in named if path in result.path.parents]
+    if not inside:
+        return ""
+    nearest = max(inside, key=lambda path: len(path.parts))
+    if len(named) > 1:
+        return str(nearest)
+    own = result.path.parent.relative_to(nearest)
+    return "" if result.commit_id or not own.parts else str(own)
 
 
 def processor(machine: Mapping[str, Any]) -> str:
@@ -190,12 +224,15 @@ def tell_apart(series: Sequence[Labelled]) -> None:
     for alike in _alike(series, lambda one: one.label):
         names = sorted({name for one in alike for name in one.setting})
         differing = [name for name in names if len({one.setting.get(name) for one in alike}) > 1]
+        others = [name for name in differing if name != _DIRECTORY]
+        if len({tuple(one.setting.get(name) for name in others) for one in alike}) == len(alike):
+            differing = others  # cells of a matrix have directories too
         for one in alike:
             one.label += f" ({', '.join(_told(name, one.setting.get(name, 'unknown')) for name in differing)})"
 
 
 def _told(name: str, value: str) -> str:
-    return value if name in INSTANCE_TYPES else f"{name.replace('_', ' ')} {value}"
+    return value if name in (*INSTANCE_TYPES, _DIRECTORY) else f"{name.replace('_', ' ')} {value}"
 
 
 def _alike(series: Sequence[_Labelled], key: Callable[[_Labelled], str]) -> list[list[_Labelled]]:

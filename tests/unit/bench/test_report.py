@@ -18,7 +18,7 @@ from harness.bench.analysis.instances import comparisons
 from harness.bench.analysis.recommendation import Goal, recommend
 from harness.bench.report import charts, matplotlib_charts
 from harness.bench.report.page import run_report
-from harness.bench.results.series import arrange, in_order
+from harness.bench.results.series import apart, arrange, in_order
 from harness.cli.main import main
 from harness.console import JOINED, duration
 from harness.errors import ResultsError, SettingsError
@@ -108,6 +108,68 @@ def test_runs_without_a_commit_are_grouped():
     runs = [replace(result(number, {"a": [seconds]}), commit={}) for number, seconds in enumerate([1.0, 3.0])]
     assert one(runs).spread.median == 2.0
     assert charts.latency(arrange(runs))[0].table.rows[0][5] == "unknown"
+
+
+def test_runs_without_a_commit_have_no_history_and_are_not_counted_as_commits(report):
+    runs = [replace(result(number, {"a": [1.0]}), commit={}) for number in range(16)]
+    assert charts.histories(arrange(runs)) == []
+    text = " ".join(" ".join(report(runs).text).split())
+    assert "and no known commit, measured" in text
+    assert "16 commits" not in text
+
+
+def test_files_without_a_commit_are_counted_beside_those_with_one(report):
+    runs = [result(0, {"a": [1.0]}), result(1, {"a": [1.0]}), replace(result(2, {"a": [1.0]}), commit={})]
+    text = " ".join(" ".join(report(runs).text).split())
+    assert "2 commits (000000001 is the newest), 1 of the files without one" in text
+
+
+def in_directories(root, *directories, commit=None):
+    """Return two runs of one benchmark in each directory below ``root``, which exists."""
+    (root / "results").mkdir(exist_ok=True)
+    runs = [result(number, {"a": [1.0 + number // 2]}) for number in range(2 * len(directories))]
+    return [
+        replace(run, path=root / "results" / directories[number // 2] / f"{number}.json", commit=commit or {})
+        for number, run in enumerate(runs)
+    ]
+
+
+def test_directories_of_runs_without_a_commit_are_kept_apart(tmp_path):
+    series = arrange(apart(in_directories(tmp_path, "base", "changed"), [tmp_path / "results"]))
+    assert [(one.label, one.spread.median) for one in series] == [
+        ("a (base)", 1.0),
+        ("a (changed)", 2.0),
+    ]
+
+
+def test_directories_that_were_named_are_kept_apart_even_if_their_commit_is_known(tmp_path):
+    runs = in_directories(tmp_path, "base", "changed", commit={"id": "1f" * 20})
+    assert len(arrange(apart(runs, [tmp_path / "results"]))) == 1
+    for name in ("base", "changed"):
+        (tmp_path / "results" / name).mkdir()
+    series = arrange(apart(runs, [tmp_path / "results" / name for name in ("base", "changed")]))
+    assert [one.label for one in series] == [f"a ({tmp_path}/results/{name})" for name in ("base", "changed")]
+
+
+def test_a_directory_is_not_named_if_the_setting_says_as_much(tmp_path):
+    runs = in_directories(tmp_path, "local-1", "local-2")
+    for number, run in enumerate(runs):
+        setting = MOCK | {"spark_master": f"local[{1 + number // 2}]"}
+        run.benchmarks["a"] = replace(run.benchmarks["a"], extra_info=setting)
+    assert [one.label for one in arrange(apart(runs, [tmp_path / "results"]))] == [
+        "a (spark master local[1])", "a (spark master local[2])",
+    ]  # fmt: skip
+
+
+def test_parameters_are_shown_by_name():
+    [run] = [result(0, {f"t.py::test_x[{size}-dense]": [size] for size in (1, 2)})]
+    for size in (1, 2):
+        name = f"t.py::test_x[{size}-dense]"
+        named = replace(run.benchmarks[name], variant=f"{size}-dense", params={"size": size, "form": "dense"})
+        run.benchmarks[name] = named
+    [chart] = charts.latency(arrange([run]))
+    assert [row["name"] for row in chart.data["rows"]] == ["size=1, form=dense", "size=2, form=dense"]
+    assert chart.summary.startswith("size=1, form=dense is lowest")
 
 
 def test_settings_of_a_benchmark_are_grouped_and_sorted_by_number():
