@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from benchmarks.aa import sessions
 from harness.bench.analysis.statistics import Pairs, Verdict, judge
+from harness.bench.results.reader import read
 from harness.cli import main
 
 
@@ -19,14 +21,18 @@ def session(tmp_path, monkeypatch, random):
     """Save one session's file: blocks of ``test_x``, whose variants take ``seconds`` by the value of ``size``."""
     monkeypatch.chdir(tmp_path)
 
-    def session(seconds, blocks=12, noise=0.01, *, name="1.json", rows=None, between=0.0, ordered=False):
+    def session(
+        seconds, blocks=12, noise=0.01, *, name="1.json", rows=None, between=0.0, ordered=False, parameter="size"
+    ):
         drawn = {size: random.normal(0, between) for size in seconds}
-        entries = [
-            entry(
-                size, number, seconds[size] * np.exp(drawn[size] + random.normal(0, noise, 3)), (rows or {}).get(size)
-            )
+        order = [
+            (size, number)
             for number in range(1, blocks + 1)
             for size in (seconds if ordered else random.permutation([*seconds]))
+        ]
+        entries = [
+            entry(size, number, seconds[size] * np.exp(drawn[size] + random.normal(0, noise, 3)), rows, parameter)
+            for size, number in order
         ]
         about = {"version": "5.1.0", "datetime": "2026-11-22T10:00:00+00:00", "machine_info": {}, "commit_info": {}}
         (tmp_path / name).write_text(json.dumps({**about, "benchmarks": entries}))
@@ -34,12 +40,12 @@ def session(tmp_path, monkeypatch, random):
     return session
 
 
-def entry(size, block, times, rows):
-    known = {"block": block} | ({} if rows is None else {"rows": rows})
+def entry(size, block, times, rows, parameter):
+    known = {"block": block} | ({} if rows is None else {"rows": rows[size]})
     return {
         "fullname": f"t.py::test_x[{size}-dense]",
         "param": f"{size}-dense",
-        "params": {"size": size, "form": "dense"},
+        "params": {parameter: size, "form": "dense"},
         "extra_info": known,
         "stats": {"data": list(times), "rounds": len(times)},
     }
@@ -144,6 +150,25 @@ def test_one_result_without_a_parameter_is_refused(session, capsys):
     code, _, err = compare(capsys, "1.json")
     assert code == 2
     assert "--by PARAMETER" in err
+
+
+def test_a_parameter_that_is_no_json_is_named_by_its_id(tmp_path):
+    parts = {"fullname": "t.py::test_x[small-1]", "param": "small-1", "stats": {"data": [1.0], "rounds": 1}}
+    parts["params"] = {"model": "UNSERIALIZABLE[<Model object at 0x7f>]", "size": 1}
+    about = {"version": "5.1.0", "datetime": "2026-11-22T10:00:00+00:00"}
+    (tmp_path / "1.json").write_text(json.dumps({**about, "benchmarks": [parts]}))
+    [benchmark] = read(tmp_path / "1.json").results[0].benchmarks.values()
+    assert benchmark.parameters == {"model": "small", "size": "1"}
+
+
+def test_false_alarms_are_counted_over_sessions_of_two_equal_variants(session, tmp_path, capsys):
+    for number in range(8):
+        session({"A": 0.1, "B": 0.1}, name=f"{number}.json", parameter="side")
+    assert sessions.main([str(tmp_path)]) == 0
+    assert "| 8 | sessions | 0 of 1: 0.0 %" in capsys.readouterr().out
+    (tmp_path / "empty").mkdir()
+    assert sessions.main([str(tmp_path / "empty")]) == 4
+    assert "has no session" in capsys.readouterr().err
 
 
 @pytest.mark.slow
