@@ -16,6 +16,8 @@ from typing import Any, TypeGuard
 import pytest
 
 OPTION = "--harness-alternate"
+_FILES = ("benchmark_json", "benchmark_save", "benchmark_autosave")
+"""Options of pytest-benchmark that keep results."""
 BLOCK: pytest.StashKey[int] = pytest.StashKey()
 """Key in an item's stash: number of its block, from 1."""
 
@@ -31,7 +33,8 @@ def add_option(group: pytest.OptionGroup) -> None:
 def chosen_blocks(config: pytest.Config) -> int | None:
     """Return the number of blocks of the command line; None if variants do not alternate.
 
-    :raises pytest.UsageError: they are too few for a verdict, or pytest-xdist would share the blocks out.
+    :raises pytest.UsageError: they are too few for a verdict, pytest-xdist would share the blocks out, or no file
+        would keep them.
     """
     blocks: int | None = config.getoption(OPTION)
     if blocks is None:
@@ -43,6 +46,11 @@ def chosen_blocks(config: pytest.Config) -> int | None:
     if config.getoption("numprocesses", None) or config.getoption("tx", None):
         raise pytest.UsageError(
             f"{OPTION} compares rounds of one process, and pytest-xdist shares them out.\n  to fix:  remove -n"
+        )
+    if not any(config.getoption(name, None) for name in _FILES):
+        raise pytest.UsageError(
+            f"{OPTION} is {blocks}, but no file would keep the blocks.\n"
+            "  to fix:  add --benchmark-json FILE, which 'harness compare FILE --by PARAMETER' reads"
         )
     return blocks
 

@@ -41,6 +41,8 @@ def test_len(benchmark, model):
     benchmark.pedantic(len, [model], rounds=1)
 """
 
+EIGHT = ("--harness-alternate=8", "--benchmark-json=saved.json")
+
 
 @pytest.fixture
 def session(pytester, monkeypatch):
@@ -57,7 +59,7 @@ def session(pytester, monkeypatch):
 @pytest.fixture
 def measured(session, pytester):
     """Benchmarks of a session with 8 blocks, by the name of the test and its parameters."""
-    session(BENCHMARKS, "--harness-alternate=8", "--benchmark-json=saved.json").assert_outcomes(passed=8 * 4 + 1 + 2)
+    session(BENCHMARKS, *EIGHT).assert_outcomes(passed=8 * 4 + 1 + 2)
     result, problems = read_file(pytester.path / "saved.json")
     assert problems == []
     return {name.partition("::")[2]: benchmark for name, benchmark in result.benchmarks.items()}
@@ -98,14 +100,14 @@ def test_without_the_option_nothing_is_repeated(session):
 
 
 def test_a_selected_variant_is_found_by_its_usual_name(session):
-    done = session(BENCHMARKS, "--harness-alternate=8", "-k", "dense and test_sum", "--collect-only", "-q")
+    done = session(BENCHMARKS, *EIGHT, "-k", "dense and test_sum", "--collect-only", "-q")
     assert sorted(line for line in done.outlines if "::" in line) == [
         f"test_own.py::test_sum[{batch}-dense]" for batch in (1, 2) for _ in range(8)
     ]
 
 
 def test_a_fixture_that_would_be_set_up_in_each_block_is_refused(session):
-    done = session(OF_A_FIXTURE, "--harness-alternate=8")
+    done = session(OF_A_FIXTURE, *EIGHT)
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     done.stderr.fnmatch_lines(["*test_len?small? varies by the fixture 'model' of the session*", "*getfixturevalue*"])
 
@@ -120,3 +122,9 @@ def test_blocks_that_xdist_would_share_out_are_refused(session):
     done = session(BENCHMARKS, "-p", "xdist.plugin", "-n2", "--harness-alternate=8")
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     done.stderr.fnmatch_lines(["*compares rounds of one process*", "*remove -n*"])
+
+
+def test_blocks_that_no_file_would_keep_are_refused_with_the_option_that_keeps_them(session):
+    done = session(BENCHMARKS, "--harness-alternate=8")
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    done.stderr.fnmatch_lines(["*no file would keep the blocks*", "*add --benchmark-json FILE*"])
