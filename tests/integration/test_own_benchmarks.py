@@ -1,8 +1,13 @@
 """A user's own benchmarks, in a directory without a clone of this project, from harness bench to the report."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from harness.bench.results.reader import read
+from tests.support.outside import OUTSIDE, ROOT
 
 BENCHMARKS = """
 import pytest
@@ -85,3 +90,26 @@ def test_instances_refuses_them_since_the_local_aws_is_no_instance_type(there):
     done = there("instances", "bench-results")
     assert done.returncode == 4
     assert "Refused: 2 runs of 1 benchmark in mock mode" in " ".join((done.stdout + done.stderr).split())
+
+
+GUIDE = Path(ROOT) / "docs" / "guides" / "benchmarks.md"
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+def test_the_variants_of_the_guide_are_compared_in_one_session_with_one_model(run_in, tmp_path, harness_settings):
+    if harness_settings.mode == "real":
+        pytest.skip("this runs in the local AWS")
+    pasted = GUIDE.read_text(encoding="utf-8").partition("```python\n# benchmarks/test_partitions.py\n")[2]
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "test_partitions.py").write_text(pasted.partition("```")[0])
+    few = ("--harness-train-rows=500", "--harness-test-rows=100", "--harness-alternate=8")
+    command = [sys.executable, "-m", "pytest", "-p", "harness.plugin", "-q", "benchmarks/test_partitions.py", *few]
+    done = subprocess.run(
+        [*command, "--benchmark-json=partitions.json"], cwd=tmp_path, env=OUTSIDE | {"PYTHONPATH": ROOT},
+        capture_output=True, text=True, check=False, timeout=500,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    compared = run_in(tmp_path, "compare", "partitions.json", "--by", "partitions")
+    assert compared.returncode == 0, compared.stderr
+    assert "partitions=2 against partitions=1: 8 blocks of 1 session, alternating" in compared.stdout
