@@ -1,8 +1,8 @@
 """Scratch directories that are deleted even if the processes that use them are killed.
 
 Processes that use a directory hold a lock on it (flock(2)). The kernel releases it when the last of them ends, however
-it ends. The next process that starts deletes the unlocked directories of its user. Process ids do not suffice: they are
-reused, and processes in different PID namespaces may share a temporary directory.
+it ends. The next process that makes a directory, of any kind, deletes the unlocked ones of its user. Process ids do not
+suffice: they are reused, and processes in different PID namespaces may share a temporary directory.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+
+PREFIXES = ("harness-credentials-", "harness-localaws-", "harness-null-server-", "harness-spark-")
+"""Starts of the names of all kinds of directories. No other program's directory may be taken for unused."""
 
 
 class Scratch:
@@ -32,11 +35,12 @@ class Scratch:
 
 
 def make_scratch(prefix: str) -> Scratch:
-    """Create a locked directory in the temporary directory, and delete unused ones with the same prefix.
+    """Create a locked directory in the temporary directory, and delete unused ones of this prefix and of all others.
 
     :raises OSError: the directory cannot be created.
     """
-    _delete_unused(prefix)
+    for each in {prefix, *PREFIXES}:  # a run that needs no Spark removes the files of a killed Spark too
+        _delete_unused(each)
     while True:
         scratch = _locked(Path(tempfile.mkdtemp(prefix=prefix)))
         if scratch is not None:

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import shutil
-import tempfile
 import threading
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
@@ -24,6 +22,8 @@ import boto3
 import botocore.session
 from botocore.credentials import ContainerProvider, ReadOnlyCredentials, RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
+
+from harness.scratch import Scratch, make_scratch
 
 PROFILE = "sagemaker-spark-harness"
 """Profile for child processes: the caller's profile without the caller's credentials."""
@@ -96,7 +96,7 @@ class SharedCredentials:
         """
         self._found = session.get_credentials()
         self._server: ThreadingHTTPServer | None = None
-        self._directory: Path | None = None
+        self._scratch: Scratch | None = None
         if _java_finds_them(self._found.method, environment):
             self._variables = {
                 name: environment[name] for name in (_RELATIVE_URI, _FULL_URI, _TOKEN) if name in environment
@@ -115,16 +115,16 @@ class SharedCredentials:
         if self._server:
             self._server.shutdown()
             self._server.server_close()
-        if self._directory:
-            shutil.rmtree(self._directory, ignore_errors=True)
+        if self._scratch:
+            self._scratch.delete()
 
     def _serve(self, session: boto3.Session, environment: Mapping[str, str]) -> dict[str, str]:
         token = secrets.token_urlsafe(32)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._found, token))
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, name="credentials", daemon=True).start()
-        self._directory = Path(tempfile.mkdtemp(prefix="harness-credentials-"))  # for its owner only
-        config, token_file = self._directory / "config", self._directory / "token"
+        self._scratch = make_scratch("harness-credentials-")  # for its owner only
+        config, token_file = self._scratch.path / "config", self._scratch.path / "token"
         config.write_text(_config(session, environment))
         token_file.write_text(token)
         return {

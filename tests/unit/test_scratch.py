@@ -1,14 +1,17 @@
 """Scratch directories: kept while a process uses them, and deleted by the next one after that."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 
-from harness.scratch import make_scratch
+import harness
+from harness.scratch import PREFIXES, make_scratch
 
 PREFIX = "harness-test-"
 HOLDER = f"""
@@ -71,6 +74,18 @@ def test_a_directory_is_kept_for_a_child_that_outlives_its_parent(hold, place):
     process.stdin.close()  # which ends the child
     while directory.exists():
         make_scratch(PREFIX).delete()
+
+
+def test_a_process_that_needs_one_kind_deletes_the_unused_of_every_kind(place):
+    for prefix in PREFIXES:
+        (place / f"{prefix}unused").mkdir()
+    make_scratch("harness-localaws-").delete()
+    assert list(place.iterdir()) == []
+
+
+def test_every_kind_that_the_harness_makes_is_known_to_all():
+    sources = "".join(path.read_text() for path in Path(harness.__file__).parent.rglob("*.py"))
+    assert set(re.findall(r'make_scratch\("([^"]+)"\)', sources)) == set(PREFIXES)
 
 
 def test_other_directories_are_kept(place, tmp_path_factory):

@@ -10,7 +10,6 @@ import asyncio
 import ssl
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from urllib.parse import urlsplit
 import trustme
 
 from harness.bench.load.connections import Route
+from harness.scratch import make_scratch
 
 _CERTIFICATE = "authority.pem"
 _LENGTH = b"content-length:"
@@ -32,16 +32,25 @@ def null_server(url: str, rows: int) -> Iterator[Route]:
     The server is a separate process, so that its CPU time does not count as the sender's.
     """
     host = str(urlsplit(url).hostname)
-    with tempfile.TemporaryDirectory() as directory:
-        command = [sys.executable, "-m", "harness.bench.load.null_server", directory, host, str(rows)]
+    with _directory() as directory:
+        command = [sys.executable, "-m", "harness.bench.load.null_server", str(directory), host, str(rows)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             assert process.stdin is not None
             assert process.stdout is not None
             try:
                 port = int(process.stdout.readline())
-                yield Route(str(Path(directory) / _CERTIFICATE), instead=f"{host}:443:127.0.0.1:{port}")
+                yield Route(str(directory / _CERTIFICATE), instead=f"{host}:443:127.0.0.1:{port}")
             finally:
                 process.stdin.close()
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    scratch = make_scratch("harness-null-server-")
+    try:
+        yield scratch.path
+    finally:
+        scratch.delete()
 
 
 class _Constant(asyncio.Protocol):
