@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -75,9 +76,27 @@ def aws(harness_settings: Settings, pytestconfig: pytest.Config) -> Iterator[AWS
         opened = stack.enter_context(closing(open_aws(harness_settings)))
         stack.enter_context(patch.dict(os.environ, opened.redirected(os.environ), clear=True))
         stack.enter_context(patch.object(boto3, "DEFAULT_SESSION", None))  # it keeps the environment it was made in
+        _prepare_sparks_of_users(opened, stack)
         yield opened
         pytestconfig.stash[REMAINING] = opened.remaining()
         pytestconfig.stash[REFUSED] = opened.refused_hosts()
+
+
+def _prepare_sparks_of_users(aws: AWS, stack: ExitStack) -> None:
+    """Have sessions that users start from now on work on this Python, and the SDK refuse a JVM started before.
+
+    Their JVM finds ``aws`` through the variables of this process.
+    """
+    from unittest.mock import patch  # noqa: PLC0415 - imports asyncio
+
+    from harness.spark.pythonpath import harness_cloudpickle, python_environment  # noqa: PLC0415
+
+    harness_cloudpickle.install()
+    stack.enter_context(patch.dict(os.environ, python_environment()))
+    if "pyspark" in sys.modules:  # otherwise there is no JVM, and the import is slow
+        from harness.spark.jvm import refused_if_foreign  # noqa: PLC0415
+
+        stack.enter_context(refused_if_foreign(aws))
 
 
 @pytest.fixture(scope="session")
@@ -228,6 +247,9 @@ def trained_model(
     If the settings name an ``endpoint`` in real mode, it is the model behind that endpoint, which must read LibSVM and
     answer as XGBoost does. Then nothing is trained or recorded, and the endpoint stays.
     """
+    from harness.spark.jvm import require_jvm_of  # noqa: PLC0415
+
+    require_jvm_of(aws, sdk=True)
     if endpoint := harness_settings.existing_endpoint:
         yield _model_behind(aws, endpoint)
         return

@@ -80,6 +80,13 @@ def options_for(java: Java, options: Iterable[str]) -> list[str]:
     return [each for option in options for each in _inlined(option)]
 
 
+def system_properties(options: Iterable[str]) -> dict[str, str]:
+    """Return the system properties that JVM options set, including those in files of options."""
+    given = [each for option in options for each in _inlined(option)]
+    pairs = [option.removeprefix("-D").partition("=") for option in given if option.startswith("-D")]
+    return {name: value for name, _, value in pairs}
+
+
 def _inlined(option: str) -> list[str]:
     if not option.startswith(OPTIONS_FILE):
         return [option]

@@ -199,7 +199,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_keyboard_interrupt() -> None:
     """End Spark's JVM: a call under way in it would continue and create resources that are deleted next."""
-    spark_module = sys.modules.get("harness.spark.session")
+    spark_module = sys.modules.get("harness.spark.jvm")
     if spark_module is not None:
         spark_module.end_jvm()
 

@@ -114,7 +114,8 @@ def _run_pipeline(settings: Settings, data: Data, progress: Progress, log: Path)
     from harness.aws.cleanup.reaper import open_ledger
     from harness.pipeline.pipeline import Pipeline
     from harness.processes import ended_in_order
-    from harness.spark.session import build_session, end_jvm, stop_session
+    from harness.spark.jvm import end_jvm
+    from harness.spark.session import build_session, stop_session
 
     stages: dict[str, float] = {}
     if data.train or data.test:

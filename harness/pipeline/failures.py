@@ -13,7 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from harness.aws import AWS
 from harness.aws.account.permissions import explain_denied
 from harness.errors import PipelineError
-from harness.spark.session import LOST_JVM_FIX, lost_jvm, root_cause
+from harness.spark.jvm import LOST_JVM_FIX, lost_jvm
+from harness.spark.session import root_cause
 
 _LAST_LINES = 3
 _TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"

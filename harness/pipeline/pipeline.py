@@ -34,8 +34,8 @@ from harness.pipeline.plots import confusion_counts
 from harness.pipeline.progress import FitWatcher, RowCounter
 from harness.settings import Settings
 from harness.spark.data import read_libsvm, read_mnist
+from harness.spark.jvm import end_jvm
 from harness.spark.sdk import estimator
-from harness.spark.session import end_jvm
 from harness.spark.validation import check_libsvm
 
 SHOWN = 250

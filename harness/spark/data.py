@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 from harness.aws import AWS
 from harness.mnist import FEATURES, ROWS, Split
 from harness.regions import sample_bucket
+from harness.spark.jvm import require_jvm_of
 
 
 def read_libsvm(spark: SparkSession, path: str) -> DataFrame:
@@ -19,7 +20,9 @@ def read_mnist(spark: SparkSession, aws: AWS, split: Split, rows: int) -> DataFr
 
     :param split: ``train`` (60,000 rows) or ``test`` (10,000 rows).
     :param rows: number of rows, from the first on.
+    :raises SetupError: Spark's JVM does not use ``aws``.
     """
+    require_jvm_of(aws)
     frame = read_libsvm(spark, f"s3a://{sample_bucket(aws.region)}/spark/mnist/{split}/")
     # One partition is read in file order; a limit over several takes the rows that a shuffle delivers first.
     return frame if rows >= ROWS[split] else frame.coalesce(1).limit(rows)

@@ -7,12 +7,16 @@ are those of pyspark 3.3 (https://github.com/apache/spark/tree/v3.3.0/python/pys
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeAlias
+from unittest.mock import patch
 
-from pyspark import SparkConf, SparkContext
-from pyspark.java_gateway import launch_gateway
+from py4j.java_gateway import JavaClass
+from pyspark import SparkConf, SparkContext, java_gateway
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
@@ -33,13 +37,64 @@ def jvm_process() -> subprocess.Popen[bytes] | None:
     return process
 
 
-def start_context(conf: SparkConf, popen: Mapping[str, Any]) -> SparkContext:
+def start_context(conf: SparkConf, popen: Mapping[str, Any], directory: Path) -> SparkContext:
     """Return a Spark context in this process's JVM, which is started if there is none.
 
+    Executors' variables are not on the JVM's command line, which every user of the machine can see.
+
     :param popen: arguments of the JVM's :class:`subprocess.Popen`.
+    :param directory: directory for the file in which the JVM reports its port. pyspark's own choice, a nameless
+        directory of the system, stays for good if this process is killed before the JVM reports.
     """
-    gateway = SparkContext._gateway or launch_gateway(conf, dict(popen))
+    if SparkContext._active_spark_context is not None and running_context() is None:
+        SparkContext._active_spark_context.stop()  # Java has stopped it, and pyspark does not know
+    shown = [(name, value) for name, value in conf.getAll() if not name.startswith("spark.executorEnv.")]
+    at_launch = SparkConf(loadDefaults=False).setAll(shown)
+    ours = SimpleNamespace(mkdtemp=partial(tempfile.mkdtemp, dir=directory), mkstemp=tempfile.mkstemp)
+    with patch.object(java_gateway, "tempfile", ours):
+        gateway = SparkContext._gateway or java_gateway.launch_gateway(at_launch, dict(popen))
     return SparkContext(conf=conf, gateway=gateway)
+
+
+def running_context() -> SparkContext | None:
+    """Return the running context of this process; None if there is none, or it was stopped, from Python or Java."""
+    context: SparkContext | None = SparkContext._active_spark_context
+    return context if context is not None and not _is_stopped(context) else None
+
+
+def is_stopped(session: SparkSession) -> bool:
+    """Return whether a session's context was stopped, from Python or Java."""
+    return _is_stopped(session.sparkContext)
+
+
+def _is_stopped(context: SparkContext) -> bool:
+    java: JavaObject = context._jsc
+    return java is None or bool(java.sc().isStopped())
+
+
+def system_property(name: str) -> str | None:
+    """Return a system property of this process's JVM, which must exist."""
+    value: str | None = _any_jvm().java.lang.System.getProperty(name)
+    return value
+
+
+def variable(name: str) -> str | None:
+    """Return an environment variable of this process's JVM, which must exist."""
+    value: str | None = _any_jvm().java.lang.System.getenv(name)
+    return value
+
+
+def has_class(name: str) -> bool:
+    """Return whether this process's JVM, which must exist, finds a class. py4j takes all other names for packages."""
+    found: JavaObject = _any_jvm()
+    for part in name.split("."):
+        found = getattr(found, part)
+    return isinstance(found, JavaClass)
+
+
+def _any_jvm() -> JavaObject:
+    gateway: JavaObject = SparkContext._gateway
+    return gateway.jvm
 
 
 def forget_jvm() -> None:
@@ -56,6 +111,21 @@ def delete_with_jvm(context: SparkContext, directory: Path) -> None:
     """Have the JVM delete a directory when it ends in order."""
     java: JavaObject = context._jvm
     java.org.apache.spark.util.ShutdownHookManager.registerShutdownDeleteDir(java.java.io.File(str(directory)))
+
+
+# ---- sessions
+
+
+def builder_options(builder: SparkSession.Builder) -> dict[str, str]:
+    """Return the options that a session's builder was given."""
+    return dict(builder._options)
+
+
+def restart(session: SparkSession, running: SparkSession) -> None:
+    """Make a stopped session, the same object, usable again with the context of a running one."""
+    vars(session).clear()
+    vars(session).update(vars(running))
+    SparkSession._instantiatedSession = SparkSession._activeSession = session
 
 
 # ---- jobs
@@ -97,6 +167,12 @@ def java_rows(frame: DataFrame) -> JavaObject:
 def java_schema(frame: DataFrame) -> JavaObject:
     """Return the schema of a frame as Scala's ``StructType``."""
     return frame._jdf.schema()
+
+
+def replace_frame(frame: DataFrame, by: DataFrame) -> None:
+    """Make a frame of a stopped session, the same object, equal to one of a running session."""
+    vars(frame).clear()
+    vars(frame).update(vars(by))
 
 
 def under_schema(frame: DataFrame, schema: StructType) -> DataFrame:

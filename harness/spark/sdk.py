@@ -22,6 +22,7 @@ from harness.errors import SetupError
 from harness.mnist import HYPERPARAMETERS
 from harness.regions import split_s3_uri, xgboost_version
 from harness.settings import Settings
+from harness.spark.jvm import require_jvm_of
 
 _JARS = ("aws-java-sdk-bundle-*.jar", "hadoop-aws-*.jar", "sagemaker-spark_*.jar")
 """The three of the SDK's nine jars that are needed; they share no class. The other six repeat the bundle in another
@@ -97,7 +98,9 @@ def estimator_options(aws: AWS, settings: Settings, names: Names) -> dict[str, A
     They are role, instances, longest time, paths of the data, and names. The printed policies allow exactly these.
 
     :param names: names of all resources that the ``fit`` creates. The bucket of their data must exist.
+    :raises SetupError: Spark's JVM does not use ``aws``.
     """
+    require_jvm_of(aws, sdk=True)
     bucket, prefix = split_s3_uri(names.data)
     # By default the SDK uses random prefixes in the same bucket, which are unknown before use. There are two prefixes,
     # since after training it deletes everything below the one of the rows.

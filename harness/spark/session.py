@@ -7,10 +7,9 @@ import os
 import re
 import shlex
 import signal
-import subprocess
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
@@ -28,13 +27,11 @@ from harness.regions import domain, partition
 from harness.scratch import Scratch, make_scratch
 from harness.settings import Settings, option_name
 from harness.spark import internals, pythonpath
+from harness.spark.jvm import LOST_JVM_FIX, end_jvm, is_local, lost_jvm, named_if_lost, require_jvm_of, started_for
 from harness.spark.pythonpath import harness_cloudpickle, python_environment
 from harness.spark.sdk import sdk_jars, warn_of_unreadable_answers
 
 _GIB = 2**30
-_JVM_END_SECONDS = 5
-_NOTICE_SECONDS = 1
-"""Longest time between a killed JVM closing its connections and its end."""
 
 # These loggers would warn in every healthy run on one machine, and no one could act on that.
 _LOGGING = """
@@ -55,92 +52,111 @@ appender.log.type = Console
 appender.log.target = SYSTEM_ERR
 """
 
-_jvm_owner: AWS | None = None
-"""The AWS that this process's JVM was started for. pyspark keeps one JVM until the process ends."""
-
 
 def build_session(
     aws: AWS, settings: Settings, *, app_name: str = "sagemaker-spark-harness", log: Path | None = None
 ) -> SparkSession:
-    """Return a session whose SDK and S3A use ``aws``: the running one if this function made it for the same ``aws``.
+    """Return a session whose SDK and S3A use ``aws``: the running one if its JVM uses the same ``aws``.
 
     Its JVM ends with this process, however this process ends. Variables that the JVM and Python workers need are
     given to them alone; the environment of this process does not change.
 
     :param log: file for Spark's warnings and errors with their stack traces, instead of standard error.
     :raises SetupError: Java or the right pyspark is missing, Spark's master does not answer, or this process has a JVM
-        that uses another AWS.
+        that uses another AWS or lacks the SDK.
     """
-    global _jvm_owner  # noqa: PLW0603 - as global as the JVM
-    _refuse_foreign_jvm(aws)
-    running = SparkSession.getActiveSession()
+    _prepare(aws)
+    running = internals.running_context()
     if running is not None:
-        return running
-    jars = sdk_jars()
+        require_jvm_of(aws, sdk=True)
+        return SparkSession.getActiveSession() or SparkSession(running)
+    java = _java()
+    scratch = make_scratch("harness-spark-")
+    options = _options(aws, settings.spark_master, sdk_jars(), scratch.path, java, log)
+    conf = SparkConf(loadDefaults=False).setMaster(settings.spark_master).setAppName(app_name).setAll(options.items())
+    return SparkSession(_start(conf, aws, settings.spark_master, java, scratch))
+
+
+def get_or_create(builder: SparkSession.Builder, aws: AWS) -> SparkSession:
+    """Return ``builder.getOrCreate()`` in a JVM whose SDK and S3A use ``aws``.
+
+    The builder's options stay. Jars and JVM options of ``aws`` are added to them, and are also given to executors in
+    other JVMs. The variables are those of :func:`build_session`.
+
+    :param builder: your own, with your master, name and options: ``SparkSession.builder.master("local[2]")``.
+    :raises SetupError: as for :func:`build_session`.
+    """
+    _prepare(aws)
+    if internals.running_context() is None:
+        _start_as_built(builder, aws, _java())
+    else:
+        require_jvm_of(aws, sdk=True)
+    return builder.getOrCreate()
+
+
+def _start_as_built(builder: SparkSession.Builder, aws: AWS, java: Java) -> None:
+    given = internals.builder_options(builder)
+    master = given.get("spark.master", "")
+    options = _merged(given, _aws_options(aws, master, sdk_jars(), java))
+    _start(SparkConf().setAll(options.items()), aws, master, java, make_scratch("harness-spark-"))
+
+
+def _prepare(aws: AWS) -> None:
+    """Prepare this process for a session that uses ``aws``."""
+    with named_if_lost():
+        require_jvm_of(aws)
     harness_cloudpickle.install()
     warn_of_unreadable_answers()
-    java = _java()
-    environment = _launch_environment(aws, settings.spark_master, java)
-    scratch = make_scratch("harness-spark-")
-    options = _options(aws, settings.spark_master, jars, scratch.path, java, log)
-    conf = SparkConf(loadDefaults=False).setMaster(settings.spark_master).setAppName(app_name).setAll(options.items())
-    _jvm_owner = aws
-    try:
-        context = _start(conf, environment, scratch)
-        _delete_with_jvm(context, scratch)
-    except BaseException:  # a Ctrl-C too
-        end_jvm()  # its files are in the scratch directory, and another attempt needs new ones
-        scratch.delete()
-        raise
-    return SparkSession(context)
 
 
-def _refuse_foreign_jvm(aws: AWS) -> None:
-    """Raise :class:`SetupError` if this process has a JVM that was not started for this AWS.
-
-    The SDK's ``transform`` keeps one client for the life of a JVM, so a JVM cannot be redirected later.
-    """
-    if not internals.has_jvm() or _jvm_owner is aws:
-        return
-    other = f"a {_jvm_owner.mode} AWS in {_jvm_owner.region}" if _jvm_owner else "code that is not the harness's"
-    raise SetupError(
-        f"Spark was started in this process already, for {other}, and its JVM cannot be redirected to another AWS.",
-        checked="pyspark keeps one JVM for the life of a process, even after 'spark.stop()'",
-        fix="use the 'spark' fixture instead of starting Spark, or run the two in separate processes",
-    )
-
-
-def _is_local(master: str) -> bool:
-    """Return whether the executor is the driver's own JVM."""
-    return master == "local" or master.startswith("local[")
+def _merged(theirs: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]:
+    """Return a builder's options with those of an AWS. Values that are lists are joined; the later JVM option wins."""
+    merged = {**theirs, **ours}
+    for name in theirs.keys() & ours.keys():
+        if name.endswith("JavaOptions"):
+            merged[name] = f"{theirs[name]} {ours[name]}"
+        elif name.endswith(("ClassPath", "PYTHONPATH")):
+            merged[name] = f"{ours[name]}{os.pathsep}{theirs[name]}"
+        elif name.startswith("spark.hadoop."):
+            merged[name] = theirs[name]
+    return merged
 
 
 def _options(
     aws: AWS, master: str, jars: Iterable[Path], scratch: Path, java: Java, log: Path | None = None
 ) -> dict[str, str]:
-    """Return Spark's configuration.
+    """Return the configuration of the harness's own sessions.
 
     :param scratch: directory that is deleted with the JVM.
     """
     logging = scratch / "log4j2.properties"
     logging.write_text(_LOGGING + (_to_file(log) if log else _TO_STDERR))
-    classpath = os.pathsep.join(map(str, jars))
     ours = [f"-Dlog4j2.configurationFile={logging}", f"-Dderby.system.home={scratch}", f"-Djava.io.tmpdir={scratch}"]
-    options = {
-        "spark.driver.extraClassPath": classpath,
-        "spark.executor.extraClassPath": classpath,
-        "spark.driver.extraJavaOptions": shlex.join([*options_for(java, aws.jvm_options()), *ours]),
+    options = _aws_options(aws, master, jars, java)
+    options["spark.driver.extraJavaOptions"] += f" {shlex.join(ours)}"
+    options |= {
         "spark.driver.memory": _driver_memory(),
-        "spark.executorEnv.PYTHONPATH": pythonpath.DIRECTORY,
         "spark.executor.heartbeatInterval": "1s",  # how often it reports the rows that it has read
         "spark.hadoop.hadoop.tmp.dir": str(scratch),  # S3A buffers uploads here; its default ignores TMPDIR
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }
+    return options | (_LOOPBACK if is_local(master) else {})
+
+
+def _aws_options(aws: AWS, master: str, jars: Iterable[Path], java: Java) -> dict[str, str]:
+    """Return the options with which the SDK and S3A of a driver and its executors use ``aws``."""
+    classpath = os.pathsep.join(map(str, jars))
+    options = {
+        "spark.driver.extraClassPath": classpath,
+        "spark.executor.extraClassPath": classpath,
+        "spark.driver.extraJavaOptions": shlex.join(options_for(java, aws.jvm_options())),
+        "spark.executorEnv.PYTHONPATH": pythonpath.DIRECTORY,
+    }
     if partition(aws.region) == "aws-cn":  # S3A's own default is an endpoint outside China
         options["spark.hadoop.fs.s3a.endpoint"] = f"s3.{aws.region}.{domain(aws.region)}"
-    return options | (_LOOPBACK if _is_local(master) else _executor_options(aws, java))
+    return options if is_local(master) else options | _executor_options(aws, java)
 
 
 def _to_file(log: Path) -> str:
@@ -184,16 +200,32 @@ def _launch_environment(aws: AWS, master: str, java: Java) -> dict[str, str]:
         inherited.pop("JAVA_TOOL_OPTIONS", None)
     ours = {"JAVA_HOME": str(java.home), "SPARK_HOME": str(Path(str(pyspark.__file__)).parent)}
     ours["PYSPARK_PYTHON"] = python_environment()["PYSPARK_PYTHON"]
-    if _is_local(master):
+    if is_local(master):
         ours["SPARK_LOCAL_IP"] = "127.0.0.1"
     return inherited | directed | ours
 
 
-def _start(conf: SparkConf, environment: dict[str, str], scratch: Scratch) -> SparkContext:
+def _start(conf: SparkConf, aws: AWS, master: str, java: Java, scratch: Scratch) -> SparkContext:
+    """Start Spark in this process's JVM, or in a new one that deletes the scratch directory when it ends."""
+    starts_jvm = not internals.has_jvm()
+    started_for(aws)
+    try:
+        context = _start_context(conf, _launch_environment(aws, master, java), scratch)
+        _delete_with_jvm(context, scratch)
+        require_jvm_of(aws, sdk=True)  # _JAVA_OPTIONS of the user, for one, would win over ours
+    except BaseException:  # a Ctrl-C too
+        if starts_jvm:
+            end_jvm()  # its files are in the scratch directory, and another attempt needs new ones
+        scratch.delete()
+        raise
+    return context
+
+
+def _start_context(conf: SparkConf, environment: dict[str, str], scratch: Scratch) -> SparkContext:
     with patch.dict(os.environ, environment, clear=True), _own_interrupt_handler():
         try:
             # The JVM holds the lock too, so that its files stay until it ends, even if this process is killed first.
-            return internals.start_context(conf, {"pass_fds": [scratch.lock]})
+            return internals.start_context(conf, {"pass_fds": [scratch.lock]}, scratch.path)
         except RuntimeError as error:
             raise SetupError(
                 f"Spark's JVM did not start: {error}.",
@@ -223,43 +255,6 @@ def _own_interrupt_handler() -> Iterator[None]:
     signal.signal(signal.SIGINT, handler)
 
 
-def end_jvm() -> None:
-    """End the JVM that the harness started in this process, whatever it is doing.
-
-    After an interrupted call the connection is out of step, and the called code continues to create resources.
-    """
-    process = internals.jvm_process()
-    if process is None or _jvm_owner is None:
-        return
-    assert process.stdin is not None
-    process.stdin.close()
-    try:
-        process.wait(_JVM_END_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    internals.forget_jvm()
-
-
-def lost_jvm() -> str | None:
-    """Return a sentence on the end of the JVM of Spark, without its full stop; None if it runs or was not started."""
-    process = internals.jvm_process()
-    if process is None:
-        return None
-    try:
-        code = process.wait(_NOTICE_SECONDS)
-    except subprocess.TimeoutExpired:
-        return None
-    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    return f"Spark's JVM {how}"
-
-
-LOST_JVM_FIX = (
-    "if you did not end it, check whether the machine ran out of memory ('dmesg' lists processes that Linux killed), "
-    "then run it again"
-)
-
-
 def stop_session(session: SparkSession) -> None:
     """Stop a session, unless its JVM has ended already."""
     if not internals.has_jvm():
@@ -270,6 +265,24 @@ def stop_session(session: SparkSession) -> None:
         if not lost_jvm():
             raise
         end_jvm()
+
+
+@contextmanager
+def running_spark(aws: AWS, settings: Settings) -> Iterator[None]:
+    """Have Spark run during a block, which the SDK needs for each call. If it does not run, it is started and stopped.
+
+    :raises SetupError: the JVM has ended, and with it the SDK's objects.
+    """
+    with named_if_lost():
+        running = internals.running_context()
+    if running is not None:
+        yield
+        return
+    session = build_session(aws, settings)
+    try:
+        yield
+    finally:
+        stop_session(session)
 
 
 def _delete_with_jvm(context: SparkContext, scratch: Scratch) -> None:

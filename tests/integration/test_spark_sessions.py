@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import psutil
 import pytest
 
 from harness.java import find_java
+from harness.scratch import make_scratch
 from harness.spark.pythonpath import python_environment
 from harness.waiting import wait_until
 from tests.integration.conftest import said
@@ -20,10 +22,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.spark]
 
 FAKE_AWS = """
 class FakeAWS:
-    mode, region, account, role = "mock", "us-east-1", "1" * 12, "arn:aws:iam::111111111111:role/r"
+    mode, account, role = "mock", "1" * 12, "arn:aws:iam::111111111111:role/r"
+
+    def __init__(self, region="us-east-1"):
+        self.region = region
 
     def environment(self):
-        return {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s"}
+        return {"AWS_REGION": self.region, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s"}
 
     def jvm_options(self):
         return ["-Dharness.test=a b"]
@@ -68,7 +73,7 @@ built = estimator(aws, Settings(training_instance_count=3), names_of("run", 1, "
 given = [[param.name, built.getOrDefault(param)] for param in built.params if built.isSet(param)]
 estimated = dict(hyperparameters=dict(given), instances=built.trainingInstanceCount)
 try:
-    refusal = build_session(FakeAWS(), Settings()) and None
+    refusal = build_session(FakeAWS("eu-west-1"), Settings()) and None
 except SetupError as error:
     refusal = str(error)
 same = build_session(aws, Settings()) is spark
@@ -84,6 +89,28 @@ print(json.dumps({{
 }}))
 """
 
+BUILT = f"""
+import json
+from pyspark.sql import SparkSession
+from harness.errors import SetupError
+from harness.spark.jvm import require_jvm_of
+from harness.spark.session import get_or_create
+{FAKE_AWS}
+builder = SparkSession.builder.master("local[2]").appName("mine").config("spark.sql.ansi.enabled", "true")
+builder.config("spark.driver.extraJavaOptions", "-Dmine=1 -Dharness.test=theirs")
+aws = FakeAWS()
+spark = get_or_create(builder, aws)
+{PYTHON_IN_SPARK}
+require_jvm_of(aws, sdk=True)
+spark.stop()
+again = get_or_create(builder, aws)
+print(json.dumps({{
+    "python": python,
+    "options": [again.sparkContext.appName, again.conf.get("spark.sql.ansi.enabled"), again.range(3).count()],
+    "properties": [again._jvm.java.lang.System.getProperty(name) for name in ("mine", "harness.test")],
+}}))
+"""
+
 USERS = f"""
 import json
 from pyspark.sql import SparkSession
@@ -92,8 +119,9 @@ spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "fals
 from harness.errors import SetupError
 from harness.settings import Settings
 from harness.spark.session import build_session
+{FAKE_AWS}
 try:
-    refusal = build_session(object(), Settings()) and None
+    refusal = build_session(FakeAWS(), Settings()) and None
 except SetupError as error:
     refusal = str(error)
 print(json.dumps({{"python": python, "refusal": refusal}}))
@@ -131,7 +159,12 @@ def cluster(tmp_path_factory):
     return run(ELSEWHERE, tmp_path_factory.mktemp("cluster"), MASTER="local-cluster[1,1,1024]")
 
 
-@pytest.fixture(params=["ours", "users", "cluster"])
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    return run(BUILT, tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture(params=["ours", "built", "users", "cluster"])
 def python(request):
     """Results of Python in a session of the harness, in one of an unmodified script, and with a remote executor."""
     return request.getfixturevalue(request.param)["python"]
@@ -151,13 +184,18 @@ def test_workers_run_the_drivers_python_with_a_cloudpickle_that_can_read_it(pyth
     assert python["worker"][:2] == [sys.executable, "cloudpickle" if newer else "pyspark.cloudpickle"]
 
 
-@pytest.mark.parametrize("session", ["ours", "cluster"])
+@pytest.mark.parametrize("session", ["ours", "built", "cluster"])
 def test_workers_get_the_variables_for_aws(session, request):
     assert request.getfixturevalue(session)["python"]["worker"][2] == "a"
 
 
 def test_the_jvm_gets_the_options_for_aws(ours):
     assert ours["property"] == "a b"
+
+
+def test_a_builder_of_a_users_own_keeps_its_options_and_gets_those_for_aws(built):
+    assert built["options"] == ["mine", "true", 3]
+    assert built["properties"] == ["1", "a b"]
 
 
 def test_the_estimator_trains_as_the_reference_program_does_on_the_settings_instances(ours):
@@ -178,11 +216,12 @@ def test_the_same_aws_gets_the_same_session_and_a_new_one_after_it_stopped(ours)
 
 
 def test_another_aws_is_refused_in_the_same_process(ours):
-    assert ours["refusal"].startswith("Spark was started in this process already, for a mock AWS in us-east-1")
+    assert ours["refusal"].startswith("Spark's JVM in this process does not use the mock AWS in eu-west-1")
+    assert "differ: AWS_REGION\n" in ours["refusal"]
 
 
 def test_a_session_of_another_origin_is_refused(users):
-    assert "for code that is not the harness's" in users["refusal"]
+    assert "differ: harness.test, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY\n" in users["refusal"]
 
 
 def test_a_normal_run_is_silent_on_stderr_and_leaves_no_file(ours):
@@ -239,6 +278,18 @@ def test_jvm_workers_and_scratch_files_are_gone_when_the_process_is_killed(tmp_p
         process.send_signal(signal.SIGKILL)
     wait_until(lambda: not any(map(alive, descendants)), "JVM and workers to end", timeout=10)
     assert not scratch.exists()
+
+
+def test_a_process_that_is_killed_while_its_jvm_starts_leaves_nothing_that_the_next_keeps(tmp_path, monkeypatch):
+    environment = OUTSIDE | {"PYTHONPATH": ROOT, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", KILLED], env=environment, stdout=subprocess.DEVNULL) as process:
+        wait_until(lambda: list(tmp_path.glob("harness-spark-*/tmp*")), "the launch")
+        started = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGKILL)
+    wait_until(lambda: not any(map(alive, started)), "what was started to end")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    make_scratch("harness-localaws-").delete()
+    assert list(tmp_path.iterdir()) == []
 
 
 def alive(process):

@@ -89,6 +89,20 @@ def test_executors_elsewhere_get_the_jars_the_options_and_the_variables(tmp_path
     assert "spark.driver.host" not in given
 
 
+def test_options_of_a_builder_are_kept_and_joined_with_those_of_the_aws():
+    ours = session._aws_options(FakeAWS(region="cn-north-1"), "local[2]", [Path("/a.jar")], JAVA)
+    theirs = {
+        "spark.driver.extraJavaOptions": "-Dmine=1",
+        "spark.driver.extraClassPath": "/b.jar",
+        "spark.app.name": "x",
+    }
+    merged = session._merged(theirs | {"spark.hadoop.fs.s3a.endpoint": "mine"}, ours)
+    assert merged["spark.driver.extraJavaOptions"] == "-Dmine=1 '-Dtrust=a b'", "in Java the last one wins"
+    assert merged["spark.driver.extraClassPath"] == "/a.jar:/b.jar"
+    assert (merged["spark.app.name"], merged["spark.hadoop.fs.s3a.endpoint"]) == ("x", "mine")
+    assert session._merged({}, ours) == ours
+
+
 def test_s3a_uses_an_endpoint_in_china_for_regions_in_china(tmp_path):
     given = options("local[*]", tmp_path, region="cn-north-1")
     assert given["spark.hadoop.fs.s3a.endpoint"] == "s3.cn-north-1.amazonaws.com.cn"
