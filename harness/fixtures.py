@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # every pytest run loads this module, so slow imports are in 
 
     from harness.aws.cleanup.ledger import Ledger
     from harness.aws.cleanup.resources import Leftover
+    from harness.spark.shared import SharedSession
 
 LEFTOVERS: pytest.StashKey[list[Leftover]] = pytest.StashKey()
 """Key in the session's stash: resources that it created and could not delete."""
@@ -41,6 +42,8 @@ OPEN_LEDGER: pytest.StashKey[tuple[Ledger, ExitStack]] = pytest.StashKey()
 """Key in the session's stash: its ledger, and the stack that closes it."""
 ENVIRONMENT: pytest.StashKey[dict[str, str]] = pytest.StashKey()
 """Key in the session's stash: the environment before this process was redirected to an AWS."""
+SHARED: pytest.StashKey[SharedSession] = pytest.StashKey()
+"""Key in the session's stash: the Spark session that the fixtures use."""
 
 
 def session_settings(config: pytest.Config) -> Settings:
@@ -137,15 +140,35 @@ def close_ledger(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def spark(aws: AWS, ledger: Ledger, harness_settings: Settings) -> Iterator[SparkSession]:  # noqa: ARG001 - marks the JVM
-    """A ``SparkSession`` with the SageMaker SDK and S3A, configured to use ``aws``."""
+def spark(
+    aws: AWS,
+    ledger: Ledger,  # noqa: ARG001 - marks the JVM
+    harness_settings: Settings,
+    pytestconfig: pytest.Config,
+) -> Iterator[SparkSession]:
+    """A ``SparkSession`` with the SageMaker SDK and S3A, configured to use ``aws``.
+
+    If a test or the code under test stops it, it is started again for the next test that uses it.
+    """
     from harness.pipeline.fit import checked_fits  # noqa: PLC0415
     from harness.spark.session import build_session, stop_session  # noqa: PLC0415
+    from harness.spark.shared import RestartedSession  # noqa: PLC0415
 
     session = build_session(aws, harness_settings)
+    pytestconfig.stash[SHARED] = RestartedSession(session, aws, harness_settings)
     with checked_fits(aws):
         yield session
+    del pytestconfig.stash[SHARED]
     stop_session(session)
+
+
+def _shared(config: pytest.Config) -> SharedSession:
+    """Return the session of the fixture ``spark``, which may be a user's, and runs."""
+    from harness.spark.shared import SharedSession  # noqa: PLC0415
+
+    shared = config.stash.setdefault(SHARED, SharedSession())
+    shared.ensure_running()
+    return shared
 
 
 @pytest.fixture(scope="session")
@@ -223,24 +246,26 @@ def seed_s3(aws: AWS, ledger: Ledger) -> Callable[..., str]:
 
 
 @pytest.fixture(scope="session")
-def mnist_train(spark: SparkSession, aws: AWS, harness_settings: Settings) -> DataFrame:
+def mnist_train(spark: SparkSession, aws: AWS, harness_settings: Settings, pytestconfig: pytest.Config) -> DataFrame:
     """MNIST's training rows, in the number that the settings give: ``label`` and ``features`` (dense, 784)."""
     from harness.spark.data import read_mnist  # noqa: PLC0415
 
-    return read_mnist(spark, aws, "train", harness_settings.train_rows)
+    shared = _shared(pytestconfig)
+    return shared.frame(lambda: read_mnist(spark, aws, "train", harness_settings.train_rows))
 
 
 @pytest.fixture(scope="session")
-def mnist_test(spark: SparkSession, aws: AWS, harness_settings: Settings) -> DataFrame:
+def mnist_test(spark: SparkSession, aws: AWS, harness_settings: Settings, pytestconfig: pytest.Config) -> DataFrame:
     """MNIST's test rows, in the number that the settings give: ``label`` and ``features`` (dense, 784)."""
     from harness.spark.data import read_mnist  # noqa: PLC0415
 
-    return read_mnist(spark, aws, "test", harness_settings.test_rows)
+    shared = _shared(pytestconfig)
+    return shared.frame(lambda: read_mnist(spark, aws, "test", harness_settings.test_rows))
 
 
 @pytest.fixture(scope="session")
 def trained_model(
-    aws: AWS, ledger: Ledger, harness_settings: Settings, mnist_train: DataFrame
+    aws: AWS, ledger: Ledger, harness_settings: Settings, mnist_train: DataFrame, pytestconfig: pytest.Config
 ) -> Iterator[SageMakerModel]:
     """The reference program's trained model, behind its endpoint. It is deleted, provably, with the session.
 
@@ -250,20 +275,23 @@ def trained_model(
     from harness.spark.jvm import require_jvm_of  # noqa: PLC0415
 
     require_jvm_of(aws, sdk=True)
+    _shared(pytestconfig)
     if endpoint := harness_settings.existing_endpoint:
         yield _model_behind(aws, endpoint)
         return
     from harness.aws.cleanup.leftovers import refuse_leftovers  # noqa: PLC0415
     from harness.pipeline.fit import fit  # noqa: PLC0415
     from harness.spark.sdk import clean_up, created_resources, estimator  # noqa: PLC0415
+    from harness.spark.session import running_spark  # noqa: PLC0415
 
     model = fit(aws, ledger, estimator(aws, harness_settings, ledger.names(harness_settings)), mnist_train)
+    created = [resource for resource in created_resources(model) if resource in ledger.resources]
     yield model
-    try:
-        clean_up(model, ledger)
-    finally:
-        created = [resource for resource in created_resources(model) if resource in ledger.resources]
-        refuse_leftovers(ledger.deletion.still_there(created), after="SageMakerResourceCleanup")
+    with running_spark(aws, harness_settings):  # the code under test, or another plugin, may have stopped it
+        try:
+            clean_up(model, ledger)
+        finally:
+            refuse_leftovers(ledger.deletion.still_there(created), after="SageMakerResourceCleanup")
 
 
 def _model_behind(aws: AWS, endpoint: str) -> SageMakerModel:

@@ -23,6 +23,7 @@ from harness.fixtures import (
     LEFTOVERS,
     REFUSED,
     REMAINING,
+    SHARED,
     UNRECORDED,
     aws,
     close_ledger,
@@ -151,6 +152,29 @@ def pytest_runtest_call(item: pytest.Item) -> None:
         record_environment(item.config, settings or session_settings(item.config), fixtures)
 
 
+_OF_SPARK = {"estimator_options", "mnist_test", "mnist_train", "sagemaker_fit", "spark", "trained_model"}
+"""Fixtures that cannot be used while their Spark session is stopped."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Start the session of the fixture ``spark`` again if an earlier test stopped it, and report that if this fails."""
+    shared = item.config.stash.get(SHARED, None)
+    if shared is None or not _OF_SPARK & set(getattr(item, "fixturenames", ())):
+        return
+    if restarted := shared.ensure_running():
+        item.add_report_section("setup", "harness", restarted)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Remember which test stopped the session of the fixture ``spark``."""
+    result = yield
+    if (shared := item.config.stash.get(SHARED, None)) is not None:
+        shared.note(item.nodeid)
+    return result
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -166,7 +190,7 @@ def pytest_runtest_makereport(
     report = yield
     if report.failed and (refused := _newly_refused(item)):
         report.sections.append(("Hosts that the local AWS refused", _refused_text(refused)))
-    if call.when == "setup" and call.excinfo is not None and isinstance(call.excinfo.value, HarnessError):
+    if call.when != "call" and call.excinfo is not None and isinstance(call.excinfo.value, HarnessError):
         report.longrepr = str(call.excinfo.value)
     return report
 

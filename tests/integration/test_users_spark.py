@@ -69,6 +69,46 @@ def test_python_in_spark(spark):
 def test_of_the_harness(trained_model, mnist_test, spark):
     assert spark.sparkContext.appName == "ours"
     assert trained_model.transform(mnist_test).count() == 50
+
+def test_that_stops_it(spark):
+    spark.stop()
+
+def test_that_comes_next(trained_model, mnist_test):
+    trained_model.transform(mnist_test).count()
+""",
+}
+
+STOPPED = {
+    "conftest": """
+import pytest
+from pyspark.sql import SparkSession
+
+@pytest.fixture(scope="session")
+def spark_session(trained_model):  # as pytest-spark's
+    session = SparkSession.builder.getOrCreate()
+    yield session
+    session.stop()
+""",
+    "test_ours": """
+from pyspark.sql import SparkSession
+
+def test_that_scores(trained_model, mnist_test):
+    assert trained_model.transform(mnist_test).count() == 50
+
+def test_of_a_program_that_stops_its_session():
+    SparkSession.builder.getOrCreate().stop()
+
+def test_that_scores_afterwards(trained_model, mnist_test, spark):
+    assert trained_model.transform(mnist_test).count() == 50
+    assert SparkSession.builder.getOrCreate() is spark
+    assert spark.sparkContext.parallelize([1], 1).map(lambda n: n).collect() == [1]
+
+def test_of_a_program_that_stops_java(spark):
+    spark.sparkContext._jsc.sc().stop()
+
+def test_with_another_plugin(spark_session, spark, mnist_train):
+    assert mnist_train.count() == 300
+    raise AssertionError("for the report")
 """,
 }
 
@@ -99,8 +139,19 @@ def test_a_jvm_started_before_aws_is_used_by_nothing_of_the_harness_nor_by_the_s
     result.stdout.fnmatch_lines(["*UserWarning: Spark was started in this process before 'aws'*"])
 
 
-def test_a_users_session_after_aws_uses_it(session):
+def test_a_users_session_after_aws_uses_it_and_a_stop_of_it_is_named(session):
     result = session(**BUILT_AFTER_AWS)
-    result.assert_outcomes(passed=2)
+    result.assert_outcomes(passed=3, errors=1)
+    named = "The SparkSession of your fixture was stopped, by test_ours.py::test_that_stops_it."
+    result.stdout.fnmatch_lines(["*ERROR at setup of test_that_comes_next*", named])
+    assert "left over" not in result.stdout.str()
+    assert "not deleted" not in result.stdout.str()
+
+
+def test_the_harnesss_session_is_started_again_after_a_stop_and_the_sdk_still_cleans_up(session):
+    result = session(**STOPPED)
+    result.assert_outcomes(passed=4, failed=1)
+    named = "The session of the fixture 'spark' was stopped, by test_ours.py::test_of_a_program_that_stops_java.*"
+    result.stdout.fnmatch_lines(["*Captured harness setup*", named])
     assert "left over" not in result.stdout.str()
     assert "not deleted" not in result.stdout.str()

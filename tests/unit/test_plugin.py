@@ -161,7 +161,7 @@ LEFTOVER = """
 def test_a_leftover_fails_the_session_and_is_listed(run):
     result = run(test=LEFTOVER.format(""))
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    told = "*LeftoverError: Resources of this session still existed after the clean-up: endpoint e*"
+    told = "Resources of this session still existed after the clean-up: endpoint e*"
     table = ["*left over in AWS*", "endpoint e *InService *0.280", "to delete it:", "  aws sagemaker delete-endpoint e"]
     result.stdout.fnmatch_lines([told, *table])
 
