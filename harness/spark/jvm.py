@@ -20,7 +20,7 @@ from py4j.protocol import Py4JError
 from harness.aws import AWS
 from harness.errors import SetupError
 from harness.java import system_properties
-from harness.localaws.client import MARK, PROXY_USER
+from harness.localaws.client import MARK
 from harness.spark import internals
 
 _JVM_END_SECONDS = 5
@@ -75,7 +75,7 @@ def _differences(aws: AWS) -> list[str]:
     properties, variables = system_properties(aws.jvm_options()), aws_variables(aws)
     found = [name for name, value in properties.items() if internals.system_property(name) != value]
     found += [name for name, value in variables.items() if (internals.variable(name) or "") != value]
-    if PROXY_USER not in properties.values() and _uses_a_local_aws():
+    if internals.variable(MARK) and MARK not in aws.environment():
         found.append(MARK)
     context = internals.running_context()
     if context is not None and not is_local(context.master):
@@ -91,10 +91,6 @@ def _listed(names: list[str]) -> str:
 def aws_variables(aws: AWS) -> dict[str, str]:
     """Return the variables that the AWS clients of a JVM read."""
     return {name: value for name, value in aws.environment().items() if name.startswith("AWS_")}
-
-
-def _uses_a_local_aws() -> bool:
-    return bool(internals.variable(MARK)) or internals.system_property("https.proxyUser") == PROXY_USER
 
 
 def _executor_differences(
@@ -120,7 +116,7 @@ def refused_if_foreign(aws: AWS) -> Iterator[None]:
     Without this, a user's estimator would train with the user's own credentials in the real AWS. The SDK's wrapper of
     Java objects is the one place that all of its calls pass (sagemaker_pyspark 1.4.5, ``wrapper.py``).
     """
-    if not internals.has_jvm() or not _differences(aws):
+    if not _is_foreign(aws):
         yield
         return
     from sagemaker_pyspark import SageMakerJavaWrapper  # noqa: PLC0415 - rarely needed here, and slow
@@ -142,6 +138,13 @@ def refused_if_foreign(aws: AWS) -> Iterator[None]:
 
     with patch.multiple(SageMakerJavaWrapper, _call_java=checked_call, _new_java_obj=checked_make):
         yield
+
+
+def _is_foreign(aws: AWS) -> bool:
+    try:
+        return internals.has_jvm() and bool(_differences(aws))
+    except (Py4JError, OSError):  # it has ended, so that nothing can use it
+        return False
 
 
 # ---- its end

@@ -78,11 +78,10 @@ def test_an_error_shows_no_value_of_a_variable_and_few_names(start):
 
 def test_a_jvm_of_a_local_aws_is_refused_for_another_aws(start):
     real = AWS({"aws.region": "us-east-1"}, {"AWS_REGION": "us-east-1"})
-    start(LOCAL | {"aws.region": "us-east-1"}, {"AWS_REGION": "us-east-1"})
-    assert "differ: HARNESS_LOCAL_AWS\n" in refusal(real)
     start({"aws.region": "us-east-1"}, {"AWS_REGION": "us-east-1", "HARNESS_LOCAL_AWS": "http://127.0.0.1:1"})
     assert "differ: HARNESS_LOCAL_AWS\n" in refusal(real)
-    start({"aws.region": "us-east-1"}, {"AWS_REGION": "us-east-1"})
+    rehearsal = LOCAL | {"aws.region": "us-east-1"}  # 'harness serve --enforce-iam' stands where AWS would
+    start(rehearsal, {"AWS_REGION": "us-east-1"})
     jvm.require_jvm_of(real)
 
 
@@ -101,6 +100,13 @@ def test_a_jvm_without_the_sdk_is_refused_where_the_sdk_is_needed(start):
     start(LOCAL, VARIABLES)
     jvm.require_jvm_of(AWS())
     assert "was started without the SageMaker SDK" in refusal(AWS(), sdk=True)
+
+
+def test_a_jvm_that_has_ended_before_does_not_prevent_an_aws(start, monkeypatch):
+    start({}, {})
+    monkeypatch.setattr(internals, "system_property", lambda name: (_ for _ in ()).throw(ConnectionRefusedError))
+    with jvm.refused_if_foreign(AWS()):
+        pass
 
 
 def test_the_properties_of_options_in_a_file_are_known(tmp_path):
