@@ -31,7 +31,7 @@ from harness.localaws.control.call_log import CallLog
 from harness.localaws.control.faults import Fault, Faults
 from harness.localaws.http.certificates import CertificateAuthority
 from harness.localaws.http.gateway import Gateway
-from harness.localaws.iam import identities, simulation
+from harness.localaws.iam import buckets, identities, simulation
 from harness.localaws.iam.authorization import Authorization, Enforced, Unrestricted
 from harness.localaws.memory import return_free_memory
 from harness.localaws.moto_backend import ACCOUNT, Services, role_arn
@@ -64,9 +64,10 @@ class LocalAWS:
         self.calls = CallLog()
         self.images = Images()
         self.authority = CertificateAuthority(directory)
+        buckets.install()
         self.services = Services(_made(directory / "objects"), enforce_iam=enforce_iam)
         self.administrator = identities.put_administrator(region) if enforce_iam else {}
-        self.authorization = self._enforced() if enforce_iam else Unrestricted()
+        self.authorization = self._enforced() if enforce_iam else Unrestricted(ACCOUNT, self.services.has_object)
         self.quotas = Quotas(ACCOUNT)
         self.price_list = PriceListAPI()
         self.trainer = Trainer(self.services, directory / "training", self._container_environment, self.authorization)

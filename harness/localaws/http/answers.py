@@ -39,14 +39,17 @@ async def send_error(request: Request, send: Send, error: AWSError) -> None:
     if request.host.service in ("s3", "sts", "iam"):
         message = escape(_NOT_XML.sub("\ufffd", error.message))
         text = f"<Code>{error.code}</Code><Message>{message}</Message>"
+        if request.host.service == "s3":
+            members = {name: escape(_NOT_XML.sub("\ufffd", str(value))) for name, value in error.members.items()}
+            text += "".join(f"<{name}>{value}</{name}>" for name, value in members.items())
         body = f'<?xml version="1.0" encoding="UTF-8"?><Error>{text}</Error>'
         if request.host.service != "s3":
             body = f"<ErrorResponse><Error>{text}</Error></ErrorResponse>"
         await send_answer(send, error.status, "application/xml", body.encode())
         return
     if request.speaks_cbor:
-        members = cbor.encoded({"__type": error.code, "message": error.message})
-        await send_answer(send, error.status, cbor.CONTENT_TYPE, members, cbor.PROTOCOL)
+        encoded = cbor.encoded({"__type": error.code, "message": error.message})
+        await send_answer(send, error.status, cbor.CONTENT_TYPE, encoded, cbor.PROTOCOL)
         return
     if request.host.service == "sagemaker-runtime":
         content = {"Message": error.message, **error.members}

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote
 from harness.localaws.api_models import service_model
 from harness.localaws.control.faults import Fault
 from harness.localaws.exceptions import (
-    ContentMismatch,
+    AWSError,
     InvalidArgument,
     NotImplementedByS3,
     RequestTooLarge,
@@ -25,7 +25,7 @@ Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_ACCESS_KEY = re.compile(r"Credential=([^/]+)/")
+_ACCESS_KEY = re.compile(r"Credential=([^/]+)/|^AWS ([^\s:]+):")
 _SCOPE_REGION = re.compile(r"Credential=[^/]+/\d+/([^/]+)/")
 _INVOCATIONS = re.compile(
     r"/endpoints/(?P<name>[^/]+)/(?P<kind>invocations|async-invocations|invocations-response-stream)"
@@ -38,6 +38,11 @@ _INVOKING = {
 _RPC_PATH = re.compile(r"/service/(?P<service>[^/]+)/operation/(?P<operation>\w+)")
 HOST = "host"
 """Key in the state of a request's scope: AWS's host that answers it, if the client sent it to another address."""
+_SIGNING = frozenset(
+    f"x-amz-{name}"
+    for name in ("algorithm", "credential", "date", "expires", "security-token", "signature", "signedheaders")
+)
+"""Query parameters that sign a URL, in lower case."""
 LARGEST_BODY = 64 << 20
 """Bytes of a body that is not streamed: keys to delete, parts of an upload, parameters."""
 QUERY_SERVICES = ("sts", "iam")
@@ -53,6 +58,9 @@ class Verifier(Protocol):
     @property
     def matches(self) -> bool:
         """True if all bytes so far are the body that was signed."""
+
+    def failure(self) -> AWSError:
+        """Return the answer to a body that was not signed."""
 
 
 class ClientGone(Exception):
@@ -107,20 +115,32 @@ class Request:
     @property
     def region(self) -> str:
         """The host's region, or else the signature's."""
-        signed = _SCOPE_REGION.search(self.headers.get("authorization", ""))
+        presigned = f"Credential={self.query.get('X-Amz-Credential', [''])[0]}"
+        signed = _SCOPE_REGION.search(self.headers.get("authorization", presigned))
         return self.host.region or (signed.group(1) if signed else "us-east-1")
 
     @property
     def access_key(self) -> str:
         """The caller's access key id, or ''."""
         match = _ACCESS_KEY.search(self.headers.get("authorization", ""))
-        presigned = self.query.get("X-Amz-Credential", [""])[0]
-        return match.group(1) if match else presigned.partition("/")[0]
+        presigned = self.query.get("X-Amz-Credential", self.query.get("AWSAccessKeyId", [""]))[0]
+        return (match.group(1) or match.group(2)) if match else presigned.partition("/")[0]
 
     @property
     def session_token(self) -> str:
         """The token of the caller's session, or ''."""
-        return self.headers.get("x-amz-security-token") or self.query.get("X-Amz-Security-Token", [""])[0]
+        in_query = self.query.get("X-Amz-Security-Token", self.query.get("x-amz-security-token", [""]))[0]
+        return self.headers.get("x-amz-security-token") or in_query
+
+    def take_headers_from_query(self) -> None:
+        """Add the headers that a presigned URL has in its query, such as ``x-amz-acl``. S3 reads them there too.
+
+        SDKs move them there: ``moveHeadersToQuery`` in https://github.com/smithy-lang/smithy-typescript
+        """
+        for name, values in self.query.items():
+            lower = name.lower()
+            if lower.startswith("x-amz-") and lower not in _SIGNING and not self.headers.get("authorization"):
+                self.headers.setdefault(lower, values[0])
 
     @property
     def operation(self) -> str:
@@ -222,7 +242,7 @@ class Request:
             yield block
             more = message.get("more_body", False)
         if self.verifier and not self.verifier.matches:
-            raise ContentMismatch("The provided 'x-amz-content-sha256' header does not match what was computed.")
+            raise self.verifier.failure()
 
     async def body(self, most: int) -> bytes:
         """Return the whole body.

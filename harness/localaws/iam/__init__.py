@@ -1,1 +1,1 @@
-"""IAM enforced: signatures, identities, actions that a request needs, and the evaluation of policies."""
+"""Authorization: identities, required actions, the evaluation of policies, and S3's own rules about access."""

@@ -49,7 +49,7 @@ def evaluate(documents: Iterable[Document], action: str, resource: str, context:
         statement["Effect"]
         for document in documents
         for statement in statements(document)
-        if _applies(statement, action, resource, _folded(context))
+        if applies(statement, action, resource, context)
     }
     if "Deny" in effects:
         return Decision.EXPLICIT_DENY
@@ -73,15 +73,16 @@ def trusts(document: Document, action: str, principal: str, context: Context) ->
 
 def names(document: Document, principal: str) -> bool:
     """Return whether a trust policy names a principal itself rather than its account."""
-    return any(principal in _names_of(statement.get("Principal", {})) for statement in statements(document))
+    return any(principal in names_of(statement.get("Principal", {})) for statement in statements(document))
 
 
 def statements(document: Document) -> list[Statement]:
     """Return the statements of a document. A single one may stand outside a list."""
-    return _listed(document.get("Statement", []))
+    return listed(document.get("Statement", []))
 
 
-def _listed(value: Any) -> list[Any]:
+def listed(value: Any) -> list[Any]:
+    """Return an element of a policy as a list. A single value may stand outside a list."""
     return value if isinstance(value, list) else [value]
 
 
@@ -90,23 +91,25 @@ def _folded(context: Context) -> Context:
     return {key.lower(): values for key, values in context.items()}
 
 
-def _applies(statement: Statement, action: str, resource: str, context: Context) -> bool:
+def applies(statement: Statement, action: str, resource: str, context: Context) -> bool:
+    """Return whether a statement is about an action on a resource and its conditions hold. Principals do not count."""
+    folded = _folded(context)
     return (
         _is_named(statement, action, "Action")
-        and _is_about(statement, resource, context)
-        and _conditions_hold(statement, context)
+        and _is_about(statement, resource, folded)
+        and _conditions_hold(statement, folded)
     )
 
 
 def _is_named(statement: Statement, action: str, element: str) -> bool:
     if f"Not{element}" in statement:
-        return not any(like(pattern.lower(), action.lower()) for pattern in _listed(statement[f"Not{element}"]))
-    return any(like(pattern.lower(), action.lower()) for pattern in _listed(statement.get(element, [])))
+        return not any(like(pattern.lower(), action.lower()) for pattern in listed(statement[f"Not{element}"]))
+    return any(like(pattern.lower(), action.lower()) for pattern in listed(statement.get(element, [])))
 
 
 def _is_about(statement: Statement, resource: str, context: Context) -> bool:
     element = "NotResource" if "NotResource" in statement else "Resource"
-    patterns = [_filled_in(pattern, context) for pattern in _listed(statement.get(element, []))]
+    patterns = [_filled_in(pattern, context) for pattern in listed(statement.get(element, []))]
     return any(arn_like(pattern, resource) for pattern in patterns) == (element == "Resource")
 
 
@@ -114,14 +117,15 @@ def _is_principal(principals: Any, principal: str) -> bool:
     """Return whether a trust policy's Principal names the caller, its account, or ``*``."""
     if principals == "*":
         return True
-    named = _names_of(principals)
+    named = names_of(principals)
     account = principal.split(":")[4] if principal.startswith("arn:") else ""
     root = [name for name in named if account and (name == account or name.endswith(f":iam::{account}:root"))]
     return bool(root) or "*" in named or principal in named
 
 
-def _names_of(principals: Any) -> list[str]:
-    return [principals] if isinstance(principals, str) else [n for names in principals.values() for n in _listed(names)]
+def names_of(principals: Any) -> list[str]:
+    """Return the names in a Principal element, of all its kinds."""
+    return [principals] if isinstance(principals, str) else [n for names in principals.values() for n in listed(names)]
 
 
 def _filled_in(pattern: str, context: Context) -> str:
@@ -174,7 +178,7 @@ def arn_like(pattern: str, arn: str) -> bool:
 
 def _conditions_hold(statement: Statement, context: Context) -> bool:
     return all(
-        _holds(operator, _listed(wanted), context.get(key.lower()), context)
+        _holds(operator, listed(wanted), context.get(key.lower()), context)
         for operator, keys in statement.get("Condition", {}).items()
         for key, wanted in keys.items()
     )
@@ -194,6 +198,23 @@ def _holds(operator: str, wanted: list[Any], values: list[str] | None, context: 
     if quantifier == "ForAnyValue":
         return any(map(matches, values))
     return all(map(matches, values)) if name.startswith(_NEGATED) else any(map(matches, values))
+
+
+def conditions(statement: Statement) -> list[tuple[str, str, list[Any]]]:
+    """Return a statement's conditions: operator, key in lower case, and values."""
+    return [
+        (operator, key.lower(), listed(values))
+        for operator, keys in statement.get("Condition", {}).items()
+        for key, values in keys.items()
+    ]
+
+
+def check_operators(statement: Statement) -> None:
+    """Raise ValueError if IAM has no operator of that name."""
+    for operator, _, _ in conditions(statement):
+        name = operator.rpartition(":")[2].removesuffix("IfExists")
+        if name != "Null":
+            _matcher(name, [])
 
 
 def keys_missing(documents: Iterable[Document], action: str, resource: str, context: Context) -> list[str]:

@@ -1,6 +1,7 @@
 """Permissions that a request needs: IAM's actions, their resources, and the values of condition keys.
 
-There is one function for each service. Actions, resources and keys follow
+There is one function for each service; S3's is :func:`harness.localaws.iam.s3_actions.needs`. Actions, resources and
+keys follow
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
 
@@ -8,168 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlparse
 
-from harness import regions
 from harness.localaws.api_models import service_model
-
-Context = dict[str, list[str]]
-
-
-@dataclass(frozen=True)
-class Need:
-    """An action on a resource, with the condition keys of the request."""
-
-    action: str
-    resource: str
-    context: Context = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The facts of a request that decide its permissions, for every protocol."""
-
-    service: str
-    """The service as boto3 names it."""
-    operation: str
-    region: str
-    account: str
-    parameters: dict[str, Any] = field(default_factory=dict)
-    """Members of the body, which is JSON or a form."""
-    bucket: str = ""
-    key: str = ""
-    query: dict[str, str] = field(default_factory=dict)
-    headers: dict[str, str] = field(default_factory=dict)
-    endpoint: str = ""
-    """The endpoint of an invocation."""
-    lacks_object: bool = False
-    """True if S3 does not have the object."""
-
-    def arn(self, service: str, resource: str, *, region: str | None = None, account: str | None = None) -> str:
-        """Return an ARN in the region's partition, by default with this region and account."""
-        where = (self.region if region is None else region, self.account if account is None else account)
-        return f"arn:{regions.partition(self.region)}:{service}:{where[0]}:{where[1]}:{resource}"
+from harness.localaws.iam import s3_actions
+from harness.localaws.iam.asked import Asked, Context, Need
 
 
 def needs(asked: Asked) -> list[Need]:
     """Return the permissions that a request needs; none for operations that every caller may use."""
     return list(_SERVICES[asked.service](asked))
-
-
-# --- S3 ---------------------------------------------------------------------------------------------------------------
-
-_OF_VERSIONS = (
-    "GetObject",
-    "DeleteObject",
-    "GetObjectAcl",
-    "PutObjectAcl",
-    "GetObjectAttributes",
-    "GetObjectTagging",
-    "PutObjectTagging",
-    "DeleteObjectTagging",
-)
-"""Actions that have another name if the request names a version."""
-_READS = ("GetObject", "HeadObject")
-_ON_OBJECTS = {
-    "GetObject": "GetObject",
-    "HeadObject": "GetObject",
-    "PutObject": "PutObject",
-    "CopyObject": "PutObject",
-    "UploadPart": "PutObject",
-    "UploadPartCopy": "PutObject",
-    "CreateMultipartUpload": "PutObject",
-    "CompleteMultipartUpload": "PutObject",
-    "AbortMultipartUpload": "AbortMultipartUpload",
-    "ListParts": "ListMultipartUploadParts",
-    "DeleteObject": "DeleteObject",
-    "SelectObjectContent": "GetObject",
-}
-_ON_BUCKETS = {
-    "ListObjects": "ListBucket",
-    "ListObjectsV2": "ListBucket",
-    "HeadBucket": "ListBucket",
-    "ListObjectVersions": "ListBucketVersions",
-    "ListMultipartUploads": "ListBucketMultipartUploads",
-    "GetBucketAccelerateConfiguration": "GetAccelerateConfiguration",
-    "PutBucketAccelerateConfiguration": "PutAccelerateConfiguration",
-    "DeleteBucketCors": "PutBucketCORS",
-    "GetBucketEncryption": "GetEncryptionConfiguration",
-    "PutBucketEncryption": "PutEncryptionConfiguration",
-    "DeleteBucketEncryption": "PutEncryptionConfiguration",
-    "GetBucketInventoryConfiguration": "GetInventoryConfiguration",
-    "PutBucketInventoryConfiguration": "PutInventoryConfiguration",
-    "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
-    "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
-    "DeleteBucketLifecycle": "PutLifecycleConfiguration",
-    "GetBucketNotificationConfiguration": "GetBucketNotification",
-    "PutBucketNotificationConfiguration": "PutBucketNotification",
-    "GetObjectLockConfiguration": "GetBucketObjectLockConfiguration",
-    "PutObjectLockConfiguration": "PutBucketObjectLockConfiguration",
-    "DeleteBucketOwnershipControls": "PutBucketOwnershipControls",
-    "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
-    "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
-    "DeletePublicAccessBlock": "PutBucketPublicAccessBlock",
-    "GetBucketReplication": "GetReplicationConfiguration",
-    "PutBucketReplication": "PutReplicationConfiguration",
-    "DeleteBucketReplication": "PutReplicationConfiguration",
-    "DeleteBucketTagging": "PutBucketTagging",
-    "PostObject": "PutObject",
-}
-_LISTING_KEYS = {"prefix": "s3:prefix", "delimiter": "s3:delimiter", "max-keys": "s3:max-keys"}
-_EXTRA_HEADERS = {
-    "x-amz-tagging": "s3:PutObjectTagging",
-    **dict.fromkeys(
-        ("x-amz-acl", "x-amz-grant-full-control", "x-amz-grant-read", "x-amz-grant-read-acp", "x-amz-grant-write-acp"),
-        "s3:PutObjectAcl",
-    ),
-    **dict.fromkeys(("x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date"), "s3:PutObjectRetention"),
-    "x-amz-object-lock-legal-hold": "s3:PutObjectLegalHold",
-    "x-amz-bypass-governance-retention": "s3:BypassGovernanceRetention",
-}
-"""Headers of requests about objects that need a further permission."""
-
-
-def bucket_arn(region: str, bucket: str) -> str:
-    """Return the ARN of a bucket."""
-    return f"arn:{regions.partition(region)}:s3:::{bucket}"
-
-
-def object_arn(region: str, bucket: str, key: str) -> str:
-    """Return the ARN of an object."""
-    return f"arn:{regions.partition(region)}:s3:::{bucket}/{key}"
-
-
-def _s3(asked: Asked) -> Iterator[Need]:
-    bucket = bucket_arn(asked.region, asked.bucket)
-    listing = {key: [asked.query.get(name, "")] for name, key in _LISTING_KEYS.items() if name in asked.query}
-    if asked.operation == "ListBuckets":
-        yield Need("s3:ListAllMyBuckets", "*")
-    elif asked.operation == "DeleteObjects":
-        return  # each key is decided separately, and the answer has an error for each
-    elif asked.key:
-        version = "Version" if "versionId" in asked.query else ""
-        action = _ON_OBJECTS.get(asked.operation, asked.operation)
-        versioned = action.replace("Object", f"Object{version}", 1) if action in _OF_VERSIONS else action
-        yield Need(f"s3:{versioned}", f"{bucket}/{asked.key}")
-        extras = {
-            extra for name, extra in _EXTRA_HEADERS.items() if name in asked.headers and extra != f"s3:{versioned}"
-        }
-        yield from (Need(extra, f"{bucket}/{asked.key}") for extra in sorted(extras))
-        if "x-amz-copy-source" in asked.headers:
-            yield from _copied(asked)
-        if asked.lacks_object and asked.operation in _READS:
-            # Without permission to list, S3 does not say that an object is missing.
-            yield Need("s3:ListBucket", bucket, {"s3:prefix": [asked.key]})
-    else:
-        yield Need(f"s3:{_ON_BUCKETS.get(asked.operation, asked.operation)}", bucket, listing)
-
-
-def _copied(asked: Asked) -> Iterator[Need]:
-    named = urlparse(asked.headers["x-amz-copy-source"])  # parsed as moto does, which copies the object
-    action = "s3:GetObjectVersion" if "versionId" in parse_qs(named.query) else "s3:GetObject"
-    yield Need(action, f"arn:{regions.partition(asked.region)}:s3:::{unquote(named.path).lstrip('/')}")
 
 
 # --- SageMaker --------------------------------------------------------------------------------------------------------
@@ -305,7 +154,7 @@ def _without_resource(prefix: str) -> Callable[[Asked], Iterator[Need]]:
 
 
 _SERVICES: dict[str, Callable[[Asked], Iterator[Need]]] = {
-    "s3": _s3,
+    "s3": s3_actions.needs,
     "sagemaker": _sagemaker,
     "sagemaker-runtime": _sagemaker_runtime,
     "iam": _iam,

@@ -9,12 +9,14 @@ from harness.localaws.http.request import LARGEST_BODY, Request, Send
 from harness.localaws.http.threads import Threads
 from harness.localaws.iam.authorization import Authorization
 from harness.localaws.moto_backend import Services
-from harness.localaws.s3 import corrections, deletion, streaming
+from harness.localaws.s3 import corrections, deletion, post_form, streaming
 from harness.localaws.s3.disk_bodies import BodyWriter, beside_request
 
 _PLAIN_UPLOAD = {"uploadId", "partNumber", "x-id"}
 _PRESIGNED = {"AWSAccessKeyId", "Signature", "Expires"}
 """Query parameters of presigned URLs of signature version 2. Those of version 4 start with ``X-Amz-``."""
+_DECIDED_BY_BODY = ("PostObject", "PutBucketAcl", "PutBucketPolicy", "PutObjectAcl")
+"""Operations whose body decides about permissions."""
 _BODY_HEADERS = (
     "content-md5",
     "content-encoding",
@@ -49,9 +51,20 @@ class S3Proxy:
         elif self._is_large_download(request):
             await self._download(request, send)
         else:
-            body = moto_body(request, {}, await request.body(LARGEST_BODY))
+            content = await request.body(LARGEST_BODY)
+            if request.operation in _DECIDED_BY_BODY:
+                await self._threads.run(self._check_body, request, content)
+            body = moto_body(request, {}, content)
             answer = self._delete_objects if request.operation == "DeleteObjects" else self._moto.answer
             await answer(request, send, body=body)
+
+    def _check_body(self, request: Request, content: bytes) -> None:
+        """Raise :class:`AWSError` if a form, a policy or an ACL may not have its effect."""
+        if request.operation == "PostObject":
+            form = post_form.read(content, request.headers.get("content-type", ""))
+            self._authorization.check_form(request, form.fields, form.size)
+        else:
+            self._authorization.check_content(request, content)
 
     def _is_large_upload(self, request: Request) -> bool:
         if request.operation not in ("PutObject", "UploadPart"):

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.localaws.exceptions import ValidationException
+from harness.localaws.iam.asked import Need
 from harness.localaws.iam.authorization import Authorization
-from harness.localaws.iam.required_actions import Need
 from harness.localaws.moto_backend import ACCOUNT, Services
 from harness.regions import ecr_image, partition_of
 

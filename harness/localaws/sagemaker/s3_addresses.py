@@ -7,8 +7,9 @@ An address is an ``s3://`` URI or an ``https://`` URL of S3: the pattern of ever
 from __future__ import annotations
 
 from harness.localaws.exceptions import ValidationException
+from harness.localaws.iam.asked import Need
 from harness.localaws.iam.authorization import Authorization
-from harness.localaws.iam.required_actions import Need, bucket_arn
+from harness.localaws.iam.s3_actions import bucket_arn
 from harness.localaws.moto_backend import Services
 from harness.regions import split_s3_uri
 

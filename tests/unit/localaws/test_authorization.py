@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from harness.localaws.exceptions import AWSError
 from harness.localaws.http.request import Request
 from harness.localaws.iam import identities
+from harness.localaws.iam.asked import Asked
 from harness.localaws.iam.authorization import Enforced
 from harness.localaws.iam.identities import Identity
 from harness.localaws.iam.policy_evaluation import Decision, arn_like, evaluate, keys_missing, like, names, trusts
-from harness.localaws.iam.required_actions import Asked, needs
-from harness.localaws.iam.sigv4 import is_right, read
+from harness.localaws.iam.required_actions import needs
+from harness.localaws.iam.signatures.sigv4 import is_right, read
 
 ALLOWED, IMPLICIT, EXPLICIT = Decision.ALLOWED, Decision.IMPLICIT_DENY, Decision.EXPLICIT_DENY
 KEY = "arn:aws:s3:::bucket/mine/1"

@@ -2,7 +2,9 @@
 
 import pytest
 
-from harness.localaws.iam.required_actions import Asked, needs, object_arn
+from harness.localaws.iam.asked import Asked
+from harness.localaws.iam.required_actions import needs
+from harness.localaws.iam.s3_actions import object_arn
 
 ACCOUNT = "123456789012"
 OBJECT = "arn:aws:s3:::b/k"
@@ -25,15 +27,13 @@ def needed(service, operation, parameters=None, region="us-east-1", **more):
     ],
 )
 def test_a_header_that_does_more_needs_an_action_more(header, action):
-    assert needed("s3", "PutObject", bucket="b", key="k", headers={header: "x"}) == [
-        ("s3:PutObject", OBJECT, {}),
-        (action, OBJECT, {}),
-    ]
+    found = needed("s3", "PutObject", bucket="b", key="k", headers={header: "x"})
+    assert [(each, resource) for each, resource, _ in found] == [("s3:PutObject", OBJECT), (action, OBJECT)]
 
 
 def test_an_action_that_a_header_needs_too_is_needed_once():
     assert needed("s3", "PutObjectAcl", bucket="b", key="k", headers={"x-amz-acl": "private"}) == [
-        ("s3:PutObjectAcl", OBJECT, {})
+        ("s3:PutObjectAcl", OBJECT, {"s3:x-amz-acl": ["private"]})
     ]
 
 
@@ -47,7 +47,8 @@ def test_an_action_that_a_header_needs_too_is_needed_once():
 )
 def test_an_action_has_a_name_for_versions_where_iam_has_one(operation, action):
     found = needed("s3", operation, bucket="b", key="k", query={"versionId": "1"})
-    assert found == [(f"s3:{action}", OBJECT, {})]
+    assert [(each, resource) for each, resource, _ in found] == [(f"s3:{action}", OBJECT)]
+    assert found[0][2]["s3:VersionId"] == ["1"]
 
 
 def test_a_reader_learns_that_an_object_is_missing_only_with_permission_to_list():
@@ -69,7 +70,7 @@ def test_a_copy_reads_the_version_that_its_source_names():
         found = needed(
             "s3", "CopyObject", region="cn-north-1", bucket="b", key="k", headers={"x-amz-copy-source": source}
         )
-        assert found[1] == (action, "arn:aws-cn:s3:::from/a", {})
+        assert found[1][:2] == (action, "arn:aws-cn:s3:::from/a")
     assert object_arn("us-gov-west-1", "b", "k") == "arn:aws-us-gov:s3:::b/k"
 
 

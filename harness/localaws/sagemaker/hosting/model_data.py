@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.localaws.exceptions import ValidationException
+from harness.localaws.iam.asked import Need
 from harness.localaws.iam.authorization import Authorization
-from harness.localaws.iam.required_actions import Need, bucket_arn, object_arn
+from harness.localaws.iam.s3_actions import bucket_arn, object_arn
 from harness.localaws.moto_backend import Services, StoredObject
 from harness.localaws.sagemaker.hosting.archives import ArchiveError, unpack
 from harness.localaws.sagemaker.hosting.instance import DeploymentFailure

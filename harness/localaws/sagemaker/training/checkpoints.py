@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from harness.localaws.iam.required_actions import bucket_arn, object_arn
+from harness.localaws.iam.s3_actions import bucket_arn, object_arn
 from harness.localaws.moto_backend import Services
 from harness.localaws.sagemaker.training.channels import path_inside
 from harness.regions import split_s3_uri

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from harness.localaws.iam.asked import Need
 from harness.localaws.iam.authorization import Authorization
-from harness.localaws.iam.required_actions import Need, bucket_arn, object_arn
+from harness.localaws.iam.s3_actions import bucket_arn, object_arn
 from harness.localaws.moto_backend import Services, StoredObject
 from harness.localaws.sagemaker.container_paths import as_in_container
 from harness.localaws.sagemaker.container_process import ContainerProcess, free_port
