@@ -4,7 +4,7 @@ import pytest
 
 from harness.localaws.iam.asked import Asked
 from harness.localaws.iam.required_actions import needs
-from harness.localaws.iam.s3_actions import object_arn
+from harness.localaws.iam.s3_actions import deletion, object_arn
 
 ACCOUNT = "123456789012"
 OBJECT = "arn:aws:s3:::b/k"
@@ -154,3 +154,129 @@ def test_each_log_group_that_a_request_names_by_name_or_arn_is_needed_once():
     assert [resource.partition(":log-group:")[2] for _, resource, _ in found] == [
         f"{name}:log-stream:" for name in "abc"
     ]
+
+
+# --- S3, by https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html -------------------
+
+OF_OBJECTS = {
+    "GetObject": "GetObject",
+    "HeadObject": "GetObject",
+    "GetObjectAcl": "GetObjectAcl",
+    "GetObjectAttributes": "GetObject GetObjectAttributes",
+    "GetObjectLegalHold": "GetObjectLegalHold",
+    "GetObjectTagging": "GetObjectTagging",
+    "PutObject": "PutObject",
+    "PutObjectAcl": "PutObjectAcl",
+    "PutObjectLegalHold": "PutObjectLegalHold",
+    "PutObjectRetention": "PutObjectRetention",
+    "PutObjectTagging": "PutObjectTagging",
+    "PostObject": "PutObject",
+    "CreateMultipartUpload": "PutObject",
+    "UploadPart": "PutObject",
+    "CompleteMultipartUpload": "PutObject",
+    "AbortMultipartUpload": "AbortMultipartUpload",
+    "ListParts": "ListMultipartUploadParts",
+    "DeleteObject": "DeleteObject",
+    "DeleteObjectTagging": "DeleteObjectTagging",
+    "RestoreObject": "RestoreObject",
+    "SelectObjectContent": "GetObject",
+}
+OF_BUCKETS = {
+    "CreateBucket": "CreateBucket",
+    "DeleteBucket": "DeleteBucket",
+    "HeadBucket": "ListBucket",
+    "ListObjects": "ListBucket",
+    "ListObjectsV2": "ListBucket",
+    "ListObjectVersions": "ListBucketVersions",
+    "ListMultipartUploads": "ListBucketMultipartUploads",
+    "GetBucketLocation": "GetBucketLocation",
+    "GetBucketPolicy": "GetBucketPolicy",
+    "PutBucketPolicy": "PutBucketPolicy",
+    "DeleteBucketPolicy": "DeleteBucketPolicy",
+    "GetBucketPolicyStatus": "GetBucketPolicyStatus",
+    "GetBucketEncryption": "GetEncryptionConfiguration",
+    "DeleteBucketEncryption": "PutEncryptionConfiguration",
+    "DeleteBucketCors": "PutBucketCORS",
+    "DeleteBucketLifecycle": "PutLifecycleConfiguration",
+    "DeleteBucketTagging": "PutBucketTagging",
+    "DeletePublicAccessBlock": "PutBucketPublicAccessBlock",
+    "PutObjectLockConfiguration": "PutBucketObjectLockConfiguration",
+    "PutBucketAcl": "PutBucketAcl",
+    "PutBucketVersioning": "PutBucketVersioning",
+}
+
+
+def actions(operation, **more):
+    return [action.removeprefix("s3:") for action, *_ in needed("s3", operation, bucket="b", **more)]
+
+
+@pytest.mark.parametrize("operation", OF_OBJECTS)
+def test_an_operation_on_an_object_needs_these_actions(operation):
+    assert actions(operation, key="k") == OF_OBJECTS[operation].split()
+    assert {resource for _, resource, _ in needed("s3", operation, bucket="b", key="k")} == {OBJECT}
+
+
+@pytest.mark.parametrize("operation", OF_BUCKETS)
+def test_an_operation_on_a_bucket_needs_this_action(operation):
+    found = [(action, resource) for action, resource, _ in needed("s3", operation, bucket="b")]
+    assert found == [(f"s3:{OF_BUCKETS[operation]}", "arn:aws:s3:::b")]
+
+
+def test_an_operation_on_a_version_needs_the_actions_on_versions():
+    version = {"versionId": "1"}
+    assert actions("HeadObject", key="k", query=version) == ["GetObjectVersion"]
+    assert actions("GetObjectAttributes", key="k", query=version) == ["GetObjectVersion", "GetObjectVersionAttributes"]
+    assert actions("DeleteObject", key="k", query=version) == ["DeleteObjectVersion"]
+    governed = {"x-amz-bypass-governance-retention": "true"}
+    found = [need.action for need in deletion("us-east-1", "b", "k", "1", governed)]
+    assert found == ["s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "more"),
+    [
+        ({"x-amz-acl": "private"}, ["PutBucketAcl"]),
+        ({"x-amz-grant-write": "id=1"}, ["PutBucketAcl"]),
+        ({"x-amz-object-ownership": "ObjectWriter"}, ["PutBucketOwnershipControls"]),
+        ({"x-amz-bucket-object-lock-enabled": "true"}, ["PutBucketObjectLockConfiguration", "PutBucketVersioning"]),
+    ],
+)
+def test_a_bucket_with_settings_needs_permission_to_put_each(headers, more):
+    assert actions("CreateBucket", headers=headers) == ["CreateBucket", *more]
+
+
+def test_a_copy_needs_permission_for_the_tags_it_takes_along_and_to_learn_that_its_source_is_missing():
+    source = {"x-amz-copy-source": "/from/a%20b"}
+    read = ["PutObject", "GetObject"]
+    assert actions("CopyObject", key="k", headers=source) == read
+    tagged = actions("CopyObject", key="k", headers=source, source_has_tags=True)
+    assert tagged == [*read, "GetObjectTagging", "PutObjectTagging"]
+    replaced = source | {"x-amz-tagging-directive": "REPLACE"}
+    assert actions("CopyObject", key="k", headers=replaced, source_has_tags=True) == read
+    assert actions("UploadPartCopy", key="k", headers=source, source_has_tags=True) == read
+    missing = needed("s3", "CopyObject", bucket="b", key="k", headers=source, lacks_source=True)[-1]
+    assert (missing[0], missing[1], missing[2]["s3:prefix"]) == ("s3:ListBucket", "arn:aws:s3:::from", ["a b"])
+
+
+def test_a_deletion_on_condition_of_an_etag_reads_the_object():
+    assert actions("DeleteObject", key="k", headers={"if-match": '"etag"'}) == ["DeleteObject", "GetObject"]
+    assert actions("DeleteObject", key="k", headers={"if-match": "*"}) == ["DeleteObject"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "headers", "key", "values"),
+    [
+        ("PutObject", {"x-amz-server-side-encryption": "aws:kms"}, "s3:x-amz-server-side-encryption", ["aws:kms"]),
+        ("PutObject", {"x-amz-storage-class": "GLACIER"}, "s3:x-amz-storage-class", ["GLACIER"]),
+        ("PutObject", {"x-amz-tagging": "a=1&b=2"}, "s3:RequestObjectTag/b", ["2"]),
+        ("PutObject", {"x-amz-tagging": "a=1&b=2"}, "s3:RequestObjectTagKeys", ["a", "b"]),
+        ("PutObject", {"x-amz-object-lock-mode": "GOVERNANCE"}, "s3:object-lock-mode", ["GOVERNANCE"]),
+        ("PutObject", {"if-none-match": "*"}, "s3:if-none-match", ["*"]),
+        ("PutObject", {}, "s3:ObjectCreationOperation", ["true"]),
+        ("UploadPart", {}, "s3:ObjectCreationOperation", ["false"]),
+        ("GetObject", {"user-agent": "curl"}, "aws:UserAgent", ["curl"]),
+        ("GetObject", {"referer": "https://a.test/"}, "aws:Referer", ["https://a.test/"]),
+    ],
+)
+def test_headers_are_condition_keys(operation, headers, key, values):
+    assert needed("s3", operation, bucket="b", key="k", headers=headers)[0][2][key] == values
