@@ -1,10 +1,12 @@
 """Attacks on signatures, with IAM enforced: missing, old, for another host, or of another request."""
 
 import hashlib
+import json
 from datetime import datetime, timedelta, timezone
 from urllib.parse import urlencode, urlsplit
 
 import pytest
+from botocore import UNSIGNED
 from botocore.auth import S3SigV4Auth, SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
@@ -224,14 +226,115 @@ def test_clients_sign_as_the_local_aws_verifies(independent_aws):
     s3 = independent_aws.client("s3")
     s3.create_bucket(Bucket="clients")
     for key, config in (("digest", {"payload_signing_enabled": True}), ("trailer", {"payload_signing_enabled": False})):
-        client = independent_aws._aws._session.client(
-            "s3", region_name="us-east-1", verify=independent_aws.connection.pem,
-            aws_access_key_id=independent_aws.connection.administrator["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=independent_aws.connection.administrator["AWS_SECRET_ACCESS_KEY"],
-            config=Config(s3=config, proxies={"https": independent_aws.connection.client_proxy}),
-        )  # fmt: skip
+        client = s3_client(independent_aws, s3=config)
         client.put_object(Bucket="clients", Key=key, Body=b"x" * 2_000_000, ChecksumAlgorithm="CRC32")
         assert s3.get_object(Bucket="clients", Key=key)["Body"].read() == b"x" * 2_000_000
+
+
+# --- S3 without an SDK ------------------------------------------------------------------------------------------------
+
+
+def s3_client(aws, user=None, **config):
+    user = user or aws.connection.administrator
+    return aws._aws._session.client(
+        "s3", region_name="us-east-1", verify=aws.connection.pem,
+        aws_access_key_id=user["AWS_ACCESS_KEY_ID"], aws_secret_access_key=user["AWS_SECRET_ACCESS_KEY"],
+        config=Config(proxies={"https": aws.connection.client_proxy}, **config),
+    )  # fmt: skip
+
+
+def ask_url(aws, method, url, headers=None, body=None):
+    parts = urlsplit(url)
+    return ask(tunnel(aws, parts.netloc), method, f"{parts.path}?{parts.query}", headers, body)
+
+
+@pytest.mark.parametrize("version", ["s3", "s3v4"])
+@pytest.mark.parametrize("style", ["path", "virtual"])
+def test_the_urls_that_boto3_presigns_are_served_for_what_they_name(independent_aws, version, style):
+    s3 = s3_client(independent_aws, signature_version=version, s3={"addressing_style": style})
+    s3.create_bucket(Bucket="presigned")
+    named = {"Bucket": "presigned", "Key": "a b+ü"}
+    upload = s3.generate_presigned_url("put_object", named | {"ContentType": "text/csv"})
+    kind = {"Content-Type": "text/csv"}
+    assert ask_url(independent_aws, "PUT", upload, kind, b"1,2")[0] == 200
+    assert ask_url(independent_aws, "PUT", upload, {"Content-Type": "text/html"}, b"<p>")[0] == 403
+    url = s3.generate_presigned_url("get_object", named | {"ResponseContentDisposition": 'attachment; filename="a+b"'})
+    assert ask_url(independent_aws, "GET", url) == (200, "1,2")
+    status, text = ask_url(independent_aws, "GET", url.replace("presigned", "other-one"))
+    assert (status, "<StringToSign>" in text, "<SignatureProvided>" in text) == (403, True, True)
+
+
+FIELDS = {"acl": "bucket-owner-full-control", "x-amz-meta-a": "1"}
+
+
+def posted(aws, form, content=b"photo", **changes):
+    """Post a form that boto3 signed; return the status and the code of an error."""
+    fields = form["fields"] | changes
+    parts = [f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{fields[name]}\r\n' for name in fields]
+    file = '--b\r\nContent-Disposition: form-data; name="file"; filename="p.jpg"\r\n\r\n'
+    body = ("".join(parts) + file).encode() + content + b"\r\n--b--\r\n"
+    status, text = ask_url(aws, "POST", form["url"], {"Content-Type": "multipart/form-data; boundary=b"}, body)
+    return status, text.partition("<Code>")[2].partition("</Code>")[0]
+
+
+@pytest.mark.parametrize("version", ["s3", "s3v4"])
+def test_a_form_that_boto3_presigns_uploads_what_its_policy_allows(independent_aws, version):
+    s3 = s3_client(independent_aws, signature_version=version)
+    s3.create_bucket(Bucket="forms")
+    conditions = [{name: value} for name, value in FIELDS.items()] + [["content-length-range", 1, 9]]
+    form = s3.generate_presigned_post("forms", "in/photo", FIELDS, conditions, 60)
+    assert posted(independent_aws, form) == (204, "")
+    assert s3.get_object(Bucket="forms", Key="in/photo")["Body"].read() == b"photo"
+    assert posted(independent_aws, form, key="out/photo") == (403, "AccessDenied")
+    assert posted(independent_aws, form, b"too large a photo") == (400, "EntityTooLarge")
+    assert posted(independent_aws, form, policy="e30=") == (403, "SignatureDoesNotMatch")
+    assert posted(independent_aws, form, **{"x-amz-meta-b": "2"}) == (403, "AccessDenied")
+    assert posted(independent_aws, {"url": form["url"], "fields": {"key": "k"}}) == (403, "AccessDenied")
+    late = s3.generate_presigned_post("forms", "in/photo", FIELDS, conditions, -1)
+    assert posted(independent_aws, late) == (403, "AccessDenied")
+    assert independent_aws.everything()["S3 object"] == ["s3://forms/in/photo"]
+
+
+def test_a_form_does_what_its_signer_may_do(independent_aws):
+    independent_aws.client("s3").create_bucket(Bucket="forms")
+    mine = allowing({"Action": "s3:PutObject", "Resource": "arn:aws:s3:::forms/mine/*"})
+    s3 = s3_client(independent_aws, independent_aws.user(mine))
+    for key, expected in (("mine/1", (204, "")), ("other/1", (403, "AccessDenied"))):
+        assert posted(independent_aws, s3.generate_presigned_post("forms", key)) == expected
+
+
+def test_callers_without_credentials_read_public_data_only(independent_aws):
+    s3, anyone = independent_aws.client("s3"), s3_client(independent_aws, signature_version=UNSIGNED)
+    s3.create_bucket(Bucket="private")
+    s3.put_object(Bucket="private", Key="k", Body=b"secret")
+    sample = "sagemaker-sample-data-us-east-1"
+    (key, *_) = [found["Key"] for found in anyone.list_objects_v2(Bucket=sample, Prefix="spark/mnist/")["Contents"]]
+    assert anyone.get_object(Bucket=sample, Key=key, Range="bytes=0-3")["ContentLength"] == 4
+    assert ask_url(independent_aws, "HEAD", f"https://{sample}.{S3}/{key}")[0] == 200
+    for call, given in (
+        (anyone.get_object, {"Bucket": "private", "Key": "k"}),
+        (anyone.put_object, {"Bucket": "private", "Key": "k", "Body": b"x"}),
+        (anyone.put_object, {"Bucket": sample, "Key": "k", "Body": b"x"}),
+        (anyone.list_buckets, {}),
+    ):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            call(**given)
+
+
+def test_a_bucket_is_public_once_its_owner_lets_it_be(independent_aws):
+    s3, anyone = independent_aws.client("s3"), s3_client(independent_aws, signature_version=UNSIGNED)
+    s3.create_bucket(Bucket="public")
+    s3.put_object(Bucket="public", Key="k", Body=b"x")
+    reading = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::public/*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [reading]})
+    with pytest.raises(ClientError, match="BlockPublicPolicy"):
+        s3.put_bucket_policy(Bucket="public", Policy=document)
+    assert s3.get_public_access_block(Bucket="public")["PublicAccessBlockConfiguration"]["BlockPublicPolicy"]
+    s3.delete_public_access_block(Bucket="public")
+    s3.put_bucket_policy(Bucket="public", Policy=document)
+    assert anyone.get_object(Bucket="public", Key="k")["Body"].read() == b"x"
+    with pytest.raises(ClientError, match="AccessControlListNotSupported"):
+        s3.put_object(Bucket="public", Key="k", Body=b"x", ACL="public-read")
 
 
 # --- one request, one operation -----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
+from functools import partial
 
 from harness import regions
 from harness.localaws.exceptions import AWSError
@@ -216,9 +217,12 @@ def _check_version_2(request: Request, claims: sigv2.Signature, secret: str) -> 
     raw = request.scope["raw_path"].decode("latin-1")
     resource = f"/{request.host.bucket}{raw}" if request.host.bucket else raw
     query = request.scope["query_string"].decode("latin-1")
-    text = sigv2.string_to_sign(claims, request.scope["method"], resource, query, request.headers)
-    if not sigv2.is_right(claims.value, text, secret):
-        raise mismatch(claims.key, claims.value, text)
+    # A bucket alone is signed with a slash after it (botocore's handlers.py), or as the client sends it.
+    resources = {resource, f"{resource}/"} if resource.count("/") == 1 else {resource}
+    sign = partial(sigv2.string_to_sign, claims, request.scope["method"])
+    texts = [sign(each, query, request.headers) for each in sorted(resources)]
+    if not any(sigv2.is_right(claims.value, text, secret) for text in texts):
+        raise mismatch(claims.key, claims.value, texts[-1])
 
 
 def mismatch(key: str, given: str, text: str, **members: object) -> AWSError:

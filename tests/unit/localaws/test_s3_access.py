@@ -192,6 +192,10 @@ def test_a_header_in_version_2_is_verified(admin):
         HmacV1Auth(Credentials(admin.access_key, secret)).add_auth(request)
         found = refusal(received("GET", request.url, dict(request.headers.items())))
         assert (found and found[1]) == expected
+    for signed in ("/bkt", "/bkt/"):
+        request = AWSRequest(method="GET", url=f"{HOST}/bkt", auth_path=signed)
+        HmacV1Auth(admin).add_auth(request)
+        assert refusal(received("GET", request.url, dict(request.headers.items()))) is None
     old = {"date": "Tue, 27 Mar 2007 19:36:42 GMT", "authorization": f"AWS {admin.access_key}:x"}
     assert refusal(received("GET", f"{HOST}/bkt/k", old))[1] == "RequestTimeTooSkewed"
 
