@@ -157,7 +157,13 @@ class Unrestricted(_Rules):
 
     async def check(self, request: Request, parameters: dict[str, object]) -> None:
         """Raise :class:`AWSError` if S3 refuses a request whatever its caller may do."""
-        if request.host.service == "s3" and request.operation not in ("OptionsObject", "PostObject"):
+        if request.host.service != "s3" or request.operation in ("OptionsObject", "PostObject"):
+            return
+        bucket, _ = request.bucket_and_key()
+        if "authorization" in request.headers and not s3_rules.limits_callers(bucket):  # most requests
+            callers.claims_of(request)
+            s3_rules.check_acl(request.operation, bucket, request.headers)
+        else:
             self._check_s3(request, parameters)
 
     def _caller(self, request: Request) -> Identity | None:
@@ -284,18 +290,6 @@ def _with_trust(caller: Identity, need: Need, context: policy_evaluation.Context
     return Decision.ALLOWED if policy_evaluation.names(trust, caller.principal) else decision
 
 
-def principal_context(caller: Identity) -> dict[str, list[str]]:
-    """Return the condition keys that depend on the caller."""
-    context = {
-        "aws:PrincipalArn": [caller.principal],
-        "aws:PrincipalAccount": [caller.principal.split(":")[4]],
-        "aws:PrincipalType": ["User" if caller.is_user else "AssumedRole"],
-        "aws:PrincipalIsAWSService": ["false"],
-        **{f"aws:PrincipalTag/{key}": [value] for key, value in caller.tags.items()},
-    }
-    return context | ({"aws:username": [caller.name]} if caller.is_user else {})
-
-
 def surroundings(account: str, region: str) -> dict[str, list[str]]:
     """Return the condition keys that depend on neither caller nor resource."""
     now = datetime.now(timezone.utc)
@@ -317,7 +311,7 @@ def context_of(caller: Identity, need: Need, region: str) -> dict[str, list[str]
     tags = (
         {f"s3:ExistingObjectTag/{name}": [value] for name, value in buckets.tags_of(bucket, key).items()} if key else {}
     )
-    return {**principal_context(caller), **around, **tags, **need.context}
+    return {**identities.principal_context(caller), **around, **tags, **need.context}
 
 
 def _region_of(need: Need) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any
 
 from moto.core import DEFAULT_ACCOUNT_ID
@@ -83,7 +83,12 @@ def is_public_sample(bucket: str) -> bool:
 def policy_of(bucket: str) -> Document | None:
     """Return a bucket's policy, or None."""
     found = _find(bucket)
-    document: Document | None = json.loads(found.policy) if found and found.policy else None
+    return _parsed(found.policy) if found and found.policy else None
+
+
+@lru_cache(maxsize=256)
+def _parsed(policy: bytes) -> Document:
+    document: Document = json.loads(policy)
     return document
 
 

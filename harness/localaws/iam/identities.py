@@ -50,6 +50,18 @@ class Identity:
         return self.expires is not None and self.expires <= datetime.now(timezone.utc)
 
 
+def principal_context(caller: Identity) -> dict[str, list[str]]:
+    """Return the condition keys that depend on the caller."""
+    context = {
+        "aws:PrincipalArn": [caller.principal],
+        "aws:PrincipalAccount": [caller.principal.split(":")[4]],
+        "aws:PrincipalType": ["User" if caller.is_user else "AssumedRole"],
+        "aws:PrincipalIsAWSService": ["false"],
+        **{f"aws:PrincipalTag/{key}": [value] for key, value in caller.tags.items()},
+    }
+    return context | ({"aws:username": [caller.name]} if caller.is_user else {})
+
+
 def put_administrator(region: str) -> dict[str, str]:
     """Make an administrator in the region's partition; return the credentials as environment variables."""
     backend = iam_backends[DEFAULT_ACCOUNT_ID][regions.partition(region)]

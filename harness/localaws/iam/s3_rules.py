@@ -36,6 +36,11 @@ def bucket_and_key(need: Need) -> tuple[str, str]:
     return bucket, key
 
 
+def limits_callers(bucket: str) -> bool:
+    """Return whether a bucket may deny something to a caller whose own policies allow everything."""
+    return bool(bucket) and (buckets.is_public_sample(bucket) or buckets.policy_of(bucket) is not None)
+
+
 def grant(caller: Identity | None, need: Need, context: Context) -> Grant:
     """Return what a bucket's policy says about an action of a caller. None is the anonymous caller."""
     bucket, _ = bucket_and_key(need)

@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 
 from harness.localaws.exceptions import AWSError
 from harness.localaws.iam import identities, policy_evaluation
-from harness.localaws.iam.authorization import decide, principal_context
+from harness.localaws.iam.authorization import decide
 from harness.localaws.iam.identities import Identity
 from harness.localaws.iam.policy_evaluation import Decision
 
@@ -35,7 +35,7 @@ def simulate(operation: str, form: dict[str, str], region: str) -> str:  # noqa:
     if not (names := _list(form, "ActionNames")):
         raise _error(400, "ValidationError", "1 validation error detected: Value at 'actionNames' must not be null")
     more = [_policy(text) for text in _list(form, "PolicyInputList")]
-    context = principal_context(principal) | _context(form)
+    context = identities.principal_context(principal) | _context(form)
     pairs = [(action, resource) for action in names for resource in _list(form, "ResourceArns") or ["*"]]
     start = int(form.get("Marker", "0"))
     end = start + min(int(form.get("MaxItems", _DEFAULT_PAGE)), _MOST)
