@@ -286,6 +286,7 @@ def test_a_form_that_boto3_presigns_uploads_what_its_policy_allows(independent_a
     assert posted(independent_aws, form) == (204, "")
     assert s3.get_object(Bucket="forms", Key="in/photo")["Body"].read() == b"photo"
     assert posted(independent_aws, form, key="out/photo") == (403, "AccessDenied")
+    assert posted(independent_aws, form | {"url": f"{form['url']}?key=out/photo"})[0] == 204
     assert posted(independent_aws, form, b"too large a photo") == (400, "EntityTooLarge")
     assert posted(independent_aws, form, policy="e30=") == (403, "SignatureDoesNotMatch")
     assert posted(independent_aws, form, **{"x-amz-meta-b": "2"}) == (403, "AccessDenied")

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from functools import lru_cache, wraps
 from typing import Any
 
+import moto.s3.responses
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.iam.access_control import PermissionResult
 from moto.s3.exceptions import MissingBucket
 from moto.s3.models import ALL_USERS_GRANTEE, FakeBucket, PublicAccessBlock, s3_backends
 
+from harness.localaws.iam.bucket_policies import is_public
 from harness.localaws.iam.policy_evaluation import Document
 from harness.regions import region_of_sample_bucket
 
@@ -62,6 +64,7 @@ def install() -> None:
 
     FakeBucket.__init__ = made
     FakeBucket.get_permission = lambda *_: PermissionResult.PERMITTED  # decided before moto is asked
+    moto.s3.responses.bucket_policy_is_public = lambda policy: is_public(_parsed(policy))
 
 
 def _make_with_defaults(bucket: Any) -> None:

@@ -95,10 +95,10 @@ def refusal(service: str, kind: str, message: str = "", /, **members: object) ->
     """Return a service's answer to a request that it refuses.
 
     :param message: in place of the kind's own message.
-    :param members: further elements of the answer.
+    :param members: further elements of S3's answer. Other services have none.
     """
     kinds = _REFUSALS[protocol(service)]
     status, code, text = kinds.get(kind, kinds["malformed"])
-    error = AWSError(message or text, **members)
+    error = AWSError(message or text, **(members if service == "s3" else {}))
     error.status, error.code = status, code
     return error

@@ -5,6 +5,7 @@ See https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import Message
@@ -20,10 +21,18 @@ _LARGEST_FIELDS = 20_000
 
 @dataclass(frozen=True)
 class Form:
-    """The fields before the file, by names in lower case and with ``${filename}`` replaced, and the file's size."""
+    """The fields before the file, by names in lower case and with ``${filename}`` replaced, and the file."""
 
     fields: dict[str, str]
-    size: int
+    file: bytes
+
+    def encoded(self) -> tuple[str, bytes]:
+        """Return a content type and a body with these fields, each once, and the file, so that moto reads no others."""
+        boundary = secrets.token_hex(16)
+        head = f"--{boundary}\r\nContent-Disposition: form-data; name="
+        fields = "".join(f'{head}"{name}"\r\n\r\n{value}\r\n' for name, value in self.fields.items())
+        before, after = f'{fields}{head}"file"; filename="file"\r\n\r\n', f"\r\n--{boundary}--\r\n"
+        return f"multipart/form-data; boundary={boundary}", before.encode() + self.file + after.encode()
 
 
 def read(content: bytes, content_type: str) -> Form:
@@ -39,7 +48,7 @@ def read(content: bytes, content_type: str) -> Form:
         text = "At least one of the pre-conditions you specified did not hold"
         raise _error("PreconditionFailed", text, status=412, Condition=condition)
     try:
-        fields, filename, size = _parts(_events(content, boundary or ""))
+        fields, filename, file = _parts(_events(content, boundary or ""))
     except ValueError:
         raise _error(
             "MalformedPOSTRequest", "The body of your POST request is not well-formed multipart/form-data."
@@ -48,13 +57,13 @@ def read(content: bytes, content_type: str) -> Form:
         order = "If it is specified, please check the order of the fields."
         text = f"Bucket POST must contain a field named 'key'.  {order}"
         raise _error("InvalidArgument", text, ArgumentName="key", ArgumentValue="")
-    if size is None:
+    if file is None:
         text = "POST requires exactly one file upload per request."
         raise _error("InvalidArgument", text, ArgumentName="file", ArgumentValue="0")
     if sum(len(name) + len(value) for name, value in fields.items()) > _LARGEST_FIELDS:
         text = "Your POST request fields preceding the upload file were too large."
         raise _error("MaxPostPreDataLengthExceededError", text)
-    return Form({name: value.replace("${filename}", filename) for name, value in fields.items()}, size)
+    return Form({name: value.replace("${filename}", filename) for name, value in fields.items()}, file)
 
 
 def _events(content: bytes, boundary: str) -> Iterator[Event]:
@@ -65,8 +74,8 @@ def _events(content: bytes, boundary: str) -> Iterator[Event]:
         yield event
 
 
-def _parts(events: Iterator[Event]) -> tuple[dict[str, str], str, int | None]:
-    """Return the fields before the file, the file's name, and its size, which is None without a file."""
+def _parts(events: Iterator[Event]) -> tuple[dict[str, str], str, bytes | None]:
+    """Return the fields before the file, the file's name, and the file, which is None if there is none."""
     fields: dict[str, str] = {}
     name, filename, data = "", "", b""
     for event in events:
@@ -76,7 +85,9 @@ def _parts(events: Iterator[Event]) -> tuple[dict[str, str], str, int | None]:
         elif isinstance(event, Data):
             data += event.data
             if not event.more_data and name == "file":
-                return fields, filename.replace("\\", "/").rpartition("/")[2], len(data)
+                return fields, filename.replace("\\", "/").rpartition("/")[2], data
+            if not event.more_data and name in fields:
+                raise _error("InvalidArgument", f"The form has the field {name} twice.", ArgumentName=name)
             if not event.more_data:
                 fields[name] = data.decode("utf-8", "replace")
     return fields, "", None

@@ -15,7 +15,7 @@ from harness.localaws.s3.disk_bodies import BodyWriter, beside_request
 _PLAIN_UPLOAD = {"uploadId", "partNumber", "x-id"}
 _PRESIGNED = {"AWSAccessKeyId", "Signature", "Expires"}
 """Query parameters of presigned URLs of signature version 2. Those of version 4 start with ``X-Amz-``."""
-_DECIDED_BY_BODY = ("PostObject", "PutBucketAcl", "PutBucketPolicy", "PutObjectAcl")
+_DECIDED_BY_BODY = ("PutBucketAcl", "PutBucketPolicy", "PutObjectAcl")
 """Operations whose body decides about permissions."""
 _BODY_HEADERS = (
     "content-md5",
@@ -52,19 +52,22 @@ class S3Proxy:
             await self._download(request, send)
         else:
             content = await request.body(LARGEST_BODY)
+            if request.operation == "PostObject":
+                await self._post(request, send, content)
+                return
             if request.operation in _DECIDED_BY_BODY:
-                await self._threads.run(self._check_body, request, content)
+                await self._threads.run(self._authorization.check_content, request, content)
             body = moto_body(request, {}, content)
             answer = self._delete_objects if request.operation == "DeleteObjects" else self._moto.answer
             await answer(request, send, body=body)
 
-    def _check_body(self, request: Request, content: bytes) -> None:
-        """Raise :class:`AWSError` if a form, a policy or an ACL may not have its effect."""
-        if request.operation == "PostObject":
-            form = post_form.read(content, request.headers.get("content-type", ""))
-            self._authorization.check_form(request, form.fields, form.size)
-        else:
-            self._authorization.check_content(request, content)
+    async def _post(self, request: Request, send: Send, content: bytes) -> None:
+        """Let moto store the file of a form whose signer may store it."""
+        form = post_form.read(content, request.headers.get("content-type", ""))
+        await self._threads.run(self._authorization.check_form, request, form.fields, len(form.file))
+        kind, body = form.encoded()
+        request.scope = {**request.scope, "query_string": b""}  # moto would look there for fields
+        await self._moto.answer(request, send, headers=request.headers | {"content-type": kind}, body=body)
 
     def _is_large_upload(self, request: Request) -> bool:
         if request.operation not in ("PutObject", "UploadPart"):

@@ -177,7 +177,9 @@ def form(*parts, end="--b--\r\n"):
 def test_the_fields_before_the_file_count_with_its_name_in_place():
     content = form(("Key", "in/${filename}"), ("x-amz-meta-a", "ü"), ("file", "\r\n\x00--b"), ("key", "late"))
     read = post_form.read(content, TYPE)
-    assert read == post_form.Form({"key": "in/photo.jpg", "x-amz-meta-a": "ü"}, 6)
+    assert read == post_form.Form({"key": "in/photo.jpg", "x-amz-meta-a": "ü"}, b"\r\n\x00--b")
+    kind, again = read.encoded()
+    assert post_form.read(again, kind) == read
 
 
 @pytest.mark.parametrize(
@@ -190,6 +192,7 @@ def test_the_fields_before_the_file_count_with_its_name_in_place():
         (form(("key", "k")), "multipart/form-data", 400, "MalformedPOSTRequest"),
         (form(("file", "x"), ("key", "k")), TYPE, 400, "InvalidArgument"),
         (form(("key", "k")), TYPE, 400, "InvalidArgument"),
+        (form(("key", "k"), ("KEY", "other"), ("file", "x")), TYPE, 400, "InvalidArgument"),
         (form(("key", "k"), ("a", "x" * 20_000), ("file", "x")), TYPE, 400, "MaxPostPreDataLengthExceededError"),
     ],
 )  # fmt: skip

@@ -61,6 +61,7 @@ def test_headers_that_were_presigned_must_be_sent():
     assert not verified(received("PUT", url, headers | {"x-amz-meta-a": "c"}))
     assert not verified(received("PUT", url, {"Content-Type": "text/csv"}))
     assert not verified(received("PUT", url, headers | {"x-amz-acl": "public-read"}))
+    assert not verified(received("PUT", f"{url}&X-Amz-Acl=public-read", headers))
 
 
 def test_the_token_of_a_session_is_part_of_what_is_signed():

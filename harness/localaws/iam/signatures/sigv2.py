@@ -102,7 +102,7 @@ def string_to_sign(signature: Signature, method: str, resource: str, query: str,
     :param headers: by names in lower case.
     """
     parameters = parse_qsl(query, keep_blank_values=True)
-    signed = {name.lower(): value for name, value in parameters if name.startswith("x-amz-")}
+    signed = {name.lower(): value for name, value in parameters if name.lower().startswith("x-amz-")}
     signed |= {name: " ".join(value.split()) for name, value in headers.items() if name.startswith("x-amz-")}
     lines = [method, headers.get("content-md5", ""), headers.get("content-type", ""), signature.date]
     lines += [f"{name}:{signed[name]}" for name in sorted(signed)]
