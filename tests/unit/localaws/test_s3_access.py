@@ -5,11 +5,12 @@ import json
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from botocore.auth import HmacV1Auth, HmacV1QueryAuth, S3SigV4Auth, S3SigV4QueryAuth
+from botocore.auth import HmacV1Auth, HmacV1QueryAuth, S3SigV4Auth, S3SigV4PostAuth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.iam.models import iam_backends
+from moto.s3 import responses
 from moto.s3.models import PublicAccessBlock, get_canned_acl, s3_backends
 from moto.sts.models import sts_backends
 
@@ -181,6 +182,44 @@ def test_a_header_that_a_url_has_in_its_query_acts_as_a_header(admin):
     assert refusal(request) is None
     assert request.headers["x-amz-tagging"] == "a=b"
     assert not {"x-amz-signature", "x-amz-date"} & request.headers.keys()
+
+
+# --- POST forms ---------------------------------------------------------------------------------------------------
+
+
+def form_of(credentials, seconds=60):
+    """Return the fields of a form that botocore signs, by names in lower case."""
+    fields = {"key": "k"}
+    request = AWSRequest(method="POST", url=f"{HOST}/bkt")
+    request.context["s3-presign-post-fields"] = fields
+    end = datetime.now(timezone.utc) + timedelta(seconds=seconds)
+    policy = {"expiration": f"{end:%Y-%m-%dT%H:%M:%SZ}", "conditions": [{"key": "k"}, ["content-length-range", 1, 9]]}
+    request.context["s3-presign-post-policy"] = policy
+    S3SigV4PostAuth(credentials, "s3", "us-east-1").add_auth(request)
+    return {name.lower(): value for name, value in fields.items()}
+
+
+def form_refusal(fields, enforced, size=5):
+    try:
+        rules(enforced).check_form(received("POST", f"{HOST}/bkt"), fields, size)
+    except AWSError as error:
+        return error.code
+    return None
+
+
+@MODES
+def test_a_form_is_checked_with_and_without_enforced_policies(moto, admin, enforced):
+    fields = form_of(admin)
+    assert form_refusal(fields, enforced) is None
+    assert form_refusal(fields, enforced, size=10) == "EntityTooLarge"
+    assert form_refusal(fields | {"key": "other"}, enforced) == "AccessDenied"
+    assert form_refusal(fields | {"x-amz-signature": "0" * 64}, enforced) == "SignatureDoesNotMatch"
+    assert form_refusal(form_of(admin, -1), enforced) == "AccessDenied"
+    assert form_refusal({"key": "k"}, enforced) == "AccessDenied"  # a form without policy has no signer
+    unknown = form_of(Credentials("AKIAUNKNOWN", "x"))
+    assert form_refusal(unknown, enforced) == ("InvalidAccessKeyId" if enforced else None)
+    put_policy(moto, statement("Deny", action="s3:PutObject", Condition={"StringEquals": {"s3:authType": "POST"}}))
+    assert form_refusal(fields, enforced) == "AccessDenied"
 
 
 # --- headers ------------------------------------------------------------------------------------------------------
@@ -422,6 +461,13 @@ def test_a_bucket_with_acls_refuses_public_ones_while_it_blocks_them(moto, admin
     bucket.public_access_block = None
     assert refusal(request()) is None
     assert content_refusal(sign(admin, "PUT", f"{HOST}/bkt/k?acl"), body) is None
+
+
+def test_the_status_of_a_policy_says_what_decides_about_public_access(moto):
+    secure = statement(Condition={"Bool": {"aws:SecureTransport": "true"}})
+    for one, public in ((secure, True), (statement(principal={"AWS": DEFAULT_ACCOUNT_ID}), False)):
+        document = json.dumps({"Version": "2012-10-17", "Statement": one}).encode()
+        assert responses.bucket_policy_is_public(document) is public
 
 
 def test_a_new_bucket_has_s3_s_defaults_and_moto_decides_nothing(moto):
