@@ -12,8 +12,9 @@ from typing import Any
 from harness.localaws.exceptions import AWSError
 from harness.localaws.http.answers import send_error
 from harness.localaws.http.request import HOST, Receive, Request, Scope, Send
-from harness.localaws.iam import identities, sigv4
-from harness.localaws.iam.sigv4 import MalformedSignature
+from harness.localaws.iam import identities
+from harness.localaws.iam.signatures import sigv4
+from harness.localaws.iam.signatures.sigv4 import MalformedSignature
 from harness.regions import domain
 
 _UNSIGNED = "UNSIGNED-PAYLOAD"
