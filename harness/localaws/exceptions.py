@@ -17,6 +17,8 @@ class AWSError(Exception):
         super().__init__(message)
         self.message = message
         self.members = members
+        self.headers: dict[str, str] = {}
+        """Headers of the answer."""
 
 
 class SerializationException(AWSError):

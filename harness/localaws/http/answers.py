@@ -45,7 +45,8 @@ async def send_error(request: Request, send: Send, error: AWSError) -> None:
         body = f'<?xml version="1.0" encoding="UTF-8"?><Error>{text}</Error>'
         if request.host.service != "s3":
             body = f"<ErrorResponse><Error>{text}</Error></ErrorResponse>"
-        await send_answer(send, error.status, "application/xml", body.encode())
+        sent = b"" if error.status == 304 else body.encode()
+        await send_answer(send, error.status, "application/xml", sent, error.headers)
         return
     if request.speaks_cbor:
         encoded = cbor.encoded({"__type": error.code, "message": error.message})
