@@ -1,6 +1,7 @@
 """moto's services: S3, STS, IAM, CloudWatch Logs, and SageMaker operations that the control plane does not have.
 
-Only this module, :mod:`harness.localaws.s3.disk_bodies`, :mod:`harness.localaws.iam.buckets` and
+Only this module, :mod:`harness.localaws.s3.disk_bodies`, :mod:`harness.localaws.s3.storage`,
+:mod:`harness.localaws.iam.buckets` and
 :mod:`harness.localaws.iam.identities` use moto's internals. All other modules use the methods here.
 """
 
@@ -28,13 +29,14 @@ from moto.logs.models import logs_backends
 from moto.moto_server import werkzeug_app
 from moto.moto_server.werkzeug_app import create_backend_app
 from moto.s3.exceptions import MissingBucket
-from moto.s3.models import s3_backends
+from moto.s3.models import FakeKey, s3_backends
 from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
 from moto.sts.models import sts_backends
 
 from harness import mnist, regions
 from harness.localaws.s3 import disk_bodies
 from harness.localaws.s3.disk_bodies import Body, BodyWriter
+from harness.localaws.s3.storage import moto_versions, stored
 from harness.regions import region_of_sample_bucket
 
 WSGIApp = Callable[..., Iterable[bytes]]
@@ -77,6 +79,7 @@ class Services:
         :param enforce_iam: True if policies decide calls. Otherwise the role may do everything, and IAM says so.
         """
         disk_bodies.install()
+        moto_versions.install()
         iam_models.generate_access_key_id_from_account_id = _access_key_id
         werkzeug_app.DISABLE_GLOBAL_CORS = True  # it would allow every origin everything
         tempfile.tempdir = str(directory)  # the directory of bodies
@@ -172,6 +175,11 @@ class Services:
         account: str = get_account_id_from(access_key)
         return account
 
+    def partition_of_key(self, access_key: str) -> str | None:
+        """Return the partition that an access key belongs to, or None if it is not known."""
+        found = (each for each in regions.PARTITIONS if access_key in iam_backends[ACCOUNT][each].access_keys)
+        return next(found, None)
+
     def trusts_sagemaker(self, arn: str) -> bool:
         """Return whether the role exists and trusts SageMaker."""
         _, partition, _, _, account, resource = arn.split(":", 5)
@@ -192,22 +200,17 @@ class Services:
         return str(self._bucket(bucket).region_name) if self.has_bucket(bucket) else None
 
     def list_objects(self, bucket: str, prefix: str) -> list[StoredObject]:
-        """Return the objects whose key starts with ``prefix``, sorted by key."""
-        if not self.has_bucket(bucket):
-            return []
-        keys = list(self._bucket(bucket).keys.items())
-        return sorted(
-            (StoredObject(bucket, name, key.size) for name, key in keys if name.startswith(prefix)),
-            key=lambda stored: stored.key,
-        )
+        """Return the current objects whose key starts with ``prefix``, sorted by key."""
+        found = stored.find_bucket(bucket) if self.has_bucket(bucket) else None
+        return [StoredObject(bucket, each.key, each.size) for each in found.objects(prefix)] if found else []
 
     def read_object(self, bucket: str, name: str, target: IO[bytes]) -> None:
         """Copy an object's body to ``target``, block by block.
 
-        :raises KeyError: there is no such object.
+        :raises KeyError: there is no such object, or it is deleted.
         """
         key = self._bucket(bucket).keys.get(name)
-        if key is None:
+        if not isinstance(key, FakeKey):
             raise KeyError(f"s3://{bucket}/{name}")
         target.writelines(key.body.blocks(0, key.body.size))
 
@@ -215,11 +218,11 @@ class Services:
         """Store a file as an object."""
         with source.open("rb") as file:
             body = _written(iter(partial(file.read, 1 << 20), b""))
-        s3_backends[ACCOUNT]["aws"].put_object(bucket, name, body)
+        stored.backend_of(bucket).put_object(bucket, name, body)
 
     def delete_object(self, bucket: str, name: str) -> None:
         """Delete an object, if it exists."""
-        s3_backends[ACCOUNT]["aws"].delete_object(bucket, name)
+        stored.backend_of(bucket).delete_object(bucket, name)
 
     def allows_origin(self, bucket: str, origin: str, method: str, headers: Iterable[str]) -> bool:
         """Return whether a bucket's CORS rules allow a page of ``origin`` this method and these headers.
@@ -283,19 +286,15 @@ class Services:
         return body
 
     def resources(self) -> dict[str, list[str]]:
-        """Return the URIs of objects and unfinished uploads, except sample data, and the names of log groups."""
-        buckets = [
-            (bucket, stored)
-            for account in list(s3_backends.values())
-            for backend in list(account.values())
-            for bucket, stored in list(backend.buckets.items())
-            if not region_of_sample_bucket(bucket)
-        ]
-        uploads = [(bucket, upload) for bucket, stored in buckets for upload in list(stored.multiparts.values())]
+        """Return the URIs of objects and unfinished uploads, except sample data, and the names of log groups.
+
+        An object whose latest version is a delete marker is none.
+        """
+        buckets = [each for each in stored.all_buckets() if not region_of_sample_bucket(each.name)]
         regions = [backend for account in list(logs_backends.values()) for backend in list(account.values())]
         return {
-            "S3 object": sorted({f"s3://{bucket}/{key}" for bucket, stored in buckets for key in list(stored.keys)}),
-            "S3 upload": sorted(f"s3://{bucket}/{upload.key_name}" for bucket, upload in uploads),
+            "S3 object": sorted(f"s3://{bucket.name}/{each.key}" for bucket in buckets for each in bucket.objects()),
+            "S3 upload": sorted(f"s3://{bucket.name}/{each.key}" for bucket in buckets for each in bucket.uploads()),
             "log group": sorted({name for backend in regions for name in list(backend.groups)}),
         }
 

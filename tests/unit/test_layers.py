@@ -35,7 +35,7 @@ KNOWS_THE_MODE = {
 """Modules that may compare a mode, and what for."""
 SPARKS_PRIVATE = {"_jdf", "_jvm", "_gateway", "_jsc", "_jconf", "_jsparkSession"}
 """Private members of pyspark, which ``spark.internals`` alone uses."""
-USES_MOTO = ("moto_backend.py", "disk_bodies.py", "buckets.py", "identities.py")
+USES_MOTO = ("moto_backend.py", "disk_bodies.py", "buckets.py", "identities.py", "moto_versions.py", "stored.py")
 
 MODULES = sorted(
     path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.name[0] != "_"
