@@ -132,6 +132,12 @@ def domain(region: str) -> str:
     return str(_partition(region)["outputs"]["dnsSuffix"])
 
 
+def names(of_partition: str) -> frozenset[str]:
+    """Return the names of a partition's regions."""
+    found = next(each for each in _partitions() if each["id"] == of_partition)
+    return frozenset(name for name in found["regions"] if re.fullmatch(REGION, name))
+
+
 def domains() -> set[str]:
     """Return all domains that AWS's service endpoints have, those for IPv6 (dual stack) included."""
     kinds = ("dnsSuffix", "dualStackDnsSuffix")
@@ -158,6 +164,16 @@ def split_s3_uri(uri: str) -> tuple[str, str]:
     if match is None or not bucket:
         raise ValueError(f"{uri} names no bucket of S3; write s3://<bucket>/<key>")
     return bucket, key
+
+
+def s3_host(region: str) -> str:
+    """Return the host of S3's endpoint in a region, as S3 names it in redirects."""
+    return f"s3.{domain(region)}" if region == "us-east-1" else f"s3.{region}.{domain(region)}"
+
+
+def partition_of_host(host: str) -> str:
+    """Return the partition of a host without a region."""
+    return "aws-cn" if host.lower().endswith(".cn") else "aws"
 
 
 def sdk_bucket(account: str, region: str) -> str:

@@ -27,6 +27,7 @@ from harness.localaws.moto_backend import MOTO_SERVICES, Services
 from harness.localaws.register.refusal import check_invocation, check_operation, check_request
 from harness.localaws.s3.cors import check_origin, comes_from_page
 from harness.localaws.s3.proxy import S3Proxy
+from harness.localaws.s3.rules.gate import with_ids
 from harness.localaws.sagemaker.control_plane import ControlPlane
 from harness.localaws.sagemaker.invocations import LARGEST_INVOCATION, Invocations
 from harness.localaws.sagemaker.resources.call import Call
@@ -71,7 +72,7 @@ class LocalAWSApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, and record the call."""
         request = Request(scope, receive)
-        answer = RecordedAnswer(request, send, self._calls)
+        answer = RecordedAnswer(request, with_ids(send) if request.host.service == "s3" else send, self._calls)
         try:
             await self._answer_or_send_error(request, answer)
         except ClientGone:
@@ -98,6 +99,8 @@ class LocalAWSApp:
             self._calls.refuse(request.host_name)
             raise _refusal(request.host_name)
         request.check_unambiguous()
+        if request.host.service == "s3":
+            self._s3.check_place(request)
         if comes_from_page(request):
             await self._threads.run(check_origin, self._services, request)
         parameters = await _parameters(request)

@@ -5,10 +5,13 @@ import tarfile
 
 import boto3
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from harness.aws.local import MockAWS
 from harness.settings import Settings
 from harness.waiting import wait_until
+from tests.support.proxied import ask, tunnel
 
 ROWS = b"".join(b"%d 1:%d 2:1\n" % (number % 2, number % 2) for number in range(40))
 PARAMETERS = {"num_round": "1", "objective": "binary:logistic"}
@@ -40,7 +43,7 @@ def trained(local, sagemaker, image, bucket):
 
 
 def partition(client):
-    return {"cn": "aws-cn", "us": "aws-us-gov"}[client.meta.region_name[:2]]
+    return {"cn": "aws-cn", "eu": "aws"}[client.meta.region_name[:2]]
 
 
 def make_bucket(s3, name):
@@ -92,12 +95,31 @@ def test_china_has_the_sample_data_too(china):
 def test_one_local_aws_serves_other_regions_and_keeps_them_apart(aws):
     if aws.mode != "mock":
         pytest.skip("this test is about the local AWS")
-    region = "us-gov-west-1"
+    region = "eu-west-1"
     sagemaker, s3 = (boto3.client(name, region_name=region) for name in ("sagemaker", "s3"))
-    image = f"226302683700.dkr.ecr.{region}.amazonaws.com/xgboost:1"
-    make_bucket(s3, "of-the-government")
-    job = trained(aws, sagemaker, image, "of-the-government")
-    assert job["TrainingJobArn"] == f"arn:aws-us-gov:sagemaker:{region}:123456789012:training-job/job"
-    check_model(s3, "of-the-government", job)
-    elsewhere = boto3.client("sagemaker", region_name="eu-west-1").list_training_jobs()["TrainingJobSummaries"]
+    make_bucket(s3, "european")
+    job = trained(aws, sagemaker, f"685385470294.dkr.ecr.{region}.amazonaws.com/xgboost:1", "european")
+    assert job["TrainingJobArn"] == f"arn:aws:sagemaker:{region}:123456789012:training-job/job"
+    check_model(s3, "european", job)
+    elsewhere = boto3.client("sagemaker", region_name="us-west-2").list_training_jobs()["TrainingJobSummaries"]
     assert elsewhere == []
+
+
+@pytest.mark.parametrize("region", ["us-gov-west-1", "us-east-1"])
+def test_s3_knows_no_credentials_of_another_partition(china, region):
+    china_s3 = china.client("s3")
+    make_bucket(china_s3, f"only-in-china-{region}")
+    keys = china.connection.credentials
+    session = boto3.Session(keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], keys["AWS_SESSION_TOKEN"])
+    proxies = Config(proxies={"https": china.connection.client_proxy})
+    s3 = session.client("s3", region, verify=china.connection.pem, config=proxies)
+    with pytest.raises(ClientError) as error:
+        s3.get_object(Bucket=f"only-in-china-{region}", Key="train/rows")
+    assert error.value.response["Error"]["Code"] == "InvalidAccessKeyId"
+
+
+def test_a_bucket_is_unknown_at_the_hosts_of_another_partition(china):
+    make_bucket(china.client("s3"), "chinese-only")
+    answer = ask(tunnel(china, "chinese-only.s3.us-west-2.amazonaws.com"), "GET", "/train/rows")
+    assert answer[0] == 404
+    assert "<Code>NoSuchBucket</Code>" in answer[1]

@@ -96,6 +96,7 @@ def moto_scope(request: Request, method: str, headers: Mapping[str, str], body: 
     scope = {**request.scope, "service": service, "method": method}
     if service == "s3":
         scope |= _path_style(request)
+        scope["path"] = scope["path"].replace("\n", "_")  # moto's routes take one line, and the key is in raw_path
         if is_form(kept) and request.operation not in _KEEP_TYPE:
             kept["content-type"] = "application/xml"  # moto would read operations and versions from a form
     elif service in QUERY_SERVICES:

@@ -18,7 +18,8 @@ from harness.localaws.exceptions import (
     UnknownOperation,
 )
 from harness.localaws.http import hosts
-from harness.localaws.s3.operations import CHOOSING, s3_operation
+from harness.localaws.s3.operations import CHOOSING, METHODS, s3_operation
+from harness.localaws.s3.rules.refusals import S3Refusal
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -196,6 +197,9 @@ class Request:
             raise InvalidArgument(f"Conflicting query string parameters: {', '.join(choosing)}")
         if not bucket and (self.path != "/" or self.scope["method"] != "GET" or choosing):
             raise InvalidArgument(f"{self.scope['method']} {self.path} names no bucket.")
+        if bucket and self.scope["method"] not in METHODS:
+            refusal = {"Method": self.scope["method"], "ResourceType": "OBJECT" if key else "BUCKET"}
+            raise S3Refusal("MethodNotAllowed", **refusal)
         if bucket and self.operation == self.scope["method"]:
             what = f"{'an object' if key else 'a bucket'}{''.join('?' + name for name in choosing)}"
             raise NotImplementedByS3(f"The local AWS does not emulate {self.scope['method']} of {what} of S3.")

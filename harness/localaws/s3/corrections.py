@@ -1,14 +1,9 @@
-"""Corrections to moto, as the API reference of S3 has it: queries that moto reads otherwise, and a missing header."""
+"""Correction to moto's answers, as the API reference of S3 has it: a missing header."""
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 from harness.localaws.http.request import Message, Request, Send
 
-_LONGEST_PAGE = 1000
-_PAGE_SIZES = ("max-keys", "max-uploads", "max-parts")
-_LISTS = ("ListObjects", "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads", "ListParts")
 _ENCRYPTED = (
     "CompleteMultipartUpload",
     "CopyObject",
@@ -21,24 +16,6 @@ _ENCRYPTED = (
     "UploadPartCopy",
 )
 _ENCRYPTION = b"x-amz-server-side-encryption"
-
-
-def correct_query(request: Request) -> None:
-    """Change the query of a list so that moto reads it as S3 does.
-
-    A page has at most 1,000 items, whatever is asked for. S3A asks for 5,000. ``fetch-owner=false`` asks for no owner,
-    and moto takes any value for true.
-    See https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
-    """
-    if request.operation not in _LISTS:
-        return
-    query = dict(request.query)
-    for name in _PAGE_SIZES:
-        if query.get(name, [""])[0].isdecimal():
-            query[name] = [str(min(int(query[name][0]), _LONGEST_PAGE))]
-    if query.get("fetch-owner", ["true"])[0].lower() != "true":
-        del query["fetch-owner"]
-    request.scope = {**request.scope, "query_string": urlencode(query, doseq=True).encode()}
 
 
 def with_encryption(request: Request, send: Send) -> Send:

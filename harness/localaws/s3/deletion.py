@@ -5,75 +5,97 @@ See https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from xml.etree import ElementTree
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from harness.localaws.exceptions import MalformedXML
+from harness.localaws.s3.rules.documents import check_deletion, parse, tag, text_of
+from harness.localaws.s3.rules.refusals import S3Refusal
+from harness.localaws.s3.rules.xml_answers import document, element, field
+from harness.localaws.s3.storage.moto_versions import Deleted, delete, is_id
 
-_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
-ElementTree.register_namespace("", _NAMESPACE)  # moto and clients look for names without a prefix
-NOTHING_DELETED = f'<DeleteResult xmlns="{_NAMESPACE}"/>'.encode()
-"""Answer to DeleteObjects if no key was deleted."""
 Entry = tuple[str, str]
 """A key that DeleteObjects names, with a version id or ''."""
 
 
-def entries_to_delete(body: bytes) -> list[Entry]:
-    """Return the keys that a DeleteObjects request names.
+@dataclass(frozen=True)
+class Deletion:
+    """A key to delete."""
 
-    :raises MalformedXML: the body is not XML.
-    """
-    return [_entry(element) for element in _objects(_parsed(body))]
+    key: str
+    version: str
+    etag: str
+    """The ETag that the current object must have, or ''."""
 
-
-def without_entries(body: bytes, entries: Collection[Entry]) -> bytes:
-    """Return a DeleteObjects request without some of its entries."""
-    root = _parsed(body)
-    for element in _objects(root):
-        if _entry(element) in entries:
-            root.remove(element)
-    return ElementTree.tostring(root)
+    @property
+    def entry(self) -> Entry:
+        """The key and the version."""
+        return self.key, self.version
 
 
-def answer_of(answer: bytes, request: bytes, refused: Mapping[Entry, str]) -> bytes:
-    """Return moto's answer with the keys that were refused, and without those that were deleted if that is asked for.
+class DeletionRequest:
+    """The body of DeleteObjects."""
 
-    moto ignores ``Quiet``.
-    """
-    root = ElementTree.fromstring(answer)
-    if any(_tag(part) == "Quiet" and (part.text or "").strip() == "true" for part in _parsed(request)):
-        for deleted in [part for part in root if _tag(part) == "Deleted"]:
-            root.remove(deleted)
-    return with_refused(ElementTree.tostring(root), refused)
+    def __init__(self, body: bytes) -> None:
+        """Read a body.
+
+        :raises S3Refusal: it is not the XML of the operation, or has no keys or too many.
+        """
+        root = parse(body)
+        check_deletion(root)
+        self.quiet = (text_of(root, "Quiet") or "").strip() == "true"
+        """True if the answer names errors only."""
+        self.deletions = [
+            Deletion(
+                text_of(each, "Key") or "", (text_of(each, "VersionId") or "").strip(), text_of(each, "ETag") or ""
+            )
+            for each in root
+            if tag(each) == "Object"
+        ]
+
+    @property
+    def entries(self) -> list[Entry]:
+        """Keys and versions to delete."""
+        return [each.entry for each in self.deletions]
+
+    def carry_out(self, bucket: str, refused: Mapping[Entry, str], *, bypass: bool) -> bytes:
+        """Delete the keys, and return the answer.
+
+        :param refused: reasons for which keys are not deleted.
+        :param bypass: True to delete objects that are locked in governance mode.
+        """
+        answers = []
+        for each in self.deletions:
+            if each.entry in refused:
+                answers.append(_error(each, "AccessDenied", refused[each.entry]))
+            else:
+                answers.append(self._answer(bucket, each, bypass=bypass))
+        return document("DeleteResult", *answers)
+
+    def _answer(self, bucket: str, deletion: Deletion, *, bypass: bool) -> str:
+        try:
+            if deletion.version and not is_id(deletion.version):
+                raise S3Refusal("NoSuchVersion")
+            deleted = delete(bucket, deletion.key, deletion.version, deletion.etag, bypass=bypass)
+        except S3Refusal as refusal:
+            return _error(deletion, refusal.code, refusal.message)
+        return "" if self.quiet else _deleted(deletion, deleted)
 
 
-def with_refused(answer: bytes, reasons: Mapping[Entry, str]) -> bytes:
-    """Return the answer to DeleteObjects with errors for the keys that were not deleted, each with its reason."""
-    root = ElementTree.fromstring(answer)
-    for (key, version), reason in reasons.items():
-        error = ElementTree.SubElement(root, f"{{{_NAMESPACE}}}Error")
-        parts = (("Key", key), ("VersionId", version), ("Code", "AccessDenied"), ("Message", reason))
-        for name, text in parts:
-            if text:
-                ElementTree.SubElement(error, f"{{{_NAMESPACE}}}{name}").text = text
-    return ElementTree.tostring(root)
+def _deleted(deletion: Deletion, deleted: Deleted) -> str:
+    return element(
+        "Deleted",
+        field("Key", deletion.key),
+        field("VersionId", deletion.version or None),
+        field("DeleteMarker", True if deleted.marker else None),
+        field("DeleteMarkerVersionId", deleted.marker or None),
+    )
 
 
-def _parsed(body: bytes) -> ElementTree.Element:
-    try:
-        return ElementTree.fromstring(body)
-    except (ElementTree.ParseError, LookupError, ValueError):  # the last two for an unknown encoding
-        raise MalformedXML("The XML you provided was not well-formed or did not validate.") from None
-
-
-def _objects(root: ElementTree.Element) -> list[ElementTree.Element]:
-    return [element for element in root if _tag(element) == "Object"]
-
-
-def _entry(element: ElementTree.Element) -> Entry:
-    parts = {_tag(part): (part.text or "").strip() for part in element}  # moto strips them too
-    return parts.get("Key", ""), parts.get("VersionId", "")
-
-
-def _tag(element: ElementTree.Element) -> str:
-    return element.tag.rpartition("}")[2]
+def _error(deletion: Deletion, code: str, message: str) -> str:
+    return element(
+        "Error",
+        field("Key", deletion.key),
+        field("VersionId", deletion.version or None),
+        field("Code", code),
+        field("Message", message),
+    )

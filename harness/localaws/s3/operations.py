@@ -118,6 +118,8 @@ CHOOSING = frozenset(
     + _NOT_EMULATED
 )
 """Query parameters that each choose an operation of S3."""
+METHODS = frozenset([*_BUCKET, *_OBJECT])
+"""HTTP methods that S3 has."""
 _COPYING = {"PutObject": "CopyObject", "UploadPart": "UploadPartCopy"}
 """Operations with an object to copy from, by what they are without one."""
 OPERATIONS = frozenset(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from harness.localaws.exceptions import AWSError
 from harness.localaws.http.answers import HeldAnswer, send_answer
 from harness.localaws.http.moto_proxy import MotoProxy, is_form, moto_body
@@ -9,8 +11,11 @@ from harness.localaws.http.request import LARGEST_BODY, Request, Send
 from harness.localaws.http.threads import Threads
 from harness.localaws.iam.authorization import Authorization
 from harness.localaws.moto_backend import Services
-from harness.localaws.s3 import corrections, deletion, post_form, streaming
+from harness.localaws.s3 import corrections, post_form, streaming
+from harness.localaws.s3.deletion import DeletionRequest
 from harness.localaws.s3.disk_bodies import BodyWriter, beside_request
+from harness.localaws.s3.rules import placement
+from harness.localaws.s3.rules.gate import Rules
 
 _PLAIN_UPLOAD = {"uploadId", "partNumber", "x-id"}
 _PRESIGNED = {"AWSAccessKeyId", "Signature", "Expires"}
@@ -37,6 +42,13 @@ class S3Proxy:
         self._authorization = authorization
         self._threads = threads
 
+    def check_place(self, request: Request) -> None:
+        """Check the endpoint and the signature's region of a request, before anything else is.
+
+        :raises S3Refusal: as S3 would answer.
+        """
+        placement.check_place(request, self._services.partition_of_key(request.access_key))
+
     async def answer(self, request: Request, send: Send) -> None:
         """Answer one request.
 
@@ -44,22 +56,38 @@ class S3Proxy:
         """
         if self._services.lacks_sample_data(bucket := request.bucket_and_key()[0]):
             await self._threads.run(self._services.provide_sample_data, bucket)
-        corrections.correct_query(request)
-        send = corrections.with_encryption(request, send)
-        if self._is_large_upload(request):
-            await self._upload(request, send)
-        elif self._is_large_download(request):
-            await self._download(request, send)
+        rules = Rules(request, self._services.account_of(request.access_key))
+        rules.check()
+        send = rules.corrected(corrections.with_encryption(request, send))
+        with rules.conditions():
+            if self._is_large_upload(request):
+                await self._upload(request, send)
+            elif self._is_large_download(request):
+                await self._download(request, send)
+            else:
+                await self._answer_small(request, rules, send)
+
+    async def _answer_small(self, request: Request, rules: Rules, send: Send) -> None:
+        """Answer a request whose body is small, and so is that of the answer."""
+        body = await request.body(LARGEST_BODY)
+        if request.operation == "PostObject":
+            await self._post(request, send, body)
+            return
+        if request.operation in _DECIDED_BY_BODY:
+            await self._threads.run(self._authorization.check_content, request, body)
+        rules.check_body(body)
+        if (content := await self._threads.run(rules.own_answer)) is not None:
+            await send_answer(send, 200, "application/xml", content, rules.headers)
+        elif request.operation == "DeleteObjects":
+            await self._delete_objects(request, send, body=body)
+        elif change := rules.rewrite():
+            answer = HeldAnswer()
+            await self._moto.answer(request, answer.send, body=moto_body(request, {}, body))
+            if answer.status == 200:
+                answer.rewrite(change)
+            await answer.forward(send)
         else:
-            content = await request.body(LARGEST_BODY)
-            if request.operation == "PostObject":
-                await self._post(request, send, content)
-                return
-            if request.operation in _DECIDED_BY_BODY:
-                await self._threads.run(self._authorization.check_content, request, content)
-            body = moto_body(request, {}, content)
-            answer = self._delete_objects if request.operation == "DeleteObjects" else self._moto.answer
-            await answer(request, send, body=body)
+            await self._moto.answer(request, send, body=moto_body(request, {}, body))
 
     async def _post(self, request: Request, send: Send, content: bytes) -> None:
         """Let moto store the file of a form whose signer may store it."""
@@ -119,19 +147,12 @@ class S3Proxy:
         await streaming.send_body(body.read, self._threads.run, send, start, length)
 
     async def _delete_objects(self, request: Request, send: Send, *, body: bytes) -> None:
-        """Let moto delete the keys that the caller may delete, and add the others to its answer as errors."""
-        entries = deletion.entries_to_delete(body)
-        refused = await self._threads.run(self._authorization.refused_entries, request, entries)
-        if entries and refused.keys() == set(entries):
-            nothing = deletion.with_refused(deletion.NOTHING_DELETED, refused)
-            await send_answer(send, 200, "application/xml", nothing)
-            return
-        answer = HeldAnswer()
-        headers = {name: value for name, value in request.headers.items() if name not in _BODY_HEADERS}
-        await self._moto.answer(request, answer.send, body=deletion.without_entries(body, refused), headers=headers)
-        if answer.status == 200:
-            answer.rewrite(lambda kept: deletion.answer_of(kept, body, refused))
-        await answer.forward(send)
+        """Delete the keys that the caller may delete, and answer with errors for the others."""
+        asked = DeletionRequest(body)
+        refused = await self._threads.run(self._authorization.refused_entries, request, asked.entries)
+        bypass = request.headers.get("x-amz-bypass-governance-retention", "").lower() == "true"
+        content = await self._threads.run(partial(asked.carry_out, request.bucket_and_key()[0], refused, bypass=bypass))
+        await send_answer(send, 200, "application/xml", content)
 
 
 def _asked_about(request: Request) -> set[str]:
