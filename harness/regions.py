@@ -16,6 +16,8 @@ REGION = r"[a-z]{2}(?:-[a-z]+)+-\d"
 """Pattern of a region's name."""
 DOMAIN = r"amazonaws\.com(?:\.cn)?"
 """Pattern of the domains of service endpoints in ``PARTITIONS``."""
+ANY_DOMAIN = rf"(?:{DOMAIN}|api\.aws|api\.amazonwebservices\.com\.cn)"
+"""Pattern of the same domains, and of those of dual-stack endpoints: ``dualStackDnsSuffix`` in botocore's file."""
 
 _SAMPLE_BUCKET = "sagemaker-sample-data-"
 _REGION_OF_SAMPLE_BUCKET = re.compile(rf"{_SAMPLE_BUCKET}(?P<region>{REGION})")
@@ -138,6 +140,12 @@ def names(of_partition: str) -> frozenset[str]:
     return frozenset(name for name in found["regions"] if re.fullmatch(REGION, name))
 
 
+def is_in_domain(host: str, region: str) -> bool:
+    """Return whether a host is in a domain of a region's partition. ``s3.cn-north-1.amazonaws.com`` is not."""
+    outputs = _partition(region)["outputs"]
+    return host.endswith(tuple(f".{outputs[kind]}" for kind in ("dnsSuffix", "dualStackDnsSuffix")))
+
+
 def domains() -> set[str]:
     """Return all domains that AWS's service endpoints have, those for IPv6 (dual stack) included."""
     kinds = ("dnsSuffix", "dualStackDnsSuffix")
@@ -173,7 +181,7 @@ def s3_host(region: str) -> str:
 
 def partition_of_host(host: str) -> str:
     """Return the partition of a host without a region."""
-    return "aws-cn" if host.lower().endswith(".cn") else "aws"
+    return "aws-cn" if host.endswith(".cn") else "aws"
 
 
 def sdk_bucket(account: str, region: str) -> str:

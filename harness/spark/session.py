@@ -154,7 +154,7 @@ def _aws_options(aws: AWS, master: str, jars: Iterable[Path], java: Java) -> dic
         "spark.driver.extraJavaOptions": shlex.join(options_for(java, aws.jvm_options())),
         "spark.executorEnv.PYTHONPATH": pythonpath.DIRECTORY,
     }
-    if partition(aws.region) == "aws-cn":  # S3A's own default is an endpoint outside China
+    if partition(aws.region) != "aws":  # S3A's own default is an endpoint of that partition
         options["spark.hadoop.fs.s3a.endpoint"] = f"s3.{aws.region}.{domain(aws.region)}"
     return options if is_local(master) else options | _executor_options(aws, java)
 

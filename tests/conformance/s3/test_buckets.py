@@ -164,3 +164,18 @@ def test_the_owner_of_a_bucket_can_be_expected(s3, bucket):
     assert refused(s3.head_bucket, Bucket=bucket, ExpectedBucketOwner="000000000000") == (403, "403")
     wrong = error_of(s3.list_objects_v2, Bucket=bucket, ExpectedBucketOwner="000000000000")
     assert wrong["Error"]["Code"] == "AccessDenied"
+
+
+def test_the_accelerated_host_serves_buckets_with_acceleration_only(raw, s3, service, own_bucket, at_home):
+    """See https://docs.aws.amazon.com/AmazonS3/latest/userguide/transfer-acceleration.html."""
+    s3.put_object(Bucket=own_bucket, Key="k", Body=b"x")
+    host = f"{own_bucket}.s3-accelerate.amazonaws.com"
+    assert verdict(raw("GET", "", "k", host=host)) == (400, "InvalidRequest")
+    s3.put_bucket_accelerate_configuration(Bucket=own_bucket, AccelerateConfiguration={"Status": "Enabled"})
+    assert raw("GET", "", "k", host=host).content == b"x"
+
+
+@pytest.mark.parametrize("kind", ["s3.dualstack", "s3-fips", "s3"])
+def test_a_bucket_is_served_at_the_other_names_of_its_region(raw, service, bucket, at_home, kind):
+    assert raw("GET", "", "none", host=f"{bucket}.{kind}.{service.region}.amazonaws.com").status_code == 404
+    assert raw("HEAD", bucket, host=f"{kind}.{service.region}.amazonaws.com").status_code == 200

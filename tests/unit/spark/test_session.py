@@ -103,9 +103,13 @@ def test_options_of_a_builder_are_kept_and_joined_with_those_of_the_aws():
     assert session._merged({}, ours) == ours
 
 
-def test_s3a_uses_an_endpoint_in_china_for_regions_in_china(tmp_path):
-    given = options("local[*]", tmp_path, region="cn-north-1")
-    assert given["spark.hadoop.fs.s3a.endpoint"] == "s3.cn-north-1.amazonaws.com.cn"
+@pytest.mark.parametrize(
+    ("region", "endpoint"),
+    [("cn-north-1", "s3.cn-north-1.amazonaws.com.cn"), ("us-gov-west-1", "s3.us-gov-west-1.amazonaws.com")],
+)
+def test_s3a_uses_an_endpoint_of_the_partition_for_regions_outside_aws(tmp_path, region, endpoint):
+    given = options("local[*]", tmp_path, region=region)
+    assert given["spark.hadoop.fs.s3a.endpoint"] == endpoint
     assert "spark.hadoop.fs.s3a.endpoint" not in options("local[*]", tmp_path)
 
 

@@ -25,6 +25,8 @@ _WITHOUT_BUCKET = ("ListBuckets", "CreateBucket", "OptionsObject")
 _REGION = b"x-amz-bucket-region"
 _WITH_REGION = ("ListObjects", "ListObjectsV2", "HeadBucket", "CreateBucket")
 _VERSION = (b"x-amz-version-id", NULL.encode())
+_POSSIBLE_NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{2,254}")
+"""Names of buckets, including those of before March 2018."""
 _LOCATION = re.compile(rb"<Location>[^<]*</Location>")
 Rewrite = Callable[[bytes], bytes]
 
@@ -51,7 +53,7 @@ class Rules:
             return
         bucket = find_bucket(self._name)
         if bucket is None or placement.is_elsewhere(self._request, bucket.region):
-            raise S3Refusal("NoSuchBucket", BucketName=self._name)
+            raise S3Refusal(_missing(self._name), BucketName=self._name)
         self._bucket = bucket
         if owner := self._request.headers.get("x-amz-expected-bucket-owner"):
             check_owner(bucket, owner)
@@ -145,6 +147,11 @@ class Rules:
         if self._object and self._object.parts_count:
             headers.append((b"x-amz-mp-parts-count", str(self._object.parts_count).encode()))
         return headers
+
+
+def _missing(name: str) -> str:
+    """Return the code for a bucket that does not exist, by whether one of that name could."""
+    return "NoSuchBucket" if _POSSIBLE_NAME.fullmatch(name) else "InvalidBucketName"
 
 
 def _has(headers: list[tuple[bytes, bytes]], name: bytes) -> bool:

@@ -10,6 +10,7 @@ import re
 from email.utils import format_datetime
 from urllib.parse import unquote
 
+from harness.localaws.exceptions import NotImplementedByS3
 from harness.localaws.http.request import Request
 from harness.localaws.s3.rules import conditions, names
 from harness.localaws.s3.rules.conditions import WriteConditions
@@ -227,6 +228,8 @@ class ObjectChecks:
     def _source(self) -> tuple[Bucket, Version]:
         """Return the bucket and the version that is copied."""
         header = self._headers["x-amz-copy-source"]
+        if header.startswith("arn:"):
+            raise NotImplementedByS3(f"The local AWS does not emulate access points, such as the source {header}.")
         name, key, version = copy_source(header)
         if not name or not key:
             wrong = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"

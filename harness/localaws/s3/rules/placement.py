@@ -39,10 +39,25 @@ def check_place(request: Request, owners_partition: str | None) -> None:
         there = None  # each partition has its own names
     if there and request.host.bucket and request.host.region is None:
         here = there  # DNS resolves the name to the bucket's region
+    if request.host.accelerated:
+        _check_acceleration(request, name)
     _check_signature(request, here)
     anywhere = request.operation == "CreateBucket" or (request.operation == "GetBucketLocation" and here == GLOBAL)
     if there and there != here and not anywhere:
         raise _redirect(request, name, there)
+
+
+def _check_acceleration(request: Request, name: str) -> None:
+    """Refuse what the host of Transfer Acceleration does not serve.
+
+    See https://docs.aws.amazon.com/AmazonS3/latest/userguide/transfer-acceleration.html. The message is one that users
+    report.
+    """
+    bucket = stored.find_bucket(name)
+    if bucket is not None and not bucket.is_accelerated:
+        raise S3Refusal("InvalidRequest", "S3 Transfer Acceleration is not configured on this bucket")
+    if request.operation in ("CreateBucket", "DeleteBucket"):
+        raise S3Refusal("InvalidRequest", f"S3 Transfer Acceleration does not support {request.operation}")
 
 
 def partition_of_host(request: Request) -> str:

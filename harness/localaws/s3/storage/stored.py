@@ -139,9 +139,9 @@ class Bucket:
         return self._stored.versioning_status is not None
 
     @property
-    def is_locked(self) -> bool:
-        """True if objects may be locked."""
-        return bool(self._stored.object_lock_enabled)
+    def is_accelerated(self) -> bool:
+        """True if Transfer Acceleration is enabled."""
+        return bool(self._stored.accelerate_configuration == "Enabled")
 
     def versions(self, prefix: str = "") -> Iterator[Version]:
         """Yield all versions and markers of keys with a prefix, by key, the newest first."""
