@@ -263,8 +263,8 @@ def _versions(s3: Any, bucket: str) -> Check | None:
         kept = s3.get_bucket_versioning(Bucket=bucket).get("Status") == "Enabled"
     except _ERRORS:
         return None
-    found = f"{bucket} has versioning on: objects that a run deletes stay there as old versions, which cost money"
-    fix = "let a lifecycle rule delete noncurrent versions and expired delete markers below hsh-"
+    found = f"{bucket} has versioning on: old versions of objects that a run deletes cost money"
+    fix = "allow s3:ListBucketVersions and s3:DeleteObjectVersion, or add a lifecycle rule for them below hsh-"
     return Check("bucket", WARNING, found, fix) if kept else None
 
 

@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from harness.aws.cleanup.clock import Clock, moment
 from harness.aws.cleanup.names import ENDPOINT_LOGS, is_run, run_of
 from harness.aws.cleanup.record import EXPIRES_TAG, RUN_TAG
-from harness.aws.cleanup.resources import ENDED, SAGEMAKER_KINDS, Clients, Janitor, Resource, is_gone
+from harness.aws.cleanup.resources import ENDED, SAGEMAKER_KINDS, Clients, Janitor, Resource, is_gone, suppress_denial
 from harness.regions import sdk_bucket
 from harness.settings import Settings
 
@@ -156,7 +156,7 @@ class _Region:
     def _tagged(self) -> list[Resource]:
         """Return resources with a run's tag and a user's name; none if the caller may not search tags."""
         client, found = self._client("resourcegroupstaggingapi"), []
-        with self._telling("tags"), _unless_denied():  # resources that the harness named are found without tags
+        with self._telling("tags"), suppress_denial():  # resources that the harness named are found without tags
             pages = client.get_paginator("get_resources").paginate(
                 TagFilters=[{"Key": RUN_TAG}], ResourceTypeFilters=["sagemaker"]
             )
@@ -266,16 +266,6 @@ class _Region:
         ):  # it is being deleted, or may not be described: its price stays unknown
             pass
         return None, 1
-
-
-@contextmanager
-def _unless_denied() -> Iterator[None]:
-    """Ignore that AWS denies the caller access."""
-    try:
-        yield
-    except ClientError as error:
-        if "AccessDenied" not in error.response["Error"]["Code"]:
-            raise
 
 
 def _order(remain: Remain) -> tuple[str, int, str]:

@@ -6,7 +6,7 @@ import re
 import shlex
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -400,14 +400,42 @@ class Janitor:
         """Delete a resource's objects and abort its uploads. If AWS refuses one, the others are still deleted."""
         bucket, _ = split_s3_uri(resource.name)
         refused: list[dict[str, str]] = []
+        keeps_versions = False
         for keys in self._keys(resource):
-            wanted = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
-            refused += self._s3.delete_objects(Bucket=bucket, Delete=wanted).get("Errors", [])
+            answer = self._s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys]})
+            refused += answer.get("Errors", [])
+            keeps_versions = keeps_versions or any(each.get("DeleteMarker") for each in answer.get("Deleted", []))
+        if keeps_versions:
+            self._delete_versions(resource)
         for upload in self._uploads(resource):
             self._s3.abort_multipart_upload(**upload)
         if refused:
             error = {name: refused[0].get(name, "") for name in ("Code", "Message")}
             raise ClientError({"Error": error}, "DeleteObjects")
+
+    def _delete_versions(self, resource: Resource) -> None:
+        """Delete all versions of a resource's objects, and their markers, if the caller may."""
+        bucket, prefix = _listed(resource)
+        with suppress_denial():
+            for page in self._s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
+                found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+                versions = [
+                    {"Key": each["Key"], "VersionId": each["VersionId"]}
+                    for each in found
+                    if _is_meant(resource, each, "LastModified")
+                ]
+                if versions:
+                    self._s3.delete_objects(Bucket=bucket, Delete={"Objects": versions, "Quiet": True})
+
+
+@contextmanager
+def suppress_denial() -> Iterator[None]:
+    """Ignore that AWS denies the caller access."""
+    try:
+        yield
+    except ClientError as error:
+        if "AccessDenied" not in error.response["Error"]["Code"]:
+            raise
 
 
 def as_list(tags: dict[str, str]) -> list[dict[str, str]]:

@@ -116,6 +116,24 @@ def test_uploads_that_were_begun_and_not_finished_go_too(janitor):
     assert [upload["Key"] for upload in client("s3").list_multipart_uploads(Bucket="bucket")["Uploads"]] == ["run10/x"]
 
 
+def test_a_bucket_with_versions_keeps_none_of_the_deleted_objects(janitor, keys):
+    client("s3").put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
+    for _ in range(2):
+        keys("run1/x", "run1/y", "run10/x")
+    assert janitor.delete(PREFIX, timeout=5) is None
+    left = client("s3").list_object_versions(Bucket="bucket")
+    assert [each["Key"] for each in left["Versions"]] == ["run10/x", "run10/x"]
+    assert "DeleteMarkers" not in left
+
+
+def test_versions_that_the_caller_may_not_list_stay(janitor, keys, answers):
+    client("s3").put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
+    keys("run1/x")
+    answers["ListObjectVersions"] = [error("AccessDenied", "Access Denied")]
+    assert janitor.delete(PREFIX, timeout=5) is None
+    assert len(client("s3").list_object_versions(Bucket="bucket")["Versions"]) == 1
+
+
 def test_a_staging_is_below_any_uuid_and_below_nothing_else(janitor, keys):
     uuids = [str(uuid4()), str(uuid4())]
     kept = ["*/job1/x", "a/b/job1/x", "job1/x", "team/job1/x", f"{uuids[0]}/job10/x", f"x/{uuids[0]}/job1/x"]
