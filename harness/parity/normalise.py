@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from string import Template
 from typing import Any
+from urllib.parse import quote
 
 TIME, NUMBER, TEXT = "<time>", "<number>", "<text>"
 _VARIES = {
@@ -82,9 +83,9 @@ _RULES: dict[str, Callable[[Any, Any, Mapping[str, str]], Any]] = {
 
 
 def without_values(text: str, values: Mapping[str, str]) -> str:
-    """Return a text with placeholders in place of values, the longest value first."""
+    """Return a text with placeholders in place of values, the longest value first, also if a URL encodes them."""
     for name, value in sorted(values.items(), key=lambda item: -len(item[1])):
-        text = text.replace(value, f"${{{name}}}")
+        text = text.replace(value, f"${{{name}}}").replace(quote(value, safe=""), f"${{{name}}}")
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text

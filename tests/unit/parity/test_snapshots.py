@@ -8,7 +8,7 @@ import botocore.session
 import pytest
 
 from harness.errors import SettingsError
-from harness.parity.normalise import filled, normalised
+from harness.parity.normalise import filled, normalised, without_values
 from harness.parity.replay import differences
 from harness.parity.snapshot import DIRECTORY, DOCUMENTATION, PROGRAMS, Call, Snapshot, Wait, read, write
 
@@ -41,6 +41,10 @@ def test_what_differs_from_run_to_run_is_left_out_of_an_answer():
 def test_bodies_are_texts_and_the_longest_value_is_replaced_first():
     answer = {"Body": io.BytesIO(b"1-sagemaker-us-east-1 of 1")}
     assert normalised(shape_of("s3", "GetObject"), answer, VALUES) == {"Body": "${bucket} of ${account}"}
+
+
+def test_a_value_that_a_url_encodes_is_replaced_too():
+    assert without_values("https://b/dir%2Frows%2Flarge", {"key": "dir/"}) == "https://b/${key}rows%2Flarge"
 
 
 def test_placeholders_of_a_request_are_filled_at_every_depth():
