@@ -4,9 +4,11 @@ Values are those of https://docs.aws.amazon.com/AmazonS3/latest/userguide/condit
 conditional-writes.html and conditional-deletes.html, and of the operations' pages.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.conformance.s3.service import body_of, elements, error_of, headers, refused, status, verdict
 
@@ -149,6 +151,20 @@ def test_a_marker_counts_as_no_object_for_a_write(s3, versioned, key, write):
     assert refused(write, s3=s3, where=where, size=3, IfMatch=etag) == (404, "NoSuchKey")
     write(s3, where, 3, IfNoneMatch="*")
     assert body_of(s3, **where) == b"nnn"
+
+
+def test_of_many_writes_of_a_new_key_at_once_one_is_made(s3, bucket, key):
+    def attempt(number):
+        try:
+            s3.put_object(Bucket=bucket, Key=key, Body=b"%d" % number, IfNoneMatch="*")
+        except ClientError as error:
+            return error.response["Error"]["Code"]
+        return "made"
+
+    with ThreadPoolExecutor(8) as threads:
+        results = list(threads.map(attempt, range(24)))
+    assert results.count("made") == 1
+    assert set(results) <= {"made", "PreconditionFailed", "ConditionalRequestConflict"}
 
 
 def test_only_a_star_can_be_what_no_key_matches(s3, bucket, key):
