@@ -1,7 +1,8 @@
 """moto's services: S3, STS, IAM, CloudWatch Logs, and SageMaker operations that the control plane does not have.
 
 Only this module, :mod:`harness.localaws.s3.disk_bodies`, :mod:`harness.localaws.s3.storage`,
-:mod:`harness.localaws.iam.buckets` and :mod:`harness.localaws.iam.identities` use moto's internals. All other modules use the methods here.
+:mod:`harness.localaws.iam.buckets` and :mod:`harness.localaws.iam.identities` use moto's internals. All other modules
+use the methods here.
 """
 
 from __future__ import annotations
