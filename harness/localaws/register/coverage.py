@@ -22,7 +22,7 @@ def counts(service: str) -> dict[str, int | None]:
 def operations(service: str) -> dict[str, dict[str, list[str]]]:
     """Return the operations of a service by class and by what they have in common."""
     if service == "s3":
-        return {"emulated": {"moto; large bodies by the harness": sorted(s3.OPERATIONS)}}
+        return {"emulated": {"moto; bodies and checksums by the harness": sorted(s3.OPERATIONS)}}
     groups = OPERATIONS[service].groups.items()
     return {kind.value: {title: sorted(names) for title, names in its.items()} for kind, its in groups if its}
 

@@ -9,6 +9,7 @@ from typing import Any
 from harness.localaws.api_models import service_model
 from harness.localaws.register import (
     hosting_members,
+    s3_members,
     sagemaker_operations,
     service_members,
     service_operations,
@@ -33,6 +34,7 @@ MEMBERS: dict[str, dict[str, Members]] = {
     "logs": service_members.LOGS,
     "pricing": service_members.PRICING,
     "resourcegroupstaggingapi": service_members.TAGGING,
+    "s3": s3_members.S3,
     "sagemaker": training_members.TRAINING | hosting_members.HOSTING | hosting_members.RECORDS,
     "sagemaker-runtime": hosting_members.INVOCATION,
     "service-quotas": service_members.QUOTAS,

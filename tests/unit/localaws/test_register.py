@@ -60,6 +60,16 @@ def test_the_register_names_no_member_that_botocore_lacks(service, operation):
     assert refused <= above | set(known)
 
 
+@pytest.mark.parametrize("operation", MEMBERS["s3"])
+def test_every_header_and_query_parameter_of_an_operation_of_s3_is_classified(operation):
+    members, shape = MEMBERS["s3"][operation], service_model("s3").operation_model(operation).input_shape
+    places = {name: member.serialization.get("location") for name, member in shape.members.items()}
+    names = [name for name, place in places.items() if place in ("header", "headers", "querystring")]
+    paths = [path for path in leaves("s3", operation) if path.rstrip("[]{}") in names]
+    assert [path for path in paths if not members.lists(path)] == []
+    assert len(paths) == len(names)
+
+
 def test_an_operation_or_a_path_is_listed_once():
     with pytest.raises(ValueError, match="A is listed twice"):
         Operations({"x": "A B"}, refused={"y": "A"})
