@@ -35,7 +35,7 @@ from moto.sts.models import sts_backends
 
 from harness import mnist, regions
 from harness.localaws.s3 import disk_bodies
-from harness.localaws.s3.disk_bodies import Body, BodyWriter
+from harness.localaws.s3.bodies.body import Body, BodyWriter
 from harness.localaws.s3.storage import moto_versions, stored
 from harness.regions import region_of_sample_bucket
 
@@ -251,6 +251,26 @@ class Services:
     def has_object(self, bucket: str, name: str) -> bool:
         """Return whether the object exists."""
         return self.has_bucket(bucket) and self.object_size(bucket, name) is not None
+
+    def upload(self, bucket: str, upload: str) -> Any | None:
+        """Return a multipart upload under way, or None. Its ``plan`` is that of its checksum."""
+        try:
+            return self._bucket(bucket).multiparts.get(upload)
+        except KeyError:
+            return None
+
+    def has_completed(self, bucket: str, name: str, upload: str) -> bool:
+        """Return whether an object is the one that a multipart upload became."""
+        try:
+            key = self._bucket(bucket).keys.get(name)
+        except KeyError:
+            return False
+        return getattr(getattr(key, "multipart", None), "id", None) == upload
+
+    def bucket_owner(self, bucket: str) -> str | None:
+        """Return the account that owns a bucket, or None if there is no such bucket."""
+        owner = s3_backends.bucket_accounts.get(bucket)
+        return str(owner[1]) if owner else None
 
     def _bucket(self, bucket: str) -> Any:
         partition, account = s3_backends.bucket_accounts.get(bucket, ("aws", ACCOUNT))

@@ -200,7 +200,7 @@ def test_a_full_disk_leaves_no_body(apart, s3, given_back):
         s3.put_object(Bucket=BUCKET, Key="k", Body=LARGE)
 
 
-AWS_CHUNKED = {"Content-Encoding": "aws-chunked"}
+AWS_CHUNKED = {"Content-Encoding": "aws-chunked", "x-amz-decoded-content-length": "1"}
 
 
 @pytest.mark.parametrize(

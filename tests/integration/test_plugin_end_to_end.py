@@ -82,7 +82,7 @@ def test_a_project_uses_the_fixtures_by_their_names_alone(session):
     result.assert_outcomes(passed=3)
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["harness: mock AWS in us-east-1, Spark at local[[]2]"])
-    assert "left over" not in result.stdout.str()
+    assert "left over in AWS" not in result.stdout.str()
 
 
 def test_resources_missed_by_the_sdks_cleanup_fail_the_session_and_are_deleted(session):

@@ -144,7 +144,7 @@ def test_a_users_session_after_aws_uses_it_and_a_stop_of_it_is_named(session):
     result.assert_outcomes(passed=3, errors=1)
     named = "The SparkSession of your fixture was stopped, by test_ours.py::test_that_stops_it."
     result.stdout.fnmatch_lines(["*ERROR at setup of test_that_comes_next*", named])
-    assert "left over" not in result.stdout.str()
+    assert "left over in AWS" not in result.stdout.str()
     assert "not deleted" not in result.stdout.str()
 
 
@@ -153,5 +153,5 @@ def test_the_harnesss_session_is_started_again_after_a_stop_and_the_sdk_still_cl
     result.assert_outcomes(passed=4, failed=1)
     named = "The session of the fixture 'spark' was stopped, by test_ours.py::test_of_a_program_that_stops_java.*"
     result.stdout.fnmatch_lines(["*Captured harness setup*", named])
-    assert "left over" not in result.stdout.str()
+    assert "left over in AWS" not in result.stdout.str()
     assert "not deleted" not in result.stdout.str()

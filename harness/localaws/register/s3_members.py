@@ -7,7 +7,7 @@ from harness.localaws.register.member_class import Members, Only
 _OWNER = "ExpectedBucketOwner"
 _CHECKSUMS = "ChecksumCRC32 ChecksumCRC32C ChecksumCRC64NVME ChecksumSHA1 ChecksumSHA256"
 _METADATA = (
-    "ACL CacheControl ContentDisposition ContentEncoding ContentLanguage ContentType Expires GrantFullControl "
+    "CacheControl ContentDisposition ContentEncoding ContentLanguage ContentType Expires GrantFullControl "
     "GrantRead GrantReadACP GrantWriteACP Metadata{} StorageClass Tagging"
 )
 _LOCK = "ObjectLockLegalHoldStatus ObjectLockMode ObjectLockRetainUntilDate"
@@ -40,7 +40,19 @@ _NO_EVENT_HOLD = {
         "it has no holds that end with an event"
     )
 }
-_SSE = {"ServerSideEncryption": Only(("AES256",), "it has no AWS KMS")}
+_ACLS = (
+    "private",
+    "public-read",
+    "public-read-write",
+    "authenticated-read",
+    "aws-exec-read",
+    "bucket-owner-read",
+    "bucket-owner-full-control",
+)
+_VALUES = {
+    "ACL": Only(_ACLS, "it is no canned ACL of an object"),
+    "ServerSideEncryption": Only(("AES256",), "it has no AWS KMS"),
+}
 _NO_MFA = {"MFA": "it has no MFA delete"}
 
 S3: dict[str, Members] = {
@@ -48,7 +60,7 @@ S3: dict[str, Members] = {
         f"{_METADATA} {_CHECKSUMS} {_LOCK} ContentLength ContentMD5 ChecksumAlgorithm IfMatch IfNoneMatch "
         f"WebsiteRedirectLocation {_OWNER}",
         no_effect=_NO_PAYER,
-        only=_SSE,
+        only=_VALUES,
         refused={
             **_NO_NEWER_CHECKSUMS,
             **_NO_CUSTOMER_KEYS,
@@ -81,7 +93,7 @@ S3: dict[str, Members] = {
     "CreateMultipartUpload": Members(
         f"{_METADATA} ChecksumAlgorithm ChecksumType {_OWNER}",
         no_effect=_NO_PAYER,
-        only=_SSE,
+        only=_VALUES,
         refused={
             **_NO_CUSTOMER_KEYS,
             **_NO_KMS,
@@ -108,7 +120,7 @@ S3: dict[str, Members] = {
         f"{_METADATA} {_SOURCE} {_LOCK} ChecksumAlgorithm IfMatch IfNoneMatch MetadataDirective TaggingDirective "
         f"WebsiteRedirectLocation {_OWNER}",
         no_effect=_NO_PAYER,
-        only=_SSE,
+        only=_VALUES,
         refused={
             **_NO_CUSTOMER_KEYS,
             **_NO_SOURCE_KEYS,

@@ -10,17 +10,12 @@ whole body as soon as it is visible, and a reader keeps the body while the objec
 from __future__ import annotations
 
 import hashlib
-import itertools
-import os
-import tempfile
 import threading
-import weakref
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 import moto.s3.models
 from moto.core.common_models import BaseModel
@@ -28,141 +23,19 @@ from moto.s3.exceptions import EntityTooSmall, InvalidPart, MalformedXML
 from moto.s3.models import FakeBucket, FakeKey, FakeMultipart, S3Backend
 from moto.settings import S3_UPLOAD_PART_MIN_SIZE
 
-IN_MEMORY = 1 << 20
-"""Bytes from which a body is a file."""
-_BLOCK = 1 << 20
-
-
-class _File:
-    """A file that is deleted with the last reference to it."""
-
-    def __init__(self, path: str, size: int) -> None:
-        self.path = path
-        self._size = size
-        # Not at exit: then the whole directory is deleted.
-        weakref.finalize(self, _remove, path).atexit = False
-
-    def __len__(self) -> int:
-        return self._size
-
-    def read(self, start: int, length: int) -> bytes:
-        with open(self.path, "rb", buffering=0) as file:
-            return os.pread(file.fileno(), length, start)
-
-
-def _remove(path: str) -> None:
-    with suppress(OSError):
-        os.unlink(path)
-
-
-class Body:
-    """Bytes that never change, in one or more pieces."""
-
-    def __init__(self, pieces: Iterable[bytes | _File], md5: str | None = None) -> None:
-        self._pieces = tuple(pieces)
-        self._ends = list(itertools.accumulate(len(piece) for piece in self._pieces))
-        self._md5 = md5
-
-    @classmethod
-    def of(cls, data: bytes) -> Body:
-        """Return a body of these bytes."""
-        with BodyWriter() as writer:
-            writer.write(data)
-            return writer.finish()
-
-    @classmethod
-    def joined(cls, bodies: Iterable[Body]) -> Body:
-        """Return the concatenation of bodies. It shares their bytes."""
-        return cls(piece for body in bodies for piece in body._pieces)
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self._ends[-1] if self._ends else 0
-
-    @property
-    def md5(self) -> str:
-        """The MD5 in hexadecimal digits, computed when first asked for."""
-        if self._md5 is None:
-            digest = hashlib.md5(usedforsecurity=False)
-            for block in self.blocks(0, self.size):
-                digest.update(block)
-            self._md5 = digest.hexdigest()
-        return self._md5
-
-    def read(self, start: int, length: int) -> bytes:
-        """Return up to ``length`` bytes from offset ``start``: fewer at the end of a piece, none at the end."""
-        number = bisect_right(self._ends, start)
-        if number == len(self._pieces):
-            return b""
-        piece, offset = self._pieces[number], start - (self._ends[number - 1] if number else 0)
-        return piece.read(offset, length) if isinstance(piece, _File) else piece[offset : offset + length]
-
-    def blocks(self, start: int, length: int) -> Iterator[bytes]:
-        """Yield up to ``length`` bytes from offset ``start``, in blocks of at most 1 MiB."""
-        end = start + length
-        while start < end and (block := self.read(start, min(_BLOCK, end - start))):
-            yield block
-            start += len(block)
-
-    def __deepcopy__(self, memo: object) -> Body:
-        """Return the same body: moto copies whole objects to list their versions."""
-        return self
-
-
-class BodyWriter:
-    """Receives a body block by block, first in memory, and in a file once it is large. Deletes it if unfinished."""
-
-    def __init__(self) -> None:
-        self._memory = bytearray()
-        self._file: IO[bytes] | None = None
-        self._path = ""
-        self._size = 0
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Add bytes to the end.
-
-        :raises OSError: the disk is full.
-        """
-        self._size += len(data)
-        if self._file is None and self._size < IN_MEMORY:
-            self._memory += data
-            return
-        if self._file is None:
-            descriptor, self._path = tempfile.mkstemp(prefix="body-")
-            self._file = os.fdopen(descriptor, "wb")
-            self._file.write(self._memory)
-            self._memory.clear()
-        self._file.write(data)
-
-    def finish(self, md5: str | None = None) -> Body:
-        """Return the body that was written.
-
-        :param md5: its MD5, if known.
-        """
-        if self._file is None:
-            return Body([bytes(self._memory)] if self._memory else [], md5)
-        self._file.close()
-        path, self._path = self._path, ""
-        return Body([_File(path, self._size)], md5)
-
-    def __enter__(self) -> BodyWriter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file:
-            with suppress(OSError):  # the disk is full: the rest of its buffer is lost
-                self._file.close()
-        if self._path:
-            _remove(self._path)
+from harness.localaws.s3.bodies import checksums
+from harness.localaws.s3.bodies.body import Body, BodyWriter
+from harness.localaws.s3.bodies.checksums import Checksum
 
 
 @dataclass
 class _Beside:
-    """Bodies that accompany a request to moto: the one that it stores, and the one that its HEAD finds."""
+    """Values that accompany a request to moto: what it stores, and what it found."""
 
     body: Body | None = None
-    found: Body | None = None
+    checksum: Checksum | None = None
+    plan: Any = None
+    found: _BodyKey | None = None
 
 
 # moto answers in another thread, which runs in a copy of the caller's context.
@@ -170,9 +43,14 @@ _beside: ContextVar[_Beside | None] = ContextVar("beside", default=None)
 
 
 @contextmanager
-def beside_request(body: Body | None = None) -> Iterator[_Beside]:
-    """Make the request to moto inside this context store ``body``, or report the body that it found."""
-    beside = _Beside(body)
+def beside_request(
+    body: Body | None = None, checksum: Checksum | None = None, plan: object = None
+) -> Iterator[_Beside]:
+    """Make the request to moto inside this context store these, or report the object that it found.
+
+    :param plan: that of the checksum of a new multipart upload.
+    """
+    beside = _Beside(body, checksum, plan)
     token = _beside.set(beside)
     try:
         yield beside
@@ -220,6 +98,8 @@ class _BodyKey(FakeKey):  # type: ignore[misc]  # moto carries no types
 
     body: Body
     _etag: str | None
+    kept_checksum: Checksum | None = None
+    """The checksum, once it is known."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -240,6 +120,24 @@ class _BodyKey(FakeKey):  # type: ignore[misc]  # moto carries no types
     def etag(self) -> str:
         """The ETag, which is the MD5 of an object that was stored in one piece."""
         return f'"{self._etag or self.body.md5}"'
+
+    @property
+    def checksum(self) -> Checksum:
+        """The checksum that was stored with the object, or else the one that S3 adds."""
+        if self.kept_checksum is None:
+            self.kept_checksum = checksums.of_body(self.body, checksums.DEFAULT)
+        return self.kept_checksum
+
+    @checksum.setter
+    def checksum(self, new: Checksum) -> None:
+        self.kept_checksum = new
+
+    def checksum_in(self, algorithm: str) -> Checksum:
+        """Return the checksum of the whole body by an algorithm."""
+        kept = self.kept_checksum
+        if kept and (kept.algorithm, kept.kind) == (algorithm, checksums.FULL_OBJECT):
+            return kept
+        return checksums.of_body(self.body, algorithm)
 
     def dispose(self, garbage: bool = False) -> None:
         """Do nothing. A reader may still need the body, which is deleted with the last reference."""
@@ -273,6 +171,7 @@ _delete_object = S3Backend.delete_object
 _head_object = S3Backend.head_object
 _put_object = S3Backend.put_object
 _set_delete_marker = S3Backend._set_delete_marker
+_create_upload = S3Backend.create_multipart_upload
 _upload_part = S3Backend.upload_part
 
 
@@ -281,23 +180,41 @@ def _body_or(value: Any) -> Any:
     return beside.body if beside and beside.body else value
 
 
+def _with_checksum(key: Any) -> Any:
+    if beside := _beside.get():
+        beside.found = key
+        if beside.checksum:
+            key.checksum = beside.checksum
+    return key
+
+
 def _put_with_body(backend: S3Backend, bucket_name: str, key_name: str, value: Any, *rest: Any, **named: Any) -> Any:
-    return _put_object(backend, bucket_name, key_name, _body_or(value), *rest, **named)
+    return _with_checksum(_put_object(backend, bucket_name, key_name, _body_or(value), *rest, **named))
 
 
 def _upload_with_body(backend: S3Backend, bucket_name: str, multipart_id: str, part_id: int, value: Any) -> Any:
-    return _upload_part(backend, bucket_name, multipart_id, part_id, _body_or(value))
+    return _with_checksum(_upload_part(backend, bucket_name, multipart_id, part_id, _body_or(value)))
+
+
+def _create_with_plan(backend: S3Backend, *arguments: Any, **named: Any) -> FakeMultipart:
+    upload = _create_upload(backend, *arguments, **named)
+    beside = _beside.get()
+    upload.plan = beside.plan if beside else None
+    return upload
 
 
 def _head_and_tell(backend: S3Backend, *arguments: Any, **named: Any) -> Any:
     found = _head_object(backend, *arguments, **named)
     if (beside := _beside.get()) and found:
-        beside.found = found.body
+        beside.found = found
     return found
 
 
 def _copy_sharing(backend: S3Backend, src_key: FakeKey, *arguments: Any, **named: Any) -> None:
     _copy_object(backend, _Shared(src_key), *arguments, **named)
+    if (beside := _beside.get()) and (copy := beside.found):
+        copy.multipart = None  # a copy is one piece, with one checksum of the whole
+        copy.checksum = src_key.checksum_in(beside.plan.algorithm if beside.plan else src_key.checksum.algorithm)
 
 
 def _copy_part_sharing(
@@ -315,7 +232,11 @@ def _copy_part_sharing(
     source: Body = backend.get_object(src_bucket_name, src_key_name, version_id=src_version_id).body
     start, end = (0, source.size - 1) if start_byte is None or end_byte is None else (start_byte, end_byte)
     multipart = backend.get_bucket(dest_bucket_name).multiparts[multipart_id]
-    return multipart.set_part(part_id, _range(source, start, end - start + 1))
+    part = multipart.set_part(part_id, _range(source, start, end - start + 1))
+    part.checksum = part.checksum_in(multipart.plan.algorithm)
+    if beside := _beside.get():
+        beside.found = part
+    return part
 
 
 def _mark_deleted(backend: S3Backend, bucket_name: str, key_name: str) -> Any:
@@ -377,6 +298,7 @@ def install() -> None:
     S3Backend.__init__ = _init_with_bounds
     S3Backend.put_object = _put_with_body
     S3Backend.upload_part = _upload_with_body
+    S3Backend.create_multipart_upload = _create_with_plan
     S3Backend.head_object = _head_and_tell
     S3Backend.copy_object = _copy_sharing
     S3Backend.upload_part_copy = _copy_part_sharing

@@ -1,7 +1,7 @@
 """Bodies of S3 objects, streamed from the socket to disk and back.
 
-moto holds whole objects in memory while it answers. Large bodies, such as a training set of hundreds of megabytes, are
-read and written here block by block, and moto answers everything except the body. moto handles small bodies alone.
+moto holds whole objects in memory while it answers. Here bodies are read and written block by block, and moto answers
+everything except the body. Small bodies take the same way as a training set of hundreds of megabytes.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from typing import Any, Protocol
 
 from harness.localaws.exceptions import IncompleteBody
 
-STREAMED_FROM = 1 << 20
-"""Bytes from which a body is streamed."""
 _BLOCK = 1 << 18
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _CHUNKED = "aws-chunked"
@@ -42,22 +40,42 @@ class Writable(Protocol):
         """Take bytes."""
 
 
-async def receive_body(blocks: AsyncIterator[bytes], headers: Mapping[str, str], target: Writable) -> Upload:
-    """Write a body to ``target``, and decode AWS's chunks if the request has them.
+class Measured:
+    """A target that counts and digests the bytes that pass through it."""
+
+    def __init__(self, *targets: Writable) -> None:
+        """Hand the bytes on to ``targets``."""
+        self._targets = targets
+        self._digest = hashlib.md5(usedforsecurity=False)
+        self.size = 0
+
+    @property
+    def md5(self) -> str:
+        """The MD5 of all bytes so far, in hexadecimal digits."""
+        return self._digest.hexdigest()
+
+    def write(self, data: bytes | memoryview, /) -> None:
+        """Take bytes."""
+        for target in self._targets:
+            target.write(data)
+        self._digest.update(data)
+        self.size += len(data)
+
+
+async def receive_body(blocks: AsyncIterator[bytes], headers: Mapping[str, str], *targets: Writable) -> Upload:
+    """Write a body to ``targets``, and decode AWS's chunks if the request has them.
 
     :raises IncompleteBody: the chunks do not have the form that
         https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html describes.
     """
     decoder = ChunkDecoder() if is_aws_chunked(headers) else None
-    digest, size = hashlib.md5(usedforsecurity=False), 0
+    target = Measured(*targets)
     async for block in blocks:
         for data in decoder.feed(block) if decoder else (block,):
             target.write(data)
-            digest.update(data)
-            size += len(data)
     if decoder and not decoder.complete:
         raise _incomplete("the last chunk, or the empty line after it, is missing")
-    return Upload(size, digest.hexdigest(), decoder.trailers if decoder else {})
+    return Upload(target.size, target.md5, decoder.trailers if decoder else {})
 
 
 def is_aws_chunked(headers: Mapping[str, str]) -> bool:
@@ -148,12 +166,17 @@ def parse_range(header: str, size: int) -> tuple[int, int] | None:
     """Return the first and last byte that a Range header asks for, or None if it asks for no range.
 
     :param size: bytes of the object.
+    Whatever is no single range is ignored, as S3 does: see the table measured on AWS at
+    https://mushanshitiancai.github.io/2018/05/09/network/AWS-S3-Range%E4%B8%8B%E8%BD%BD%E5%93%8D%E5%BA%94%E6%B5%8B%E8%AF%95
+
     :raises IndexError: the range is outside.
     """
     match = _RANGE.fullmatch(header.strip())
     if not match or match.groups() == ("", ""):
         return None
     first, last = match.groups()
+    if first and last and int(last) < int(first):
+        return None
     if not first:
         start, end = max(0, size - int(last)), size - 1
     else:

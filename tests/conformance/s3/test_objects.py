@@ -42,12 +42,7 @@ SYSTEM = {
 }
 
 
-CODED = pytest.mark.xfail(reason="the local AWS does not keep a coding that is sent in chunks yet", strict=True)
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(each, marks=CODED if each == "ContentEncoding" else ()) for each in SYSTEM]
-)
+@pytest.mark.parametrize("name", SYSTEM)
 @pytest.mark.parametrize("size", [5, 2 * MB], ids=["small", "large"])
 def test_a_system_header_of_an_object_is_kept(s3, bucket, key, name, size):
     s3.put_object(Bucket=bucket, Key=key, Body=b"x" * size, **{name: SYSTEM[name]})

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.localaws.s3 import disk_bodies
-from harness.localaws.s3.disk_bodies import IN_MEMORY, Body, BodyWriter
+from harness.localaws.s3.bodies import body as bodies
+from harness.localaws.s3.bodies.body import IN_MEMORY, Body, BodyWriter
 
 LARGE = bytes(range(256)) * (IN_MEMORY // 256)
 
@@ -55,7 +56,7 @@ def test_the_file_of_a_shared_body_stays_until_the_last_one_goes(files):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.binary(max_size=9), max_size=5), st.integers(0, 50), st.integers(0, 50))
 def test_a_range_of_a_body_in_pieces_is_that_of_its_bytes(files, monkeypatch, pieces, start, length):
-    monkeypatch.setattr(disk_bodies, "IN_MEMORY", 4)  # some pieces in memory and some in files
+    monkeypatch.setattr(bodies, "IN_MEMORY", 4)  # some pieces in memory and some in files
     body, data = Body.joined(map(Body.of, pieces)), b"".join(pieces)
     assert b"".join(body.blocks(start, length)) == data[start : start + length]
     assert whole(disk_bodies._range(body, start, length)) == data[start : start + length]

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from urllib.parse import quote
-from xml.sax.saxutils import escape
 
-from harness import regions
 from harness.localaws.http.request import Message, Request, Send
 from harness.localaws.s3.rules import names, placement
 from harness.localaws.s3.rules.documents import check_document, parse, parts_to_complete, tag, text_of
 from harness.localaws.s3.rules.lists import LISTS, list_buckets
 from harness.localaws.s3.rules.objects import ObjectChecks, check_owner
 from harness.localaws.s3.rules.refusals import S3Refusal
-from harness.localaws.s3.rules.xml_answers import element, field
 from harness.localaws.s3.storage.moto_versions import conditions_of_write
 from harness.localaws.s3.storage.stored import NULL, Bucket, find_bucket
 
@@ -27,8 +22,6 @@ _WITH_REGION = ("ListObjects", "ListObjectsV2", "HeadBucket", "CreateBucket")
 _VERSION = (b"x-amz-version-id", NULL.encode())
 _POSSIBLE_NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{2,254}")
 """Names of buckets, including those of before March 2018."""
-_LOCATION = re.compile(rb"<Location>[^<]*</Location>")
-Rewrite = Callable[[bytes], bytes]
 
 
 class Rules:
@@ -101,27 +94,6 @@ class Rules:
         found = self._object.write_conditions if self._object else None
         return conditions_of_write(found) if found else nullcontext()
 
-    def rewrite(self) -> Rewrite | None:
-        """Return a function that corrects the body of an answer from moto, or None."""
-        if self._request.operation == "CompleteMultipartUpload" and self._bucket:
-            host = f"{self._name}.{regions.s3_host(self._bucket.region)}"
-            location = f"<Location>https://{host}/{escape(quote(self._key, safe=''))}</Location>".encode()
-            return lambda body: _LOCATION.sub(location.replace(b"\\", rb"\\"), body, count=1)
-        asked = self._request.headers.get("x-amz-object-attributes", "")
-        if self._request.operation == "GetObjectAttributes" and "ObjectParts" in asked.split(","):
-            return self._with_parts
-        return None
-
-    def _with_parts(self, body: bytes) -> bytes:
-        version = self._request.query.get("versionId", [""])[0]
-        bucket = self._bucket
-        found = (bucket.version(self._key, version) if version else bucket.current(self._key)) if bucket else None
-        if found is None or not found.part_sizes:
-            return body
-        parts = element("ObjectParts", field("PartsCount", len(found.part_sizes)))
-        end = body.rindex(b"</")
-        return body[:end] + parts.encode() + body[end:]
-
     def corrected(self, send: Send) -> Send:
         """Return a ``send`` that corrects the headers of an answer from moto."""
 
@@ -144,8 +116,6 @@ class Rules:
             headers.append((_REGION, bucket.region.encode()))
         if self._source_version:
             headers.append((b"x-amz-copy-source-version-id", self._source_version.encode()))
-        if self._object and self._object.parts_count:
-            headers.append((b"x-amz-mp-parts-count", str(self._object.parts_count).encode()))
         return headers
 
 

@@ -58,8 +58,6 @@ class ObjectChecks:
         self._key = key
         self.write_conditions: WriteConditions | None = None
         """Conditions that the write itself has to check again."""
-        self.parts_count = 0
-        """Parts of the object, if one of them is asked for."""
 
     def check(self) -> None:
         """Make all checks.
@@ -136,7 +134,7 @@ class ObjectChecks:
         if failed:
             raise S3Refusal("PreconditionFailed", Condition=conditions.spelled(failed))
         if "partNumber" in self._request.query:
-            self._choose_part(found)
+            self._check_part(found)
         elif "range" in self._headers:
             self._choose_range(found)
 
@@ -148,19 +146,13 @@ class ObjectChecks:
         if chosen:
             self._headers["range"] = f"bytes={chosen[0]}-{chosen[1]}"
 
-    def _choose_part(self, found: Version) -> None:
-        """Ask for a part as a range, since moto does not know where parts begin."""
+    def _check_part(self, found: Version) -> None:
         number = part_number(self._request.query["partNumber"][0])
         if "range" in self._headers:
             raise S3Refusal("InvalidRequest", "Cannot specify both Range header and partNumber query parameter.")
-        sizes = found.part_sizes or [found.size]
-        if number > len(sizes):
-            raise S3Refusal("InvalidPartNumber", PartNumberRequested=number, ActualPartCount=len(sizes))
-        without_parameters(self._request, "partNumber")
-        start = sum(sizes[: number - 1])
-        self.parts_count = len(found.part_sizes)
-        if found.size:
-            self._headers["range"] = f"bytes={start}-{start + sizes[number - 1] - 1}"
+        parts = len(found.part_sizes) or 1
+        if number > parts:
+            raise S3Refusal("InvalidPartNumber", PartNumberRequested=number, ActualPartCount=parts)
 
     def _check_attributes(self) -> None:
         asked = [each.strip() for each in self._headers.get("x-amz-object-attributes", "").split(",") if each.strip()]

@@ -14,6 +14,7 @@ from moto.s3.exceptions import MissingBucket
 from moto.s3.models import FakeDeleteMarker, S3Backend, s3_backends
 
 from harness import regions
+from harness.localaws.s3.bodies.checksums import DEFAULT, FULL_OBJECT
 from harness.regions import region_of_sample_bucket
 
 OWNER = "75aa57f09aa0c8caeab4f8c24e99d10f8e7faeebf76c078efc7c6caea54ba06a"
@@ -67,8 +68,9 @@ class Version:
 
     @property
     def checksum(self) -> tuple[str, str]:
-        """The algorithm of the checksum and its type, '' if there is none."""
-        return self._stored.checksum_algorithm or "", self._stored.checksum_type or ""
+        """The algorithm of the checksum, and its type."""
+        kept = self._stored.kept_checksum
+        return (kept.algorithm, kept.kind) if kept else (DEFAULT, FULL_OBJECT)
 
     @property
     def part_sizes(self) -> list[int]:
@@ -188,15 +190,12 @@ def _upload(stored: Any) -> Upload:
         Part(number, int(part.size), str(part.etag), part.last_modified, _checksums(part))
         for number, part in sorted(dict(stored.parts).items())
     ]
-    algorithms = (
-        stored.metadata.get("x-amz-checksum-algorithm") or "",
-        stored.metadata.get("x-amz-checksum-type") or "",
-    )
+    algorithms = (stored.plan.algorithm, stored.plan.kind) if stored.plan.chosen else ("", "")
     return Upload(stored.key_name, stored.id, stored.storage or "STANDARD", stored.begun, parts, algorithms)
 
 
 def _checksums(part: Any) -> dict[str, str]:
-    return {part.checksum_algorithm: part.checksum_value} if part.checksum_algorithm and part.checksum_value else {}
+    return {part.kept_checksum.algorithm: part.kept_checksum.value} if part.kept_checksum else {}
 
 
 def find_bucket(name: str) -> Bucket | None:
