@@ -39,6 +39,7 @@ _OF_UPLOADS = ("UploadPart", "UploadPartCopy", "ListParts", "AbortMultipartUploa
 _WRITES = ("PutObject", "CopyObject", "CompleteMultipartUpload", "DeleteObject")
 _WITH_METADATA = ("PutObject", "CopyObject", "CreateMultipartUpload")
 _COPIES = ("CopyObject", "UploadPartCopy")
+_ACCOUNT = re.compile(r"\d{12}")
 _COPY_CONDITIONS = {f"x-amz-copy-source-{name}": name for name in conditions.ALL}
 _COPY_RANGE = re.compile(r"bytes=(\d+)-(\d+)")
 _DIRECTIVES = {
@@ -270,6 +271,8 @@ def check_copy_range(asked: str, size: int) -> None:
 
 def check_owner(bucket: Bucket, expected: str) -> None:
     """Raise :class:`S3Refusal` unless a bucket belongs to the account that is expected."""
+    if not _ACCOUNT.fullmatch(expected):
+        raise S3Refusal("InvalidBucketOwnerAWSAccountID")
     if bucket.account != expected:
         raise S3Refusal("AccessDenied")
 
