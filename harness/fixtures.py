@@ -58,7 +58,8 @@ def session_settings(config: pytest.Config) -> Settings:
 
 def typed_settings(config: pytest.Config) -> dict[str, str | None]:
     """Return the settings on pytest's command line, None for each that was not given."""
-    return {setting.name: config.getoption(ini_name(setting.name)) for setting in dataclasses.fields(Settings)}
+    given = {setting.name: config.getoption(ini_name(setting.name)) for setting in dataclasses.fields(Settings)}
+    return {name: "\n".join(value) if isinstance(value, list) else value for name, value in given.items()}
 
 
 @pytest.fixture(scope="session")

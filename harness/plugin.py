@@ -83,8 +83,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("harness", "Spark and SageMaker (sagemaker-spark-harness)")
     for setting in dataclasses.fields(Settings):
         name, default = setting.name, setting.default
-        text = setting.metadata["help"] + ("" if default is None else f" (default: {default})")
-        group.addoption(option_name(name), dest=ini_name(name), metavar=name.split("_")[-1].upper(), help=text)
+        text = setting.metadata["help"] + ("" if default in (None, ()) else f" (default: {default})")
+        action = "append" if "each" in setting.metadata else "store"
+        metavar = name.split("_")[-1].upper()
+        group.addoption(option_name(name), dest=ini_name(name), metavar=metavar, help=text, action=action)
         parser.addini(ini_name(name), text, type="string", default="")
     alternation.add_option(group)
 

@@ -22,6 +22,10 @@ from harness.regions import REGION
 _INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9]+")
 
 
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
 _KINDS = {int: "a whole number", float: "a number"}
 _DEFAULT = "the default"
 
@@ -64,6 +68,12 @@ class Settings:
         choices=("fail", "warn"),
     )
     spark_master: str = _setting("local[*]", "Spark master")
+    spark_conf: tuple[str, ...] = _setting(
+        (),
+        "option of Spark as NAME=VALUE; repeat it for more, or give one a line in a variable or an ini file",
+        kind=_lines,
+        each=re.compile(r"spark\.[^=\s]+=.*"),
+    )
     train_rows: int = _setting(60_000, "MNIST rows to train on", kind=int, least=1, most=60_000)
     test_rows: int = _setting(10_000, "MNIST rows to predict", kind=int, least=1, most=10_000)
 
@@ -72,6 +82,12 @@ class Settings:
     def __post_init__(self) -> None:
         for setting in dataclasses.fields(self):
             _check(setting, getattr(self, setting.name))
+
+    @property
+    def spark_options(self) -> dict[str, str]:
+        """The options in ``spark_conf``, by name."""
+        pairs = (line.partition("=") for line in self.spark_conf)
+        return {name.strip(): value.strip() for name, _, value in pairs}
 
     @property
     def in_aws(self) -> bool:
@@ -201,6 +217,9 @@ def _check(setting: dataclasses.Field[Any], value: Any, source: str | None = Non
             f"{name} is {value!r}, which is not a valid {metadata['help']}.",
             fix=f"give one that looks like {setting.default!r}",
         )
+    for each in value if "each" in metadata else ():
+        if not metadata["each"].fullmatch(each):
+            raise SettingsError(f"{name} has {each!r}.", fix="give NAME=VALUE, such as spark.sql.shuffle.partitions=4")
     if isinstance(value, float) and not math.isfinite(value):
         raise SettingsError(f"{name} is {value}.", fix="give a finite number")
     if value is not None and "least" in metadata and value < metadata["least"]:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from harness import fixtures
 from harness.bench import fixtures as bench_fixtures
 from harness.cli import main as cli
+from harness.cli.options import SETTINGS
 from harness.localaws.register import coverage
 from harness.settings import Settings, environment_name, ini_name, option_name
 
@@ -80,7 +81,7 @@ def sources_table() -> str:
         [
             [
                 code(each.name),
-                code(option_name(each.name).replace("--harness-", "--")),
+                code(option_name(each.name).replace("--harness-", "--")) if each.name in SETTINGS else "–",
                 ", then ".join(map(code, [environment_name(each.name), *each.metadata.get("also", ())])),
                 code(ini_name(each.name)),
             ]
@@ -90,7 +91,7 @@ def sources_table() -> str:
 
 
 def _default(value: object) -> str:
-    return "none" if value is None else code(f"{value:g}" if isinstance(value, float) else str(value))
+    return "none" if value in (None, ()) else code(f"{value:g}" if isinstance(value, float) else str(value))
 
 
 def _values(setting: dataclasses.Field[object]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.cli.options import Command, add_settings, settings_from
 from harness.errors import HarnessError, LocalAWSError, SettingsError
@@ -110,7 +110,7 @@ def run_command(settings: Settings, command: Sequence[str], seeds: Sequence[tupl
             process = _start(command, environment)
             to(process)
             code = process.wait()
-        _report_refused_and_remaining(aws, seeded)
+        _report(aws, seeded, failed=code != 0)
         return code if code >= 0 else 128 - code
 
 
@@ -184,20 +184,38 @@ def _in_foreground() -> bool:
         return False
 
 
-def _report_refused_and_remaining(aws: MockAWS, seeded: Sequence[str] = ()) -> None:
-    """Print the hosts that were refused, and what the command did not delete, without what existed before it."""
+def _report(aws: MockAWS, seeded: Sequence[str] = (), *, failed: bool = False) -> None:
+    """Print the hosts that were refused, and what the command did not delete, without what existed before it.
+
+    :param failed: True to print the buckets too that the command did not find.
+    """
     from harness.console import print_text
 
     try:
         refused, remaining = aws.refused_hosts(), aws.remaining()
+        missing = _missing_buckets(aws.calls()["calls"]) if failed else []
     except LocalAWSError as error:  # the command's exit code must still be passed on
         print_text(f"harness: {error}", sys.stderr)
         return
     if refused:
         print_text(f"harness: the local AWS refused hosts that it does not emulate: {', '.join(refused)}", sys.stderr)
+    for bucket in missing:
+        print_text(
+            f"harness: there is no bucket {bucket}: a local AWS starts without buckets. To upload files to it first, "
+            f"run 'harness exec --seed DIRECTORY=s3://{bucket} -- CMD'",
+            sys.stderr,
+        )
     if remaining := [line for line in remaining if line not in seeded]:
         more = f", and {len(remaining) - _SHOWN:,} more" if len(remaining) > _SHOWN else ""
         print_text(f"harness: in AWS these would remain: {', '.join(remaining[:_SHOWN])}{more}", sys.stderr)
+
+
+def _missing_buckets(calls: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the names of buckets that S3 said do not exist."""
+    from harness.regions import split_s3_uri
+
+    found = [f"https://{call['host']}{call['path']}" for call in calls if call["error"] == "NoSuchBucket"]
+    return sorted({split_s3_uri(url)[0] for url in found})
 
 
 def _shell_commands(aws: MockAWS, environment: Mapping[str, str]) -> str:

@@ -49,9 +49,10 @@ def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
     for setting in dataclasses.fields(Settings):
         if setting.name in names:
             choices = setting.metadata.get("choices")
-            default = "" if setting.default is None else f" (default: {setting.default})"
+            default = "" if setting.default in (None, ()) else f" (default: {setting.default})"
             parser.add_argument(
                 "--" + setting.name.replace("_", "-"),
+                action="append" if "each" in setting.metadata else "store",
                 metavar=f"{{{','.join(choices)}}}" if choices else setting.name.rpartition("_")[2].upper(),
                 help=setting.metadata["help"] + default,
             )
@@ -63,6 +64,7 @@ def settings_from(options: argparse.Namespace) -> Settings:
     :raises SettingsError: a value is invalid, or ``--role`` was given in mock mode.
     """
     given = {name: getattr(options, name, None) for name in SETTINGS}
+    given = {name: "\n".join(value) if isinstance(value, list) else value for name, value in given.items()}
     settings = read_settings(given, os.environ)
     refuse_without_effect(settings, given)
     return settings

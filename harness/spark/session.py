@@ -9,7 +9,7 @@ import shlex
 import signal
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
@@ -28,6 +28,7 @@ from harness.scratch import Scratch, make_scratch
 from harness.settings import Settings, option_name
 from harness.spark import internals, pythonpath
 from harness.spark.jvm import LOST_JVM_FIX, end_jvm, is_local, lost_jvm, named_if_lost, require_jvm_of, started_for
+from harness.spark.options import check_reachable, merged, with_setting
 from harness.spark.pythonpath import harness_cloudpickle, python_environment
 from harness.spark.sdk import sdk_jars, warn_of_unreadable_answers
 
@@ -70,9 +71,11 @@ def build_session(
     if running is not None:
         require_jvm_of(aws, sdk=True)
         return SparkSession.getActiveSession() or SparkSession(running)
+    check_reachable(settings.spark_master)
     java = _java()
     scratch = make_scratch("harness-spark-")
     options = _options(aws, settings.spark_master, sdk_jars(), scratch.path, java, log)
+    options = with_setting(settings.spark_options, options)
     conf = SparkConf(loadDefaults=False).setMaster(settings.spark_master).setAppName(app_name).setAll(options.items())
     return SparkSession(_start(conf, aws, settings.spark_master, java, scratch))
 
@@ -97,7 +100,7 @@ def get_or_create(builder: SparkSession.Builder, aws: AWS) -> SparkSession:
 def _start_as_built(builder: SparkSession.Builder, aws: AWS, java: Java) -> None:
     given = internals.builder_options(builder)
     master = given.get("spark.master", "")
-    options = _merged(given, _aws_options(aws, master, sdk_jars(), java))
+    options = merged(given, _aws_options(aws, master, sdk_jars(), java))
     _start(SparkConf().setAll(options.items()), aws, master, java, make_scratch("harness-spark-"))
 
 
@@ -107,19 +110,6 @@ def _prepare(aws: AWS) -> None:
         require_jvm_of(aws)
     harness_cloudpickle.install()
     warn_of_unreadable_answers()
-
-
-def _merged(theirs: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]:
-    """Return a builder's options with those of an AWS. Values that are lists are joined; the later JVM option wins."""
-    merged = {**theirs, **ours}
-    for name in theirs.keys() & ours.keys():
-        if name.endswith("JavaOptions"):
-            merged[name] = f"{theirs[name]} {ours[name]}"
-        elif name.endswith(("ClassPath", "PYTHONPATH")):
-            merged[name] = f"{ours[name]}{os.pathsep}{theirs[name]}"
-        elif name.startswith("spark.hadoop."):
-            merged[name] = theirs[name]
-    return merged
 
 
 def _options(

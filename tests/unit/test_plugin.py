@@ -45,6 +45,11 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_ini_file(r
     result.stdout.fnmatch_lines(["*region='eu-west-1'*train_rows=5, test_rows=4*"])
 
 
+def test_the_option_for_spark_is_repeated(run):
+    result = run("--harness-spark-conf=spark.a.b=1", "--harness-spark-conf=spark.c.d=2")
+    result.stdout.fnmatch_lines(["*spark_conf=('spark.a.b=1', 'spark.c.d=2')*"])
+
+
 def test_every_setting_is_an_option_and_an_ini_key_that_help_explains(run):
     result = run("--help")
     result.stdout.fnmatch_lines_random(["*--harness-spark-master=MASTER*", "*harness_spark_master (string):*"])

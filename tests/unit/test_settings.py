@@ -44,6 +44,21 @@ def test_an_option_not_given_defers_to_the_next_source():
     assert read_settings({"region": None}, {"HARNESS_REGION": "eu-west-2"}).region == "eu-west-2"
 
 
+@pytest.mark.parametrize(
+    "text", ["spark.ui.enabled=true\nspark.a.b=x=y", "\n spark.ui.enabled=true\n\n spark.a.b=x=y\n"]
+)
+def test_options_of_spark_are_given_one_a_line(text):
+    settings = read_settings({}, {}, {"harness_spark_conf": text})
+    assert settings.spark_options == {"spark.ui.enabled": "true", "spark.a.b": "x=y"}
+
+
+@pytest.mark.parametrize("text", ["spark.ui.enabled", "master=local", "spark.=1"])
+def test_what_is_no_option_of_spark_is_refused(text):
+    with pytest.raises(SettingsError, match="HARNESS_SPARK_CONF has ") as error:
+        read_settings({}, {"HARNESS_SPARK_CONF": text})
+    assert "NAME=VALUE" in error.value.fix
+
+
 def test_an_empty_ini_key_counts_as_not_given():
     assert read_settings({}, {}, {"harness_region": ""}).region == "us-east-1"
 

@@ -72,5 +72,18 @@ def test_no_credentials_of_a_users_stay_in_a_shell_that_uses_a_served_aws(admini
 
 
 def test_a_dead_local_aws_is_reported_and_hides_no_exit_code(capsys):
-    execution._report_refused_and_remaining(Local())
+    execution._report(Local())
     assert capsys.readouterr().err == "harness: It has died.\n"
+
+
+def test_a_bucket_that_a_failed_command_did_not_find_is_named_with_the_option_that_makes_it(capsys):
+    calls = [
+        {"host": "shop.s3.eu-west-1.amazonaws.com", "path": "/a.csv", "error": "NoSuchBucket"},
+        {"host": "s3.amazonaws.com", "path": "/shop/b.csv", "error": "NoSuchBucket"},
+        {"host": "s3.amazonaws.com", "path": "/other/b.csv", "error": "NoSuchKey"},
+    ]
+    local = SimpleNamespace(refused_hosts=list, remaining=list, calls=lambda: {"calls": calls})
+    execution._report(local, failed=True)
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("harness: there is no bucket shop: a local AWS starts without buckets.")
+    assert line.endswith("harness exec --seed DIRECTORY=s3://shop -- CMD'")

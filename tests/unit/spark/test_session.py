@@ -11,6 +11,7 @@ import harness
 from harness.errors import SetupError
 from harness.java import Java, Rejected
 from harness.spark import pythonpath, sdk, session
+from harness.spark.options import merged
 from harness.spark.pythonpath import python_environment
 from harness.spark.sdk import sdk_jars
 
@@ -96,11 +97,11 @@ def test_options_of_a_builder_are_kept_and_joined_with_those_of_the_aws():
         "spark.driver.extraClassPath": "/b.jar",
         "spark.app.name": "x",
     }
-    merged = session._merged(theirs | {"spark.hadoop.fs.s3a.endpoint": "mine"}, ours)
-    assert merged["spark.driver.extraJavaOptions"] == "-Dmine=1 '-Dtrust=a b'", "in Java the last one wins"
-    assert merged["spark.driver.extraClassPath"] == "/a.jar:/b.jar"
-    assert (merged["spark.app.name"], merged["spark.hadoop.fs.s3a.endpoint"]) == ("x", "mine")
-    assert session._merged({}, ours) == ours
+    options = merged(theirs | {"spark.hadoop.fs.s3a.endpoint": "mine"}, ours)
+    assert options["spark.driver.extraJavaOptions"] == "-Dmine=1 '-Dtrust=a b'", "in Java the last one wins"
+    assert options["spark.driver.extraClassPath"] == "/a.jar:/b.jar"
+    assert (options["spark.app.name"], options["spark.hadoop.fs.s3a.endpoint"]) == ("x", "mine")
+    assert merged({}, ours) == ours
 
 
 @pytest.mark.parametrize(

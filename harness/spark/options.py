@@ -1,0 +1,73 @@
+"""Options of a Spark session: a user's joined with those that the harness must set, and the check of its master."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import warnings
+from collections.abc import Mapping
+
+from harness.errors import SetupError
+from harness.settings import option_name
+
+_REPLACEABLE = (
+    "spark.driver.memory",
+    "spark.executor.heartbeatInterval",
+    "spark.sql.warehouse.dir",
+    "spark.ui.enabled",
+    "spark.ui.showConsoleProgress",
+)
+"""Options of the harness's own sessions that a user's setting replaces."""
+_OF_SETTINGS = ("spark.app.name", "spark.master")
+_CONNECT_SECONDS = 3.0
+
+
+def merged(theirs: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]:
+    """Return a builder's options with those of an AWS. Values that are lists are joined; the later JVM option wins."""
+    joined = {**theirs, **ours}
+    for name in theirs.keys() & ours.keys():
+        if name.endswith("JavaOptions"):
+            joined[name] = f"{theirs[name]} {ours[name]}"
+        elif name.endswith(("ClassPath", "PYTHONPATH")):
+            joined[name] = f"{ours[name]}{os.pathsep}{theirs[name]}"
+        elif name.startswith("spark.hadoop."):
+            joined[name] = theirs[name]
+    return joined
+
+
+def with_setting(theirs: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]:
+    """Return the options of a session of the harness with those of a user's setting.
+
+    The harness's win where it must set them, and a warning names those that then have no effect.
+    """
+    options = merged(theirs, ours) | {name: theirs[name] for name in _REPLACEABLE if name in theirs}
+    lost = [name for name, value in theirs.items() if name in _OF_SETTINGS or value not in options[name]]
+    if lost:
+        text = f"{option_name('spark_conf')} has no effect on {', '.join(sorted(lost))}: the harness sets it."
+        warnings.warn(text, stacklevel=3)
+    return options
+
+
+def check_reachable(master: str) -> None:
+    """Raise :class:`SetupError` if no host of a standalone master answers. Spark would try for a minute in silence."""
+    places = master.removeprefix("spark://").split(",") if master.startswith("spark://") else []
+    reasons = [reason for place in places if (reason := _unreachable(place))]
+    if places and len(reasons) == len(places):
+        raise SetupError(
+            f"Spark's master {master} does not answer: {'; '.join(reasons)}.",
+            checked=f"a TCP connection to each of its hosts, for {_CONNECT_SECONDS:g} seconds",
+            fix=f"start it, or give another {option_name('spark_master')}",
+        )
+
+
+def _unreachable(place: str) -> str:
+    """Return the reason if a host and port cannot be reached, or ''."""
+    match = re.fullmatch(r"(?P<host>.+):(?P<port>\d{1,5})", place)
+    if match is None:
+        return f"{place} is no host:port"
+    try:
+        socket.create_connection((match["host"].strip("[]"), int(match["port"])), _CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        return f"{place}: {getattr(error, 'strerror', None) or error}"
+    return ""
