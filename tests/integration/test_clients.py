@@ -73,6 +73,21 @@ def test_the_session_itself_leaves_nothing_for_the_network(ends):
     assert ends["session"] == 0
 
 
+@pytest.mark.slow
+@pytest.mark.spark
+def test_a_whole_run_with_spark_leaves_nothing_for_the_network(tmp_path):
+    if reason := unavailable():
+        pytest.skip(reason)
+    run = ["-m", "harness", "mnist", "--train-rows", "200", "--test-rows", "50"]
+    code = f"import subprocess, sys\nfrom {attempts.__module__} import attempts\n"
+    code += f"subprocess.run([sys.executable, *{run}], check=True)\nprint(attempts())"
+    variables = OUTSIDE | {"PYTHONPATH": ROOT, "TMPDIR": str(tmp_path)}
+    whole = command(sys.executable, "-c", code)
+    done = subprocess.run(whole, env=variables, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "0"
+
+
 @pytest.mark.skipif(not shutil.which("unshare"), reason="namespaces need Linux")
 @pytest.mark.parametrize("target", ["192.0.2.7", "2001:db8::1", "s3.amazonaws.com"])
 def test_the_closed_network_counts_addresses_and_names_outside(target):

@@ -22,6 +22,7 @@ from harness.localaws.iam.policy_evaluation import Context, Decision
 from harness.localaws.iam.refusals import refusal
 from harness.localaws.iam.signatures import post_policy
 from harness.localaws.s3.deletion import Entry
+from harness.regions import partition
 
 Fields = Mapping[str, str]
 """Fields of a POST form before its file, by names in lower case, with ``${filename}`` replaced."""
@@ -108,8 +109,10 @@ class _Rules:
 
     def _check_anonymous(self, request: Request, need: Need) -> None:
         bucket, _ = request.bucket_and_key()
-        if bucket and request.operation != "CreateBucket" and not buckets.region_of(bucket):
-            return  # the answer is that there is no such bucket
+        if bucket and request.operation != "CreateBucket":
+            region = buckets.region_of(bucket)
+            if region is None or partition(region) != partition(request.region):
+                return  # the answer is that there is no such bucket
         if not s3_rules.allows_anonymous(need, {**surroundings(self._account, request.region), **need.context}):
             raise refusal("s3", "denied")
 
