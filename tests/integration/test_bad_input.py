@@ -236,17 +236,28 @@ def test_the_wrong_pyspark_is_named_with_the_right_one(run, tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk with 12 MB in all."""
+    """Make a disk with so many MiB in all."""
     disk = tmp_path / "small"
     disk.mkdir()
-    if shutil.which("mount") is None or os.system(f"mount -t tmpfs -o size=12m tmpfs {disk} 2>/dev/null"):
-        pytest.skip("only root may mount a small disk")
-    yield disk
-    os.system(f"umount -l {disk}")
+
+    def small_disk(size):
+        if shutil.which("mount") is None or os.system(f"mount -t tmpfs -o size={size}m tmpfs {disk} 2>/dev/null"):
+            pytest.skip("only root may mount a small disk")
+        return disk
+
+    yield small_disk
+    os.system(f"umount -l {disk} 2>/dev/null")
+
+
+def test_a_disk_that_is_too_full_to_start_is_reported_at_once(run, small_disk):
+    told = message(run("mnist", TMPDIR=str(small_disk(12))), 3)
+    assert "has 12.0 MiB free, and a local AWS needs 128 MiB to start" in told
+    assert "TMPDIR" in told
 
 
 @pytest.mark.spark
-def test_a_really_full_disk_is_reported(run, small_disk):
-    told = message(run("mnist", "--train-rows=10000", "--test-rows=10", TMPDIR=str(small_disk)), 1)
+def test_a_disk_that_fills_up_is_reported(run, small_disk):
+    disk = small_disk(136)
+    told = message(run("mnist", "--train-rows=40000", "--test-rows=10", TMPDIR=str(disk)), 1)
     assert "TMPDIR" in told
-    assert not [path for path in small_disk.rglob("*") if path.is_file()]
+    assert not [path for path in disk.rglob("*") if path.is_file()]

@@ -263,7 +263,10 @@ def test_a_reaper_that_is_asked_to_end_does_so_and_logs_what_may_be_left(indepen
     run.reaper.terminate()
     run.process.kill()
     run.process.wait()
-    wait_until(lambda: not run.reaper.is_running(), "the reaper to end", timeout=120)
+    try:
+        wait_until(lambda: not run.reaper.is_running(), "the reaper to end", timeout=120)
+    finally:
+        independent_aws.network(False)
     log = run.ledger.with_suffix(".log").read_text()
     assert "may be left: model hsh-" in log
     assert f"was asked to end; 'harness sweep' deletes what {run.ledger} names" in log

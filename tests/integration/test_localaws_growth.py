@@ -10,7 +10,7 @@ from harness.aws.local import MockAWS
 from harness.settings import Settings
 from harness.waiting import wait_until
 from tests.support.growth import disk, held
-from tests.support.proxied import tunnel
+from tests.support.proxied import signed, tunnel
 
 pytestmark = pytest.mark.slow
 
@@ -177,15 +177,15 @@ def test_an_upload_that_is_refused_leaves_no_body(s3, given_back):
 
 
 def test_an_interrupted_upload_leaves_no_body(apart, s3, given_back):
-    connection = upload(apart, s3, {"Content-Length": str(2 * len(PART))}, PART)
+    connection = upload(apart, {"Content-Length": str(2 * len(PART))}, PART)
     wait_until(lambda: disk(apart) > given_back, "the upload to begin", timeout=10)
     connection.sock.shutdown(socket.SHUT_RDWR)
     connection.close()
 
 
-def test_a_presigned_upload_takes_no_memory(apart, s3, given_back):
+def test_an_upload_by_hand_takes_no_memory(apart, s3, given_back):
     peak = apart.status()["peak_memory"]
-    connection = upload(apart, s3, {"Content-Length": str(16 * len(PART))}, PART)
+    connection = upload(apart, {"Content-Length": str(16 * len(PART))}, PART)
     for _ in range(15):
         connection.send(PART)
     assert connection.getresponse().status == 200
@@ -210,7 +210,7 @@ AWS_CHUNKED = {"Content-Encoding": "aws-chunked", "x-amz-decoded-content-length"
     ids=["no line end", "trailers", "header", "no trailer", "negative", "too long", "no CR", "no end", "after the end"],
 )  # fmt: skip
 def test_a_body_that_is_not_in_aws_chunks_is_refused_as_by_s3(apart, s3, given_back, body):
-    connection = upload(apart, s3, {**AWS_CHUNKED, "Content-Length": str(len(body))}, body)
+    connection = upload(apart, {**AWS_CHUNKED, "Content-Length": str(len(body))}, body)
     answer = connection.getresponse()
     assert (answer.status, b"<Code>IncompleteBody</Code>" in answer.read()) == (400, True)
     connection.close()
@@ -218,19 +218,18 @@ def test_a_body_that_is_not_in_aws_chunks_is_refused_as_by_s3(apart, s3, given_b
 
 def test_a_chunk_whose_header_never_ends_is_answered_before_its_end(apart, s3, given_back):
     chunk_of_http = b"ffff\r\n" + b"a" * 0xFFFF  # and more would follow
-    connection = upload(apart, s3, {**AWS_CHUNKED, "Transfer-Encoding": "chunked"}, chunk_of_http)
+    connection = upload(apart, {**AWS_CHUNKED, "Transfer-Encoding": "chunked"}, chunk_of_http)
     answer = connection.getresponse()
     assert (answer.status, b"<Code>IncompleteBody</Code>" in answer.read()) == (400, True)
     connection.close()
 
 
-def upload(aws, s3, headers, body):
+def upload(aws, headers, body):
     """Begin a PutObject with these headers, send some of its body, and return the connection."""
-    url = s3.generate_presigned_url("put_object", {"Bucket": BUCKET, "Key": "raw"})
-    host = url.removeprefix("https://").partition("/")[0]
+    host = f"{BUCKET}.s3.{aws.region}.amazonaws.com"
     connection = tunnel(aws, host)
-    connection.putrequest("PUT", url.removeprefix(f"https://{host}"))
-    for name, value in headers.items():
+    connection.putrequest("PUT", "/raw")
+    for name, value in signed(aws, "PUT", f"https://{host}/raw", headers).items():
         connection.putheader(name, value)
     connection.endheaders(body)
     return connection

@@ -11,12 +11,11 @@ from urllib.parse import urlsplit
 import anycrc
 import boto3
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 
 from harness.aws.local import MockAWS
 from harness.settings import Settings
+from tests.support.proxied import signed as by_role
 from tests.support.proxied import tunnel
 
 MB = 1 << 20
@@ -338,12 +337,10 @@ TRAILER = {"x-amz-trailer": "x-amz-checksum-crc32"}
 )
 def test_a_body_that_is_not_as_the_request_says_is_refused(local, bucket, body, headers, status, code):
     host = f"{bucket}.s3.us-east-1.amazonaws.com"
-    request = AWSRequest("PUT", f"https://{host}/key", {"x-amz-content-sha256": "UNSIGNED-PAYLOAD"} | headers)
-    SigV4Auth(boto3.Session().get_credentials(), "s3", "us-east-1").add_auth(request)
     connection = tunnel(local, host)
     connection.putrequest("PUT", "/key")
     length = {} if body is None else {"Content-Length": str(len(body))}
-    for name, value in {**request.headers, **length}.items():
+    for name, value in {**by_role(local, "PUT", f"https://{host}/key", headers), **length}.items():
         connection.putheader(name, value)
     connection.endheaders(body)
     answer = connection.getresponse()

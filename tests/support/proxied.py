@@ -4,6 +4,10 @@ import base64
 import http.client
 import ssl
 
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
 
 def password(local):
     """Return the header that proves to the gateway that a client belongs to the run."""
@@ -32,3 +36,12 @@ def ask(connection, method, path, headers=None, body=None):
     connection.request(method, path, body, headers or {})
     response = connection.getresponse()
     return response.status, response.read().decode()
+
+
+def signed(local, method, url, headers):
+    """Return the headers of a request to S3, signed by the role of the run; a body is not, unless they say so."""
+    keys = local.connection.credentials
+    caller = Credentials(keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], keys["AWS_SESSION_TOKEN"])
+    request = AWSRequest(method, url, {"x-amz-content-sha256": "UNSIGNED-PAYLOAD"} | headers)
+    SigV4Auth(caller, "s3", local.region).add_auth(request)
+    return dict(request.headers)

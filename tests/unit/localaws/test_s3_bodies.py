@@ -3,6 +3,7 @@
 import asyncio
 import io
 import itertools
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from harness.localaws.s3.bodies.body import Body
 from harness.localaws.s3.bodies.checksums import ALGORITHMS, COMPOSITE, FULL_OBJECT, BodyChecks, of_body, of_parts
 from harness.localaws.s3.bodies.forms import FormReader
 from harness.localaws.s3.bodies.multipart import Plan, planned
+from harness.localaws.s3.rules.xml_answers import NAMESPACE
 
 FORM = b'--x\r\nContent-Disposition: form-data; name="Key"\r\n\r\na/${filename}\r\n%s--x--\r\n'
 FILE = b'--x\r\nContent-Disposition: form-data; name="file"; filename="d/f.txt"\r\n\r\n%s\r\n'
@@ -75,3 +77,8 @@ def test_a_form_without_a_file_or_an_end_is_refused(text):
     with pytest.raises(AWSError) as refused:
         asyncio.run(FormReader("multipart/form-data; boundary=x", io.BytesIO()).read(stream([text])))
     assert refused.value.code in ("InvalidArgument", "MalformedPOSTRequest")
+
+
+def test_answers_have_no_prefixes_which_clients_in_cpp_do_not_know():
+    root = ElementTree.fromstring(f'<R xmlns="{NAMESPACE}"><Key>k</Key></R>')
+    assert ElementTree.tostring(root) == f'<R xmlns="{NAMESPACE}"><Key>k</Key></R>'.encode()

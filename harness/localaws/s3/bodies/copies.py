@@ -15,9 +15,9 @@ from harness.localaws.moto_backend import Services
 from harness.localaws.s3.bodies import multipart
 from harness.localaws.s3.bodies.checksums import Checksum, check_algorithm
 from harness.localaws.s3.disk_bodies import beside_request
+from harness.localaws.s3.rules.xml_answers import NAMESPACE
 
 _ALGORITHM = "x-amz-checksum-algorithm"
-_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
 class Copies:
@@ -65,5 +65,5 @@ def _with_checksum(xml: bytes, checksum: Checksum, *, with_type: bool) -> bytes:
     result = root if root.tag.rpartition("}")[2].endswith("Result") else root[0]
     parts = {checksum.element: checksum.value} | ({"ChecksumType": checksum.kind} if with_type else {})
     for name, text in parts.items():
-        ElementTree.SubElement(result, f"{{{_NAMESPACE}}}{name}").text = text
+        ElementTree.SubElement(result, f"{{{NAMESPACE}}}{name}").text = text
     return ElementTree.tostring(root)

@@ -18,8 +18,8 @@ from harness.localaws.http.threads import Threads
 from harness.localaws.s3 import streaming
 from harness.localaws.s3.bodies.checksums import Checksum
 from harness.localaws.s3.disk_bodies import beside_request
+from harness.localaws.s3.rules.xml_answers import NAMESPACE
 
-_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _OVERRIDES = {
     f"response-{name}": name
     for name in (
@@ -143,7 +143,7 @@ def _describe(answer: HeldAnswer, request: Request, found: Any, extent: _Extent)
 
 def _attributes(request: Request, found: Any) -> bytes:
     asked = {each.strip() for each in request.headers.get("x-amz-object-attributes", "").split(",")}
-    root = ElementTree.Element(f"{{{_NAMESPACE}}}GetObjectAttributesResponse")
+    root = ElementTree.Element(f"{{{NAMESPACE}}}GetObjectAttributesResponse")
     if "ETag" in asked:
         _add(root, "ETag", found.etag.strip('"'))
     if "Checksum" in asked:
@@ -187,7 +187,7 @@ def _number(request: Request, header: str, default: int) -> int:
 
 
 def _add(parent: ElementTree.Element, name: str, text: str | None = None) -> ElementTree.Element:
-    element = ElementTree.SubElement(parent, f"{{{_NAMESPACE}}}{name}")
+    element = ElementTree.SubElement(parent, f"{{{NAMESPACE}}}{name}")
     element.text = text
     return element
 

@@ -24,9 +24,9 @@ from harness.localaws.s3.bodies.checksums import COMPOSITE, DEFAULT, FULL_OBJECT
 from harness.localaws.s3.disk_bodies import beside_request
 from harness.localaws.s3.rules.documents import parse
 from harness.localaws.s3.rules.refusals import S3Refusal
+from harness.localaws.s3.rules.xml_answers import NAMESPACE
 from harness.localaws.s3.storage.stored import find_bucket
 
-_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _ALGORITHM, _TYPE, _SIZE = "x-amz-checksum-algorithm", "x-amz-checksum-type", "x-amz-mp-object-size"
 _MAY_BE_FULL = ("CRC32", "CRC32C", "CRC64NVME")
 
@@ -213,5 +213,5 @@ def _completed(xml: bytes, request: Request, checksum: Checksum | None) -> bytes
             element.text = f"https://{name}.{regions.s3_host(bucket.region)}/{quote(key, safe='')}"
     if checksum:
         for name, text in ((checksum.element, checksum.value), ("ChecksumType", checksum.kind)):
-            ElementTree.SubElement(root, f"{{{_NAMESPACE}}}{name}").text = text
+            ElementTree.SubElement(root, f"{{{NAMESPACE}}}{name}").text = text
     return ElementTree.tostring(root)

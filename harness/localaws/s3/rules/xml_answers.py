@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from urllib.parse import quote
+from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+ElementTree.register_namespace("", NAMESPACE)  # clients in C++ do not know elements with a prefix
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\r]")
 
 
