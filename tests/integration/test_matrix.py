@@ -85,11 +85,8 @@ def test_one_model_is_hosted_on_each_available_type_and_only_logs_remain(indepen
     done = real.run(f"{TYPES[0]}={TYPES[1]},ml.c4.xlarge", "--max-cost=6")
     assert done.returncode == 4, done.stderr
     said = " ".join(done.stderr.split())
-    assert (
-        said.index("at most USD 2.20")
-        < said.index("training the harness's model of MNIST on 600 rows")
-        < said.index("round 1 of 1")
-    )
+    training = "training the harness's model of MNIST on 600 rows"
+    assert said.index("at most USD 2.20") < said.index(training) < said.index("round 1 of 1")
     assert "ml.c4.xlarge is skipped" in said
     assert "1 session of 3 have no results: 1 of ml.c4.xlarge" in said
     used = set()
