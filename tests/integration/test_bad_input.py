@@ -236,7 +236,7 @@ def test_the_wrong_pyspark_is_named_with_the_right_one(run, tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """Make a disk with so many MiB in all."""
+    """Make a disk of a size in MiB."""
     disk = tmp_path / "small"
     disk.mkdir()
 
