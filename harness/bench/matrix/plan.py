@@ -116,7 +116,7 @@ class Plan:
 
     def described(self) -> dict[str, Any]:
         """Return everything that affects the results, and the number of rounds, for JSON."""
-        shared = {name: getattr(self.base, name) for name in _SAME_FOR_ALL}
+        shared = {name: getattr(self.base, name) for name in _SAME_FOR_ALL} | {"spark_conf": [*self.base.spark_conf]}
         axes = {name: list(getattr(self, name)) for name in ("endpoint_instance_types", "spark_masters")}
         passed_on = {name: list(getattr(self, name)) for name in ("batches", "partitions", "pytest")}
         return {**axes, **passed_on, **shared, "model": self.model, "commit": self.commit, "rounds": self.rounds}
@@ -127,7 +127,8 @@ def _options(settings: Settings) -> Iterator[str]:
     for setting in dataclasses.fields(settings):
         value = getattr(settings, setting.name)
         if value is not None and has_effect(settings, setting.name):
-            yield f"{option_name(setting.name)}={value}"
+            values = value if isinstance(value, tuple) else (value,)
+            yield from (f"{option_name(setting.name)}={each}" for each in values)
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
