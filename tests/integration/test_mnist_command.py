@@ -67,7 +67,7 @@ def running(process, what):
         lambda: descendants(process),
         f"{what} to run",
         done=lambda below: process.poll() is not None or any(what in command for command in commands(below)),
-        timeout=90,
+        timeout=300,
     )
 
 
