@@ -21,6 +21,8 @@ _TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
 _ENDPOINT_LOGS = "/aws/sagemaker/Endpoints/"
 _LEAST_DISK = 2**24
 """Bytes. With fewer free, a failure is blamed on the full disk: S3's answers to HEAD cannot carry that reason."""
+_FULL = ("No space left on device", "InsufficientStorage", "Could not find any valid local directory")
+"""Words of Linux, of the local AWS, and of Hadoop about a full disk."""
 _ROWS_LOGGED = re.compile(r"(?:Channel train:|Train matrix has) (\d+) rows")
 
 
@@ -32,7 +34,7 @@ def stage_failure(stage: str, error: BaseException, region: str) -> PipelineErro
         return PipelineError(f"Stage '{stage}' failed: {denied.what}", checked=denied.checked, fix=denied.fix)
     cause = root_cause(error)
     free = shutil.disk_usage(tempfile.gettempdir()).free
-    if "No space left on device" in cause or "InsufficientStorage" in cause or free < _LEAST_DISK:
+    if any(text in cause for text in _FULL) or free < _LEAST_DISK:
         cause += "" if free >= _LEAST_DISK else f" ({tempfile.gettempdir()} has {free / 2**20:.0f} MiB free)"
         fix = "free some disk, or point TMPDIR to a disk that has some"
     elif "failed for reason" in cause:

@@ -71,10 +71,11 @@ def build_session(
     if running is not None:
         require_jvm_of(aws, sdk=True)
         return SparkSession.getActiveSession() or SparkSession(running)
+    jars = sdk_jars()
     check_reachable(settings.spark_master)
     java = _java()
     scratch = make_scratch("harness-spark-")
-    options = _options(aws, settings.spark_master, sdk_jars(), scratch.path, java, log)
+    options = _options(aws, settings.spark_master, jars, scratch.path, java, log)
     options = with_setting(settings.spark_options, options)
     conf = SparkConf(loadDefaults=False).setMaster(settings.spark_master).setAppName(app_name).setAll(options.items())
     return SparkSession(_start(conf, aws, settings.spark_master, java, scratch))
