@@ -267,11 +267,6 @@ class Services:
             return False
         return getattr(getattr(key, "multipart", None), "id", None) == upload
 
-    def bucket_owner(self, bucket: str) -> str | None:
-        """Return the account that owns a bucket, or None if there is no such bucket."""
-        owner = s3_backends.bucket_accounts.get(bucket)
-        return str(owner[1]) if owner else None
-
     def _bucket(self, bucket: str) -> Any:
         partition, account = s3_backends.bucket_accounts.get(bucket, ("aws", ACCOUNT))
         try:

@@ -93,11 +93,6 @@ class HeldAnswer:
         """Return the value of a header, or ''."""
         return next((its.decode("latin-1") for field, its in self._headers if field.lower() == name.encode()), "")
 
-    def drop_value(self, name: str, value: str) -> None:
-        """Remove a header if it has this value."""
-        if self.value(name) == value:
-            self.drop(name)
-
     async def forward(self, send: Send, *, ends: bool = True) -> None:
         """Send the answer. Unless it ``ends`` there, the caller sends the body next."""
         await send({"type": "http.response.start", "status": self.status, "headers": self._headers})

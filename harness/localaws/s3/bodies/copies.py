@@ -15,6 +15,7 @@ from harness.localaws.moto_backend import Services
 from harness.localaws.s3.bodies import multipart
 from harness.localaws.s3.bodies.checksums import Checksum, check_algorithm
 from harness.localaws.s3.disk_bodies import beside_request
+from harness.localaws.s3.rules.documents import tag
 from harness.localaws.s3.rules.xml_answers import NAMESPACE
 
 _ALGORITHM = "x-amz-checksum-algorithm"
@@ -62,7 +63,7 @@ class Copies:
 
 def _with_checksum(xml: bytes, checksum: Checksum, *, with_type: bool) -> bytes:
     root = ElementTree.fromstring(xml)
-    result = root if root.tag.rpartition("}")[2].endswith("Result") else root[0]
+    result = root if tag(root).endswith("Result") else root[0]
     parts = {checksum.element: checksum.value} | ({"ChecksumType": checksum.kind} if with_type else {})
     for name, text in parts.items():
         ElementTree.SubElement(result, f"{{{NAMESPACE}}}{name}").text = text

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
-from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from werkzeug.http import parse_options_header
@@ -16,6 +15,7 @@ from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, Multip
 
 from harness.localaws.exceptions import AWSError
 from harness.localaws.http.request import Request
+from harness.localaws.s3.rules.documents import parse, tag
 from harness.localaws.s3.streaming import Writable
 
 _LARGEST_FIELDS = 20_000
@@ -141,13 +141,8 @@ def _header_value(value: str) -> bytes:
 
 def _tagging(document: str) -> str:
     """Return the tags of an XML document as the header of PutObject has them."""
-    try:
-        root = ElementTree.fromstring(document)
-    except ElementTree.ParseError:
-        text = "The XML you provided was not well-formed or did not validate against our published schema"
-        raise _error("MalformedXML", text) from None
-    tags = [[(part.text or "") for part in tag] for tag in root.iter() if tag.tag.rpartition("}")[2] == "Tag"]
-    return urlencode([(tag[0], tag[1]) for tag in tags if len(tag) == 2])
+    tags = [[part.text or "" for part in each] for each in parse(document.encode()).iter() if tag(each) == "Tag"]
+    return urlencode([(each[0], each[1]) for each in tags if len(each) == 2])
 
 
 def success(request: Request, form: Form, etag: str) -> tuple[int, dict[str, str], bytes]:

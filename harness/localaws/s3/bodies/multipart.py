@@ -22,7 +22,7 @@ from harness.localaws.moto_backend import Services
 from harness.localaws.s3.bodies import checksums
 from harness.localaws.s3.bodies.checksums import COMPOSITE, DEFAULT, FULL_OBJECT, Checksum, invalid
 from harness.localaws.s3.disk_bodies import beside_request
-from harness.localaws.s3.rules.documents import parse
+from harness.localaws.s3.rules.documents import parse, tag
 from harness.localaws.s3.rules.refusals import S3Refusal
 from harness.localaws.s3.rules.xml_answers import NAMESPACE
 from harness.localaws.s3.storage.stored import find_bucket
@@ -131,7 +131,6 @@ class MultipartUploads:
             await self._moto.answer(request, answer.send, body=content, headers=_without_checksums(request.headers))
         if answer.status == 200:
             answer.rewrite(lambda xml: _completed(xml, request, checksum))
-            answer.drop_value("x-amz-version-id", "null")
         await answer.forward(send)
 
 
@@ -186,11 +185,11 @@ def _check_part(plan: Plan, part: Part, stored: Any) -> None:
 
 def _named(content: bytes) -> list[Part]:
     """Return the parts in a document that :func:`~harness.localaws.s3.rules.documents.parts_to_complete` checked."""
-    return [_part(element) for element in parse(content) if _tag(element) == "Part"]
+    return [_part(element) for element in parse(content) if tag(element) == "Part"]
 
 
 def _part(element: ElementTree.Element) -> Part:
-    parts = {_tag(part): (part.text or "").strip() for part in element}
+    parts = {tag(part): (part.text or "").strip() for part in element}
     values = {
         f"{checksums.HEADER}{name.removeprefix('Checksum').lower()}": value
         for name, value in parts.items()
@@ -199,17 +198,13 @@ def _part(element: ElementTree.Element) -> Part:
     return Part(int(parts["PartNumber"]), checksums.given(values))
 
 
-def _tag(element: ElementTree.Element) -> str:
-    return element.tag.rpartition("}")[2]
-
-
 def _completed(xml: bytes, request: Request, checksum: Checksum | None) -> bytes:
     """Return moto's answer with the URL that S3 gives, and with the checksum."""
     root = ElementTree.fromstring(xml)
     name, key = request.bucket_and_key()
     bucket = find_bucket(name)
     for element in root:
-        if _tag(element) == "Location" and bucket:
+        if tag(element) == "Location" and bucket:
             element.text = f"https://{name}.{regions.s3_host(bucket.region)}/{quote(key, safe='')}"
     if checksum:
         for name, text in ((checksum.element, checksum.value), ("ChecksumType", checksum.kind)):
