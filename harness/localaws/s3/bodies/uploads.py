@@ -109,14 +109,14 @@ def _check_length(given: Mapping[str, str]) -> None:
 
     S3 takes HTTP's chunks only around AWS's:
     https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html (MissingContentLength), and
-    https://github.com/aws/aws-sdk-js/issues/1464 for the answer to ``Transfer-Encoding``.
+    https://github.com/Automattic/knox/issues/43 for the answer to ``Transfer-Encoding``.
     """
     chunked = streaming.is_aws_chunked(given)
     name = "x-amz-decoded-content-length" if chunked else "content-length"
     length = given.get(name)
     if length is None and "transfer-encoding" in given and not chunked:
-        text = "A header you provided implies functionality that is not implemented: Transfer-Encoding"
-        error: AWSError = NotImplementedByS3(text)
+        text = "A header you provided implies functionality that is not implemented"
+        error: AWSError = NotImplementedByS3(text, Header="Transfer-Encoding")
         error.status = 501
         raise error
     if length is None:
