@@ -28,7 +28,7 @@ SETTINGS = (
 )
 """Settings of the harness that every benchmark records."""
 
-COMPARED = (*SETTINGS, "cores", "spark", "sdk", "xgboost", "java", "python", "dataset", "rows", "bytes")
+COMPARED = (*SETTINGS, "spark_conf", "cores", "spark", "sdk", "xgboost", "java", "python", "dataset", "rows", "bytes")
 """Keys in which two results must agree, so that their times are times of the same thing."""
 
 
@@ -92,6 +92,8 @@ class ExtraInfo:
     training_instance_count: int | None = _read_by(_count)
     endpoint_instance_count: int | None = _read_by(_count)
     spark_master: str | None = _read_by(_text)
+    spark_conf: str | None = _read_by(_text)
+    """Options of Spark as ``name=value``, separated by commas; ``default`` if none was given."""
     cores: int | None = _read_by(_count)
     """Number of cores that the process may use."""
     spark: str | None = _read_by(_text)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -21,12 +23,22 @@ from harness.settings import Settings
 
 _PACKAGES = {"spark": ("pyspark",), "sdk": ("sagemaker-pyspark",), "xgboost": ("xgboost-cpu", "xgboost")}
 _HASH_DIGITS = 12
+_SECRET = re.compile("(?i)secret|password|token|access[.]?key")
+"""Names of options whose values Spark keeps out of its logs: ``spark.redaction.regex`` in
+https://spark.apache.org/docs/3.3.0/configuration.html."""
 
 
 def environment(settings: Settings) -> ExtraInfo:
     """Return the metadata that every benchmark records: settings, cores, versions and commit."""
     found: dict[str, Any] = {name: getattr(settings, name) for name in SETTINGS}
-    return ExtraInfo(**found | _versions(), cores=_cores(), commit=commit())
+    conf = _spark_conf(settings.spark_options)
+    return ExtraInfo(**found | _versions(), spark_conf=conf, cores=_cores(), commit=commit())
+
+
+def _spark_conf(options: Mapping[str, str]) -> str:
+    """Return options of Spark as one text, without the values that Spark hides."""
+    shown = (f"{name}={'*********(redacted)' if _SECRET.search(name) else options[name]}" for name in sorted(options))
+    return ", ".join(shown) or "default"
 
 
 def data_hash(*data: bytes | Path) -> str:

@@ -51,6 +51,16 @@ def test_every_benchmark_records_its_settings_and_versions_whether_or_not_they_a
     assert written["spark_master"] == "local[3]"
 
 
+def test_options_of_spark_are_recorded_in_one_order_and_without_secrets():
+    options = ("spark.sql.shuffle.partitions=4", "spark.hadoop.fs.s3a.secret.key=mine", "spark.locality.wait=0s")
+    written = environment(Settings(spark_conf=options)).as_json()["spark_conf"]
+    assert written == environment(Settings(spark_conf=options[::-1])).as_json()["spark_conf"]
+    assert written.startswith("spark.hadoop.fs.s3a.secret.key=*")
+    assert "mine" not in written
+    assert written.endswith("spark.locality.wait=0s, spark.sql.shuffle.partitions=4")
+    assert environment(Settings()).as_json()["spark_conf"] == "default"
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"rows": 0}, {"rows": "10"}, {"rows": math.nan}, {"bytes": -1}, {"cores": 1.5}, {"mode": 3}, {"dataset": b"1f"}],
