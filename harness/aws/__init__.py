@@ -68,6 +68,9 @@ class AWS(Protocol):
     def refused_hosts(self) -> list[str]:
         """Return the hosts that clients asked for and did not reach, sorted; empty if clients reach all hosts."""
 
+    def recorded_calls(self) -> list[dict[str, Any]]:
+        """Return the calls that this AWS has recorded, as JSON; empty if it records none."""
+
     def register_container(self, image: str, command: list[str]) -> None:
         """Have ``command`` (run with ``train`` or ``serve`` appended) back a container image.
 

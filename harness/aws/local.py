@@ -163,6 +163,10 @@ class MockAWS:
         """Return the recorded ``calls``, their ``counts`` by operation, and the hosts ``refused``."""
         return cast("dict[str, Any]", self._control("GET", "/calls"))
 
+    def recorded_calls(self) -> list[dict[str, Any]]:
+        """See :meth:`harness.aws.AWS.recorded_calls`. The members are those of a call in :meth:`calls`."""
+        return cast("list[dict[str, Any]]", self.calls()["calls"])
+
     def refused_hosts(self) -> list[str]:
         """See :meth:`harness.aws.AWS.refused_hosts`."""
         return sorted(set(self.calls()["refused"])) if self.running else []

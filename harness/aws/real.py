@@ -108,6 +108,10 @@ class RealAWS:
         """See :meth:`harness.aws.AWS.refused_hosts`."""
         return []
 
+    def recorded_calls(self) -> list[dict[str, Any]]:
+        """See :meth:`harness.aws.AWS.recorded_calls`."""
+        return []
+
     def redirected(self, environment: Mapping[str, str]) -> dict[str, str]:
         """See :meth:`harness.aws.AWS.redirected`."""
         return {**environment, **self.environment()}

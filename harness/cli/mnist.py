@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from harness.aws.cleanup.resources import Resource
     from harness.console import Progress
     from harness.pipeline.pipeline import Data, Outcome
+    from harness.pipeline.timeline import StageTimes
 
 _PACKAGES = ("pyspark", "sagemaker-pyspark", "xgboost-cpu", "xgboost", "moto", "boto3", "numpy")
 
@@ -45,6 +46,12 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="directory for the report (default: mnist-report)",
     )
+    parser.add_argument(
+        "--timeline",
+        type=Path,
+        metavar="FILE",
+        help="also write what took how long, in Chrome's trace format (see https://ui.perfetto.dev)",
+    )
     parser.add_argument("--traceback", action="store_true", help="also print the stack trace of an error")
 
 
@@ -58,7 +65,8 @@ def _run(options: argparse.Namespace) -> int:
         _check_data(split, getattr(options, f"{split}_data"), getattr(options, f"{split}_rows"))
     from harness.pipeline.pipeline import Data
 
-    run_mnist(settings, Data(options.train_data, options.test_data, options.validation_fraction), options.output)
+    data = Data(options.train_data, options.test_data, options.validation_fraction)
+    run_mnist(settings, data, options.output, options.timeline)
     return 0
 
 
@@ -73,9 +81,10 @@ def _check_data(split: str, data: Path | None, rows: str | None) -> None:
         raise SettingsError(f"--{split}-data is {data}, which does not exist.", fix="name an existing LibSVM file")
 
 
-def run_mnist(settings: Settings, data: Data, output: Path) -> None:
+def run_mnist(settings: Settings, data: Data, output: Path, timeline: Path | None = None) -> None:
     """Run the program, print its results, and write the report into ``output``.
 
+    :param timeline: file for the timeline of the run.
     :raises SettingsError: the report cannot be written there. Nothing was started.
     :raises HarnessError: as :meth:`harness.pipeline.pipeline.Pipeline.run`.
     :raises LeftoverError: the program succeeded and its report is written, but a resource that it created still exists.
@@ -84,13 +93,16 @@ def run_mnist(settings: Settings, data: Data, output: Path) -> None:
 
     from harness.aws.cleanup.leftovers import refuse_leftovers
     from harness.console import ConsoleProgress, PlainConsole, require_writable
+    from harness.pipeline.timeline import StageTimes
 
     log = output / "spark.log"
     require_writable(output, [log.name])
+    if timeline is not None:
+        _require_writable_file(timeline)
     logging.getLogger().addHandler(logging.NullHandler())  # py4j would print the stack trace of a Ctrl-C
-    progress = ConsoleProgress(PlainConsole(stderr=True))
+    progress = StageTimes(ConsoleProgress(PlainConsole(stderr=True)))
     try:
-        outcome, aws = _run_pipeline(settings, data, progress, log)
+        outcome, aws = _run_pipeline(settings, data, progress, log, timeline)
     except PipelineError as error:
         _mention(error, log)
         raise
@@ -99,8 +111,19 @@ def run_mnist(settings: Settings, data: Data, output: Path) -> None:
         if not any(output.iterdir()):
             output.rmdir()  # the run wrote nothing
     _write(output, outcome, settings, aws)
-    _print(PlainConsole(), outcome, output)
+    _print(PlainConsole(), outcome, output, timeline)
     refuse_leftovers(outcome.leftovers, after="the clean-up")
+
+
+def _require_writable_file(timeline: Path) -> None:
+    from harness.console import cannot_be_written
+
+    try:
+        timeline.open("a").close()
+        if not timeline.stat().st_size:
+            timeline.unlink()  # a run that fails leaves no empty file
+    except OSError as error:
+        raise cannot_be_written("--timeline", timeline, error, "file") from error
 
 
 def _mention(error: PipelineError, log: Path) -> None:
@@ -109,10 +132,13 @@ def _mention(error: PipelineError, log: Path) -> None:
         error.checked = "; ".join(filter(None, [error.checked, f"Spark's log, with stack traces, is {log}"]))
 
 
-def _run_pipeline(settings: Settings, data: Data, progress: Progress, log: Path) -> tuple[Outcome, AWS]:
+def _run_pipeline(
+    settings: Settings, data: Data, progress: StageTimes, log: Path, timeline: Path | None
+) -> tuple[Outcome, AWS]:
     from harness.aws import open_aws
     from harness.aws.cleanup.reaper import open_ledger
     from harness.pipeline.pipeline import Pipeline
+    from harness.pipeline.timeline import spans, write
     from harness.processes import ended_in_order
     from harness.spark.jvm import end_jvm
     from harness.spark.session import build_session, stop_session
@@ -131,6 +157,8 @@ def _run_pipeline(settings: Settings, data: Data, progress: Progress, log: Path)
             spark = build_session(aws, settings, log=log)
         try:
             outcome = Pipeline(aws, ledger, spark, settings, progress, data).run()
+            if timeline is not None:
+                write(timeline, [*progress.spans(), *spans(aws, spark, outcome.training_job)])
         except KeyboardInterrupt:
             end_jvm()
             raise
@@ -187,7 +215,7 @@ def _by_stage(outcome: Outcome) -> str:
     return ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in outcome.stages.items())
 
 
-def _print(console: Console, outcome: Outcome, output: Path) -> None:
+def _print(console: Console, outcome: Outcome, output: Path, timeline: Path | None) -> None:
     from harness.aws.cleanup.leftovers import leftovers_text
     from harness.console import print_figures, print_text
 
@@ -207,6 +235,8 @@ def _print(console: Console, outcome: Outcome, output: Path) -> None:
         ),
         ("report", "\n".join(str(output / name) for name in ("report.json", "digits.png", "confusion.png"))),
     ]
+    if timeline is not None:
+        figures.append(("timeline", f"{timeline} (open it at https://ui.perfetto.dev)"))
     print_figures(console, figures)
     if outcome.leftovers:
         print_text(leftovers_text(outcome.leftovers))

@@ -51,6 +51,8 @@ class Outcome:
 
     stages: dict[str, float] = field(default_factory=dict)
     """Seconds by stage, in order."""
+    training_job: str = ""
+    """Name of the training job, whether or not it was created."""
     created: list[Resource] = field(default_factory=list)
     leftovers: list[Leftover] = field(default_factory=list)
     rows_trained: int | None = None
@@ -130,7 +132,7 @@ class Pipeline:
         self._progress = progress
         self._data = data or Data()
         self._names = ledger.names(settings)
-        self.outcome = Outcome()
+        self.outcome = Outcome(training_job=self._names.training_job)
 
     def run(self) -> Outcome:
         """Run all stages, then delete every resource they created, also after a failure.

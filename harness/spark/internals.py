@@ -151,6 +151,15 @@ def rows_read(spark: SparkSession) -> Callable[[], int]:
     return count
 
 
+def finished_jobs(spark: SparkSession) -> list[tuple[str, float, float]]:
+    """Return the jobs of a session that have ended: name, begin and end in seconds since the epoch."""
+    listed = scala_context(spark).statusStore().jobsList(None)
+    found = [listed.apply(number) for number in range(listed.size())]
+    ended = [job for job in found if job.submissionTime().isDefined() and job.completionTime().isDefined()]
+    times = [(job.submissionTime().get().getTime(), job.completionTime().get().getTime()) for job in ended]
+    return [(job.name(), began / 1000, end / 1000) for job, (began, end) in zip(ended, times, strict=True)]
+
+
 # ---- frames
 
 

@@ -19,7 +19,8 @@ STAGES = ["AWS", "Spark", "read", "upload", "train", "host", "validate", "transf
 def finished(tmp_path_factory, run_in):
     """A run of the command, ended, and the directory that it ran in."""
     directory = tmp_path_factory.mktemp("finished")
-    return run_in(directory, "mnist", "--train-rows=2000", "--test-rows=500", "--validation-fraction=0.25"), directory
+    options = ["--train-rows=2000", "--test-rows=500", "--validation-fraction=0.25", "--timeline=mnist-report/t.json"]
+    return run_in(directory, "mnist", *options), directory
 
 
 def test_the_command_succeeds_and_prints_its_results(finished):
@@ -57,8 +58,24 @@ def test_the_command_leaves_nothing_but_its_report(finished):
         "confusion.png",
         "digits.png",
         "report.json",
+        "t.json",
     ]
     wait_until(lambda: not list((directory / "scratch").iterdir()), "the JVM's files to go", timeout=10)
+
+
+def test_the_timeline_has_stages_java_jobs_training_and_the_calls_of_each_service(finished):
+    events = json.loads((finished[1] / "mnist-report" / "t.json").read_text())["traceEvents"]
+    rows = {event["pid"]: event["args"]["name"] for event in events if event["name"] == "process_name"}
+    shown = {row: [] for row in rows.values()}
+    for event in events:
+        if event["ph"] == "X":
+            shown[rows[event["pid"]]].append(event["name"])
+    assert shown["stages"] == ["Python", *STAGES]
+    assert shown["Java"] == ["start of the JVM"]
+    assert any(name.startswith("save at ") for name in shown["Spark jobs"])
+    assert shown["training job"] == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
+    assert "CreateTrainingJob" in shown["calls of sagemaker"]
+    assert {"calls of s3", "calls of sagemaker-runtime"} < shown.keys()
 
 
 def running(process, what):
