@@ -253,7 +253,7 @@ def _xgboost_words(found: str | list[Any]) -> str:
 def read_by_scikit_learn(file: Path) -> str:
     """Return the rows that scikit-learn reads from a file."""
     # Only the dev extras include it.
-    from sklearn.datasets import load_svmlight_file  # type: ignore[import-untyped]  # noqa: PLC0415
+    from sklearn.datasets import load_svmlight_file  # noqa: PLC0415
 
     try:
         matrix, labels = load_svmlight_file(str(file), n_features=FEATURES, zero_based=False)

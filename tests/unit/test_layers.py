@@ -13,7 +13,7 @@ PACKAGE = Path(harness.__file__).parent
 LAYERS = [  # from the bottom up
     ["errors", "regions"],
     ["settings", "console", "waiting", "processes", "scratch", "mnist", "java"],
-    ["libsvm"],
+    ["libsvm", "recordio"],
     ["localaws", "containers"],
     ["aws"],
     ["spark"],
