@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.recordio import wire
 from harness.recordio.dataset import Array, Records
 from harness.recordio.frames import HEAD, Frames, padded
+from harness.recordio.wire import FEATURES, LABEL, dense_entry
 
 
 def read_dense(frames: Frames) -> Records | None:
@@ -29,7 +29,7 @@ def read_dense(frames: Frames) -> Records | None:
 
 
 class _Form:
-    """Where the numbers of a message are; all other bytes are the same in each frame."""
+    """Positions of the numbers in a message; all other bytes are the same in each frame."""
 
     def __init__(self, features: range, label: range | None, length: int) -> None:
         self.features = features
@@ -43,12 +43,12 @@ class _Form:
 
 def _form(payload: bytes) -> _Form | None:
     """Return the form of a dense row: features first, then the label, and nothing else."""
-    features = wire.dense_entry(payload, 0, wire.FEATURES)
+    features = dense_entry(payload, 0, FEATURES)
     if features is None or not len(features) or len(features) % 4:
         return None
     if features.stop == len(payload):
         return _Form(features, None, len(payload))
-    label = wire.dense_entry(payload, features.stop, wire.LABEL)
+    label = dense_entry(payload, features.stop, LABEL)
     if label is None or len(label) != 4 or label.stop != len(payload):
         return None
     return _Form(features, label, len(payload))

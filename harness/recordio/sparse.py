@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.recordio import wire
 from harness.recordio.dataset import LARGEST_WIDTH, Array, Records, csr
 from harness.recordio.frames import Frames
+from harness.recordio.wire import FEATURES, KEY, KEYS, LABEL, SHAPE, TENSOR, VALUE, VALUES
 
 _LONGEST = 5
 """Most bytes of a varint: those of 32 bits. Longer ones are left to the strict reader."""
-_KEY = np.frombuffer(wire.KEY, np.uint8)
+_KEY = np.frombuffer(KEY, np.uint8)
 
 
 class _Unusual(Exception):
@@ -46,11 +46,11 @@ class _Reader:
         self.payload = _Span(frames.starts, frames.starts + frames.lengths)
 
     def read(self) -> Records:
-        entry = self._content(self.payload, wire.FEATURES)
+        entry = self._content(self.payload, FEATURES)
         tensor = self._tensor(entry)
-        values = self._optional(tensor, wire.VALUES)
-        keys = self._optional(_Span(values.end, tensor.end), wire.KEYS)
-        shape = self._content(_Span(keys.end, tensor.end), wire.SHAPE)
+        values = self._optional(tensor, VALUES)
+        keys = self._optional(_Span(values.end, tensor.end), KEYS)
+        shape = self._content(_Span(keys.end, tensor.end), SHAPE)
         _demand(shape.end == tensor.end)
         width = self._width(shape)
         labels = self._labels(entry.end)
@@ -67,7 +67,7 @@ class _Reader:
         found = _Span(entry.start + len(_KEY), entry.end)
         for offset, byte in enumerate(_KEY.tolist()):
             _demand(self._byte(entry.start + offset) == byte)
-        for tag in (wire.VALUE, wire.TENSOR):
+        for tag in (VALUE, TENSOR):
             found = self._content(found, tag)
             _demand(found.end == entry.end)
         return found
@@ -93,8 +93,8 @@ class _Reader:
         span = _Span(at, self.payload.end)
         if (span.lengths == 0).all():
             return None
-        entry = self._content(span, wire.LABEL)
-        numbers = self._content(self._tensor(entry), wire.VALUES)
+        entry = self._content(span, LABEL)
+        numbers = self._content(self._tensor(entry), VALUES)
         _demand(numbers.end == self.payload.end)
         _demand(numbers.lengths == 4)
         return self._gather(numbers).view("<f4")

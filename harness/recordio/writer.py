@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from harness.recordio import wire
 from harness.recordio.dataset import Array, Matrix
 from harness.recordio.frames import HEAD, LENGTH_BITS, MAGIC, padded
+from harness.recordio.wire import FEATURES, KEY, KEYS, LABEL, SHAPE, TENSOR, VALUE, VALUES, varint
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -41,7 +41,7 @@ def encode_answers(columns: Mapping[str, Array]) -> bytes:
     """
     arrays = {key: np.asarray(column, np.float32) for key, column in columns.items()}
     arrays = {key: column.reshape(len(column), -1) for key, column in arrays.items()}
-    return _fill([_entry(wire.LABEL, key, column.shape[1]) for key, column in arrays.items()], list(arrays.values()))
+    return _fill([_entry(LABEL, key, column.shape[1]) for key, column in arrays.items()], list(arrays.values()))
 
 
 def _check(features: Matrix, labels: Array | None) -> None:
@@ -64,16 +64,16 @@ class _Entry(NamedTuple):
 def _entry(tag: int, key: str, floats: int) -> _Entry:
     name = key.encode()
     head = b""
-    for inner in (wire.VALUES, wire.TENSOR, wire.VALUE):
-        head = bytes([inner]) + wire.varint(len(head) + floats * 4) + head
-    head = b"\x0a" + wire.varint(len(name)) + name + head
-    return _Entry(bytes([tag]) + wire.varint(len(head) + floats * 4) + head, floats)
+    for inner in (VALUES, TENSOR, VALUE):
+        head = bytes([inner]) + varint(len(head) + floats * 4) + head
+    head = b"\x0a" + varint(len(name)) + name + head
+    return _Entry(bytes([tag]) + varint(len(head) + floats * 4) + head, floats)
 
 
 def _encode_dense(features: Array, labels: Array | None) -> bytes:
-    entries, arrays = [_entry(wire.FEATURES, "values", features.shape[1])], [features]
+    entries, arrays = [_entry(FEATURES, "values", features.shape[1])], [features]
     if labels is not None:
-        entries.append(_entry(wire.LABEL, "values", 1))
+        entries.append(_entry(LABEL, "values", 1))
         arrays.append(labels[:, None])
     return _fill(entries, arrays)
 
@@ -114,9 +114,9 @@ def _encode_sparse(features: sparse.csr_matrix, labels: Array | None) -> bytes:
     counts = np.diff(features.indptr).astype(np.int64)
     keys, key_ends = _varints(features.indices[: features.indptr[-1]])
     key_lengths = np.diff(np.append(0, key_ends)[features.indptr])
-    shape = wire.varint(features.shape[1])
-    tail = bytes([wire.SHAPE]) + wire.varint(len(shape)) + shape
-    label = b"" if labels is None else _entry(wire.LABEL, "values", 1).head
+    shape = varint(features.shape[1])
+    tail = bytes([SHAPE]) + varint(len(shape)) + shape
+    label = b"" if labels is None else _entry(LABEL, "values", 1).head
     sizes = _Sizes(counts * 4, key_lengths, len(tail), len(label) + 4 if label else 0)
     _check_length(int(sizes.payload.max(initial=0)))
     ends = np.cumsum(HEAD.size + -(-sizes.payload // 4) * 4)
@@ -138,7 +138,7 @@ class _Sizes:
         self.values, self.keys = values, keys
         self.tensor = _field(values) + _field(keys) + tail
         self.value = 1 + _varint_lengths(self.tensor) + self.tensor
-        self.entry = len(wire.KEY) + 1 + _varint_lengths(self.value) + self.value
+        self.entry = len(KEY) + 1 + _varint_lengths(self.value) + self.value
         self.payload = 1 + _varint_lengths(self.entry) + self.entry + label
 
 
@@ -151,15 +151,15 @@ def _write_heads(out: Array, at: Array, sizes: _Sizes) -> tuple[Array, Array, Ar
     """Write all up to the shape; return where the values, the keys and the shape of each row start."""
     at = _write(out, at, HEAD.pack(MAGIC, 0)[:4])
     _write_columns(out, at, sizes.payload.astype("<u4").view(np.uint8).reshape(-1, 4))
-    at = _write_length(out, at + 4, wire.FEATURES, sizes.entry)
-    at = _write(out, at, wire.KEY)
-    at = _write_length(out, at, wire.VALUE, sizes.value)
-    at = _write_length(out, at, wire.TENSOR, sizes.tensor)
+    at = _write_length(out, at + 4, FEATURES, sizes.entry)
+    at = _write(out, at, KEY)
+    at = _write_length(out, at, VALUE, sizes.value)
+    at = _write_length(out, at, TENSOR, sizes.tensor)
     values_at = at.copy()
     some = sizes.values > 0
-    values_at[some] = _write_length(out, at[some], wire.VALUES, sizes.values[some])
+    values_at[some] = _write_length(out, at[some], VALUES, sizes.values[some])
     keys_at = values_at + sizes.values
-    keys_at[some] = _write_length(out, keys_at[some], wire.KEYS, sizes.keys[some])
+    keys_at[some] = _write_length(out, keys_at[some], KEYS, sizes.keys[some])
     return values_at, keys_at, keys_at + sizes.keys
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import xgboost as xgb
 from xgboost import collective
-from xgboost.tracker import RabitTracker
 
+from harness.containers.amazon.instances import connected
 from harness.containers.runtime import TrainingJob, UserError
 from harness.containers.xgboost import artifact, hyperparameters
 from harness.containers.xgboost.data import plain_message, read_channel
@@ -21,7 +17,6 @@ from harness.libsvm import Array, LibSVM
 from harness.libsvm.parallel import CORES
 
 _CHANNELS = ("train", "validation")
-_CONNECT_SECONDS = 60
 
 # XGBoost's messages for data that contradict the parameters. The real container reports them as the user's errors, the
 # first ones in other words: algorithm_mode/train.py of its first version.
@@ -55,7 +50,7 @@ def train(job: TrainingJob, version: Version) -> None:
     csv_weights = bool(parameters.pop("csv_weights", 0))
     data = {name: read_channel(job.channels[name], csv_weights) for name in _CHANNELS if name in job.channels}
     try:
-        with _communicator(job):
+        with connected(job):
             _check_rows(data)
             stop = _Stop(job)
             booster = _boost(parameters, data, version, stop)
@@ -198,42 +193,6 @@ class _Stop(xgb.callback.TrainingCallback):  # type: ignore[misc]
 
 
 # ---- several hosts
-
-
-@contextmanager
-def _communicator(job: TrainingJob) -> Iterator[None]:
-    """Connect the hosts through a tracker, which the first host runs on ``$HARNESS_TRACKER_PORT``."""
-    if len(job.hosts) == 1:
-        yield
-        return
-    port = int(os.environ["HARNESS_TRACKER_PORT"])
-    tracker = None
-    if job.is_first_host:
-        tracker = RabitTracker(len(job.hosts), "127.0.0.1", port, sortby="task")
-        tracker.start()
-    rank = f"{job.hosts.index(job.host):04d}"
-    with _connected(port, rank):
-        yield
-    if tracker is not None:
-        tracker.wait_for()
-
-
-@contextmanager
-def _connected(port: int, rank: str) -> Iterator[None]:
-    deadline = time.monotonic() + _CONNECT_SECONDS
-    while True:
-        try:
-            # One attempt: XGBoost waits for seconds between its own attempts.
-            collective.init(dmlc_tracker_uri="127.0.0.1", dmlc_tracker_port=port, dmlc_task_id=rank, dmlc_retry=1)
-            break
-        except xgb.core.XGBoostError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)  # the tracker of the first host is not listening yet
-    try:
-        yield
-    finally:
-        collective.finalize()
 
 
 def _over_all_hosts(number: int, operation: collective.Op) -> int:

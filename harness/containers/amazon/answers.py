@@ -1,0 +1,77 @@
+"""Answers in the type that the client accepts: one for each row of the request, in order.
+
+Forms: ``km-in-formats``, ``PCA-in-formats``, ``LL-in-formats`` and ``fm-in-formats`` in
+https://docs.aws.amazon.com/sagemaker/latest/dg/. Numbers are those of 32-bit floats, as ``23.40593910217285`` there. A
+column of integers prints whole numbers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from harness import recordio
+from harness.containers.amazon.requests import CSV, JSON, LINES
+from harness.containers.server import Answer
+from harness.recordio import CONTENT_TYPE, Array
+
+TYPES = (CONTENT_TYPE, JSON, LINES)
+"""Types that all algorithms answer in. KMeans documents CSV too."""
+
+
+class NotAcceptableError(Exception):
+    """The algorithm does not answer in a type that the client accepts."""
+
+
+def answer_type(accept: str | None, types: tuple[str, ...] = TYPES) -> str:
+    """Return the type of the answer to a request with this Accept header; JSON if it accepts anything.
+
+    :raises NotAcceptableError: none of the types is accepted.
+    """
+    offered = [part.partition(";")[0].strip().lower() for part in (accept or "*/*").split(",")]
+    for name in offered:
+        if name in types:
+            return name
+        if name in ("", "*/*", "application/*"):
+            return JSON
+    raise NotAcceptableError(f"Accept header value '{(accept or '')[:100]}' not supported")
+
+
+def write(columns: Mapping[str, Array], kind: str, *, key: str = "predictions", csv: tuple[str, ...] = ()) -> Answer:
+    """Return the answer with one object for each row.
+
+    :param columns: shape (n,), or (n, m) for a list in each row; in the order of the answer.
+    :param kind: the type, from :func:`answer_type`.
+    :param key: the list of rows in JSON; ``projections`` for PCA.
+    :param csv: order of the columns in CSV.
+    """
+    if kind == CONTENT_TYPE:
+        return Answer(recordio.encode_answers(columns), CONTENT_TYPE)
+    if kind == CSV:
+        lists = [_as_lists({name: columns[name]})[name] for name in csv]
+        lines = (",".join(str(value) for item in row for value in _flat(item)) for row in zip(*lists, strict=True))
+        return Answer("".join(f"{line}\n" for line in lines).encode(), "text/csv; charset=utf-8")
+    rows = _objects(columns)
+    if kind == LINES:
+        return Answer("".join(json.dumps(row) + "\n" for row in rows).encode(), LINES)
+    return Answer(json.dumps({key: rows}).encode(), JSON)
+
+
+def _objects(columns: Mapping[str, Array]) -> list[dict[str, Any]]:
+    lists = _as_lists(columns)
+    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+
+
+def _as_lists(columns: Mapping[str, Array]) -> dict[str, list[Any]]:
+    """Return the numbers: whole ones of integers, others as 32-bit floats."""
+    return {
+        name: (column if np.issubdtype(column.dtype, np.integer) else column.astype(np.float32)).tolist()
+        for name, column in columns.items()
+    }
+
+
+def _flat(item: Any) -> list[Any]:
+    return item if isinstance(item, list) else [item]

@@ -1,0 +1,77 @@
+"""Sums over the hosts of a training job, through XGBoost's collective communication. One host needs none of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from harness.containers.runtime import TrainingJob
+from harness.recordio import Array
+
+_CONNECT_SECONDS = 60
+_several = False
+
+
+@contextmanager
+def connected(job: TrainingJob) -> Iterator[None]:
+    """Connect the hosts through a tracker, which the first host runs on ``$HARNESS_TRACKER_PORT``."""
+    if len(job.hosts) == 1:
+        yield
+        return
+    from xgboost.tracker import RabitTracker  # noqa: PLC0415 - one host does not need it
+
+    port = int(os.environ["HARNESS_TRACKER_PORT"])
+    tracker = None
+    if job.is_first_host:
+        tracker = RabitTracker(len(job.hosts), "127.0.0.1", port, sortby="task")
+        tracker.start()
+    with _joined(port, f"{job.hosts.index(job.host):04d}"):
+        yield
+    if tracker is not None:
+        tracker.wait_for()
+
+
+@contextmanager
+def _joined(port: int, rank: str) -> Iterator[None]:
+    global _several  # noqa: PLW0603 - the communicator is the process's own too
+    import xgboost as xgb  # noqa: PLC0415 - one host does not need it
+
+    deadline = time.monotonic() + _CONNECT_SECONDS
+    while True:
+        try:
+            # One attempt: XGBoost waits for seconds between its own attempts.
+            xgb.collective.init(dmlc_tracker_uri="127.0.0.1", dmlc_tracker_port=port, dmlc_task_id=rank, dmlc_retry=1)
+            break
+        except xgb.core.XGBoostError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)  # the tracker of the first host is not listening yet
+    try:
+        _several = True
+        yield
+    finally:
+        _several = False
+        xgb.collective.finalize()
+
+
+def sum_over(array: Array) -> Array:
+    """Return the sum of the arrays of all hosts. Each host must call it with the same shape and type."""
+    return _reduced(array, "SUM") if _several else array
+
+
+def most(number: int) -> int:
+    """Return the largest number of all hosts. Each host must call it."""
+    return int(_reduced(np.array([number], np.int64), "MAX")[0]) if _several else number
+
+
+def _reduced(array: Array, operation: str) -> Array:
+    from xgboost import collective  # noqa: PLC0415 - one host does not need it
+
+    found: Any = collective.allreduce(np.ascontiguousarray(array).ravel(), collective.Op[operation])
+    shaped: Array = found.reshape(array.shape)
+    return shaped
