@@ -155,14 +155,17 @@ class _Reader:
 
 def _varints(text: Array, lasts: Array) -> Array:
     """Return the numbers of a text of varints; ``lasts`` has the position of each one's last byte."""
-    starts = np.concatenate([[0], lasts[:-1] + 1]).astype(np.int64)[: len(lasts)]
-    lengths = lasts - starts + 1
-    longest = int(lengths.max(initial=0))
-    _demand(np.array(longest <= _LONGEST))
-    found: Array = (text[starts] & 0x7F).astype(np.int64)
-    for index in range(1, longest):
-        some = np.flatnonzero(lengths > index)
-        found[some] |= (text[starts[some] + index] & 0x7F).astype(np.int64) << (7 * index)
+    found: Array = text[lasts].astype(np.int32)
+    longer = np.ones(len(lasts), np.bool_)
+    for back in range(1, _LONGEST + 1):
+        byte = text[lasts - back] if len(lasts) else text  # before the first byte is the last one, which ends a number
+        longer &= byte >= 0x80
+        if not longer.any():
+            return found
+        _demand(np.array(back < _LONGEST))
+        if back == _LONGEST - 1:
+            found = found.astype(np.int64)
+        np.copyto(found, found << 7 | byte & 0x7F, where=longer)
     return found
 
 

@@ -27,11 +27,13 @@ def encode(features: Matrix, labels: Array | None = None) -> bytes:
     _check(features, labels)
     if isinstance(features, np.ndarray):
         return _encode_dense(features, labels)
+    if features.shape[0] <= _ROWS:
+        return _encode_sparse(features, labels)
     parts = [
         _encode_sparse(features[start : start + _ROWS], None if labels is None else labels[start : start + _ROWS])
         for start in range(0, features.shape[0], _ROWS)
     ]
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    return b"".join(parts)
 
 
 def encode_answers(columns: Mapping[str, Array]) -> bytes:
@@ -112,8 +114,7 @@ def _encode_sparse(features: sparse.csr_matrix, labels: Array | None) -> bytes:
         features = features.copy()
         features.sum_duplicates()
     counts = np.diff(features.indptr).astype(np.int64)
-    keys, key_ends = _varints(features.indices[: features.indptr[-1]])
-    key_lengths = np.diff(np.append(0, key_ends)[features.indptr])
+    keys, key_lengths = _varints(features.indices[: features.indptr[-1]], features.indptr)
     shape = varint(features.shape[1])
     tail = bytes([SHAPE]) + varint(len(shape)) + shape
     label = b"" if labels is None else _entry(LABEL, "values", 1).head
@@ -203,15 +204,18 @@ def _varint_lengths(numbers: Array) -> Array:
     return found
 
 
-def _varints(numbers: Array) -> tuple[Array, Array]:
-    """Return the bytes of all numbers, and where each one ends."""
-    numbers = numbers.astype(np.int64)
-    lengths = _varint_lengths(numbers)
-    ends = np.cumsum(lengths)
-    out = np.empty(int(ends[-1]) if len(ends) else 0, np.uint8)
-    starts = ends - lengths
-    for index in range(int(lengths.max(initial=0))):
-        some = np.flatnonzero(lengths > index)
-        more = np.where(lengths[some] > index + 1, 0x80, 0)
-        out[starts[some] + index] = (numbers[some] >> (7 * index)) & 0x7F | more
-    return out, ends
+def _varints(numbers: Array, ends: Array) -> tuple[Array, Array]:
+    """Return the bytes of all numbers, which are below 2³¹, and the length of each row's.
+
+    :param ends: 0, and the count of numbers up to the end of each row.
+    """
+    columns, used = [], []
+    more, rest = np.ones(len(numbers), np.bool_), numbers
+    lengths = np.zeros(len(ends) - 1, np.int64)
+    while more.any():
+        lengths += np.diff(np.searchsorted(np.flatnonzero(more), ends))
+        used.append(more)
+        more = rest > 0x7F
+        columns.append((rest & 0x7F).astype(np.uint8) | more.view(np.uint8) << 7)
+        rest = rest >> 7
+    return (np.column_stack(columns)[np.column_stack(used)] if columns else np.empty(0, np.uint8)), lengths
