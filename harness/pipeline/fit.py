@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 from pyspark.sql import DataFrame
 from sagemaker_pyspark import SageMakerModel
+from sagemaker_pyspark.algorithms import LDASageMakerEstimator
 from sagemaker_pyspark.SageMakerEstimator import SageMakerEstimatorBase
 
 from harness.aws import AWS
@@ -17,7 +18,9 @@ from harness.aws.cleanup.ledger import Ledger
 from harness.aws.cleanup.resources import Resource
 from harness.errors import HarnessError, SettingsError
 from harness.pipeline.failures import check_trained, last_words, rows_logged, stage_failure
-from harness.spark.sdk import projected_columns
+from harness.spark.labels import labels_of_predictor
+from harness.spark.protobuf_rows import check_protobuf
+from harness.spark.sdk import format_options, projected_columns
 from harness.spark.validation import check_libsvm
 
 _USE_OPTIONS = "make a new estimator for each fit, with **estimator_options()"
@@ -46,20 +49,45 @@ def checked_fits(aws: AWS) -> Iterator[None]:
 def _check_and_fit(aws: AWS, estimator: Any, frame: DataFrame, fit: Callable[..., SageMakerModel]) -> SageMakerModel:
     """Fit an estimator, and compare the rows in the frame with those that its containers read.
 
-    Rows of another format than LibSVM have no rules here, and are not counted.
+    Rows of other formats than LibSVM and RecordIO-protobuf have no rules here, and are not counted.
 
     :raises DataError: rows would be lost or changed. Nothing was created.
     :raises PipelineError: other rows were trained on than the frame has.
     """
-    if estimator.trainingSparkDataFormat != "libsvm":
+    check = {"libsvm": _check_libsvm, "sagemaker": _check_protobuf}.get(estimator.trainingSparkDataFormat)
+    if check is None:
         return fit(estimator, frame)
     columns = projected_columns(estimator)
     sent = frame.select(*columns) if columns else frame
-    rows = check_libsvm(sent, classes=_value(estimator, "num_class"), objective=_value(estimator, "objective"))
+    rows = check(estimator, sent)
     model = fit(estimator, frame)
     trained = rows_logged(aws, str(estimator.latestTrainingJob))
-    check_trained(trained, 0, sent.count() if rows is None else rows)
+    check_trained(trained, 0, (sent.count() if rows is None else rows) * _copies(estimator))
     return model
+
+
+def _check_libsvm(estimator: Any, sent: DataFrame) -> int | None:
+    return check_libsvm(sent, classes=_value(estimator, "num_class"), objective=_value(estimator, "objective"))
+
+
+def _check_protobuf(estimator: Any, sent: DataFrame) -> int | None:
+    kind, classes = _value(estimator, "predictor_type"), _value(estimator, "num_classes")
+    options = format_options(estimator)
+    return check_protobuf(
+        sent,
+        features=_value(estimator, "feature_dim"),
+        labels=labels_of_predictor(kind, classes),
+        needs_labels=kind is not None,
+        counts=isinstance(estimator, LDASageMakerEstimator),
+        label_column=options.get("labelColumnName", "label"),
+        features_column=options.get("featuresColumnName", "features"),
+    )
+
+
+def _copies(estimator: Any) -> int:
+    """Return the number of hosts that read each row."""
+    replicated = str(estimator.trainingS3DataDistribution) == "FullyReplicated"
+    return int(estimator.trainingInstanceCount) if replicated else 1
 
 
 def _value(estimator: Any, name: str) -> Any:

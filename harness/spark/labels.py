@@ -61,3 +61,10 @@ def labels_of(objective: str | None, classes: int | None) -> Labels | None:
     if classes is not None and (objective is None or objective.startswith("multi:")):
         return classes_from_zero(classes)
     return _BY_OBJECTIVE.get(objective or "")
+
+
+def labels_of_predictor(predictor_type: str | None, classes: int | None) -> Labels | None:
+    """Return the labels for a ``predictor_type`` of LinearLearner and FactorizationMachines, or None for any number."""
+    if predictor_type == "binary_classifier":
+        return Labels("0 or 1", _ONE_CLASS_OR_THE_OTHER, 0, 1, whole=True)
+    return classes_from_zero(classes) if predictor_type == "multiclass_classifier" and classes else None

@@ -137,6 +137,13 @@ def projected_columns(estimator: SageMakerEstimatorBase) -> list[str]:
     return str(columns.mkString("\0")).split("\0") if columns else []
 
 
+def format_options(estimator: SageMakerEstimatorBase) -> dict[str, str]:
+    """Return the options that an estimator gives to Spark's writer."""
+    options = estimator._java_obj.trainingSparkDataFormatOptions()  # the property of this name cannot convert a map
+    pairs = (options.toSeq().apply(index) for index in range(options.size()))
+    return {str(pair._1()): str(pair._2()) for pair in pairs}
+
+
 def created_resources(model: sagemaker_pyspark.SageMakerModel) -> list[Resource]:
     """Return the resources that the SDK names as created for this model, even an endpoint that it did not create."""
     created = model.getCreatedResources()

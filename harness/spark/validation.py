@@ -29,7 +29,7 @@ from harness.spark.internals import optimized_plan, under_schema
 from harness.spark.labels import Labels, labels_of
 from harness.spark.session import root_cause
 
-_BEYOND = 2.0**128 - 2.0**103
+BEYOND = 2.0**128 - 2.0**103
 """The smallest number that becomes infinite as a 32-bit float."""
 
 _COLUMNS = (("label", "double"), ("features", "vector"))
@@ -68,7 +68,7 @@ def check_libsvm(
     """
     if isinstance(data, DataFrame):
         _check_columns(data)
-        return None if _is_sample(data) else _check_rows(data, features, labels_of(objective, classes))
+        return None if is_sample(data) else _check_rows(data, features, labels_of(objective, classes))
     return _check_file(Path(data), features, classes)
 
 
@@ -112,7 +112,7 @@ def _check_name(file: Path, given: Path) -> None:
 
 
 def _check_labels(path: Path, labels: libsvm.Array, classes: int | None) -> None:
-    odd = np.flatnonzero(np.abs(labels) >= _BEYOND)
+    odd = np.flatnonzero(np.abs(labels) >= BEYOND)
     if len(odd):
         raise DataError(
             f"{path}, row {odd[0] + 1}: the label {labels[odd[0]]:g} does not fit in a 32-bit float.", fix="scale it"
@@ -148,7 +148,7 @@ def _check_columns(frame: DataFrame) -> None:
     )
 
 
-def _is_sample(frame: DataFrame) -> bool:
+def is_sample(frame: DataFrame) -> bool:
     """Return whether a frame has only (the first) rows of the SageMaker sample bucket."""
     plan = optimized_plan(frame)
     while plan.nodeName() in ("GlobalLimit", "LocalLimit", "Repartition"):
@@ -157,7 +157,7 @@ def _is_sample(frame: DataFrame) -> bool:
     return bool(files) and all(region_of_sample_bucket(split_s3_uri(file)[0]) for file in files)
 
 
-class _Fault(NamedTuple):
+class Fault(NamedTuple):
     """A fault that rows may have."""
 
     what: str
@@ -171,7 +171,7 @@ def _check_rows(frame: DataFrame, features: int | None, labels: Labels | None) -
     counts = {f"fault{number}": F.count(F.when(fault.found, 1)) for number, fault in enumerate(faults)}
     facts = {"rows": F.count(F.lit(1)), "narrowest": F.min("width"), "widest": F.max("width")}
     facts["dense"] = F.count(F.when(F.col("is_dense"), 1))
-    found = _compute(_summarised(frame).agg(*(column.alias(name) for name, column in (counts | facts).items())))
+    found = compute(summarised(frame).agg(*(column.alias(name) for name, column in (counts | facts).items())))
     if not found["rows"]:
         raise DataError("The frame has no rows.", fix="check its plan for the step that loses them: frame.explain()")
     for number, fault in enumerate(faults):
@@ -181,7 +181,7 @@ def _check_rows(frame: DataFrame, features: int | None, labels: Labels | None) -
     return int(found["rows"])
 
 
-def _compute(frame: DataFrame) -> Row:
+def compute(frame: DataFrame) -> Row:
     """Return the only row of a frame."""
     try:
         return frame.collect()[0]
@@ -207,44 +207,47 @@ def _check_shape(narrowest: int, widest: int, dense: int, rows: int) -> None:
         )
 
 
-def _faults(features: int | None, labels: Labels | None) -> list[_Fault]:
+def _faults(features: int | None, labels: Labels | None) -> list[Fault]:
     """Return the faults to check for, in the order in which they are reported."""
     label, least, largest, width = (F.col(name) for name in ("label", "least", "largest", "width"))
     faults = [
-        _Fault("have no label", "drop them: frame.na.drop()", label.isNull()),
-        _Fault("have no features", "drop them: frame.na.drop()", width.isNull()),
-        _Fault(
+        Fault("have no label", "drop them: frame.na.drop()", label.isNull()),
+        Fault("have no features", "drop them: frame.na.drop()", width.isNull()),
+        Fault(
             "have a label that is NaN or infinite",
             "drop them, or give them a label",
-            ~_is_between(label, label, np.inf),
+            ~is_between(label, label, np.inf),
         ),
-        _Fault(
+        Fault(
             "have a value that is NaN or infinite, which the training container refuses",
             "omit missing values from sparse vectors, or replace them: pyspark.ml.feature.Imputer",
-            ~_is_between(least, largest, np.inf),
+            ~is_between(least, largest, np.inf),
         ),
-        _Fault(
+        Fault(
             "have a label or value that becomes infinite as a 32-bit float, which is what XGBoost computes with",
             "scale the column",
-            ~_is_between(label, label, _BEYOND) | ~_is_between(least, largest, _BEYOND),
+            ~is_between(label, label, BEYOND) | ~is_between(least, largest, BEYOND),
         ),
     ]
     if labels is not None:
-        faults.append(_Fault(f"have a label that is not {labels.text}", labels.fix, labels.odd(label)))
+        faults.append(Fault(f"have a label that is not {labels.text}", labels.fix, labels.odd(label)))
     if features is not None:
         faults.append(
-            _Fault(f"do not have {features} features", f"build vectors of {features} features", width != features)
+            Fault(f"do not have {features} features", f"build vectors of {features} features", width != features)
         )
     return faults
 
 
-def _is_between(least: Column, largest: Column, bound: float) -> Column:
+def is_between(least: Column, largest: Column, bound: float) -> Column:
     """Return whether numbers lie between -bound and bound. NaN, which Spark ranks above all numbers, does not."""
     return (least > -bound) & (largest < bound)
 
 
-def _summarised(frame: DataFrame) -> DataFrame:
-    """Return a summary of each row: ``label``, ``least`` and ``largest`` value, ``width``, ``is_dense``."""
+def summarised(frame: DataFrame, **more: Column) -> DataFrame:
+    """Return a summary of each row: ``label``, ``least`` and ``largest`` value, ``width``, ``is_dense``.
+
+    :param more: further columns, of ``features.values`` and the others that Spark stores.
+    """
     is_dense = F.col("features.type") == 1
     return _unwrapped(frame).select(
         "label",
@@ -252,6 +255,7 @@ def _summarised(frame: DataFrame) -> DataFrame:
         F.array_max("features.values").alias("largest"),
         F.when(is_dense, F.size("features.values")).otherwise(F.col("features.size")).alias("width"),
         is_dense.alias("is_dense"),
+        *(column.alias(name) for name, column in more.items()),
     )
 
 
