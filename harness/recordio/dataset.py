@@ -69,10 +69,11 @@ def joined(parts: list[Records], width: int | None) -> Records:
     labels = None if parts[0].labels is None else np.concatenate([part.labels for part in parts])
     if all(isinstance(part.features, np.ndarray) for part in parts):
         return Records(np.concatenate([part.features for part in parts]), labels)
-    from scipy import sparse  # noqa: PLC0415 - dense rows do not need it
-
     matrices = [_all_as_csr(part.features) for part in parts]
-    return Records(sparse.vstack(matrices, format="csr", dtype=np.float32), labels)
+    counts = np.concatenate([np.diff(matrix.indptr) for matrix in matrices])
+    columns = np.concatenate([matrix.indices for matrix in matrices])
+    values = np.concatenate([matrix.data for matrix in matrices])
+    return Records(csr(values, columns, np.concatenate([[0], np.cumsum(counts)]), matrices[0].shape[1]), labels)
 
 
 def csr(values: Array, columns: Array, ends: Array, width: int) -> sparse.csr_matrix:
@@ -80,7 +81,7 @@ def csr(values: Array, columns: Array, ends: Array, width: int) -> sparse.csr_ma
     from scipy import sparse  # noqa: PLC0415 - dense rows do not need it
 
     matrix = sparse.csr_matrix((len(ends) - 1, width), dtype=np.float32)
-    matrix.data, matrix.indices, matrix.indptr = values, columns.astype(np.int32), ends.astype(np.int32)
+    matrix.data, matrix.indices, matrix.indptr = values, columns.astype(np.int32, copy=False), ends.astype(np.int32)
     return matrix
 
 

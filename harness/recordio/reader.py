@@ -16,8 +16,8 @@ from harness.recordio.sparse import read_sparse
 
 CHUNK = 1 << 22
 """Bytes that :func:`batches` reads at a time."""
-_FRAMES = 1 << 16
-"""Frames that the readers take at a time: their positions then need a few megabytes."""
+_PART = 1 << 20
+"""Bytes of frames that the readers of sparse rows take at a time: what they compute with then stays in the cache."""
 
 
 def parse(data: bytes | memoryview, *, width: int | None = None) -> Records:
@@ -99,12 +99,15 @@ def _own(rows: Records) -> Records:
 
 
 def _rows(frames: Frames, width: int | None) -> Records:
-    """Return the rows of frames, some at a time."""
+    """Return the rows of frames: dense ones at once, others some at a time."""
+    dense = read_dense(frames) if len(frames) else joined([], width)
+    if dense is not None:
+        return _fitting(dense, width) if len(frames) else dense
     parts: list[Records] = []
-    for start in range(0, len(frames), _FRAMES):
-        some = frames.taken(start, start + _FRAMES)
+    step = max(1, _PART * len(frames) // len(frames.data))
+    for start in range(0, len(frames), step):
         try:
-            part = _read_frames(some, parts[0].features.shape[1] if parts else width)
+            part = _read_frames(frames.taken(start, start + step), parts[0].features.shape[1] if parts else width)
             _check_labels(part, parts[0] if parts else part)
         except RecordError as error:
             raise error.moved(start) from None
@@ -118,9 +121,13 @@ def _read_frames(frames: Frames, width: int | None) -> Records:
         from harness.recordio.strict import read_strictly  # noqa: PLC0415 - most streams do not need protobuf
 
         return read_strictly(frames, width)
-    if width is not None and found.features.shape[1] != width:
-        raise width_error(1, found.features.shape[1], width)
-    return found
+    return _fitting(found, width)
+
+
+def _fitting(rows: Records, width: int | None) -> Records:
+    if width is not None and rows.features.shape[1] != width:
+        raise width_error(1, rows.features.shape[1], width)
+    return rows
 
 
 def _check_labels(rows: Records, before: Records, source: str = "") -> None:

@@ -14,7 +14,8 @@ from harness.recordio.wire import FEATURES, KEY, KEYS, LABEL, SHAPE, TENSOR, VAL
 if TYPE_CHECKING:
     from scipy import sparse
 
-_ROWS = 1 << 16
+_VALUES = 1 << 17
+"""Values of sparse rows that are written at a time: what is computed with then stays in the cache."""
 
 
 def encode(features: Matrix, labels: Array | None = None) -> bytes:
@@ -27,11 +28,10 @@ def encode(features: Matrix, labels: Array | None = None) -> bytes:
     _check(features, labels)
     if isinstance(features, np.ndarray):
         return _encode_dense(features, labels)
-    if features.shape[0] <= _ROWS:
-        return _encode_sparse(features, labels)
+    step = max(1, _VALUES * features.shape[0] // max(features.nnz, features.shape[0], 1))
     parts = [
-        _encode_sparse(features[start : start + _ROWS], None if labels is None else labels[start : start + _ROWS])
-        for start in range(0, features.shape[0], _ROWS)
+        _encode_sparse(features[start : start + step], None if labels is None else labels[start : start + step])
+        for start in range(0, features.shape[0], step)
     ]
     return b"".join(parts)
 
@@ -205,7 +205,7 @@ def _varint_lengths(numbers: Array) -> Array:
 
 
 def _varints(numbers: Array, ends: Array) -> tuple[Array, Array]:
-    """Return the bytes of all numbers, which are below 2³¹, and the length of each row's.
+    """Return the bytes of all numbers, which are below 2³¹, and their length in each row.
 
     :param ends: 0, and the count of numbers up to the end of each row.
     """

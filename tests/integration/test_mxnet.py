@@ -48,7 +48,8 @@ FILES = {
 
 
 def run(code, *paths):
-    done = subprocess.run([PYTHON, "-c", code, *map(str, paths)], capture_output=True, text=True, timeout=120, check=False)
+    command = [PYTHON, "-c", code, *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

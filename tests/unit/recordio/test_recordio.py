@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import sparse
 
 from harness import recordio
-from harness.recordio import RecordError, frames, reader, strict
+from harness.recordio import RecordError, frames, reader, strict, writer
 from harness.recordio.schema import Record
 
 FLOATS = st.floats(width=32)
@@ -163,11 +163,13 @@ def test_fields_that_no_algorithm_uses_are_skipped():
 
 
 def test_more_rows_than_are_read_at_a_time_are_joined(monkeypatch):
-    monkeypatch.setattr(reader, "_FRAMES", 2)
-    features = np.arange(10, dtype=np.float32).reshape(5, 2)
-    assert recordio.parse(recordio.encode(features)).features.tolist() == features.tolist()
-    with pytest.raises(RecordError, match=r"^record 4: it has 1 columns, expected 2"):
-        recordio.parse(recordio.encode(features[:3]) + recordio.encode(features[:1, :1]))
+    monkeypatch.setattr(reader, "_PART", 100)
+    monkeypatch.setattr(writer, "_VALUES", 2)
+    rows = sparse.csr_matrix(np.arange(10, dtype=np.float32).reshape(5, 2))
+    assert recordio.parse(recordio.encode(rows)).features.toarray().tolist() == rows.toarray().tolist()
+    other = recordio.encode(sparse.csr_matrix((1, 3), dtype=np.float32))
+    with pytest.raises(RecordError, match=r"^record 6: it has 3 columns, expected 2"):
+        recordio.parse(recordio.encode(rows) + other)
 
 
 def test_answers_have_one_record_for_each_row():
