@@ -1,0 +1,1 @@
+"""Amazon's built-in k-means as a container: see ``__main__``."""
