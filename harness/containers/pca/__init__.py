@@ -1,0 +1,1 @@
+"""Amazon's built-in PCA as a container: see ``__main__``."""
