@@ -1,0 +1,1 @@
+"""Amazon's built-in LDA as a container: see ``__main__``."""

@@ -1,0 +1,74 @@
+"""Mixture of topics of a document: the one that makes its words most likely.
+
+AWS finds it by stochastic gradient descent (https://docs.aws.amazon.com/sagemaker/latest/dg/lda-how-it-works.html). The
+likelihood is concave in the mixture, so that expectation maximisation has the same result, without a step size.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+_MOST_ITERATIONS = 1000
+_CONVERGED = 1e-6
+_LEAST = 1e-30
+"""Lower bound of a divisor. A word that no topic has changes no mixture."""
+_UNSEEN = 1e-12
+"""Probability of a word that no topic of the document has, in a likelihood: its logarithm must be finite."""
+
+
+def infer(counts: Any, alpha: Array, beta: Array) -> Array:
+    """Return the mixture of each document, dense or sparse. A document without words has the prior's mixture.
+
+    :param counts: shape (documents, words).
+    :param beta: shape (topics, words).
+    """
+    prior = alpha / alpha.sum()
+    mixtures = np.tile(prior, (counts.shape[0], 1)).astype(np.float64)
+    lengths = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
+    open_rows = np.flatnonzero(lengths > 0)
+    mixtures[open_rows] = 1.0 / len(alpha)
+    beta = beta.astype(np.float64)
+    counts = counts[open_rows]
+    for _ in range(_MOST_ITERATIONS):
+        if not len(open_rows):
+            break
+        current = mixtures[open_rows]
+        updated = current * _ratios(counts, current, beta) / lengths[open_rows][:, None]
+        updated /= np.maximum(updated.sum(axis=1, keepdims=True), _LEAST)
+        mixtures[open_rows] = updated
+        moving = np.abs(updated - current).max(axis=1) > _CONVERGED
+        open_rows, counts = open_rows[moving], counts[moving]
+    return mixtures
+
+
+def _ratios(counts: Any, mixtures: Array, beta: Array) -> Array:
+    """Return the product of each document's counts, divided by their probabilities, with the topics."""
+    if isinstance(counts, np.ndarray):
+        return cast("Array", (counts / np.maximum(mixtures @ beta, _LEAST)) @ beta.T)
+    divided = counts.copy()
+    divided.data = counts.data / np.maximum(_probabilities(counts, mixtures, beta), _LEAST)
+    return np.asarray(divided @ beta.T)
+
+
+def _probabilities(counts: Any, mixtures: Array, beta: Array) -> Array:
+    """Return the probability of each stored word of sparse documents."""
+    rows = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
+    result = np.zeros(len(rows))
+    for topic, words in enumerate(beta):  # all at once, it would need an array as large as that for each topic
+        result += mixtures[rows, topic] * words[counts.indices]
+    return result
+
+
+def per_word_likelihood(counts: Any, mixtures: Array, beta: Array) -> float:
+    """Return the mean logarithm of the probability of a word."""
+    beta = beta.astype(np.float64)
+    if isinstance(counts, np.ndarray):
+        logarithms = np.log(np.maximum(mixtures @ beta, _UNSEEN))
+        return float((counts * logarithms).sum() / counts.sum(dtype=np.float64))
+    logarithms = np.log(np.maximum(_probabilities(counts, mixtures, beta), _UNSEEN))
+    return float(counts.data @ logarithms / counts.data.sum(dtype=np.float64))
