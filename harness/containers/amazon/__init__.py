@@ -9,6 +9,7 @@ module              contents
 ``metrics``         lines of the log that become metrics
 ``artifact``        the file ``model_algo-1``
 ``ndarrays``        files of Apache MXNet arrays
+``array_models``    models that are such a file
 ``requests``        rows of a request
 ``answers``         answers in the type that the client accepts
 ``model``           a model behind ``/invocations``
