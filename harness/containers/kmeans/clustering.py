@@ -121,7 +121,7 @@ class Centres:
 
 @dataclass(frozen=True)
 class Reduction:
-    """Settings of the step from K centres to k: trials of Lloyd's method, of which the one with the least loss is kept."""
+    """Settings of the step from K centres to k: trials of Lloyd's method, the best of which is kept."""
 
     method: Method
     most_iterations: int

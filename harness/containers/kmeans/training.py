@@ -1,0 +1,117 @@
+"""Training of k-means on one host or several."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from harness.containers.amazon import artifact, channels, instances, metrics, ndarrays
+from harness.containers.kmeans import clustering, hyperparameters
+from harness.containers.kmeans.clustering import Array, Centres, Reduction
+from harness.containers.runtime import TrainingJob, UserError
+
+_SEED = 0
+"""Seed of every job. No hyperparameter sets one."""
+
+
+def train(job: TrainingJob) -> None:
+    """Train and score. See :meth:`harness.containers.runtime.Algorithm.train`.
+
+    The first host scores its rows of the test channel, for which AWS recommends FullyReplicated.
+    """
+    parameters = hyperparameters.read(job.hyperparameters)
+    channels.check(job, "test")
+    rows, test = (
+        channels.read(job, name, width=parameters["feature_dim"], labels="ignored") for name in ("train", "test")
+    )
+    assert rows is not None, "channels.check requires it"
+    with instances.connected(job):
+        channels.check_rows(rows)
+        centres = _pass_over(rows.features, parameters, job)
+    if centres is None or not job.is_first_host:
+        return
+    final = _reduced(centres, parameters).astype(np.float32)
+    artifact.write(job.model_dir, ndarrays.write([final]))
+    if test is None:
+        print("[INFO] Test data is not provided.", flush=True)
+    elif len(test):
+        _score(test.features, final, parameters["eval_metrics"])
+
+
+def _pass_over(rows: Any, parameters: dict[str, Any], job: TrainingJob) -> Centres | None:
+    """Return the K centres after all epochs, or after those until a stop; None if stopped before the first batch.
+
+    The hosts divide each mini-batch, so that the result depends on their number by chance only. A host that has no more
+    rows in an epoch adds nothing to its last batches.
+    """
+    hosts, rank = len(job.hosts), job.hosts.index(job.host)
+    size, total = max(1, parameters["mini_batch_size"] // hosts), rows.shape[0]
+    generator = np.random.default_rng([_SEED, rank])
+    steps = instances.most(math.ceil(total / size))
+    centres = Centres(_initial(rows, parameters, hosts, rank, generator), parameters["half_life_time_size"])
+    for epoch in range(parameters["epochs"]):
+        order = generator.permutation(total)
+        for step in range(steps):
+            if instances.most(int(job.stopping.is_set())):
+                return centres if centres.seen.any() else None
+            batch = rows[order[step * size : (step + 1) * size]]
+            selected = clustering.closest(batch, centres.centres)
+            centres.move(instances.sum_over(clustering.sums(batch, selected, len(centres.seen))))
+        metrics.progress(100.0 * (epoch + 1) / parameters["epochs"], job.host)
+    return centres
+
+
+def _initial(rows: Any, parameters: dict[str, Any], hosts: int, rank: int, generator: np.random.Generator) -> Array:
+    """Return the first K centres, of which each host selects a share from its first batch.
+
+    There are fewer if the first batches have fewer rows, which is documentation only.
+
+    :raises UserError: the hosts have fewer rows than clusters.
+    """
+    k, wanted = parameters["k"], parameters["k"] * parameters["extra_center_factor"]
+    available = np.zeros(hosts)
+    available[rank] = min(rows.shape[0], math.ceil(max(parameters["mini_batch_size"], wanted) / hosts))
+    available = instances.sum_over(available)
+    total = int(available.sum())
+    if total < k:
+        raise UserError(f"k is {k}, but channel train has {total} rows.", fix="lower k, or train on more rows")
+    if total < parameters["mini_batch_size"]:
+        print(
+            f"[WARNING] Batch size {parameters['mini_batch_size']} is bigger than the first batch data. "
+            f"Effective batch size used to initialize is {total}",
+            flush=True,
+        )
+    count = min(wanted, total)
+    owners = np.searchsorted(np.cumsum(available), (np.arange(count) + 0.5) * total / count, side="right")
+    mine = np.flatnonzero(owners == rank)
+    sample = rows[generator.permutation(rows.shape[0])[: int(available[rank])]]
+    centres = np.zeros((count, rows.shape[1]))
+    if len(mine):
+        centres[mine] = clustering.initial_centres(sample, len(mine), parameters["init_method"], generator)
+    return instances.sum_over(centres)
+
+
+def _reduced(centres: Centres, parameters: dict[str, Any]) -> Array:
+    k = parameters["k"]
+    if len(centres.seen) == k:
+        return centres.centres
+    print(f"[INFO] shrinking {len(centres.seen)} centers into {k}", flush=True)
+    reduction = Reduction(
+        parameters["local_lloyd_init_method"],
+        parameters["local_lloyd_max_iter"],
+        parameters["local_lloyd_tol"],
+        parameters["local_lloyd_num_trials"],
+    )
+    final, losses = reduction.run(centres, k, np.random.default_rng(_SEED))
+    for attempt, loss in enumerate(losses):
+        print(f"[INFO] local kmeans attempt #{attempt}. Current mean square distance {loss:.6f}", flush=True)
+    metrics.quality("train", "msd", min(losses), loss=True)
+    return final
+
+
+def _score(rows: Any, centres: Array, names: list[str]) -> None:
+    total = float(clustering.squared_distances(rows, centres, clustering.closest(rows, centres)).sum())
+    for name in names:
+        metrics.quality("test", name, total / rows.shape[0] if name == "msd" else total, loss=True)
