@@ -149,7 +149,8 @@ def decompose(
 ) -> Decomposition | None:
     """Return the best decomposition by alternating least squares from several starts, or None if stopped at once.
 
-    T. Kolda and B. Bader, *Tensor Decompositions and Applications*, 2009, figure 3.3.
+    T. Kolda and B. Bader, *Tensor Decompositions and Applications*, 2009, figure 3.3. The phase with orthogonal sides is
+    that of V. Sharan and G. Valiant, *Orthogonalized ALS*, 2017.
     """
     generator = np.random.default_rng(seed)
     best: Decomposition | None = None
@@ -163,24 +164,36 @@ def decompose(
 
 
 def _alternate(tensor: Array, iterations: int, tolerance: float, generator: np.random.Generator) -> Decomposition:
-    size = len(tensor)
-    sides = [np.linalg.qr(generator.standard_normal((size, size)))[0] for _ in range(3)]
+    """Return the decomposition from one start: with orthogonal sides until the error settles, and then without.
+
+    Whitened components are nearly orthogonal. Without this first phase, two columns often meet at one component and
+    miss another: 1 of 20 planted topics was lost in each of ten starts.
+    """
+    size, norm = len(tensor), float(np.linalg.norm(tensor)) or 1.0
     flat = [np.moveaxis(tensor, side, 0).reshape(size, -1) for side in range(3)]
-    norm, error = float(np.linalg.norm(tensor)), np.inf
-    factors = np.ones(size)
+    sides = [generator.standard_normal((size, size))] * 3
+    factors, error, orthogonal = np.ones(size), np.inf, True
     for _ in range(iterations):
+        if orthogonal:
+            sides = [np.linalg.qr(side)[0] for side in sides]
         for side in range(3):
             second, third = (sides[other] for other in range(3) if other != side)
-            products = (second[:, None, :] * third[None, :, :]).reshape(size * size, size)
-            solved = flat[side] @ products @ np.linalg.pinv((second.T @ second) * (third.T @ third))
+            inverse = np.linalg.pinv((second.T @ second) * (third.T @ third))
+            solved = flat[side] @ _pairs(second, third) @ inverse
             factors = np.linalg.norm(solved, axis=0)
             sides[side] = solved / np.where(factors > 0, factors, 1.0)
         previous = error
-        left = flat[2] - (sides[2] * factors) @ (sides[0][:, None, :] * sides[1][None, :, :]).reshape(-1, size).T
-        error = float(np.linalg.norm(left)) / (norm or 1.0)
+        error = float(np.linalg.norm(flat[2] - (sides[2] * factors) @ _pairs(sides[0], sides[1]).T)) / norm
         if abs(previous - error) <= tolerance:
-            break
+            if not orthogonal:
+                break
+            orthogonal = False
     return Decomposition(factors, sides[2], error)
+
+
+def _pairs(first: Array, second: Array) -> Array:
+    """Return the outer product of each pair of columns, as a column."""
+    return cast("Array", (first[:, None, :] * second[None, :, :]).reshape(-1, first.shape[1]))
 
 
 @dataclass(frozen=True)

@@ -30,13 +30,13 @@ def matched(found, expected):
     return cosines[linear_sum_assignment(-cosines)]
 
 
-@pytest.mark.parametrize("shape", [(5, 100, 2000), (8, 1000, 2000)], ids=["small", "larger than a dense moment"])
+@pytest.mark.parametrize("shape", [(5, 100, 2000), (8, 1000, 2000), (20, 500, 6000)], ids=["small", "wide", "many"])
 @pytest.mark.parametrize("seed", range(2))
 def test_planted_topics_are_recovered(shape, seed):
     count, words, documents = shape
     beta, _, counts = planted(count, words, documents, seed=seed)
     found = learned(counts, count, 0.1 * count)
-    assert matched(found.beta, beta).min() >= 0.99
+    assert matched(found.beta, beta).min() >= 0.98
     assert np.allclose(found.beta.sum(axis=1), 1)
     assert np.allclose(found.alpha, 0.1, atol=0.02)
 
