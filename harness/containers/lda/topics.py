@@ -149,8 +149,8 @@ def decompose(
 ) -> Decomposition | None:
     """Return the best decomposition by alternating least squares from several starts, or None if stopped at once.
 
-    T. Kolda and B. Bader, *Tensor Decompositions and Applications*, 2009, figure 3.3. The phase with orthogonal sides is
-    that of V. Sharan and G. Valiant, *Orthogonalized ALS*, 2017.
+    T. Kolda and B. Bader, *Tensor Decompositions and Applications*, 2009, figure 3.3. The phase with orthogonal sides
+    is that of V. Sharan and G. Valiant, *Orthogonalized ALS*, 2017.
     """
     generator = np.random.default_rng(seed)
     best: Decomposition | None = None
