@@ -26,7 +26,7 @@ def digits():
 
 
 def measure(benchmark, train, rows):
-    benchmark.pedantic(train, rounds=5, warmup_rounds=1)
+    benchmark.pedantic(train, rounds=3, warmup_rounds=1)
     benchmark.extra_info.update(ExtraInfo(rows=len(rows), bytes=rows.nbytes, dataset=mnist_hash()).as_json())
     if benchmark.stats:
         benchmark.extra_info["rows/s"] = round(len(rows) / benchmark.stats.stats.median)
