@@ -1,0 +1,1 @@
+"""Amazon's LinearLearner, run as ``python -m harness.containers.linear_learner train|serve``."""

@@ -1,0 +1,110 @@
+"""Metrics of a model on a channel, with the names and in the order that AWS logs them.
+
+Sources: https://docs.aws.amazon.com/sagemaker/latest/dg/linear-learner-tuning.html, and logs that users published.
+There the macro F score is the mean of the classes' F scores. The newest one has ``multiclass_log_loss`` too, whose
+value is not that of the cross entropy; it is not printed here, because its definition is not public.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness.containers.linear_learner import losses
+from harness.containers.linear_learner.model import BINARY, MULTICLASS, LinearModel, answers
+from harness.recordio import Array, Records
+
+_ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A value of a model on a channel."""
+
+    name: str
+    value: float
+    loss: bool = False
+    """True if smaller is better."""
+
+
+def evaluate(model: LinearModel, rows: Records, parameters: Mapping[str, Any]) -> list[Metric]:
+    """Return the metrics of a model on labelled rows."""
+    assert rows.labels is not None
+    loss = losses.named(model.loss, parameters)
+    total, scores = 0.0, []
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
+        linear = model.linear(rows.features[part])
+        shaped = linear[:, None, :] if model.predictor_type == MULTICLASS else linear[:, None]
+        total += float(loss.of(shaped, rows.labels[part])[0].sum(dtype=np.float64))
+        scores.append(answers(linear, model.loss))
+    objective = Metric(loss.objective, total / len(rows), loss=True)
+    return [objective, *_of_kind(model, np.concatenate(scores), rows.labels, parameters)]
+
+
+def _of_kind(model: LinearModel, scores: Array, labels: Array, parameters: Mapping[str, Any]) -> list[Metric]:
+    if model.predictor_type == BINARY:
+        return _binary(scores, model.labels(scores), labels, parameters["f_beta"])
+    if model.predictor_type == MULTICLASS:
+        return _multiclass(scores, labels.astype(np.intp), parameters["accuracy_top_k"], parameters["f_beta"])
+    errors = scores.astype(np.float64) - labels
+    return [
+        Metric("mse", float(np.mean(errors**2)), loss=True),
+        Metric("absolute_loss", _mean(np.abs(errors)), loss=True),
+    ]
+
+
+def _binary(scores: Array, predicted: Array, labels: Array, beta: float) -> list[Metric]:
+    hits = float((predicted * labels).sum(dtype=np.float64))
+    precision = hits / max(float(predicted.sum(dtype=np.float64)), 1)
+    recall = hits / max(float(labels.sum(dtype=np.float64)), 1)
+    metrics = [
+        Metric("binary_classification_accuracy", _mean(predicted == labels)),
+        Metric(f"binary_f_{beta:.3f}", float(_f_score(np.array(precision), np.array(recall), beta))),
+        Metric("precision", precision),
+        Metric("recall", recall),
+    ]
+    return [*metrics, Metric("roc_auc_score", _roc_auc(scores, labels))] if 0 < labels.mean() < 1 else metrics
+
+
+def _roc_auc(scores: Array, labels: Array) -> float:
+    """Return the share of pairs of a positive and a negative row that scores rank rightly; equal scores count half."""
+    _, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[places]
+    positives = float(labels.sum(dtype=np.float64))
+    pairs = positives * (len(labels) - positives)
+    return float((ranks[labels > 0].sum() - positives * (positives + 1) / 2) / pairs)
+
+
+def _multiclass(scores: Array, labels: Array, top: int, beta: float) -> list[Metric]:
+    classes = scores.shape[1]
+    own = scores[np.arange(len(labels)), labels]
+    ranks = (scores > own[:, None]).sum(axis=1)
+    confusion = np.bincount(labels * classes + scores.argmax(axis=1), minlength=classes**2).reshape(classes, classes)
+    hits, actual, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    present = (actual + predicted) > 0
+    recall = (hits / np.maximum(actual, 1))[present]
+    precision = (hits / np.maximum(predicted, 1))[present]
+    return [
+        Metric("multiclass_accuracy", float(hits.sum() / len(labels))),
+        Metric(f"multiclass_top_k_accuracy_{top}", _mean(ranks < top)),
+        Metric("dcg", _mean(1 / np.log2(ranks + 2))),
+        Metric("macro_recall", _mean(recall)),
+        Metric("macro_precision", _mean(precision)),
+        Metric(f"macro_f_{beta:.3f}", _mean(_f_score(precision, recall, beta))),
+        Metric("multiclass_balanced_accuracy", _mean((hits / np.maximum(actual, 1))[actual > 0])),
+    ]
+
+
+def _f_score(precision: Array, recall: Array, beta: float) -> Array:
+    weight = beta**2
+    below = weight * precision + recall
+    scores: Array = (1 + weight) * precision * recall / np.where(below > 0, below, 1)
+    return scores
+
+
+def _mean(values: Array) -> float:
+    return float(np.mean(values, dtype=np.float64))

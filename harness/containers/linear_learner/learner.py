@@ -1,0 +1,225 @@
+"""Training of all models in parallel: one matrix product for each batch, whatever their number.
+
+The steps are those of https://docs.aws.amazon.com/sagemaker/latest/dg/ll_how-it-works.html. As there, rows are taken in
+their order: shuffled data is up to the user. A mini-batch is divided among the hosts, so that its size does not depend
+on their number. A host that has run out of rows contributes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from harness.containers.amazon import instances
+from harness.containers.linear_learner import candidates, losses, scaling
+from harness.containers.linear_learner.model import (
+    BINARY,
+    DEFAULT_LOSSES,
+    MULTICLASS,
+    REGRESSOR,
+    LinearModel,
+    default_threshold,
+)
+from harness.containers.linear_learner.optimizers import Optimizer
+from harness.containers.linear_learner.selection import (
+    LOSS_CRITERIA,
+    Criterion,
+    EarlyStopping,
+    calibrate,
+    criterion,
+    loss_criterion,
+)
+from harness.containers.runtime import UserError
+from harness.recordio import Array, Records
+
+SEED = 0
+_ROWS_AT_ONCE = 2048
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """Number of hosts of the job, and the place of this one among them, from 0."""
+
+    count: int = 1
+    rank: int = 0
+
+    def share(self, batch: int) -> int:
+        """Return this host's rows of a batch: an equal part, one more on the first hosts, at least one."""
+        return max(1, batch // self.count + (self.rank < batch % self.count))
+
+
+_ALONE = Hosts()
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Result of one pass over the data.
+
+    :ivar train_losses: mean loss of each model while it was trained, on normalized labels as in AWS's log.
+    :ivar validation_losses: mean loss of each model after the pass; None without validation data.
+    """
+
+    number: int
+    train_losses: Array
+    validation_losses: Array | None
+    criterion: Criterion
+    cost: float
+    stopping: EarlyStopping
+
+
+class Learner:
+    """All models during training.
+
+    :param parameters: typed hyperparameters, with defaults.
+    :param train: rows of this host.
+    """
+
+    def __init__(self, parameters: Mapping[str, Any], train: Records, hosts: Hosts = _ALONE) -> None:
+        assert train.labels is not None
+        self.parameters = parameters
+        self.kind: str = parameters["predictor_type"]
+        name = DEFAULT_LOSSES[self.kind] if parameters["loss"] == "auto" else parameters["loss"]
+        self.loss = losses.named(name, parameters)
+        self._train, self._labels, self._hosts = train, train.labels, hosts
+        self._outputs = parameters["num_classes"] if self.kind == MULTICLASS else 1
+        counts = self._class_counts()
+        self.candidates = candidates.choose(parameters, float(counts[0] / max(counts[-1], 1)))
+        self._class_weights = counts.sum() / np.maximum(counts, 1) / len(counts)
+        self.scaling = self._measured()
+        self._scaled_labels = self.scaling.labels(self._labels) if self.kind == REGRESSOR else self._labels
+        self._weights = self._initial(train.features.shape[1])
+        self._optimizer = Optimizer(self.candidates, parameters, self._weights.shape, self._outputs)
+        self._best: tuple[Array, int] = (self._weights.copy(), 0)
+
+    def epochs(self, validation: Records | None, stopping: Callable[[], bool]) -> Iterator[Epoch]:
+        """Train, and yield after each epoch; end early if the models stop improving or a stop is requested."""
+        early = EarlyStopping(self.parameters["early_stopping_patience"], self.parameters["early_stopping_tolerance"])
+        for number in range(self.parameters["epochs"]):
+            train_losses = self._pass()
+            measured = self._judged(validation) if validation is not None else None
+            validation_losses, costs = measured if measured else (None, np.nan_to_num(train_losses, nan=np.inf))
+            early.add(float(costs.min()))
+            if early.improved:
+                self._best = (self._weights.copy(), int(costs.argmin()))
+            used = criterion(self.parameters, self.loss) if validation is not None else loss_criterion(self.loss)
+            yield Epoch(number, train_losses, validation_losses, used, float(costs.min()), early)
+            if early.met or instances.most(int(stopping())):
+                break
+
+    def best(self, calibration: Records) -> tuple[LinearModel, int]:
+        """Return the best model of the best epoch, calibrated on rows, and its number.
+
+        :param calibration: the validation channel, or the training rows if there is none.
+        :raises UserError: training diverged.
+        """
+        assert calibration.labels is not None
+        weights, chosen = self._best
+        sample = self._sample(calibration)
+        if sample.labels is not None and len(self.candidates) > 1:
+            chosen = int(self._costs(sample, weights)[1].argmin())
+        final = self.scaling.unscaled(weights[:, chosen * self._outputs : (chosen + 1) * self._outputs])
+        if not np.isfinite(final).all():
+            raise UserError("Training diverged: weights are not finite.", fix="lower learning_rate")
+        threshold = default_threshold(self.loss.name)
+        model = LinearModel(final[:-1].T.copy(), final[-1].copy(), self.kind, self.loss.name, threshold)
+        calibrated = self.parameters["binary_classifier_model_selection_criteria"] not in LOSS_CRITERIA
+        if self.kind == BINARY and calibrated and sample.labels is not None and len(sample):
+            scores = model.scores(sample.features)
+            model = replace(model, threshold=calibrate(scores, sample.labels, self.parameters, threshold)[0])
+        return model, chosen
+
+    def _class_counts(self) -> Array:
+        """Return the number of rows of each class on all hosts; of one class for regression."""
+        classes = {MULTICLASS: self._outputs, BINARY: 2, REGRESSOR: 1}[self.kind]
+        labels = np.zeros(len(self._labels)) if self.kind == REGRESSOR else self._labels
+        counts = np.bincount(labels.astype(np.intp), minlength=classes).astype(np.float64)
+        return instances.sum_over(counts)
+
+    def _measured(self) -> scaling.Scaling:
+        points = -(-self.parameters["num_point_for_scaler"] // self._hosts.count)
+        features, labels = self._train.features[:points], self._labels[:points]
+        return scaling.measure(features, labels, self.parameters, instances.sum_over)
+
+    def _initial(self, width: int) -> Array:
+        """Return first weights, the same on all hosts."""
+        random = np.random.default_rng(SEED)
+        shape = (width, len(self.candidates) * self._outputs)
+        if self.parameters["init_method"] == "uniform":
+            scale = self.parameters["init_scale"]
+            drawn = random.random(shape, np.float32) * np.float32(2 * scale) - np.float32(scale)
+        else:
+            drawn = random.standard_normal(shape, np.float32) * np.float32(self.parameters["init_sigma"])
+        bias = self.parameters["init_bias"] if self.parameters["use_bias"] else 0.0
+        return np.vstack([drawn, np.full((1, shape[1]), bias, np.float32)])
+
+    def _pass(self) -> Array:
+        """Train one epoch, and return the mean loss of each model during it."""
+        share = self._hosts.share(self.parameters["mini_batch_size"])
+        steps = instances.most(-(-len(self._train) // share))
+        sums = np.zeros(len(self.candidates) + 1)
+        for step in range(steps):
+            rows = slice(step * share, (step + 1) * share)
+            gradient, measured = self._batch(rows)
+            total = instances.sum_over(measured)
+            gradient = instances.sum_over(gradient)
+            gradient /= np.float32(max(total[-1], 1))
+            self._optimizer.step(self._weights, gradient)
+            sums += total
+        result: Array = sums[:-1] / max(sums[-1], 1)
+        return result
+
+    def _batch(self, rows: slice) -> tuple[Array, Array]:
+        """Return the summed gradient of this host's part of a batch; its summed losses, and its number of rows."""
+        batch = self.scaling.batch(self._train.features[rows])
+        labels = self._scaled_labels[rows]
+        values, slopes = self.loss.of(self._shaped(batch.scores(self._weights)), labels)
+        columns = self._weighted(slopes, labels).reshape(len(labels), self._weights.shape[1])
+        return batch.gradient(columns.astype(np.float32, copy=False)), np.append(
+            values.sum(axis=0, dtype=np.float64), len(labels)
+        )
+
+    def _weighted(self, slopes: Array, labels: Array) -> Array:
+        """Return gradients with the weights of rows, which make up for rare classes."""
+        weighted = slopes
+        if self.kind == BINARY and (self.candidates.positive_weight != 1).any():
+            weighted = slopes * np.where(labels[:, None] > 0, self.candidates.positive_weight, 1)
+        if self.kind == MULTICLASS and self.parameters["balance_multiclass_weights"]:
+            weighted = slopes * self._class_weights[labels.astype(np.intp)][:, None, None]
+        return weighted
+
+    def _shaped(self, scores: Array) -> Array:
+        """Return scores in the shape that losses take."""
+        return scores.reshape(len(scores), len(self.candidates), self._outputs) if self.kind == MULTICLASS else scores
+
+    def _sample(self, rows: Records) -> Records:
+        """Return the rows that models are calibrated on; ``auto`` is AWS's default."""
+        number = self.parameters["num_calibration_samples"]
+        number = 10_000_000 if number == "auto" else number
+        assert rows.labels is not None
+        return rows if number >= len(rows) else Records(rows.features[:number], rows.labels[:number])
+
+    def _judged(self, rows: Records) -> tuple[Array, Array]:
+        """Return losses on rows and costs of the models, those of the first host on every host."""
+        measured = np.stack(self._costs(rows, self._weights))
+        return tuple(instances.sum_over(measured if self._hosts.rank == 0 else np.zeros_like(measured)))
+
+    def _costs(self, rows: Records, weights: Array) -> tuple[Array, Array]:
+        """Return the mean loss of each model on rows, and its cost on the sample of them."""
+        assert rows.labels is not None
+        used = criterion(self.parameters, self.loss)
+        sums, kept = np.zeros(len(self.candidates)), []
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            part = slice(start, start + _ROWS_AT_ONCE)
+            scores = self._shaped(self.scaling.batch(rows.features[part]).scores(weights))
+            scores = self.scaling.original(scores) if self.kind == REGRESSOR else scores
+            sums += self.loss.of(scores, rows.labels[part])[0].sum(axis=0, dtype=np.float64)
+            if used.is_score:
+                kept.append(scores)
+        means = sums / max(len(rows), 1)
+        sample = self._sample(rows)
+        assert sample.labels is not None
+        scores = np.concatenate(kept)[: len(sample)] if kept else np.empty((0, len(self.candidates)), np.float32)
+        return means, used.costs(scores, sample.labels, means, self.loss, self.parameters)

@@ -1,0 +1,129 @@
+"""Training job: channels, the learner, the log and the artifact."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from harness.containers.amazon import channels, instances, metrics
+from harness.containers.linear_learner import artifact, hyperparameters
+from harness.containers.linear_learner.evaluation import Metric, evaluate
+from harness.containers.linear_learner.learner import Epoch, Hosts, Learner
+from harness.containers.linear_learner.model import BINARY, REGRESSOR, LinearModel
+from harness.containers.runtime import TrainingJob, UserError
+from harness.recordio import Records
+
+_CHANNELS = ("train", "validation", "test")
+
+
+def train(job: TrainingJob) -> None:
+    """Train on the hosts of a job. See :meth:`harness.containers.runtime.Algorithm.train`."""
+    parameters = hyperparameters.read(job.hyperparameters)
+    channels.check(job, "validation", "test")
+    data = _read(job, parameters)
+    with instances.connected(job):
+        channels.check_rows(data["train"])
+        data["train"] = _widened(data["train"])
+        hosts = Hosts(len(job.hosts), job.hosts.index(job.host))
+        learner = Learner(parameters, data["train"], hosts)
+        validation = data.get("validation")
+        _fit(learner, data["train"], validation, job)
+    if not job.is_first_host:
+        return
+    model, number = learner.best(data["train"] if validation is None else validation)
+    _report(model, data, parameters)
+    print(f"Best model found for hyperparameters: {json.dumps(learner.candidates.described(number))}", flush=True)
+    _report_test(model, data, parameters)
+    artifact.save(model, job.model_dir)
+
+
+def _read(job: TrainingJob, parameters: Mapping[str, Any]) -> dict[str, Records]:
+    """Return the rows of all channels, with labels that the predictor type can train on."""
+    width = None if parameters["feature_dim"] == "auto" else parameters["feature_dim"]
+    data: dict[str, Records] = {}
+    for name in _CHANNELS:
+        rows = channels.read(job, name, width=width, labels="required")
+        if rows is None:
+            continue
+        _check_labels(rows, name, parameters)
+        data[name] = rows
+        width = width or rows.features.shape[1] or None
+    return data
+
+
+def _check_labels(rows: Records, name: str, parameters: Mapping[str, Any]) -> None:
+    """Check labels against the guide's rules: 0 or 1, or whole numbers below num_classes. The words are chosen here.
+
+    :raises UserError: a label breaks the rule.
+    """
+    kind = parameters["predictor_type"]
+    if kind == REGRESSOR or rows.labels is None:
+        return
+    classes = 2 if kind == BINARY else parameters["num_classes"]
+    wrong = (rows.labels < 0) | (rows.labels >= classes) | (rows.labels != np.floor(rows.labels))
+    if wrong.any():
+        row = int(wrong.argmax())
+        expected = "0 or 1" if kind == BINARY else f"whole numbers from 0 to {classes - 1} (num_classes - 1)"
+        raise UserError(
+            f"Channel {name}: labels for predictor_type {kind} must be {expected}, "
+            f"and the label of row {row + 1} is {rows.labels[row]:g}."
+        )
+
+
+def _widened(rows: Records) -> Records:
+    """Return the rows; with the width and labels that the other hosts have, if this one has no rows."""
+    width = instances.most(rows.features.shape[1])
+    if len(rows):
+        return rows
+    return Records(np.empty((0, width), np.float32), np.empty(0, np.float32))
+
+
+def _fit(learner: Learner, rows: Records, validation: Records | None, job: TrainingJob) -> None:
+    started = time.monotonic()
+    for epoch in learner.epochs(validation, job.stopping.is_set):
+        if job.is_first_host:
+            _log(epoch, learner)
+            metrics.throughput(len(rows) * len(job.hosts), time.monotonic() - started)
+        started = time.monotonic()
+
+
+def _log(epoch: Epoch, learner: Learner) -> None:
+    """Print an epoch as AWS does, whose losses are those of the first model."""
+    name = learner.loss.objective
+    metrics.quality("train", name, epoch.train_losses[0], loss=True, epoch=epoch.number)
+    if epoch.validation_losses is not None:
+        metrics.quality("validation", name, epoch.validation_losses[0], loss=True, epoch=epoch.number)
+    print(
+        f"#early_stopping_criteria_metric: host=algo-1, epoch={epoch.number}, criteria={epoch.criterion.name}, "
+        f"value={epoch.criterion.shown(epoch.cost)}"
+    )
+    improved = "Loss improved. Updating best model"
+    outcome = improved if epoch.stopping.improved else f"Loss has not improved for {epoch.stopping.idle} epochs."
+    print(f"Epoch {epoch.number}: {outcome}")
+    metrics.progress(100 * (epoch.number + 1) // learner.parameters["epochs"])
+    if epoch.stopping.met:
+        print("Early stop condition met. Stopping training.", flush=True)
+
+
+def _report(model: LinearModel, data: Mapping[str, Records], parameters: Mapping[str, Any]) -> None:
+    name = "validation" if len(data.get("validation", ())) else "train"
+    if len(data[name]):
+        _print(name, evaluate(model, data[name], parameters))
+
+
+def _report_test(model: LinearModel, data: Mapping[str, Records], parameters: Mapping[str, Any]) -> None:
+    if len(data.get("test", ())):
+        _print("test", evaluate(model, data["test"], parameters))
+    else:
+        print("Test data is not provided.", flush=True)
+
+
+def _print(channel: str, values: list[Metric]) -> None:
+    for each in values:
+        print(f"#{channel}_score (algo-1) : ('{each.name}', {each.value})")
+    for each in values:
+        metrics.quality(channel, each.name, each.value, loss=each.loss)
