@@ -1,0 +1,1 @@
+"""Amazon's FactorizationMachines, run as ``python -m harness.containers.factorization_machines train|serve``."""
