@@ -30,8 +30,11 @@ class Metric:
     """True if smaller is better."""
 
 
-def evaluate(model: LinearModel, rows: Records, parameters: Mapping[str, Any]) -> list[Metric]:
-    """Return the metrics of a model on labelled rows."""
+def evaluate(model: LinearModel, rows: Records, weights: Array, parameters: Mapping[str, Any]) -> list[Metric]:
+    """Return the metrics of a model on labelled rows.
+
+    :param weights: of the rows in the objective, shape (n,). The other metrics do not use them.
+    """
     assert rows.labels is not None
     loss = losses.named(model.loss, parameters)
     total, scores = 0.0, []
@@ -39,9 +42,9 @@ def evaluate(model: LinearModel, rows: Records, parameters: Mapping[str, Any]) -
         part = slice(start, start + _ROWS_AT_ONCE)
         linear = model.linear(rows.features[part])
         shaped = linear[:, None, :] if model.predictor_type == MULTICLASS else linear[:, None]
-        total += float(loss.of(shaped, rows.labels[part])[0].sum(dtype=np.float64))
+        total += float(loss.of(shaped, rows.labels[part])[0][:, 0] @ weights[part])
         scores.append(answers(linear, model.loss))
-    objective = Metric(loss.objective, total / len(rows), loss=True)
+    objective = Metric(loss.objective, total / float(weights.sum()), loss=True)
     return [objective, *_of_kind(model, np.concatenate(scores), rows.labels, parameters)]
 
 

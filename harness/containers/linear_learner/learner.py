@@ -92,7 +92,7 @@ class Learner:
         self._scaled_labels = self.scaling.labels(self._labels) if self.kind == REGRESSOR else self._labels
         self._weights = self._initial(train.features.shape[1])
         self._optimizer = Optimizer(self.candidates, parameters, self._weights.shape, self._outputs)
-        self._best: tuple[Array, int] = (self._weights.copy(), 0)
+        self._best: tuple[Array, int] | None = None
 
     def epochs(self, validation: Records | None, stopping: Callable[[], bool]) -> Iterator[Epoch]:
         """Train, and yield after each epoch; end early if the models stop improving or a stop is requested."""
@@ -116,13 +116,13 @@ class Learner:
         :raises UserError: training diverged.
         """
         assert calibration.labels is not None
+        if self._best is None:
+            raise UserError("Training diverged: the loss of every model is not finite.", fix="lower learning_rate")
         weights, chosen = self._best
         sample = self._sample(calibration)
         if sample.labels is not None and len(self.candidates) > 1:
             chosen = int(self._costs(sample, weights)[1].argmin())
         final = self.scaling.unscaled(weights[:, chosen * self._outputs : (chosen + 1) * self._outputs])
-        if not np.isfinite(final).all():
-            raise UserError("Training diverged: weights are not finite.", fix="lower learning_rate")
         threshold = default_threshold(self.loss.name)
         model = LinearModel(final[:-1].T.copy(), final[-1].copy(), self.kind, self.loss.name, threshold)
         calibrated = self.parameters["binary_classifier_model_selection_criteria"] not in LOSS_CRITERIA
@@ -155,40 +155,58 @@ class Learner:
         bias = self.parameters["init_bias"] if self.parameters["use_bias"] else 0.0
         return np.vstack([drawn, np.full((1, shape[1]), bias, np.float32)])
 
+    @np.errstate(over="ignore", invalid="ignore")  # a model of the grid may diverge: its cost is infinite then
     def _pass(self) -> Array:
         """Train one epoch, and return the mean loss of each model during it."""
         share = self._hosts.share(self.parameters["mini_batch_size"])
         steps = instances.most(-(-len(self._train) // share))
-        sums = np.zeros(len(self.candidates) + 1)
+        losses_sum, weights_sum = np.zeros((2, len(self.candidates)))
         for step in range(steps):
-            rows = slice(step * share, (step + 1) * share)
-            gradient, measured = self._batch(rows)
-            total = instances.sum_over(measured)
+            gradient, measured = self._batch(slice(step * share, (step + 1) * share))
+            total, weight, (rows, *_) = np.split(instances.sum_over(measured), 3)
             gradient = instances.sum_over(gradient)
-            gradient /= np.float32(max(total[-1], 1))
+            gradient /= np.float32(max(rows, 1))
             self._optimizer.step(self._weights, gradient)
-            sums += total
-        result: Array = sums[:-1] / max(sums[-1], 1)
+            losses_sum += total
+            weights_sum += weight
+        result: Array = losses_sum / np.maximum(weights_sum, 1e-12)
         return result
 
     def _batch(self, rows: slice) -> tuple[Array, Array]:
-        """Return the summed gradient of this host's part of a batch; its summed losses, and its number of rows."""
+        """Return the summed gradient of this host's part of a batch, and its measures.
+
+        These are, for each model, the sums of losses, of the weights of rows, and the number of rows.
+        """
         batch = self.scaling.batch(self._train.features[rows])
         labels = self._scaled_labels[rows]
         values, slopes = self.loss.of(self._shaped(batch.scores(self._weights)), labels)
-        columns = self._weighted(slopes, labels).reshape(len(labels), self._weights.shape[1])
-        return batch.gradient(columns.astype(np.float32, copy=False)), np.append(
-            values.sum(axis=0, dtype=np.float64), len(labels)
-        )
+        weights = self._row_weights(labels)
+        weighted = slopes * (weights[:, :, None] if self.kind == MULTICLASS else weights) if self._weighs else slopes
+        columns = weighted.reshape(len(labels), self._weights.shape[1]).astype(np.float32, copy=False)
+        sums = [(values * weights).sum(axis=0), np.broadcast_to(weights, values.shape).sum(axis=0)]
+        return batch.gradient(columns), np.concatenate([*sums, np.full(len(self.candidates), len(labels))])
 
-    def _weighted(self, slopes: Array, labels: Array) -> Array:
-        """Return gradients with the weights of rows, which make up for rare classes."""
-        weighted = slopes
-        if self.kind == BINARY and (self.candidates.positive_weight != 1).any():
-            weighted = slopes * np.where(labels[:, None] > 0, self.candidates.positive_weight, 1)
-        if self.kind == MULTICLASS and self.parameters["balance_multiclass_weights"]:
-            weighted = slopes * self._class_weights[labels.astype(np.intp)][:, None, None]
-        return weighted
+    @property
+    def _weighs(self) -> bool:
+        """True if rows differ in weight."""
+        if self.kind == BINARY:
+            return bool((self.candidates.positive_weight != 1).any())
+        return bool(self.kind == MULTICLASS and self.parameters["balance_multiclass_weights"])
+
+    def _row_weights(self, labels: Array) -> Array:
+        """Return the weight of each row in the loss of each model, which makes up for rare classes."""
+        if self._weighs and self.kind == BINARY:
+            return np.where(labels[:, None] > 0, self.candidates.positive_weight, 1.0)
+        if self._weighs:
+            balanced: Array = self._class_weights[labels.astype(np.intp)][:, None]
+            return balanced
+        return np.ones((len(labels), 1))
+
+    def weights_of(self, labels: Array, model: int) -> Array:
+        """Return the weight of each row in the loss of a model, shape (n,)."""
+        weights = self._row_weights(labels)
+        column: Array = weights[:, model if weights.shape[1] > 1 else 0]
+        return column
 
     def _shaped(self, scores: Array) -> Array:
         """Return scores in the shape that losses take."""
@@ -206,19 +224,22 @@ class Learner:
         measured = np.stack(self._costs(rows, self._weights))
         return tuple(instances.sum_over(measured if self._hosts.rank == 0 else np.zeros_like(measured)))
 
+    @np.errstate(over="ignore", invalid="ignore")
     def _costs(self, rows: Records, weights: Array) -> tuple[Array, Array]:
         """Return the mean loss of each model on rows, and its cost on the sample of them."""
         assert rows.labels is not None
         used = criterion(self.parameters, self.loss)
-        sums, kept = np.zeros(len(self.candidates)), []
+        sums, weights_sum, kept = np.zeros(len(self.candidates)), np.zeros(len(self.candidates)), []
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             part = slice(start, start + _ROWS_AT_ONCE)
             scores = self._shaped(self.scaling.batch(rows.features[part]).scores(weights))
             scores = self.scaling.original(scores) if self.kind == REGRESSOR else scores
-            sums += self.loss.of(scores, rows.labels[part])[0].sum(axis=0, dtype=np.float64)
+            row_weights = self._row_weights(rows.labels[part])
+            sums += (self.loss.of(scores, rows.labels[part])[0] * row_weights).sum(axis=0)
+            weights_sum += row_weights.sum(axis=0)
             if used.is_score:
                 kept.append(scores)
-        means = sums / max(len(rows), 1)
+        means = sums / np.maximum(weights_sum, 1e-12)
         sample = self._sample(rows)
         assert sample.labels is not None
         scores = np.concatenate(kept)[: len(sample)] if kept else np.empty((0, len(self.candidates)), np.float32)

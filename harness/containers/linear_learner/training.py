@@ -11,7 +11,7 @@ import numpy as np
 
 from harness.containers.amazon import channels, instances, metrics
 from harness.containers.linear_learner import artifact, hyperparameters
-from harness.containers.linear_learner.evaluation import Metric, evaluate
+from harness.containers.linear_learner.evaluation import evaluate
 from harness.containers.linear_learner.learner import Epoch, Hosts, Learner
 from harness.containers.linear_learner.model import BINARY, REGRESSOR, LinearModel
 from harness.containers.runtime import TrainingJob, UserError
@@ -35,9 +35,13 @@ def train(job: TrainingJob) -> None:
     if not job.is_first_host:
         return
     model, number = learner.best(data["train"] if validation is None else validation)
-    _report(model, data, parameters)
+    judged = "train" if validation is None or not len(validation) else "validation"
+    _report(judged, learner, model, number, data)
     print(f"Best model found for hyperparameters: {json.dumps(learner.candidates.described(number))}", flush=True)
-    _report_test(model, data, parameters)
+    if len(data.get("test", ())):
+        _report("test", learner, model, number, data)
+    else:
+        print("Test data is not provided.", flush=True)
     artifact.save(model, job.model_dir)
 
 
@@ -109,20 +113,12 @@ def _log(epoch: Epoch, learner: Learner) -> None:
         print("Early stop condition met. Stopping training.", flush=True)
 
 
-def _report(model: LinearModel, data: Mapping[str, Records], parameters: Mapping[str, Any]) -> None:
-    name = "validation" if len(data.get("validation", ())) else "train"
-    if len(data[name]):
-        _print(name, evaluate(model, data[name], parameters))
-
-
-def _report_test(model: LinearModel, data: Mapping[str, Records], parameters: Mapping[str, Any]) -> None:
-    if len(data.get("test", ())):
-        _print("test", evaluate(model, data["test"], parameters))
-    else:
-        print("Test data is not provided.", flush=True)
-
-
-def _print(channel: str, values: list[Metric]) -> None:
+def _report(channel: str, learner: Learner, model: LinearModel, number: int, data: Mapping[str, Records]) -> None:
+    """Print the metrics of the best model on a channel."""
+    rows = data[channel]
+    if not len(rows) or rows.labels is None:
+        return
+    values = evaluate(model, rows, learner.weights_of(rows.labels, number), learner.parameters)
     for each in values:
         print(f"#{channel}_score (algo-1) : ('{each.name}', {each.value})")
     for each in values:
