@@ -221,8 +221,10 @@ class Learner:
 
     def _judged(self, rows: Records) -> tuple[Array, Array]:
         """Return losses on rows and costs of the models, those of the first host on every host."""
-        measured = np.stack(self._costs(rows, self._weights))
-        return tuple(instances.sum_over(measured if self._hosts.rank == 0 else np.zeros_like(measured)))
+        measured = np.zeros((2, len(self.candidates)))
+        if self._hosts.rank == 0:
+            measured[:] = self._costs(rows, self._weights)
+        return tuple(instances.sum_over(measured))
 
     @np.errstate(over="ignore", invalid="ignore")
     def _costs(self, rows: Records, weights: Array) -> tuple[Array, Array]:

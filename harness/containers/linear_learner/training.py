@@ -30,12 +30,12 @@ def train(job: TrainingJob) -> None:
         data["train"] = _widened(data["train"])
         hosts = Hosts(len(job.hosts), job.hosts.index(job.host))
         learner = Learner(parameters, data["train"], hosts)
-        validation = data.get("validation")
+        validation = _validation(data, job)
         _fit(learner, data["train"], validation, job)
     if not job.is_first_host:
         return
     model, number = learner.best(data["train"] if validation is None else validation)
-    judged = "train" if validation is None or not len(validation) else "validation"
+    judged = "train" if validation is None else "validation"
     _report(judged, learner, model, number, data)
     print(f"Best model found for hyperparameters: {json.dumps(learner.candidates.described(number))}", flush=True)
     if len(data.get("test", ())):
@@ -76,6 +76,13 @@ def _check_labels(rows: Records, name: str, parameters: Mapping[str, Any]) -> No
             f"Channel {name}: labels for predictor_type {kind} must be {expected}, "
             f"and the label of row {row + 1} is {rows.labels[row]:g}."
         )
+
+
+def _validation(data: Mapping[str, Records], job: TrainingJob) -> Records | None:
+    """Return the validation rows; None on all hosts if the first host, whose rows count, has none."""
+    rows = data.get("validation")
+    found = instances.most(len(rows) if rows is not None and job.is_first_host else 0)
+    return rows if found else None
 
 
 def _widened(rows: Records) -> Records:

@@ -153,6 +153,18 @@ def test_a_host_without_rows_contributes_nothing(tmp_path):
     assert artifact.load(bases[0] / "model").width == 3
 
 
+def test_validation_rows_of_the_first_host_choose_the_model_on_all_hosts(tmp_path):
+    bases = [tmp_path / "1", tmp_path / "2"]
+    for number, base in enumerate(bases):
+        validation = rows(BINARY, seed=1) if number == 0 else b""
+        channels = {"train": rows(BINARY, seed=number), "validation": validation}
+        prepare(base, settings(BINARY, epochs="2"), channels, ("algo-1", "algo-2"), f"algo-{number + 1}")
+    codes, outputs = run("linear_learner", bases)
+    assert codes == [0, 0], outputs
+    assert "criteria=sampled_accuracy" in outputs[0]
+    assert "quality_metric" not in outputs[1]
+
+
 # ---- artifacts and endpoints
 
 
