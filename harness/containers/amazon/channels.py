@@ -19,7 +19,7 @@ from harness.errors import DataError
 from harness.recordio import CONTENT_TYPE, Array, RecordError, Records
 
 CSV = "text/csv"
-_NO_ROWS = (
+NO_ROWS = (
     "No training data processed. Either the training channel is empty or the mini-batch size is too high. Verify that "
     "training data contains non-empty files and the mini-batch size is less than the number of records per training "
     "host."
@@ -82,7 +82,7 @@ def check_rows(rows: Records) -> None:
     :raises UserError: none has.
     """
     if not instances.most(len(rows)):
-        raise UserError(_NO_ROWS)
+        raise UserError(NO_ROWS)
 
 
 def _content_type(channel: Channel, csv: bool) -> tuple[str, int]:

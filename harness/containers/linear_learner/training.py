@@ -26,8 +26,7 @@ def train(job: TrainingJob) -> None:
     channels.check(job, "validation", "test")
     data = _read(job, parameters)
     with instances.connected(job):
-        channels.check_rows(data["train"])
-        data["train"] = _widened(data["train"])
+        _check_size(data["train"], parameters["mini_batch_size"])
         hosts = Hosts(len(job.hosts), job.hosts.index(job.host))
         learner = Learner(parameters, data["train"], hosts)
         validation = _validation(data, job)
@@ -85,12 +84,19 @@ def _validation(data: Mapping[str, Records], job: TrainingJob) -> Records | None
     return rows if found else None
 
 
-def _widened(rows: Records) -> Records:
-    """Return the rows; with the width and labels that the other hosts have, if this one has no rows."""
-    width = instances.most(rows.features.shape[1])
-    if len(rows):
-        return rows
-    return Records(np.empty((0, width), np.float32), np.empty(0, np.float32))
+def _check_size(rows: Records, batch: int) -> None:
+    """Check that each host has as many rows as a mini-batch. A job with fewer fails, as LinearLearner in the SageMaker
+    Python SDK says (``sagemaker/amazon/linear_learner.py``); the message names the rows per host.
+
+    :raises UserError: a host has fewer.
+    """
+    fewest = -instances.most(-len(rows))
+    if fewest < batch:
+        raise UserError(
+            channels.NO_ROWS,
+            checked=f"a host has {fewest} rows for training, and mini_batch_size is {batch}",
+            fix=f"set mini_batch_size to at most {max(fewest, 1)}",
+        )
 
 
 def _fit(learner: Learner, rows: Records, validation: Records | None, job: TrainingJob) -> None:

@@ -212,7 +212,7 @@ def test_two_hosts_that_share_the_rows_train_the_model_of_one(tmp_path):
 # ---- artifacts and endpoints
 
 
-def test_the_artifact_has_awss_files_and_arrays(tmp_path):
+def test_the_artifact_has_the_files_and_arrays_of_aws(tmp_path):
     artifact.save(FactorizationMachine(np.ones((4, 3)), np.ones(4), 0.5, BINARY), tmp_path)
     with zipfile.ZipFile(tmp_path / "model_algo-1") as archive:
         assert archive.namelist() == ["symbol.json", "params", "meta.json"]

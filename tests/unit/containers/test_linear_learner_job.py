@@ -144,10 +144,28 @@ def test_two_hosts_that_share_the_rows_train_the_model_of_one(tmp_path, kind):
     assert list((bases[1] / "model").iterdir()) == []
 
 
-def test_a_host_without_rows_contributes_nothing(tmp_path):
+def test_a_host_with_fewer_rows_than_a_batch_fails_the_job_on_all_hosts(tmp_path):
     bases = [tmp_path / "1", tmp_path / "2"]
-    prepare(bases[0], settings(REGRESSOR, epochs="1"), {"train": rows(REGRESSOR)}, ("algo-1", "algo-2"), "algo-1")
-    prepare(bases[1], settings(REGRESSOR, epochs="1"), {"train": b""}, ("algo-1", "algo-2"), "algo-2")
+    for number, base in enumerate(bases):
+        channel = {"train": rows(REGRESSOR, 60 if number == 0 else 49)}
+        prepare(base, settings(REGRESSOR), channel, ("algo-1", "algo-2"), f"algo-{number + 1}")
+    codes, outputs = run("linear_learner", bases)
+    assert codes == [2, 2], outputs
+    assert "a host has 49 rows for training, and mini_batch_size is 50" in outputs[0]
+
+
+def test_fewer_rows_than_the_default_batch_are_refused_as_by_aws(tmp_path):
+    job = prepare(tmp_path, {"predictor_type": REGRESSOR}, {"train": rows(REGRESSOR, 999)})
+    with pytest.raises(UserError, match="No training data processed") as error:
+        training.train(job)
+    assert error.value.fix == "set mini_batch_size to at most 999"
+
+
+def test_a_host_that_runs_out_of_rows_contributes_nothing(tmp_path):
+    bases = [tmp_path / "1", tmp_path / "2"]
+    for number, base in enumerate(bases):
+        channel = {"train": rows(REGRESSOR, 300 if number == 0 else 55)}
+        prepare(base, settings(REGRESSOR, epochs="1"), channel, ("algo-1", "algo-2"), f"algo-{number + 1}")
     codes, outputs = run("linear_learner", bases)
     assert codes == [0, 0], outputs
     assert artifact.load(bases[0] / "model").width == 3
@@ -199,7 +217,7 @@ def test_a_multiclass_endpoint_answers_the_probability_of_each_class(tmp_path):
     assert second["predicted_label"] == 0
 
 
-def test_the_artifact_has_awss_files_and_arrays(tmp_path):
+def test_the_artifact_has_the_files_and_arrays_of_aws(tmp_path):
     artifact.save(
         LinearModel(np.ones((3, 4), np.float32), np.ones(3, np.float32), MULTICLASS, "softmax_loss"), tmp_path
     )
