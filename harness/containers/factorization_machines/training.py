@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,10 +24,13 @@ def train(job: TrainingJob) -> None:
     with instances.connected(job):
         channels.check_rows(data["train"])
         learner = Learner(parameters, data["train"], Hosts(len(job.hosts), job.hosts.index(job.host)))
+        started = time.monotonic()
         for epoch, predicted in learner.epochs():
             if job.is_first_host:
                 _report("train", predicted, data["train"].labels, parameters, epoch)
                 metrics.progress(100 * (epoch + 1) // parameters["epochs"])
+                metrics.throughput(len(predicted) * len(job.hosts), time.monotonic() - started)
+            started = time.monotonic()
             if instances.most(int(job.stopping.is_set())):
                 break
     if job.is_first_host:
