@@ -15,7 +15,7 @@ import numpy as np
 from harness.containers.amazon import artifact, ndarrays, zips
 from harness.containers.linear_learner.model import (
     BINARY,
-    DEFAULT_LOSSES,
+    LOSSES,
     MULTICLASS,
     REGRESSOR,
     LinearModel,
@@ -62,7 +62,7 @@ def load(directory: Path) -> LinearModel:
 
 
 def _model(arrays: dict[str, Array], kind: str, parameters: dict[str, object]) -> LinearModel:
-    if kind not in DEFAULT_LOSSES:
+    if kind not in LOSSES:
         raise UserError(
             f"The model's zip does not say its predictor_type, in {PARAMETERS} or by the output of {SYMBOL}."
         )
@@ -72,7 +72,9 @@ def _model(arrays: dict[str, Array], kind: str, parameters: dict[str, object]) -
     fits = weights.ndim == 2 and weights.shape[0] == len(bias) and (kind == MULTICLASS or len(bias) == 1)
     if not fits:
         raise UserError(f"fc0_weight {weights.shape} and fc0_bias {bias.shape} are not those of a {kind}.")
-    loss = str(parameters.get("loss") or DEFAULT_LOSSES[kind])
+    loss = str(parameters.get("loss") or LOSSES[kind][0])
+    if loss not in LOSSES[kind]:
+        raise UserError(f"The loss in {PARAMETERS} is {loss}, which is not one of a {kind}.")
     threshold = parameters.get("threshold", default_threshold(loss))
     if not isinstance(threshold, (int, float)):
         raise UserError(f"The threshold in {PARAMETERS} is {threshold!r}, which is no number.")

@@ -12,23 +12,8 @@ from typing import Any
 
 from harness.containers.amazon.hyperparameters import REQUIRED, Entry, boolean, choice, integer, number
 from harness.containers.amazon.hyperparameters import read as read_schema
-from harness.containers.linear_learner.model import BINARY, MULTICLASS, REGRESSOR
+from harness.containers.linear_learner.model import BINARY, LOSSES, MULTICLASS, REGRESSOR
 from harness.containers.runtime import UserError
-
-LOSSES = {
-    BINARY: ("auto", "logistic", "hinge_loss"),
-    MULTICLASS: ("auto", "softmax_loss"),
-    REGRESSOR: (
-        "auto",
-        "squared_loss",
-        "absolute_loss",
-        "eps_insensitive_squared_loss",
-        "eps_insensitive_absolute_loss",
-        "quantile_loss",
-        "huber_loss",
-    ),
-}
-"""Losses of each predictor type, as the guide lists them."""
 
 
 def _positive(default: Any, *, auto: bool = False) -> Entry:
@@ -66,7 +51,7 @@ SCHEMA: dict[str, Entry] = {
     "init_sigma": _positive(0.01),
     "l1": number(0, default="auto", auto=True),
     "learning_rate": _positive("auto", auto=True),
-    "loss": choice(*dict.fromkeys(name for names in LOSSES.values() for name in names), default="auto"),
+    "loss": choice("auto", *(name for names in LOSSES.values() for name in names), default="auto"),
     "loss_insensitivity": _positive(0.01),
     "lr_scheduler_factor": number(0, 1, default="auto", ends="()", auto=True),
     "lr_scheduler_minimum_lr": _positive("auto", auto=True),
@@ -101,9 +86,9 @@ def read(given: Mapping[str, str]) -> dict[str, Any]:
     kind, loss = values["predictor_type"], values["loss"]
     if kind == MULTICLASS and values["num_classes"] is None:
         raise UserError("No value(s) were specified for 'num_classes' which are required hyperparameter(s)")
-    if loss not in LOSSES[kind]:
+    if loss not in ("auto", *LOSSES[kind]):
         raise UserError(
             f"Hyperparameter loss: {loss} is not a loss of predictor_type {kind}.",
-            fix=f"use {', '.join(LOSSES[kind][:-1])} or {LOSSES[kind][-1]}",
+            fix=f"use {' or '.join(['auto', *LOSSES[kind]])}",
         )
     return values

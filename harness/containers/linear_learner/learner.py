@@ -17,7 +17,7 @@ from harness.containers.amazon import instances
 from harness.containers.linear_learner import candidates, losses, scaling
 from harness.containers.linear_learner.model import (
     BINARY,
-    DEFAULT_LOSSES,
+    LOSSES,
     MULTICLASS,
     REGRESSOR,
     LinearModel,
@@ -81,7 +81,7 @@ class Learner:
         assert train.labels is not None
         self.parameters = parameters
         self.kind: str = parameters["predictor_type"]
-        name = DEFAULT_LOSSES[self.kind] if parameters["loss"] == "auto" else parameters["loss"]
+        name = LOSSES[self.kind][0] if parameters["loss"] == "auto" else parameters["loss"]
         self.loss = losses.named(name, parameters)
         self._train, self._labels, self._hosts = train, train.labels, hosts
         self._outputs = parameters["num_classes"] if self.kind == MULTICLASS else 1

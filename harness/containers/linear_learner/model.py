@@ -9,7 +9,19 @@ import numpy as np
 from harness.recordio import Array, Matrix
 
 BINARY, MULTICLASS, REGRESSOR = "binary_classifier", "multiclass_classifier", "regressor"
-DEFAULT_LOSSES = {BINARY: "logistic", MULTICLASS: "softmax_loss", REGRESSOR: "squared_loss"}
+LOSSES = {
+    BINARY: ("logistic", "hinge_loss"),
+    MULTICLASS: ("softmax_loss",),
+    REGRESSOR: (
+        "squared_loss",
+        "absolute_loss",
+        "eps_insensitive_squared_loss",
+        "eps_insensitive_absolute_loss",
+        "quantile_loss",
+        "huber_loss",
+    ),
+}
+"""Losses of each predictor type, as the guide lists them; the first is that of ``auto``."""
 
 
 @dataclass(frozen=True)

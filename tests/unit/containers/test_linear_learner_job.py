@@ -253,6 +253,7 @@ def test_the_network_tells_the_type_of_a_model_made_by_hand(tmp_path):
         ({}, "does not say its predictor_type"),
         ({"additional__params": {"predictor_type": REGRESSOR, "cutoff": 0.3}}, "keys that are not known here: cutoff"),
         ({"additional__params": {"predictor_type": BINARY, "threshold": "x"}}, "which is no number"),
+        ({"additional__params": {"predictor_type": BINARY, "loss": "huber_loss"}}, "which is not one of a binary"),
         ({"additional__params": []}, "is not a JSON object"),
     ],
 )
