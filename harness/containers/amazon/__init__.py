@@ -10,6 +10,7 @@ module              contents
 ``artifact``        the file ``model_algo-1``
 ``ndarrays``        files of Apache MXNet arrays
 ``array_models``    models that are such a file
+``zips``            zips of such files and a network
 ``requests``        rows of a request
 ``answers``         answers in the type that the client accepts
 ``model``           a model behind ``/invocations``
