@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from botocore.exceptions import BotoCoreError, ClientError
 
-from harness import mnist
+from harness import mnist, registries
 from harness.aws import AWS
 from harness.aws.account.permissions import explain_denied
 from harness.aws.cleanup.hooks import watch
@@ -27,7 +27,7 @@ from harness.aws.cleanup.names import Names
 from harness.bench.load.null_container import COMMAND
 from harness.errors import HarnessError, SettingsError
 from harness.mnist import HYPERPARAMETERS
-from harness.regions import split_s3_uri, xgboost_image
+from harness.regions import split_s3_uri
 from harness.settings import Settings
 from harness.waiting import WaitTimeout, wait_until
 
@@ -190,7 +190,7 @@ def require_endpoint(aws: AWS, name: str) -> None:
 
 def _image(region: str) -> str:
     try:
-        return xgboost_image(region)
+        return registries.image("xgboost", region)
     except KeyError:
         raise SettingsError(
             f"AWS has no XGBoost 1 image in {region}.",

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
+from harness import registries
 from harness.aws import AWS
 from harness.aws.cleanup.hooks import watch
 from harness.aws.cleanup.ledger import Ledger
@@ -15,7 +16,7 @@ from harness.aws.cleanup.names import Names
 from harness.console import Progress
 from harness.parity.normalise import filled, normalised, without_values
 from harness.parity.snapshot import Call, Snapshot
-from harness.regions import split_s3_uri, xgboost_image
+from harness.regions import split_s3_uri
 from harness.settings import Settings
 from harness.waiting import wait_until
 
@@ -103,7 +104,7 @@ def _values(aws: AWS, names: Names, settings: Settings) -> dict[str, str]:
         "caller": aws.client("sts").get_caller_identity()["Arn"],
         "region": aws.region,
         "role": aws.role,
-        "image": xgboost_image(aws.region),
+        "image": registries.image("xgboost", aws.region),
         "bucket": bucket,
         "key": key,
         "job": names.training_job,

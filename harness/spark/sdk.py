@@ -20,7 +20,8 @@ from harness.aws.cleanup.resources import Resource
 from harness.containers.xgboost.versions import Version
 from harness.errors import SetupError
 from harness.mnist import HYPERPARAMETERS
-from harness.regions import split_s3_uri, xgboost_version
+from harness.regions import split_s3_uri
+from harness.registries import SAGEMAKER_XGBOOST, built_in
 from harness.settings import Settings
 from harness.spark.jvm import require_jvm_of
 
@@ -66,8 +67,11 @@ def unreadable_answers(image: str, deserializer: str) -> str:
 
     :param deserializer: name of its Java class.
     """
-    version = xgboost_version(image)
-    if version is None or not Version(version).reads_accept or not deserializer.endswith(".XGBoostCSVRowDeserializer"):
+    algorithm = built_in(image)
+    if algorithm is None or algorithm.repository != SAGEMAKER_XGBOOST:
+        return ""
+    version = algorithm.version
+    if not Version(version).reads_accept or not deserializer.endswith(".XGBoostCSVRowDeserializer"):
         return ""
     return (
         f"sagemaker-xgboost:{version} answers a prediction a line, which the SDK's XGBoostCSVRowDeserializer cannot "

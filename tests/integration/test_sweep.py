@@ -12,6 +12,7 @@ from unittest import mock
 import boto3
 import pytest
 
+from harness import registries
 from harness.aws.cleanup import discovery
 from harness.aws.cleanup import sweep as sweeping
 from harness.aws.cleanup.ledger import Ledger
@@ -20,7 +21,6 @@ from harness.aws.cleanup.names import names_of, new_run
 from harness.aws.cleanup.record import TAG_PREFIX
 from harness.aws.cleanup.resources import Resource
 from harness.cli import main
-from harness.regions import xgboost_image
 from harness.settings import Settings
 from harness.waiting import wait_until
 from tests.support.outside import OUTSIDE
@@ -48,7 +48,7 @@ class Account:
 
     def model(self, name, tags=(), client=None):
         client = client or self.sagemaker
-        container = {"Image": xgboost_image(client.meta.region_name)}
+        container = {"Image": registries.image("xgboost", client.meta.region_name)}
         client.create_model(ModelName=name, ExecutionRoleArn=self.role, PrimaryContainer=container, Tags=list(tags))
 
     def config(self, name, model, tags=()):

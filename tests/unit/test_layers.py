@@ -12,7 +12,7 @@ import harness
 PACKAGE = Path(harness.__file__).parent
 LAYERS = [  # from the bottom up
     ["errors", "regions"],
-    ["settings", "console", "waiting", "processes", "scratch", "mnist", "java"],
+    ["settings", "console", "waiting", "processes", "scratch", "mnist", "java", "registries"],
     ["libsvm", "recordio"],
     ["localaws", "containers"],
     ["aws"],

@@ -11,7 +11,8 @@ from harness.localaws.exceptions import ValidationException
 from harness.localaws.iam.asked import Need
 from harness.localaws.iam.authorization import Authorization
 from harness.localaws.moto_backend import ACCOUNT, Services
-from harness.regions import ecr_image, partition_of
+from harness.regions import partition_of
+from harness.registries import ecr_image
 
 _PULLING = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 

@@ -7,9 +7,17 @@ import threading
 from dataclasses import dataclass
 
 from harness.localaws.exceptions import ValidationException
-from harness.regions import SAGEMAKER_XGBOOST_VERSIONS, domain, ecr_image, xgboost_version
-
-_NUMBER = r"([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)"
+from harness.localaws.sagemaker.algorithm_metrics import METRICS, Metrics
+from harness.regions import domain
+from harness.registries import (
+    SAGEMAKER_XGBOOST,
+    SAGEMAKER_XGBOOST_VERSIONS,
+    SDK_ALGORITHMS,
+    BuiltIn,
+    built_in,
+    ecr_image,
+    image,
+)
 
 
 @dataclass(frozen=True)
@@ -17,25 +25,37 @@ class Image:
     """A container image: a command, to which ``train`` or ``serve`` is appended, and the metrics in its log."""
 
     command: tuple[str, ...]
-    metrics: tuple[tuple[str, str], ...] = ()
-    """Names and regular expressions of metrics, as in AlgorithmSpecification.MetricDefinitions."""
+    metrics: Metrics = ()
     is_built_in: bool = False
     """True for an algorithm of the harness, False for a command that was registered."""
 
 
-# The definitions of the built-in algorithm, for lines that begin with the round. Without that anchor, an expression is
-# tried from every character of a line, each time up to its end.
-_XGBOOST_METRICS = tuple(
-    (f"{channel}:{metric}", rf"^\[[0-9]+\].*#011{channel}-{metric}(?:@[0-9-]+)?:{_NUMBER}")
-    for channel in ("train", "validation")
-    for metric in ("rmse", "mae", "logloss", "error", "merror", "mlogloss", "auc", "ndcg", "map", "accuracy", "f1")
-)
-_LISTED = ", ".join(SAGEMAKER_XGBOOST_VERSIONS)
-_XGBOOST = {
-    version: Image((sys.executable, "-m", "harness.containers.xgboost", version), _XGBOOST_METRICS, is_built_in=True)
-    for version in ("1", *SAGEMAKER_XGBOOST_VERSIONS)
+_VERSIONS = {
+    **dict.fromkeys(SDK_ALGORITHMS, ("1",)),
+    SAGEMAKER_XGBOOST: SAGEMAKER_XGBOOST_VERSIONS,
 }
-_BUILT_IN = f"the built-in XGBoost (in AWS's registries xgboost:1 and sagemaker-xgboost:{_LISTED})"
+_BUILT_IN = "the built-in algorithms (in AWS's registries {})".format(
+    ", ".join(f"{repository}:{', '.join(versions)}" for repository, versions in _VERSIONS.items())
+)
+
+
+def _run(algorithm: BuiltIn) -> Image:
+    """Return the image of a built-in algorithm. Its module in ``harness.containers`` has its repository's name."""
+    name = algorithm.repository.removeprefix("sagemaker-")
+    version = (algorithm.version,) if name == "xgboost" else ()
+    command = (sys.executable, "-m", f"harness.containers.{name.replace('-', '_')}", *version)
+    return Image(command, METRICS[name], is_built_in=True)
+
+
+def _elsewhere(uri: str) -> str:
+    """Return a sentence about the image that a URI of a built-in algorithm with another account or tag may mean."""
+    asked = ecr_image(uri)
+    if asked is None or asked.repository not in SDK_ALGORITHMS:
+        return ""
+    try:
+        return f" In {asked.region}, AWS's {asked.repository} is {image(asked.repository, asked.region)}."
+    except KeyError:
+        return f" The SageMaker Spark SDK knows no {asked.repository} in {asked.region}."
 
 
 class Images:
@@ -64,10 +84,10 @@ class Images:
             if uri in self._registered:
                 return self._registered[uri]
             known = ", ".join([_BUILT_IN, *sorted(self._registered)])
-        if version := xgboost_version(uri):
-            return _XGBOOST[version]
+        if algorithm := built_in(uri):
+            return _run(algorithm)
         raise ValidationException(
-            f"The local AWS has no image {uri}. It has {known}. Register the command for your image "
+            f"The local AWS has no image {uri}.{_elsewhere(uri)} It has {known}. Register the command for your image "
             "with aws.register_container(image, command)."
         )
 
@@ -79,8 +99,8 @@ def check_model_image(uri: str, region: str) -> None:
 
     :raises ValidationException: it is in another one.
     """
-    image = ecr_image(uri)
-    if image and image.region != region:
+    found = ecr_image(uri)
+    if found and found.region != region:
         raise ValidationException(
             f'Region of "{uri}" does not match expected region of {region}. Cross region ECR image pulls are not '
             "allowed."
@@ -94,9 +114,9 @@ def check_training_image(uri: str, region: str) -> None:
 
     :raises ValidationException: it is in another one.
     """
-    image = ecr_image(uri)
-    if image and image.region != region:
+    found = ecr_image(uri)
+    if found and found.region != region:
         raise ValidationException(
-            f"Invalid DNS suffix '{domain(image.region)}' for region '{image.region}' in training image. Please "
+            f"Invalid DNS suffix '{domain(found.region)}' for region '{found.region}' in training image. Please "
             f"provide the valid <region>.<dns-suffix>: '{region}.{domain(region)}'"
         )

@@ -1,4 +1,4 @@
-"""Images are found by URI: the built-in XGBoost, and registered commands."""
+"""Images are found by URI: the built-in algorithms, and registered commands."""
 
 import re
 
@@ -6,7 +6,9 @@ import pytest
 
 from harness.localaws.exceptions import ValidationException
 from harness.localaws.sagemaker.images import Images
-from harness.regions import xgboost_image
+from harness.registries import SDK_ALGORITHMS, image
+
+AMAZONS = [name for name in SDK_ALGORITHMS if name != "xgboost"]
 
 
 @pytest.mark.parametrize(
@@ -17,6 +19,25 @@ from harness.regions import xgboost_image
 )  # fmt: skip
 def test_the_built_in_xgboost_is_known_in_every_region(uri):
     assert Images().find(uri).command[-1] == "1"
+
+
+@pytest.mark.parametrize("algorithm", AMAZONS)
+def test_a_built_in_algorithm_runs_the_module_with_its_name(algorithm):
+    found = Images().find(image(algorithm, "us-west-2"))
+    assert found.command[1:] == ("-m", f"harness.containers.{algorithm.replace('-', '_')}")
+    assert found.is_built_in
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [("811284229777.dkr.ecr.us-east-1.amazonaws.com/kmeans:1",
+      "In us-east-1, AWS's kmeans is 382416733822.dkr.ecr.us-east-1.amazonaws.com/kmeans:1."),
+     ("382416733822.dkr.ecr.us-east-1.amazonaws.com/kmeans:2", "In us-east-1, AWS's kmeans is "),
+     ("249704162688.dkr.ecr.me-south-1.amazonaws.com/lda:1", "The SageMaker Spark SDK knows no lda in me-south-1.")],
+)  # fmt: skip
+def test_the_error_about_another_account_or_tag_names_the_algorithms_image(uri, told):
+    with pytest.raises(ValidationException, match=re.escape(f"has no image {uri}. {told}")):
+        Images().find(uri)
 
 
 def test_a_newer_xgboost_image_runs_the_container_of_its_version():
@@ -34,7 +55,9 @@ def test_a_newer_xgboost_image_runs_the_container_of_its_version():
 def test_the_error_about_an_unknown_image_lists_the_known_ones(uri):
     images = Images()
     images.register("mine:1", ["run"])
-    with pytest.raises(ValidationException, match=r"has the built-in XGBoost .*3\.0-5\), mine:1\..*register_container"):
+    with pytest.raises(
+        ValidationException, match=r"has the built-in algorithms .*kmeans:1, .*3\.0-5\), mine:1\..*register_container"
+    ):
         images.find(uri)
 
 
@@ -57,5 +80,35 @@ def test_a_command_that_is_not_a_list_of_words_is_refused(command):
      ("[3]#011train-rmse:1e-05", "train:rmse", "1e-05"), ("[12]#011train-ndcg@5:0.75", "train:ndcg", "0.75")],
 )  # fmt: skip
 def test_the_metrics_of_the_built_in_xgboost_are_found_in_its_log(line, name, value):
-    regex = dict(Images().find(xgboost_image("us-east-1")).metrics)[name]
+    regex = dict(Images().find(image("xgboost", "us-east-1")).metrics)[name]
     assert re.search(regex, line).group(1) == value
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "line", "found"),
+    [("kmeans", "test msd <loss>=1.5", {"test:msd": "1.5"}),
+     ("kmeans", "train ssd <loss>=2e-05", {"train:ssd": "2e-05"}),
+     ("lda", "test pwll <score>=-8.25", {"test:pwll": "-8.25"}),
+     ("linear-learner", "epoch=1, train binary_classification_cross_entropy_objective <loss>=0.3",
+      {"train:objective_loss": "0.3"}),
+     ("linear-learner", "validation mse_objective <loss>=0.3", {"validation:objective_loss:final": "0.3"}),
+     ("linear-learner", "test binary_f_1.000 <score>=0.75", {"test:binary_f_beta": "0.75"}),
+     ("linear-learner", "test multiclass_top_k_accuracy_3 <score>=0.75", {"test:multiclass_top_k_accuracy": "0.75"}),
+     ("linear-learner", "test absolute_loss_objective <loss>=3", {"test:objective_loss": "3"}),
+     ("factorization-machines", "test rmse <loss>=0.1", {"test:rmse": "0.1"}),
+     ("factorization-machines", "epoch=0, batch=7 train rmse <loss>=0.1", {"train:rmse": "0.1"}),
+     ("factorization-machines", "epoch=0, train binary_f_1.000 <score>=1", {"train:binary_f_beta:epoch": "1"})],
+)  # fmt: skip
+def test_the_metrics_of_the_built_in_algorithms_are_found_in_lines_of_amazons_form(algorithm, line, found):
+    metrics = Images().find(image(algorithm, "us-east-1")).metrics
+    text = f"[11/28/2026 12:00:00 INFO 1404] #quality_metric: host=algo-1, {line}"
+    matches = {name: re.search(regex, text) for name, regex in metrics}
+    assert {name: match[1] for name, match in matches.items() if match} == found
+
+
+@pytest.mark.parametrize("algorithm", AMAZONS)
+def test_progress_and_throughput_of_amazons_algorithms_are_metrics(algorithm):
+    regexes = dict(Images().find(image(algorithm, "us-east-1")).metrics)
+    assert re.search(regexes["train:progress"], "#progress_metric: host=algo-1, completed 50.0 %")[1] == "50.0"
+    told = "#throughput_metric: host=algo-1, train throughput=123.5 records/second"
+    assert re.search(regexes["train:throughput"], told)[1] == "123.5"

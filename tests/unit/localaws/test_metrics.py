@@ -8,7 +8,7 @@ import pytest
 from harness.localaws.sagemaker.images import Images
 from harness.localaws.sagemaker.training import metrics
 from harness.localaws.sagemaker.training.metrics import SEARCHED_CHARACTERS, Metrics
-from harness.regions import xgboost_image
+from harness.registries import SDK_ALGORITHMS, image
 from harness.waiting import wait_until
 
 ROUND = "[3]#011train-rmse:0.5#011validation-rmse:0.25"
@@ -76,12 +76,23 @@ def test_an_expression_that_cannot_be_used_is_reported_once(look, expression, re
 
 
 def test_the_built_in_expressions_are_fast_on_any_line(look):
-    looking = look(*(regex for _, regex in Images().find(xgboost_image("us-east-1")).metrics))
+    looking = look(*(regex for _, regex in Images().find(image("xgboost", "us-east-1")).metrics))
     parts = ["[1]", "[1", "#011train-rmse", "#011train-rmse:", "#011train-ndcg@1-", "1", "1.", "-", "x", " ", "#011"]
     for part in parts:
         for start in ("", "[1]", "[1]#011train-rmse:", "[1]#011train-ndcg@"):
             looking.find(start + part * (40_000 // len(part)))
     assert looking.find(ROUND) == {"0": 0.5, "11": 0.25}
+    assert look.reports == []
+
+
+@pytest.mark.parametrize("algorithm", [name for name in SDK_ALGORITHMS if name != "xgboost"])
+def test_the_expressions_of_amazons_algorithms_are_fast_on_any_line(look, algorithm):
+    looking = look(*(regex for _, regex in Images().find(image(algorithm, "us-east-1")).metrics))
+    start, parts = "#quality_metric: host=", ["algo-1", ", ", "epoch=", "test ", "binary_f_", "_objective", "<loss>="]
+    for part in [start, *parts]:
+        for begun in ("", start, f"{start}algo-1, ", f"{start}algo-1, epoch=", f"{start}algo-1, test "):
+            looking.find(begun + part * (40_000 // len(part)))
+    assert len(looking.find("#progress_metric: host=algo-1, completed 50.0 %")) == 1
     assert look.reports == []
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.localaws.exceptions import ValidationException
-from harness.regions import is_xgboost_image
+from harness.registries import SAGEMAKER_XGBOOST, built_in
 
 DAY = 86_400
 MAX_RUNTIME_SECONDS = 28 * DAY
@@ -79,7 +79,9 @@ def _check_times(request: dict[str, Any]) -> None:
         )
     # https://docs.aws.amazon.com/sagemaker/latest/dg/model-managed-spot-training.html: algorithms without checkpoints
     image = request["AlgorithmSpecification"]["TrainingImage"]
-    if spot and is_xgboost_image(image) and wait > _MAX_WAIT_SECONDS_WITHOUT_CHECKPOINTS:
+    algorithm = built_in(image)
+    writes_none = algorithm is not None and algorithm.repository != SAGEMAKER_XGBOOST
+    if spot and writes_none and wait > _MAX_WAIT_SECONDS_WITHOUT_CHECKPOINTS:
         raise ValidationException(
             f"Invalid MaxWaitTimeInSeconds {wait}. The algorithm of {image} does not write checkpoints, and is limited "
             f"to {_MAX_WAIT_SECONDS_WITHOUT_CHECKPOINTS} s of managed spot training."
