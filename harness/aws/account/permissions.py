@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from harness.errors import HarnessError, PermissionMissingError
 from harness.regions import partition, partition_of, sample_bucket, sdk_bucket
+from harness.registries import SDK_ALGORITHMS
 
 Who = Literal["caller", "role"]
 Statement = dict[str, Any]
@@ -138,7 +139,7 @@ TABLE: tuple[Permission, ...] = (
     *_rows("ecr:GetAuthorizationToken", _ANY, "fetch the algorithm's image", who="role", required=False),
     *_rows(
         "ecr:BatchCheckLayerAvailability ecr:GetDownloadUrlForLayer ecr:BatchGetImage",
-        (f"{_ECR}:*:repository/xgboost",),
+        tuple(f"{_ECR}:*:repository/{name}" for name in SDK_ALGORITHMS),
         "fetch the algorithm's image",
         who="role",
         required=False,

@@ -10,6 +10,7 @@ from parliament import analyze_policy_string
 from harness.aws.account import policies
 from harness.aws.account.permissions import TABLE, Denial, Place, explain_denied, missing, policy
 from harness.errors import PermissionMissingError
+from harness.registries import SDK_ALGORITHMS
 
 ACCOUNT = "123456789012"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/run"
@@ -55,6 +56,11 @@ def test_nothing_may_be_created_or_deleted_that_is_not_called_as_the_harness_cal
     ours = [row for row in changing if row.who == "caller" and row.action != "s3:CreateBucket"]
     assert len(ours) >= 10
     assert all("hsh-" in resource for row in ours for resource in row.resources)
+
+
+def test_the_role_may_pull_the_images_of_the_sdks_algorithms_and_no_others():
+    pulling = next(row for row in TABLE if row.action == "ecr:BatchGetImage")
+    assert {pattern.rpartition("repository/")[2] for pattern in pulling.resources} == set(SDK_ALGORITHMS)
 
 
 def test_only_the_execution_role_may_be_passed_and_only_to_sagemaker():
