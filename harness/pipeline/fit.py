@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any
 from unittest.mock import patch
 
+from pyspark.ml import Pipeline
 from pyspark.sql import DataFrame
 from sagemaker_pyspark import SageMakerModel
 from sagemaker_pyspark.algorithms import LDASageMakerEstimator
@@ -95,18 +96,19 @@ def _value(estimator: Any, name: str) -> Any:
     return estimator.getOrDefault(name) if estimator.hasParam(name) and estimator.isDefined(name) else None
 
 
-def fit(aws: AWS, ledger: Ledger, estimator: Any, frame: DataFrame) -> SageMakerModel:
+def fit(aws: AWS, ledger: Ledger, estimator: Any, frame: DataFrame) -> Any:
     """Fit an estimator and return its model, behind its endpoint. The ledger deletes all of it.
 
-    :param estimator: any estimator of the SDK, made with :func:`harness.spark.sdk.estimator_options`.
+    :param estimator: any estimator of the SDK, made with :func:`harness.spark.sdk.estimator_options`, or a ``Pipeline``
+        with such estimators as stages. Its model is a ``PipelineModel``.
     :param frame: the training rows.
     :raises SettingsError: the estimator has names that are not the ledger's, or were used by another ``fit``.
     :raises DataError: rows would be lost or changed. Nothing was created.
     :raises PipelineError: it failed, or other rows were trained on than the frame has.
     """
-    names = estimator.namePolicyFactory.createNamePolicy()
-    job, endpoint = str(names.trainingJobName()), str(names.endpointName())
-    _check_names(ledger, Resource("training job", job))
+    stages = [stage.namePolicyFactory.createNamePolicy() for stage in _stages(estimator)]
+    jobs = [str(names.trainingJobName()) for names in stages]
+    _check_names(ledger, [Resource("training job", job) for job in jobs])
     ledger.make_bucket()
     try:
         with checked_fits(aws), ledger.tagging():
@@ -115,16 +117,30 @@ def fit(aws: AWS, ledger: Ledger, estimator: Any, frame: DataFrame) -> SageMaker
         raise
     except Exception as error:
         failure = stage_failure("fit", error, aws.region)
-        failure.checked = "; ".join(filter(None, [failure.checked, *last_words(aws, job, endpoint)]))
+        endpoints = [str(names.endpointName()) for names in stages]
+        said = (last_words(aws, *names) for names in zip(reversed(jobs), reversed(endpoints), strict=True))
+        failure.checked = "; ".join(filter(None, [failure.checked, *next(filter(None, said), [])]))
         raise failure from error
 
 
-def _check_names(ledger: Ledger, job: Resource) -> None:
-    if job not in ledger.resources:
-        raise SettingsError(
-            f"The estimator would create {job}, which no ledger records, so nothing would delete it.",
-            checked="the namePolicyFactory of the estimator",
-            fix=_USE_OPTIONS,
-        )
-    if ledger.existing([job]):
-        raise SettingsError(f"The estimator was used for {job} already.", fix=_USE_OPTIONS)
+def _stages(estimator: Any) -> list[Any]:
+    """Return the estimators of the SDK that an estimator consists of: itself, or stages of a pipeline."""
+    if isinstance(estimator, Pipeline):
+        return [
+            each for stage in estimator.getStages() for each in _stages(stage) if hasattr(each, "namePolicyFactory")
+        ]
+    return [estimator]
+
+
+def _check_names(ledger: Ledger, jobs: list[Resource]) -> None:
+    for job in jobs:
+        if job not in ledger.resources:
+            raise SettingsError(
+                f"The estimator would create {job}, which no ledger records, so nothing would delete it.",
+                checked="the namePolicyFactory of the estimator",
+                fix=_USE_OPTIONS,
+            )
+        if jobs.count(job) > 1:
+            raise SettingsError(f"Two estimators would create {job}.", fix=_USE_OPTIONS)
+    if used := ledger.existing(jobs):
+        raise SettingsError(f"The estimator was used for {used[0]} already.", fix=_USE_OPTIONS)
