@@ -31,6 +31,29 @@ def test_the_script_runs_in_any_partition(run, tmp_path, region):
     assert "refused" not in done.stderr
 
 
+ALGORITHMS = {
+    "pyspark_mnist_kmeans.py": ("mean distance: ", 1000, 2000, "mnist-clusters.png"),
+    "pyspark_mnist_pca.py": ("variance kept: ", 0.4, 0.6, "mnist-components.png"),
+    "pyspark_mnist_linear_learner.py": ("accuracy: ", 0.6, 1, "mnist-confusion.png"),
+    "pyspark_mnist_factorization_machines.py": ("accuracy: ", 0.93, 1, "mnist-zeros.png"),
+    "pyspark_bars_lda.py": ("likeness: ", 0.9, 1, "topics.png"),
+}
+"""Text that each program prints, the bounds of the number after it, and its picture."""
+
+
+@pytest.mark.parametrize("program", ALGORITHMS)
+def test_a_program_for_each_algorithm_runs_and_draws_its_picture(run, tmp_path, program):
+    told, least, most, picture = ALGORITHMS[program]
+    done = run("exec", "--", sys.executable, EXAMPLES / program, **ROWS)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()[-2:]
+    assert first.startswith(told)
+    assert least <= float(first.removeprefix(told).split()[0]) <= most
+    assert second.endswith(f": {picture}")
+    assert (tmp_path / picture).stat().st_size > 10_000
+    assert "refused" not in done.stderr
+
+
 @pytest.mark.skipif(
     not all(map(importlib.util.find_spec, NOTEBOOK_PARTS)),
     reason=f"notebooks need {' and '.join(NOTEBOOK_PARTS)} ('pip install sagemaker-spark-harness[dev]')",
