@@ -92,12 +92,13 @@ def save_picture(images, projections):
     order = projections.var(axis=0).argsort()[::-1]
     centred = projections - projections.mean(axis=0)
     components = centred.T @ (images - images.mean(axis=0))
-    figure, grid = plt.subplots(2, COMPONENTS // 2, figsize=(COMPONENTS * 0.9, 4.2), layout="constrained")
+    figure, grid = plt.subplots(2, COMPONENTS // 2, figsize=(COMPONENTS * 0.9, 4.4), layout="constrained")
     for axes, number in zip(grid.flat, order):
         axes.axis("off")
         axes.set_title(f"{projections[:, number].var() / images.var(axis=0).sum():.1%}", fontsize=9)
         most = np.abs(components[number]).max()
         axes.imshow(components[number].reshape(28, 28), cmap="RdBu", vmin=-most, vmax=most)
+    figure.suptitle("components of the digits, with their shares of the variance", fontsize=10)
     figure.savefig(PICTURE)
 
 
