@@ -163,12 +163,17 @@ def _collected(failed: dict[str, HarnessError], instance_type: str) -> Iterator[
 
 def host_nothing(aws: AWS, ledger: Ledger, settings: Settings) -> str | None:
     """Host the container that answers constants; return the endpoint's name, or None in AWS, which lacks its image."""
+    return host_image(aws, ledger, settings, _NULL_IMAGE, COMMAND)
+
+
+def host_image(aws: AWS, ledger: Ledger, settings: Settings, image: str, command: list[str]) -> str | None:
+    """Host a command as an image; return the endpoint's name, or None in AWS, which runs images only."""
     if not aws.runs_registered_containers:
         return None
-    aws.register_container(_NULL_IMAGE, COMMAND)
+    aws.register_container(image, command)
     names = ledger.names(settings, training=False)
     client = watch(aws.client("sagemaker"), ledger)
-    _create(aws, settings, names, client, {"Image": _NULL_IMAGE})
+    _create(aws, settings, names, client, {"Image": image})
     _await_service(client, names.endpoint, settings.endpoint_instance_type)
     return names.endpoint
 

@@ -1,0 +1,73 @@
+"""``model.transform`` of MNIST's test rows by Amazon's algorithms, compared with an endpoint that reads nothing.
+
+Rows go out and answers come back as RecordIO-protobuf. The endpoint that reads nothing answers as many numbers a row.
+Models are trained on few rows: the time of an answer does not depend on them.
+"""
+
+import time
+from statistics import median
+
+import null_recordio
+import pytest
+from in_spark import consume
+from sagemaker_pyspark import SageMakerModel, algorithms
+
+from harness import mnist
+from harness.bench.endpoints import host_image
+from harness.bench.results.provenance import mnist_hash
+
+ROUNDS, FEW_ROWS, TOPICS = 5, 2000, 5
+BATCH = {"feature_dim": mnist.FEATURES, "mini_batch_size": 200}
+ESTIMATORS = {
+    "kmeans": ("KMeansSageMakerEstimator", {"k": 10}, {"closest_cluster": 1, "distance_to_cluster": 1}),
+    "pca": ("PCASageMakerEstimator", {"num_components": 10}, {"projection": 10}),
+    "lda": ("LDASageMakerEstimator", {"num_topics": TOPICS}, {"topic_mixture": TOPICS}),
+    "linear-learner": (
+        "LinearLearnerMultiClassClassifier",
+        {"num_classes": 10, "epochs": 2},
+        {"score": 10, "predicted_label": 1},
+    ),
+    "factorization-machines": (
+        "FactorizationMachinesRegressor",
+        {"num_factors": 4, "epochs": 2, "factors_lr": 1e-9, "linear_lr": 1e-9},
+        {"score": 1},
+    ),
+}
+"""Estimators of the SDK by algorithm, with their hyperparameters, and the keys and lengths of their answers."""
+
+
+@pytest.fixture(scope="module", params=ESTIMATORS)
+def models(request, aws, ledger, harness_settings, estimator_options, sagemaker_fit, mnist_train):
+    """A trained model, and one behind an endpoint that reads nothing."""
+    name, parameters, keys = ESTIMATORS[request.param]
+    estimator = getattr(algorithms, name)(**estimator_options())
+    for parameter, value in {**BATCH, **parameters}.items():
+        estimator.set(estimator.getParam(parameter), value)
+    endpoint = host_image(aws, ledger, harness_settings, f"null-{request.param}:1", null_recordio.command(keys))
+    if endpoint is None:
+        pytest.skip("the container with constant answers needs the local AWS")
+    model = sagemaker_fit(estimator, mnist_train.limit(FEW_ROWS).cache())
+    nothing = SageMakerModel.fromEndpoint(endpoint, model.requestRowSerializer, model.responseRowDeserializer)
+    return model, nothing
+
+
+@pytest.mark.benchmark(group="transform by Amazon's algorithms")
+def test_transform_by_an_algorithm_beside_an_endpoint_that_reads_nothing(
+    benchmark, record_value, record_work, models, mnist_test, harness_settings
+):
+    model, nothing = models
+    rows, count = mnist_test.cache(), harness_settings.test_rows
+    null_seconds, counts = [], [consume(each.transform(rows)) for each in models]
+
+    def null_first():
+        began = time.perf_counter()
+        counts.append(consume(nothing.transform(rows)))
+        null_seconds.append(time.perf_counter() - began)
+
+    benchmark.pedantic(lambda: counts.append(consume(model.transform(rows))), setup=null_first, rounds=ROUNDS)
+    assert set(counts) == {count}
+    record_work(rows=count, size=4 * mnist.FEATURES * count, dataset=mnist_hash())
+    if benchmark.stats:
+        pairs = zip(null_seconds, benchmark.stats.stats.data, strict=True)
+        record_value("rows/s of the null endpoint", round(count / median(null_seconds)))
+        record_value("share of the null endpoint's rows/s", round(median(null / seconds for null, seconds in pairs), 3))
