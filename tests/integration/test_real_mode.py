@@ -17,6 +17,9 @@ OWN = Path(ROOT) / "examples" / "own_pipeline"
 FIXTURES = "tests/integration/test_trained_model.py"
 """Tests of the fixtures' session, frames, model and clean-up."""
 
+ALGORITHMS = "tests/integration/test_algorithms.py"
+"""Tests of the SDK's estimators on Amazon's images."""
+
 
 @pytest.fixture
 def run_tests(independent_aws, tmp_path):
@@ -49,6 +52,11 @@ def test_the_tests_of_a_pipeline_of_ones_own_pass_in_real_mode_and_leave_nothing
 ):
     shutil.copytree(OWN, tmp_path / "project")
     assert "6 created, 6 deleted, 0 left over" in run_tests(cwd=tmp_path / "project")
+    assert independent_aws.everything().keys() <= {"log group"}
+
+
+def test_an_algorithm_of_amazons_runs_in_real_mode_and_leaves_nothing_but_logs(run_tests, independent_aws):
+    assert "2 passed" in run_tests(ALGORITHMS, "-k", "lda and columns or two_algorithms")
     assert independent_aws.everything().keys() <= {"log group"}
 
 

@@ -25,6 +25,8 @@ class Case:
     is_good: Callable[[np.ndarray, dict[str, np.ndarray]], bool]
     """Takes the labels and the columns."""
     parameters: dict[str, Any] = field(default_factory=dict)
+    metric: str = "train:progress"
+    """A metric of a job without other channels than ``train``."""
 
 
 def frame(spark, case):
@@ -115,6 +117,7 @@ CASES = {
         ("distance_to_cluster", "closest_cluster"),
         clusters_are_the_blobs,
         {"k": 3, "feature_dim": 2},
+        "train:msd",
     ),
     "pca": Case(
         "PCASageMakerEstimator",
@@ -136,6 +139,7 @@ CASES = {
         ("score", "predicted_label"),
         most_labels_are_right,
         {"feature_dim": 3, "mini_batch_size": 20},
+        "train:objective_loss:final",
     ),
     "linear-multiclass": Case(
         "LinearLearnerMultiClassClassifier",
@@ -143,6 +147,7 @@ CASES = {
         ("score", "predicted_label"),
         most_labels_are_right,
         {"feature_dim": 2, "num_classes": 3, "mini_batch_size": 10},
+        "train:objective_loss",
     ),
     "linear-regressor": Case(
         "LinearLearnerRegressor",
@@ -150,6 +155,7 @@ CASES = {
         ("score",),
         scores_are_near_the_values,
         {"feature_dim": 3, "mini_batch_size": 20},
+        "train:throughput",
     ),
     "factorization-binary": Case(
         "FactorizationMachinesBinaryClassifier",
@@ -157,6 +163,7 @@ CASES = {
         ("score", "predicted_label"),
         most_labels_are_right,
         FACTORIZED | {"feature_dim": 3},
+        "train:binary_f_beta:epoch",
     ),
     "factorization-regressor": Case(
         "FactorizationMachinesRegressor",
@@ -164,5 +171,6 @@ CASES = {
         ("score",),
         scores_are_near_the_values,
         FACTORIZED | {"feature_dim": 3},
+        "train:rmse:epoch",
     ),
 }
