@@ -194,9 +194,10 @@ def sagemaker_fit(
     spark: SparkSession,  # noqa: ARG001 - the estimator is an object in its JVM
     aws: AWS,
     ledger: Ledger,
-) -> Callable[[Any, DataFrame], SageMakerModel]:
+) -> Callable[[Any, DataFrame], Any]:
     """``sagemaker_fit(estimator, frame)`` trains your own estimator, and returns its model behind its endpoint.
 
+    A Spark ``Pipeline`` with estimators of the SDK as stages is trained too, and gives a ``PipelineModel``.
     Rows that would be lost on their way are refused before anything is created. Afterwards the rows that the training
     container read are compared with those of the frame. What was created is tagged, and deleted with the session.
     """
