@@ -5,7 +5,7 @@ This is a program for AWS as anybody would write it, with nothing of the harness
     python pyspark_bars_lda.py arn:aws:iam::123456789012:role/SageMaker
 
 The documents are made up, so that their topics are known: each of the 25 words is a cell of a square, and each of the
-ten topics is a row or a column of it. The program trains, hosts the model on an endpoint, finds the mixture of topics
+nine topics is a row or a column of it. The program trains, hosts the model on an endpoint, finds the mixture of topics
 in each document, saves a picture of the topics, and deletes what it made.
 """
 
@@ -26,7 +26,7 @@ import matplotlib.pyplot as plt
 
 PICTURE = "topics.png"
 SIDE = 5
-TOPICS = 2 * SIDE
+TOPICS = 2 * SIDE - 1
 WORDS = SIDE * SIDE
 DOCUMENTS, LENGTH = 3000, 100
 
@@ -59,9 +59,12 @@ def main():
 
 
 def true_topics():
-    """Return the distribution of words in each topic: a row or a column of the square."""
+    """Return the distribution of words in each topic: a row or a column of the square.
+
+    The last column is no topic, since the rows and the other columns determine it. LDA needs independent topics.
+    """
     cells = np.eye(SIDE)[:, :, None] * np.ones(SIDE)  # bar, row, column
-    return np.concatenate([cells, cells.transpose(0, 2, 1)]).reshape(TOPICS, WORDS) / SIDE
+    return np.concatenate([cells, cells[:-1].transpose(0, 2, 1)]).reshape(TOPICS, WORDS) / SIDE
 
 
 def make_documents(spark):
