@@ -26,6 +26,7 @@ def test_a_built_in_algorithm_runs_the_module_with_its_name(algorithm):
     found = Images().find(image(algorithm, "us-west-2"))
     assert found.command[1:] == ("-m", f"harness.containers.{algorithm.replace('-', '_')}")
     assert found.is_built_in
+    assert found.serving_variables == {"OPENBLAS_NUM_THREADS": "1"}
 
 
 @pytest.mark.parametrize(

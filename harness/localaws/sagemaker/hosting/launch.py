@@ -131,8 +131,10 @@ class Launcher:
         (root / "model").symlink_to(variant.directory / "model")
         group, stream = f"/aws/sagemaker/Endpoints/{endpoint.name}", f"{variant.name}/i-{number:017x}"
         write = log_writer(self._services, self._authorization, role, endpoint.region, group, stream)
-        environment = {**self._environment(endpoint.region, role), **container.get("Environment", {})}
-        return Instance(self._images.find(container["Image"]), root, environment, write)
+        image = self._images.find(container["Image"])
+        credentials = self._environment(endpoint.region, role)
+        environment = {**credentials, **image.serving_variables, **container.get("Environment", {})}
+        return Instance(image, root, environment, write)
 
 
 def container_of(model: dict[str, Any]) -> dict[str, Any]:
