@@ -6,6 +6,7 @@ from harness.localaws.exceptions import ValidationException
 from harness.localaws.sagemaker.training.rules import check_request, checkpoint_directory
 
 XGBOOST = "811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:1"
+KMEANS = "382416733822.dkr.ecr.us-east-1.amazonaws.com/kmeans:1"
 
 
 def channel(name="train", **more):
@@ -49,6 +50,7 @@ def test_a_request_that_aws_takes_is_taken(good):
         (spot(60, None), "Invalid MaxWaitTimeInSeconds. It must be present"),
         (spot(None, 86_399), "Invalid MaxWaitTimeInSeconds. It must be present"),
         (spot(60, 3601, XGBOOST), "does not write checkpoints, and is limited to 3600 s"),
+        (spot(60, 3601, KMEANS), "does not write checkpoints, and is limited to 3600 s"),
         (spot(2_419_201, None, enabled=False), "Invalid MaxRuntimeInSeconds 2419201. The maximum value is 2419200"),
         (request(InputDataConfig=[channel(CompressionType="Gzip")]),
          "Invalid compression type for channel train: File mode only supports NONE, got Gzip instead"),
