@@ -1,6 +1,8 @@
 """Requests and answers of Amazon's algorithms: each row gets exactly one answer, in order, or the request a 4xx."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -187,3 +189,10 @@ def test_any_json_is_answered_or_refused(document, kind):
 @given(st.binary(max_size=60), st.sampled_from([*requests.ALL, "text/csv;label_size", "a;b", ""]))
 def test_any_body_is_answered_or_refused(body, kind):
     assert MODEL.invoke(body, kind, None).status in (200, 400, 415)
+
+
+def test_serving_imports_no_library_that_only_training_needs():
+    heavy = "scipy", "sklearn", "pyarrow", "jsonschema", "google.protobuf", "xgboost"
+    code = "import sys; from harness.containers.amazon import artifact, model, ndarrays; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(heavy) & set(done.stdout.split()) == set()
