@@ -16,6 +16,6 @@ module              contents
 ``model``           a model behind ``/invocations``
 =================== ==========================================================================
 
-The containers are closed. Sources are the developer guide, the SDK, and messages in public reports. "Documentation
-only" marks behaviour that no report confirms.
+The containers are closed. Sources are the developer guide, the SDK, and messages in public reports. Modules say where
+no source was found.
 """

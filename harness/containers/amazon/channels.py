@@ -1,8 +1,11 @@
 """Rows of a training channel, RecordIO-protobuf or CSV, with the service's own messages.
 
-Sources: https://docs.aws.amazon.com/sagemaker/latest/dg/cdf-training.html, and messages in public reports:
+Sources: https://docs.aws.amazon.com/sagemaker/latest/dg/cdf-training.html,
+https://docs.aws.amazon.com/sagemaker/latest/dg/common-info-all-im-models.html#example-errors (widths), and reports:
 https://github.com/aws/amazon-sagemaker-examples/issues/1017 (CSV), https://github.com/aws/sagemaker-python-sdk/issues/819
-(types). A channel without a ContentType is read as RecordIO-protobuf (documentation only).
+(types). No source was found for the words about an empty channel, records that cannot be read, and missing channels:
+do not assert more than that the job fails. Nor was one found for a channel without a ContentType, which is read as
+RecordIO-protobuf.
 """
 
 from __future__ import annotations

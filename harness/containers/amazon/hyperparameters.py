@@ -3,7 +3,8 @@
 The service validates with the library ``jsonschema`` in Python 2, and reports its messages as they are
 (https://docs.aws.amazon.com/sagemaker/latest/dg/common-info-all-im-models.html#example-errors). Its schema accepts a
 number as a text of digits, so that a number out of range is not valid under any of the given schemas. Missing
-hyperparameters have another message: https://github.com/kubeflow/pipelines/issues/1370.
+hyperparameters have another message: https://github.com/kubeflow/pipelines/issues/1370. Its
+end, "(caused by ValidationError)", is assumed for the others.
 """
 
 from __future__ import annotations
@@ -107,7 +108,10 @@ def boolean(*, default: Any = REQUIRED, auto: bool = False) -> Entry:
 
 
 def choices(*names: str, default: Any = REQUIRED) -> Entry:
-    """Return an entry for a list of the names: ``["msd"]`` as in the guide, or ``[msd]``, which the SDK sends."""
+    """Return an entry for a list of the names: ``["msd"]`` as in the guide, or ``[msd]``, which the SDK sends.
+
+    No report shows that the service takes ``[msd]``.
+    """
     return Entry({"type": "array", "items": {"enum": list(names)}, "minItems": 1}, list, default)
 
 

@@ -2,7 +2,8 @@
 
 Messages and status codes: 400 and "unable to evaluate payload provided" from
 https://github.com/aws/sagemaker-spark/issues/102, 415 from https://github.com/aws/amazon-sagemaker-examples/issues/1800
-(DeepAR). 406 for a type that cannot be answered is documentation only.
+(DeepAR). No source was found for the answer to a type that
+cannot be written; it is 406 here.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class UnsupportedTypeError(DataError):
 def read(body: bytes, content_type: str | None, width: int, types: tuple[str, ...] = ALL) -> Matrix:
     """Return the rows of a request: float32, shape (n, width), at least one row, all values finite.
 
-    :param types: the types that the algorithm takes. A request must name its type (documentation only).
+    :param types: the types that the algorithm takes. A request must name its type: no source was found for a default.
     :raises UnsupportedTypeError: the type is another.
     :raises DataError: the body cannot be read, or a row has another width.
     """
