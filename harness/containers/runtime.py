@@ -27,10 +27,11 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol, cast
+from typing import Any, NoReturn, Protocol, cast
 
 from harness.containers.server import Model, serve
 from harness.errors import DataError, HarnessError
@@ -92,6 +93,32 @@ class Algorithm(Protocol):
 
         :raises UserError: no readable model exists.
         """
+
+
+@dataclass(frozen=True)
+class Package:
+    """An algorithm in a package, which has the modules ``training`` and ``serving``.
+
+    They are imported on demand, so that an endpoint starts fast.
+    """
+
+    name: str
+
+    def train(self, job: TrainingJob) -> None:
+        """See :meth:`Algorithm.train`."""
+        import_module(f"{self.name}.training").train(job)
+
+    def load(self, model_dir: Path) -> Model:
+        """See :meth:`Algorithm.load`."""
+        model: Model = import_module(f"{self.name}.serving").load(model_dir)
+        return model
+
+
+def run(package: str) -> NoReturn:
+    """Be the container of the algorithm in a package, with the command line of this process."""
+    # XGBoost, which connects the hosts of a job, imports scikit-learn if installed. That takes over a second.
+    sys.modules["sklearn"] = None  # type: ignore[assignment]
+    sys.exit(main(Package(package), sys.argv[1:]))
 
 
 def main(algorithm: Algorithm, arguments: list[str]) -> int:

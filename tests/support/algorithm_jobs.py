@@ -2,19 +2,21 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 
 from harness import recordio
 from harness.containers.amazon import ndarrays
-from harness.containers.runtime import read_job
+from harness.containers.runtime import Package, read_job
+from harness.localaws.sagemaker.container_process import free_port
 
-ONE_HOST = ("algo-1",)
+ONE_HOST, TWO_HOSTS = ("algo-1",), ("algo-1", "algo-2")
 
 
 def prepare(base, hyperparameters, *, hosts=ONE_HOST, host="algo-1", types=None, **channels):
-    """Write a job's files and return its directory; a channel is a matrix, or the bytes of its only file."""
+    """Write a job's files and return its directory; a channel is a matrix, one with labels, or the bytes
+    of its only file.
+    """
     config = base / "input" / "config"
     config.mkdir(parents=True, exist_ok=True)
     (base / "model").mkdir(exist_ok=True)
@@ -25,13 +27,24 @@ def prepare(base, hyperparameters, *, hosts=ONE_HOST, host="algo-1", types=None,
     for name, rows in channels.items():
         directory = base / "input" / "data" / name
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "part-0.pbr").write_bytes(rows if isinstance(rows, bytes) else recordio.encode(rows))
+        (directory / "part-0.pbr").write_bytes(_encoded(rows))
     return base
 
 
-def train(algorithm, base):
+def _encoded(rows):
+    if isinstance(rows, bytes):
+        return rows
+    return recordio.encode(*rows) if isinstance(rows, tuple) else recordio.encode(rows)
+
+
+def algorithm(name):
+    """Return the algorithm of a container."""
+    return Package(f"harness.containers.{name}")
+
+
+def train(name, base):
     """Train in this process and return the arrays of the model."""
-    algorithm().train(read_job(base))
+    algorithm(name).train(read_job(base))
     return model(base)
 
 
@@ -40,12 +53,12 @@ def model(base):
     return ndarrays.read((base / "model" / "model_algo-1").read_bytes())
 
 
-def serve(algorithm, base, arrays=None):
+def serve(name, base, arrays=None):
     """Return the model that the container serves, of these arrays if given."""
     (base / "model").mkdir(parents=True, exist_ok=True)
     if arrays is not None:
         (base / "model" / "model_algo-1").write_bytes(ndarrays.write(arrays))
-    return algorithm().load(base / "model")
+    return algorithm(name).load(base / "model")
 
 
 def start(name, base, command="train", **environment):
@@ -67,16 +80,20 @@ def run(name, base):
     return process.returncode, log, failure.read_text() if failure.exists() else ""
 
 
+def run_all(name, bases):
+    """Run the containers of all hosts of a job, and return their exit codes and logs."""
+    port = str(free_port())
+    processes = [start(name, base, HARNESS_TRACKER_PORT=port) for base in bases]
+    logs = [process.communicate(timeout=120)[0] for process in processes]
+    return [process.returncode for process in processes], logs
+
+
 def run_on_hosts(name, directory, hyperparameters, parts):
     """Train on one host for each part of the rows, and return the model of the first host and the logs."""
     hosts = [f"algo-{number}" for number in range(1, len(parts) + 1)]
     for host, rows in zip(hosts, parts, strict=True):
         prepare(directory / host, hyperparameters, hosts=hosts, host=host, train=rows)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = str(taken.getsockname()[1])
-    processes = [start(name, directory / host, HARNESS_TRACKER_PORT=port) for host in hosts]
-    logs = [process.communicate(timeout=120)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0] * len(hosts), logs
+    codes, logs = run_all(name, [directory / host for host in hosts])
+    assert codes == [0] * len(hosts), logs
     assert all(not list((directory / host / "model").iterdir()) for host in hosts[1:])
     return model(directory / hosts[0]), logs

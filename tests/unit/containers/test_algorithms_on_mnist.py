@@ -10,9 +10,6 @@ from sklearn import cluster, decomposition
 
 from harness import mnist, recordio
 from harness.containers.kmeans import clustering
-from harness.containers.kmeans.__main__ import KMeans
-from harness.containers.lda.__main__ import LDA
-from harness.containers.pca.__main__ import PCA
 from tests.support import algorithm_jobs as jobs
 
 pytestmark = pytest.mark.nightly
@@ -36,7 +33,7 @@ def best_inertia(digits):
 @pytest.mark.parametrize("method", ["random", "kmeans++"])
 def test_inertia_is_within_two_percent_of_scikit_learns_best_of_ten(tmp_path, digits, best_inertia, method):
     given = {**GIVEN, "k": "10", "init_method": method}
-    (centres,) = jobs.train(KMeans, jobs.prepare(tmp_path, given, train=digits))
+    (centres,) = jobs.train("kmeans", jobs.prepare(tmp_path, given, train=digits))
     ratio = inertia(digits, centres) / best_inertia
     print(f"{method}: {ratio:.4f} of scikit-learn's inertia {best_inertia:.6g}")
     assert ratio <= 1.02
@@ -58,9 +55,9 @@ def reference(digits):
 @pytest.mark.parametrize("mode", ["regular", "randomized"])
 def test_projections_are_those_of_scikit_learn_up_to_sign(tmp_path, digits, reference, mode):
     given = {**GIVEN, "num_components": "20", "algorithm_mode": mode}
-    jobs.train(PCA, jobs.prepare(tmp_path, given, train=digits))
+    jobs.train("pca", jobs.prepare(tmp_path, given, train=digits))
     rows = digits[:1000]
-    answer = jobs.serve(PCA, tmp_path).invoke(recordio.encode(rows), recordio.CONTENT_TYPE, "application/json")
+    answer = jobs.serve("pca", tmp_path).invoke(recordio.encode(rows), recordio.CONTENT_TYPE, "application/json")
     found = np.array([row["projection"] for row in json.loads(answer.body)["projections"]])
     expected = reference.transform(rows.astype(np.float64))[:, ::-1]
     signs = np.sign((found * expected).sum(axis=0))
@@ -75,7 +72,7 @@ def test_ten_topics_of_10_000_words_are_recovered(tmp_path):
     mixtures = random.dirichlet(np.full(10, 0.1), 4000)
     counts = vstack([csr_matrix(random.multinomial(300, mixture @ topics)) for mixture in mixtures], format="csr")
     given = {"num_topics": "10", "feature_dim": "10000", "mini_batch_size": "4000"}
-    _, found = jobs.train(LDA, jobs.prepare(tmp_path, given, train=counts.astype(np.float32)))
+    _, found = jobs.train("lda", jobs.prepare(tmp_path, given, train=counts.astype(np.float32)))
     unit = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (topics, found)]
     cosines = unit[0] @ unit[1].T
     matched = cosines[linear_sum_assignment(-cosines)]

@@ -14,9 +14,9 @@ from harness.containers.amazon import ndarrays, zips
 from harness.containers.factorization_machines import artifact, hyperparameters, serving, training
 from harness.containers.factorization_machines.learner import Learner
 from harness.containers.factorization_machines.model import FactorizationMachine
-from harness.containers.runtime import UserError
+from harness.containers.runtime import UserError, read_job
 from harness.recordio import Records
-from tests.support.amazon_jobs import PROTOBUF, prepare, run
+from tests.support import algorithm_jobs as jobs
 
 BINARY, REGRESSOR = "binary_classifier", "regressor"
 USERS, ITEMS, NOISE = 20, 15, 0.5
@@ -160,12 +160,14 @@ def test_missing_hyperparameters_are_all_named():
 def test_a_job_logs_the_metrics_of_the_served_model(tmp_path, capsys, kind, names):
     train, test = ratings(2000, kind=kind), ratings(500, seed=1, kind=kind)
     channels = {"train": (train.features, train.labels), "test": (test.features, test.labels)}
-    training.train(prepare(tmp_path, settings(kind, epochs="2"), channels))
+    training.train(read_job(jobs.prepare(tmp_path, settings(kind, epochs="2"), **channels)))
     output = capsys.readouterr().out
     assert re.findall(r"#quality_metric: host=algo-1, (\S+ \S+) <", output) == [f"test {name}" for name in names]
     assert re.findall(r"epoch=1, train (\S+) <", output) == names
     logged = float(re.search(rf"test {names[0]} <\w+>=(\S+)", output)[1])
-    answer = serving.load(tmp_path / "model").invoke(recordio.encode(test.features), PROTOBUF, "application/json")
+    answer = serving.load(tmp_path / "model").invoke(
+        recordio.encode(test.features), recordio.CONTENT_TYPE, "application/json"
+    )
     rows = json.loads(answer.body)["predictions"]
     if kind == BINARY:
         assert np.mean([row["predicted_label"] for row in rows] == test.labels) == pytest.approx(logged)
@@ -175,7 +177,7 @@ def test_a_job_logs_the_metrics_of_the_served_model(tmp_path, capsys, kind, name
 
 def test_csv_is_refused_in_channels_and_requests(tmp_path):
     with pytest.raises(UserError, match="No iterator has been registered for ContentType"):
-        training.train(prepare(tmp_path, settings(), {"train": b"1,2,3\n"}, content_type="text/csv"))
+        training.train(read_job(jobs.prepare(tmp_path, settings(), train=b"1,2,3\n", types={"train": "text/csv"})))
     artifact.save(FactorizationMachine(np.ones((2, 1)), np.ones(2), 1.0, REGRESSOR), tmp_path)
     assert serving.load(tmp_path).invoke(b"1,2", "text/csv", None).status == 415
 
@@ -183,12 +185,12 @@ def test_csv_is_refused_in_channels_and_requests(tmp_path):
 def test_labels_other_than_0_and_1_are_the_users_error(tmp_path):
     rows = ratings(100)
     with pytest.raises(UserError, match="must be 0 or 1, and the label of row 1"):
-        training.train(prepare(tmp_path, settings(BINARY), {"train": (rows.features, rows.labels)}))
+        training.train(read_job(jobs.prepare(tmp_path, settings(BINARY), train=(rows.features, rows.labels))))
 
 
 def test_diverged_training_is_the_users_error(tmp_path):
     rows = ratings(1000)
-    job = prepare(tmp_path, settings(factors_lr="1e30", epochs="3"), {"train": (rows.features, rows.labels)})
+    job = read_job(jobs.prepare(tmp_path, settings(factors_lr="1e30", epochs="3"), train=(rows.features, rows.labels)))
     with pytest.raises(UserError, match="diverged"), np.errstate(all="ignore"):
         training.train(job)
 
@@ -200,10 +202,10 @@ def test_two_hosts_that_share_the_rows_train_the_model_of_one(tmp_path):
     for number, base in enumerate(bases):
         own = order[:, number].ravel()
         channel = {"train": (rows.features[own], rows.labels[own])}
-        prepare(base, given, channel, ("algo-1", "algo-2"), f"algo-{number + 1}")
-    codes, outputs = run("factorization_machines", bases)
+        jobs.prepare(base, given, **channel, hosts=jobs.TWO_HOSTS, host=f"algo-{number + 1}")
+    codes, outputs = jobs.run_all("factorization_machines", bases)
     assert codes == [0, 0], outputs
-    training.train(prepare(tmp_path / "alone", given, {"train": (rows.features, rows.labels)}))
+    training.train(read_job(jobs.prepare(tmp_path / "alone", given, train=(rows.features, rows.labels))))
     one, two = (artifact.load(tmp_path / name / "model") for name in ("alone", "1"))
     assert two.factors == pytest.approx(one.factors, abs=1e-3)
     assert two.linear == pytest.approx(one.linear, abs=1e-3)

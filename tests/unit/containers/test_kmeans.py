@@ -9,7 +9,6 @@ from scipy.sparse import csr_matrix
 
 from harness import recordio
 from harness.containers.kmeans import clustering
-from harness.containers.kmeans.__main__ import KMeans
 from harness.containers.runtime import UserError
 from tests.support import algorithm_jobs as jobs
 
@@ -35,7 +34,7 @@ def inertia(rows, centres):
 
 @pytest.fixture
 def served(tmp_path):
-    return jobs.serve(KMeans, tmp_path, [CORNERS])
+    return jobs.serve("kmeans", tmp_path, [CORNERS])
 
 
 # ---- training
@@ -45,7 +44,7 @@ def served(tmp_path):
 @pytest.mark.parametrize("method", ["random", "kmeans++"])
 def test_a_job_finds_the_clusters(tmp_path, as_matrix, method):
     base = jobs.prepare(tmp_path, {**GIVEN, "init_method": method}, train=as_matrix(blobs()))
-    (centres,) = jobs.train(KMeans, base)
+    (centres,) = jobs.train("kmeans", base)
     assert centres.dtype == np.float32
     assert corners_of(centres) == [0, 1, 2, 3]
 
@@ -53,24 +52,24 @@ def test_a_job_finds_the_clusters(tmp_path, as_matrix, method):
 def test_csv_trains_the_same_model(tmp_path):
     rows = blobs()
     text = "".join(",".join(map(repr, [7.0, *row])) + "\n" for row in rows.tolist()).encode()
-    of_csv = jobs.train(KMeans, jobs.prepare(tmp_path / "csv", GIVEN, train=text, types={"train": "text/csv"}))
-    of_records = jobs.train(KMeans, jobs.prepare(tmp_path / "records", GIVEN, train=rows))
+    of_csv = jobs.train("kmeans", jobs.prepare(tmp_path / "csv", GIVEN, train=text, types={"train": "text/csv"}))
+    of_records = jobs.train("kmeans", jobs.prepare(tmp_path / "records", GIVEN, train=rows))
     assert np.array_equal(of_csv[0], of_records[0])
 
 
 def test_a_job_has_the_same_result_each_time(tmp_path):
-    found = [jobs.train(KMeans, jobs.prepare(tmp_path / name, GIVEN, train=blobs()))[0] for name in "ab"]
+    found = [jobs.train("kmeans", jobs.prepare(tmp_path / name, GIVEN, train=blobs()))[0] for name in "ab"]
     assert np.array_equal(*found)
 
 
 @pytest.mark.parametrize("given", [{"epochs": "3"}, {"half_life_time_size": "100"}, {"mini_batch_size": "50"}])
 def test_the_clusters_are_found_with_other_hyperparameters(tmp_path, given):
-    (centres,) = jobs.train(KMeans, jobs.prepare(tmp_path, {**GIVEN, **given}, train=blobs()))
+    (centres,) = jobs.train("kmeans", jobs.prepare(tmp_path, {**GIVEN, **given}, train=blobs()))
     assert corners_of(centres) == [0, 1, 2, 3]
 
 
 def test_the_log_has_the_lines_of_aws(tmp_path, capsys):
-    jobs.train(KMeans, jobs.prepare(tmp_path, GIVEN, train=blobs()))
+    jobs.train("kmeans", jobs.prepare(tmp_path, GIVEN, train=blobs()))
     log = capsys.readouterr().out
     assert "Channel train: 1200 rows, 3 columns" in log
     assert "'extra_center_factor' was set to 'auto', evaluated to 10." in log
@@ -84,7 +83,7 @@ def test_the_log_has_the_lines_of_aws(tmp_path, capsys):
 def test_test_rows_are_scored_by_the_asked_metrics(tmp_path, capsys):
     test = np.array([[0, 0, 0], [10, 0, 1]], dtype=np.float32)
     given = {**GIVEN, "eval_metrics": '["msd","ssd"]'}
-    (centres,) = jobs.train(KMeans, jobs.prepare(tmp_path, given, train=blobs(), test=test))
+    (centres,) = jobs.train("kmeans", jobs.prepare(tmp_path, given, train=blobs(), test=test))
     expected = float(inertia(test, centres))
     log = capsys.readouterr().out
     assert f"test msd <loss>={expected / 2!r}\n" in log
@@ -93,20 +92,20 @@ def test_test_rows_are_scored_by_the_asked_metrics(tmp_path, capsys):
 
 def test_no_extra_centres_leave_nothing_to_shrink(tmp_path, capsys):
     given = {**GIVEN, "extra_center_factor": "1", "init_method": "kmeans++"}
-    (centres,) = jobs.train(KMeans, jobs.prepare(tmp_path, given, train=blobs()))
+    (centres,) = jobs.train("kmeans", jobs.prepare(tmp_path, given, train=blobs()))
     assert corners_of(centres) == [0, 1, 2, 3]
     assert "shrinking" not in capsys.readouterr().out
 
 
 def test_as_many_clusters_as_rows_are_the_rows(tmp_path):
-    (centres,) = jobs.train(KMeans, jobs.prepare(tmp_path, GIVEN, train=CORNERS))
+    (centres,) = jobs.train("kmeans", jobs.prepare(tmp_path, GIVEN, train=CORNERS))
     assert sorted(centres.tolist()) == sorted(CORNERS.tolist())
 
 
 def test_more_clusters_than_rows_are_refused(tmp_path):
     base = jobs.prepare(tmp_path, {**GIVEN, "k": "5"}, train=CORNERS)
     with pytest.raises(UserError, match="k is 5, but channel train has 4 rows"):
-        jobs.train(KMeans, base)
+        jobs.train("kmeans", base)
 
 
 @pytest.mark.parametrize(
@@ -131,26 +130,26 @@ def test_more_clusters_than_rows_are_refused(tmp_path):
 )
 def test_a_wrong_hyperparameter_has_the_message_of_the_service(tmp_path, given, message):
     with pytest.raises(UserError, match=message):
-        jobs.train(KMeans, jobs.prepare(tmp_path, {**GIVEN, **given}, train=blobs()))
+        jobs.train("kmeans", jobs.prepare(tmp_path, {**GIVEN, **given}, train=blobs()))
     assert not list((tmp_path / "model").iterdir())
 
 
 def test_numbers_as_scala_writes_them_are_read(tmp_path):
     given = {**GIVEN, "local_lloyd_tol": "1.0E-4", "extra_center_factor": "auto", "force_dense": "True"}
-    assert corners_of(jobs.train(KMeans, jobs.prepare(tmp_path, given, train=blobs()))[0]) == [0, 1, 2, 3]
+    assert corners_of(jobs.train("kmeans", jobs.prepare(tmp_path, given, train=blobs()))[0]) == [0, 1, 2, 3]
 
 
 def test_rows_of_another_width_are_refused(tmp_path):
     base = jobs.prepare(tmp_path, GIVEN, train=np.ones((9, 2), np.float32))
     with pytest.raises(UserError, match="cannot copy sequence with size 2 to array axis with dimension 3"):
-        jobs.train(KMeans, base)
+        jobs.train("kmeans", base)
 
 
 def test_a_job_stopped_before_its_first_batch_leaves_no_model(tmp_path):
     base = jobs.prepare(tmp_path, GIVEN, train=blobs())
     job = jobs.read_job(base)
     job.stopping.set()
-    KMeans().train(job)
+    jobs.algorithm("kmeans").train(job)
     assert not list((base / "model").iterdir())
 
 
@@ -159,7 +158,7 @@ def test_a_stopped_job_leaves_the_model_so_far(tmp_path, monkeypatch):
     job = jobs.read_job(base)
     timer = threading.Timer(0.5, job.stopping.set)
     timer.start()
-    KMeans().train(job)
+    jobs.algorithm("kmeans").train(job)
     timer.join()
     assert corners_of(jobs.model(base)[0]) == [0, 1, 2, 3]
 
@@ -181,7 +180,7 @@ def test_two_hosts_train_as_good_a_model_as_one(tmp_path):
     rows = (means[random.integers(0, 8, 4000)] + random.normal(0, 0.7, (4000, 20))).astype(np.float32)
     rows = rows[np.argsort(rows[:, 0])]  # so that the two halves differ
     given = {"k": "8", "feature_dim": "20", "mini_batch_size": "500"}
-    alone = inertia(rows, jobs.train(KMeans, jobs.prepare(tmp_path / "one", given, train=rows))[0])
+    alone = inertia(rows, jobs.train("kmeans", jobs.prepare(tmp_path / "one", given, train=rows))[0])
     for name, parts in [("sharded", [rows[:2000], rows[2000:]]), ("replicated", [rows, rows])]:
         (centres,), _ = jobs.run_on_hosts("kmeans", tmp_path / name, given, parts)
         assert inertia(rows, centres) == pytest.approx(alone, rel=0.03)
@@ -234,7 +233,7 @@ def test_a_request_of_another_width_is_refused(served):
 )
 def test_the_model_of_another_algorithm_is_refused(tmp_path, arrays, found):
     with pytest.raises(UserError, match=f"model_algo-1 is not a model of kmeans: it is {found}"):
-        jobs.serve(KMeans, tmp_path, arrays)
+        jobs.serve("kmeans", tmp_path, arrays)
 
 
 @pytest.mark.parametrize(
@@ -243,4 +242,4 @@ def test_the_model_of_another_algorithm_is_refused(tmp_path, arrays, found):
 def test_a_file_of_another_kind_is_refused(tmp_path, content, found):
     (tmp_path / "model_algo-1").write_bytes(content)
     with pytest.raises(UserError, match=f"is not a model of kmeans: it is {found}"):
-        KMeans().load(tmp_path)
+        jobs.algorithm("kmeans").load(tmp_path)

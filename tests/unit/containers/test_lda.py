@@ -8,7 +8,6 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_matrix
 
 from harness import recordio
-from harness.containers.lda.__main__ import LDA
 from harness.containers.runtime import UserError
 from tests.support import algorithm_jobs as jobs
 
@@ -38,19 +37,19 @@ def mixtures_of(model, rows):
 
 @pytest.mark.parametrize("as_matrix", [np.asarray, csr_matrix], ids=["dense", "sparse"])
 def test_a_job_recovers_the_topics_and_their_mixtures(tmp_path, as_matrix):
-    alpha, beta = jobs.train(LDA, jobs.prepare(tmp_path, GIVEN, train=as_matrix(documents()[0])))
+    alpha, beta = jobs.train("lda", jobs.prepare(tmp_path, GIVEN, train=as_matrix(documents()[0])))
     places, cosines = order(beta)
     assert cosines.min() >= 0.95
     assert np.allclose(alpha.sum(), 0.6)
     assert np.allclose(beta.sum(axis=1), 1, atol=1e-5)
     rows, mixtures = documents(40, length=5000, seed=2)
-    found = mixtures_of(jobs.serve(LDA, tmp_path), as_matrix(rows))
+    found = mixtures_of(jobs.serve("lda", tmp_path), as_matrix(rows))
     assert np.abs(found[:, places] - mixtures).max() < 0.1
     assert np.allclose(found.sum(axis=1), 1, atol=1e-5)
 
 
 def test_test_documents_are_scored_by_the_likelihood_of_a_word(tmp_path, capsys):
-    jobs.train(LDA, jobs.prepare(tmp_path, GIVEN, train=documents()[0], test=documents(100, seed=3)[0]))
+    jobs.train("lda", jobs.prepare(tmp_path, GIVEN, train=documents()[0], test=documents(100, seed=3)[0]))
     rows, mixtures = documents(100, seed=3)
     truth = (rows * np.log(mixtures @ BETA + 1e-12)).sum() / rows.sum()
     line = next(line for line in capsys.readouterr().out.splitlines() if "pwll" in line)
@@ -74,14 +73,14 @@ def test_test_documents_are_scored_by_the_likelihood_of_a_word(tmp_path, capsys)
 )
 def test_a_wrong_hyperparameter_is_refused(tmp_path, given, message):
     with pytest.raises(UserError, match=message):
-        jobs.train(LDA, jobs.prepare(tmp_path, {**GIVEN, **given}, train=documents()[0]))
+        jobs.train("lda", jobs.prepare(tmp_path, {**GIVEN, **given}, train=documents()[0]))
     assert not list((tmp_path / "model").iterdir())
 
 
 def test_several_instances_are_refused(tmp_path):
     base = jobs.prepare(tmp_path, GIVEN, hosts=("algo-1", "algo-2"), train=documents()[0])
     with pytest.raises(UserError, match="LDA trains on one instance only, and the job has 2"):
-        jobs.train(LDA, base)
+        jobs.train("lda", base)
 
 
 @pytest.mark.parametrize(
@@ -94,25 +93,25 @@ def test_several_instances_are_refused(tmp_path):
 )
 def test_documents_without_topics_are_refused(tmp_path, rows, message):
     with pytest.raises(UserError, match=message):
-        jobs.train(LDA, jobs.prepare(tmp_path, GIVEN, train=rows))
+        jobs.train("lda", jobs.prepare(tmp_path, GIVEN, train=rows))
 
 
 def test_a_job_stopped_before_its_first_start_leaves_no_model(tmp_path):
     job = jobs.read_job(jobs.prepare(tmp_path, GIVEN, train=documents()[0]))
     job.stopping.set()
-    LDA().train(job)
+    jobs.algorithm("lda").train(job)
     assert not list((tmp_path / "model").iterdir())
 
 
 def test_a_model_written_by_hand_is_served(tmp_path):
     beta = np.array([[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]], np.float32)
-    model = jobs.serve(LDA, tmp_path, [np.array([1, 1], np.float32), beta])
+    model = jobs.serve("lda", tmp_path, [np.array([1, 1], np.float32), beta])
     found = mixtures_of(model, np.array([[1, 1, 0, 0], [3, 0, 0, 1]], np.float32))
     assert np.allclose(found, [[1, 0], [0.75, 0.25]], atol=1e-4)
 
 
 def test_negative_counts_and_other_types_are_refused(tmp_path):
-    model = jobs.serve(LDA, tmp_path, [np.ones(2, np.float32), np.full((2, 2), 0.5, np.float32)])
+    model = jobs.serve("lda", tmp_path, [np.ones(2, np.float32), np.full((2, 2), 0.5, np.float32)])
     assert model.invoke(b"1,-1\n", "text/csv", None).status == 400
     assert model.invoke(b"1,1\n", "text/csv", "text/csv").status == 406
     assert model.invoke(b'{"features": [1, 1]}', "application/jsonlines", None).status == 415
@@ -128,7 +127,7 @@ def test_negative_counts_and_other_types_are_refused(tmp_path):
 )
 def test_the_model_of_another_algorithm_is_refused(tmp_path, arrays):
     with pytest.raises(UserError, match=r"model_algo-1 is not a model of lda: it is a (list|dictionary) of"):
-        jobs.serve(LDA, tmp_path, arrays)
+        jobs.serve("lda", tmp_path, arrays)
 
 
 @pytest.mark.slow

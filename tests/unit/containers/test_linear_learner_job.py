@@ -14,8 +14,8 @@ from harness import recordio
 from harness.containers.amazon import ndarrays, zips
 from harness.containers.linear_learner import artifact, serving, training
 from harness.containers.linear_learner.model import LinearModel
-from harness.containers.runtime import UserError
-from tests.support.amazon_jobs import PROTOBUF, prepare, run
+from harness.containers.runtime import UserError, read_job
+from tests.support import algorithm_jobs as jobs
 
 BINARY, MULTICLASS, REGRESSOR = "binary_classifier", "multiclass_classifier", "regressor"
 QUICK = {"epochs": "12", "mini_batch_size": "50"}
@@ -64,7 +64,7 @@ LOGGED = {
 @pytest.mark.parametrize("kind", LOGGED)
 def test_a_job_logs_the_metrics_of_its_channels_and_saves_a_model(tmp_path, capsys, kind):
     channels = {"train": rows(kind), "validation": rows(kind, seed=1), "test": rows(kind, seed=2)}
-    training.train(prepare(tmp_path, settings(kind), channels))
+    training.train(read_job(jobs.prepare(tmp_path, settings(kind), **channels)))
     output = capsys.readouterr().out
     expected = [f"{channel} {name}" for channel in ("validation", "test") for name in LOGGED[kind]]
     assert metrics(output) == expected
@@ -76,7 +76,7 @@ def test_a_job_logs_the_metrics_of_its_channels_and_saves_a_model(tmp_path, caps
 
 
 def test_without_validation_rows_the_training_rows_are_evaluated(tmp_path, capsys):
-    training.train(prepare(tmp_path, settings(BINARY), {"train": rows(BINARY)}))
+    training.train(read_job(jobs.prepare(tmp_path, settings(BINARY), train=rows(BINARY))))
     output = capsys.readouterr().out
     assert metrics(output) == [f"train {name}" for name in LOGGED[BINARY]]
     assert "criteria=binary_classification_cross_entropy_objective" in output
@@ -84,10 +84,12 @@ def test_without_validation_rows_the_training_rows_are_evaluated(tmp_path, capsy
 
 
 def test_metrics_are_those_of_the_served_model(tmp_path, capsys):
-    training.train(prepare(tmp_path, settings(BINARY), {"train": rows(BINARY), "test": rows(BINARY, seed=2)}))
+    training.train(read_job(jobs.prepare(tmp_path, settings(BINARY), train=rows(BINARY), test=rows(BINARY, seed=2))))
     logged = float(re.search(r"test binary_classification_accuracy <score>=(\S+)", capsys.readouterr().out)[1])
     features, labels = rows(BINARY, seed=2)
-    answer = serving.load(tmp_path / "model").invoke(recordio.encode(features), PROTOBUF, "application/json")
+    answer = serving.load(tmp_path / "model").invoke(
+        recordio.encode(features), recordio.CONTENT_TYPE, "application/json"
+    )
     predicted = [row["predicted_label"] for row in json.loads(answer.body)["predictions"]]
     assert np.mean(predicted == labels) == pytest.approx(logged)
 
@@ -105,23 +107,23 @@ def test_labels_outside_of_the_classes_are_the_users_error(tmp_path, kind, label
     features, labels = rows(kind)
     labels[2] = label
     with pytest.raises(UserError) as error:
-        training.train(prepare(tmp_path, settings(kind), {"train": (features, labels)}))
+        training.train(read_job(jobs.prepare(tmp_path, settings(kind), train=(features, labels))))
     assert message in error.value.what
 
 
 def test_rows_without_labels_are_the_users_error(tmp_path):
     with pytest.raises(UserError, match="have no labels"):
-        training.train(prepare(tmp_path, settings(REGRESSOR), {"train": recordio.encode(rows(REGRESSOR)[0])}))
+        training.train(read_job(jobs.prepare(tmp_path, settings(REGRESSOR), train=recordio.encode(rows(REGRESSOR)[0]))))
 
 
 def test_another_width_is_named_as_the_service_does(tmp_path):
     with pytest.raises(UserError, match="cannot copy sequence with size 3 to array axis with dimension 4"):
-        training.train(prepare(tmp_path, settings(REGRESSOR, feature_dim="4"), {"train": rows(REGRESSOR)}))
+        training.train(read_job(jobs.prepare(tmp_path, settings(REGRESSOR, feature_dim="4"), train=rows(REGRESSOR))))
 
 
 def test_a_wrong_hyperparameter_ends_the_container_with_2_and_leaves_nothing(tmp_path):
-    prepare(tmp_path, settings(REGRESSOR, epochs="0"), {"train": rows(REGRESSOR)})
-    codes, _ = run("linear_learner", [tmp_path])
+    jobs.prepare(tmp_path, settings(REGRESSOR, epochs="0"), train=rows(REGRESSOR))
+    codes, _ = jobs.run_all("linear_learner", [tmp_path])
     assert codes == [2]
     assert "u'0' is not valid under any of the given schemas" in (tmp_path / "output" / "failure").read_text()
     assert list((tmp_path / "model").iterdir()) == []
@@ -135,10 +137,10 @@ def test_two_hosts_that_share_the_rows_train_the_model_of_one(tmp_path, kind):
     bases = [tmp_path / "1", tmp_path / "2"]
     for number, base in enumerate(bases):
         own = order[:, number].ravel()
-        prepare(base, given, {"train": (features[own], labels[own])}, ("algo-1", "algo-2"), f"algo-{number + 1}")
-    codes, outputs = run("linear_learner", bases)
+        jobs.prepare(base, given, train=(features[own], labels[own]), hosts=jobs.TWO_HOSTS, host=f"algo-{number + 1}")
+    codes, outputs = jobs.run_all("linear_learner", bases)
     assert codes == [0, 0], outputs
-    training.train(prepare(tmp_path / "alone", given, {"train": (features, labels)}))
+    training.train(read_job(jobs.prepare(tmp_path / "alone", given, train=(features, labels))))
     one, two = (artifact.load(tmp_path / name / "model").predict(test[0])["score"] for name in ("alone", "1"))
     assert two == pytest.approx(one, abs=2e-3)
     assert list((bases[1] / "model").iterdir()) == []
@@ -148,14 +150,14 @@ def test_a_host_with_fewer_rows_than_a_batch_fails_the_job_on_all_hosts(tmp_path
     bases = [tmp_path / "1", tmp_path / "2"]
     for number, base in enumerate(bases):
         channel = {"train": rows(REGRESSOR, 60 if number == 0 else 49)}
-        prepare(base, settings(REGRESSOR), channel, ("algo-1", "algo-2"), f"algo-{number + 1}")
-    codes, outputs = run("linear_learner", bases)
+        jobs.prepare(base, settings(REGRESSOR), **channel, hosts=jobs.TWO_HOSTS, host=f"algo-{number + 1}")
+    codes, outputs = jobs.run_all("linear_learner", bases)
     assert codes == [2, 2], outputs
     assert "a host has 49 rows for training, and mini_batch_size is 50" in outputs[0]
 
 
 def test_fewer_rows_than_the_default_batch_are_refused_as_by_aws(tmp_path):
-    job = prepare(tmp_path, {"predictor_type": REGRESSOR}, {"train": rows(REGRESSOR, 999)})
+    job = read_job(jobs.prepare(tmp_path, {"predictor_type": REGRESSOR}, train=rows(REGRESSOR, 999)))
     with pytest.raises(UserError, match="No training data processed") as error:
         training.train(job)
     assert error.value.fix == "set mini_batch_size to at most 999"
@@ -165,8 +167,8 @@ def test_a_host_that_runs_out_of_rows_contributes_nothing(tmp_path):
     bases = [tmp_path / "1", tmp_path / "2"]
     for number, base in enumerate(bases):
         channel = {"train": rows(REGRESSOR, 300 if number == 0 else 55)}
-        prepare(base, settings(REGRESSOR, epochs="1"), channel, ("algo-1", "algo-2"), f"algo-{number + 1}")
-    codes, outputs = run("linear_learner", bases)
+        jobs.prepare(base, settings(REGRESSOR, epochs="1"), **channel, hosts=jobs.TWO_HOSTS, host=f"algo-{number + 1}")
+    codes, outputs = jobs.run_all("linear_learner", bases)
     assert codes == [0, 0], outputs
     assert artifact.load(bases[0] / "model").width == 3
 
@@ -176,8 +178,8 @@ def test_validation_rows_of_the_first_host_choose_the_model_on_all_hosts(tmp_pat
     for number, base in enumerate(bases):
         validation = rows(BINARY, seed=1) if number == 0 else b""
         channels = {"train": rows(BINARY, seed=number), "validation": validation}
-        prepare(base, settings(BINARY, epochs="2"), channels, ("algo-1", "algo-2"), f"algo-{number + 1}")
-    codes, outputs = run("linear_learner", bases)
+        jobs.prepare(base, settings(BINARY, epochs="2"), **channels, hosts=jobs.TWO_HOSTS, host=f"algo-{number + 1}")
+    codes, outputs = jobs.run_all("linear_learner", bases)
     assert codes == [0, 0], outputs
     assert "criteria=sampled_accuracy" in outputs[0]
     assert "quality_metric" not in outputs[1]
@@ -200,8 +202,8 @@ def test_an_endpoint_answers_scores_of_the_loss(tmp_path, kind, loss, expected):
     served = serving.load(tmp_path)
     answer = json.loads(served.invoke(b"1,0", "text/csv", None).body)
     assert answer["predictions"] == [pytest.approx(expected)]
-    record = served.invoke(b'{"instances": [{"features": [1, 0]}]}', "application/json", PROTOBUF)
-    assert record.content_type == PROTOBUF
+    record = served.invoke(b'{"instances": [{"features": [1, 0]}]}', "application/json", recordio.CONTENT_TYPE)
+    assert record.content_type == recordio.CONTENT_TYPE
     assert record.body == recordio.encode_answers(
         {name: np.array([value], np.float32) for name, value in expected.items()}
     )

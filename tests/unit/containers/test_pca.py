@@ -9,7 +9,6 @@ from sklearn import decomposition
 
 from harness import recordio
 from harness.containers.pca import hyperparameters
-from harness.containers.pca.__main__ import PCA
 from harness.containers.runtime import UserError
 from tests.support import algorithm_jobs as jobs
 
@@ -35,15 +34,15 @@ def projections(model, rows):
 @pytest.mark.parametrize("mode", ["regular", "randomized"])
 def test_answers_are_the_projections_of_scikit_learn_in_ascending_order(tmp_path, mode, as_matrix):
     rows = drawn()
-    jobs.train(PCA, jobs.prepare(tmp_path, {**GIVEN, "algorithm_mode": mode}, train=as_matrix(rows)))
-    found = projections(jobs.serve(PCA, tmp_path), as_matrix(rows[:50]))
+    jobs.train("pca", jobs.prepare(tmp_path, {**GIVEN, "algorithm_mode": mode}, train=as_matrix(rows)))
+    found = projections(jobs.serve("pca", tmp_path), as_matrix(rows[:50]))
     expected = decomposition.PCA(COUNT, svd_solver="full").fit(rows.astype(np.float64)).transform(rows[:50])[:, ::-1]
     signs = np.sign((found * expected).sum(axis=0))
     assert np.abs(found * signs - expected).max() < 1e-4 * np.abs(expected).max()
 
 
 def test_the_model_has_the_arrays_and_shapes_of_aws(tmp_path):
-    arrays = jobs.train(PCA, jobs.prepare(tmp_path, GIVEN, train=drawn()))
+    arrays = jobs.train("pca", jobs.prepare(tmp_path, GIVEN, train=drawn()))
     assert {name: array.shape for name, array in arrays.items()} == {
         "s": (COUNT,),
         "v": (WIDTH, COUNT),
@@ -55,15 +54,15 @@ def test_the_model_has_the_arrays_and_shapes_of_aws(tmp_path):
 @pytest.mark.parametrize("text", ["false", "False"])
 def test_without_subtraction_the_model_has_no_mean(tmp_path, text):
     rows = drawn()
-    arrays = jobs.train(PCA, jobs.prepare(tmp_path, {**GIVEN, "subtract_mean": text}, train=rows))
+    arrays = jobs.train("pca", jobs.prepare(tmp_path, {**GIVEN, "subtract_mean": text}, train=rows))
     assert sorted(arrays) == ["s", "v"]
-    assert np.allclose(projections(jobs.serve(PCA, tmp_path), rows[:5]), rows[:5] @ arrays["v"], atol=1e-4)
+    assert np.allclose(projections(jobs.serve("pca", tmp_path), rows[:5]), rows[:5] @ arrays["v"], atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(1, 2), (2,)])
 def test_a_model_written_by_hand_is_served(tmp_path, shape):
     arrays = {"v": np.array([[0, 1], [2, 0]], np.float32), "mean": np.ones(2, np.float32).reshape(shape)}
-    model = jobs.serve(PCA, tmp_path, arrays)
+    model = jobs.serve("pca", tmp_path, arrays)
     assert answered(model, np.array([[3, 5]], np.float32)) == b'{"projections": [{"projection": [8.0, 2.0]}]}'
     lines = answered(model, np.array([[3, 5], [1, 1]], np.float32), "application/jsonlines")
     assert lines == b'{"projection": [8.0, 2.0]}\n{"projection": [0.0, 0.0]}\n'
@@ -89,21 +88,21 @@ def test_the_default_of_extra_components_is_ten_at_least():
 )
 def test_a_wrong_hyperparameter_has_the_message_of_the_service(tmp_path, given, message):
     with pytest.raises(UserError, match=message):
-        jobs.train(PCA, jobs.prepare(tmp_path, {**GIVEN, **given}, train=drawn()))
+        jobs.train("pca", jobs.prepare(tmp_path, {**GIVEN, **given}, train=drawn()))
     assert not list((tmp_path / "model").iterdir())
 
 
 def test_a_job_stopped_at_once_leaves_no_model(tmp_path):
     job = jobs.read_job(jobs.prepare(tmp_path, GIVEN, train=drawn()))
     job.stopping.set()
-    PCA().train(job)
+    jobs.algorithm("pca").train(job)
     assert not list((tmp_path / "model").iterdir())
 
 
 def test_a_test_channel_is_checked_like_the_other(tmp_path):
     base = jobs.prepare(tmp_path, GIVEN, train=drawn(), test=np.ones((3, 2), np.float32))
     with pytest.raises(UserError, match="cannot copy sequence with size 2 to array axis with dimension 12"):
-        jobs.train(PCA, base)
+        jobs.train("pca", base)
 
 
 @pytest.mark.slow
@@ -118,7 +117,7 @@ def test_missing_hyperparameters_fail_the_container_with_exit_code_2(tmp_path):
 def test_two_hosts_find_the_components_of_all_rows(tmp_path, mode):
     rows, given = drawn(), {**GIVEN, "algorithm_mode": mode}
     rows = rows[np.argsort(rows[:, 0])]  # so that the two parts differ
-    alone = jobs.train(PCA, jobs.prepare(tmp_path / "one", given, train=rows))
+    alone = jobs.train("pca", jobs.prepare(tmp_path / "one", given, train=rows))
     arrays, _ = jobs.run_on_hosts("pca", tmp_path, given, [rows[:500], rows[500:]])
     assert np.allclose(arrays["v"], alone["v"], atol=1e-4)
     assert np.allclose(arrays["s"], alone["s"], rtol=1e-4)
@@ -127,10 +126,10 @@ def test_two_hosts_find_the_components_of_all_rows(tmp_path, mode):
 @pytest.mark.parametrize("arrays", [[np.ones((2, 3), np.float32)], {"mean": np.ones(3, np.float32)}])
 def test_the_model_of_another_algorithm_is_refused(tmp_path, arrays):
     with pytest.raises(UserError, match=r"model_algo-1 is not a model of pca: it is a (list|dictionary) of 1 arrays"):
-        jobs.serve(PCA, tmp_path, arrays)
+        jobs.serve("pca", tmp_path, arrays)
 
 
 def test_a_mean_of_another_width_is_refused(tmp_path):
     arrays = {"v": np.ones((3, 2), np.float32), "mean": np.ones((1, 2), np.float32)}
     with pytest.raises(UserError, match="is not a model of pca"):
-        jobs.serve(PCA, tmp_path, arrays)
+        jobs.serve("pca", tmp_path, arrays)
