@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 
 from harness.bench.analysis.statistics import (
+    CONFIDENCE,
     LEAST_RUNS,
+    MINIMUM_EFFECT,
     Comparable,
     Effect,
     Pairs,
@@ -77,6 +79,26 @@ class BenchmarkChange:
         """Verdict of the effect, or REFUSED."""
         return Verdict.REFUSED if self.refusal else self.effect.verdict
 
+    @property
+    def reason(self) -> str:
+        """Reason of an inconclusive verdict; empty for any other."""
+        return inconclusive_reason(self.effect) if self.verdict is Verdict.INCONCLUSIVE else ""
+
+
+def inconclusive_reason(effect: Effect) -> str:
+    """Return the condition of a verdict that an inconclusive effect does not meet."""
+    limit = f"{MINIMUM_EFFECT * 100:g} %"
+    if effect.runs < LEAST_RUNS:
+        return f"a verdict needs {LEAST_RUNS} of each, found {effect.runs}"
+    if effect.low > MINIMUM_EFFECT or effect.high < -MINIMUM_EFFECT:
+        return f"the interval is beyond {limit}, but {unsure_test(effect)}"
+    return f"the interval has changes both within and beyond {limit}"
+
+
+def unsure_test(effect: Effect) -> str:
+    """Return the result of a test that does not agree with the interval."""
+    return f"the rank test is not sure (p = {effect.p:.2g}, not {1 - CONFIDENCE:.2g} or less)"
+
 
 @dataclass(frozen=True)
 class Versus:
@@ -91,6 +113,15 @@ class Versus:
     warnings: list[str]
     units: str = ""
     """Blocks and sessions that were compared, if the sides are variants of a benchmark; empty for runs."""
+    measure_again: str = ""
+    """Way to measure with more runs; ``RUNS`` is their number."""
+    needed: int = LEAST_RUNS
+    """Number of runs that rule out chance in all comparisons together."""
+
+    def next_step(self, row: BenchmarkChange) -> str:
+        """Return what may decide an inconclusive benchmark: twice as many runs, or as many as a verdict needs."""
+        runs = max(2 * row.effect.runs, self.needed)
+        return self.measure_again.replace("RUNS", str(runs))
 
     @property
     def left_out(self) -> list[ResultsError]:
@@ -160,7 +191,14 @@ class _Draft:
             [self._row(name, found.get(name)) for name in self._names],
             environment_differences(base, other, self._names),
             list(self._warnings(needed)),
+            measure_again=self._measure_again(),
+            needed=needed,
         )
+
+    def _measure_again(self) -> str:
+        if self._base.of_matrix and self._other.of_matrix:
+            return "'harness bench … --rounds RUNS'"
+        return "RUNS runs of each, alternating"
 
     def _row(self, name: str, effect: Effect | None) -> BenchmarkChange:
         base, other = (float(np.median(_medians(side.benchmark(name)))) for side in (self._base, self._other))

@@ -208,7 +208,13 @@ class _Draft:
             environment_differences(self._base, self._other, list(self._found)),
             list(self._warnings(needed)),
             self._units(),
+            self._measure_again(),
+            needed,
         )
+
+    def _measure_again(self) -> str:
+        by_session = all(each.by_session for each in self._found.values())
+        return "RUNS sessions" if by_session else "--harness-alternate RUNS"
 
     def _units(self) -> str:
         most = max(self._found.values(), key=lambda blocks: len(blocks.pairs))

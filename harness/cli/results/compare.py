@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _SLOWER = 1
 _STYLES = {"faster": "green", "slower": "bold red", "same": "dim", "inconclusive": "yellow", "refused": "magenta"}
 """By verdict."""
+_EXPLAINED = "docs/explanation/statistics.md"
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,6 +96,7 @@ def failing(row: BenchmarkChange, threshold: float) -> bool:
 
 def _print_gate(versuses: Sequence[Versus], threshold: float) -> None:
     """Print the reasons for the exit code, and what the gate could not judge, on standard error."""
+    from harness.bench.analysis.comparison import unsure_test
     from harness.bench.analysis.statistics import Verdict
     from harness.console import print_text
 
@@ -102,10 +104,15 @@ def _print_gate(versuses: Sequence[Versus], threshold: float) -> None:
     found = [row.name for row in rows if failing(row, threshold)]
     limit = f"{threshold * 100:g} %"
     sys.stdout.flush()
-    print_text(f"slower by more than {limit}: {', '.join(found) or 'nothing'}", sys.stderr)
-    open_ = [row for row in rows if row.verdict is Verdict.INCONCLUSIVE and row.effect.high > threshold]
-    if open_:
-        print(f"passed, although {limit} slower cannot be ruled out: {len(open_)} inconclusive", file=sys.stderr)
+    print_text(f"slower by more than {limit} with confidence: {', '.join(found) or 'nothing'}", sys.stderr)
+    unsure = [row for row in rows if row.verdict is Verdict.INCONCLUSIVE and not failing(row, threshold)]
+    for row in unsure:
+        if row.effect.low > threshold:
+            why = unsure_test(row.effect)
+            print_text(f"passed, although the whole interval is above {limit}: {row.name}: {why}", sys.stderr)
+    count = sum(row.effect.low <= threshold < row.effect.high for row in unsure)
+    if count:
+        print(f"passed, although {limit} slower cannot be ruled out: {count} inconclusive", file=sys.stderr)
     for versus in versuses:
         if versus.vanished:
             print_text(
@@ -130,24 +137,37 @@ def _interval(row: BenchmarkChange) -> str:
 
 
 def _times(row: BenchmarkChange) -> str:
-    """Return both times in the unit of the base: ``22.10 → 24.30 ms``."""
+    """Return both times in the unit of the smaller one, whichever is the base: ``22.10 → 24.30 ms``."""
     from harness.console import digits, unit_of
 
-    size, name = unit_of(row.base)
+    size, name = unit_of(min(row.base, row.other))
     return f"{digits(row.base / size, 4)} → {digits(row.other / size, 4)} {name}"
 
 
+def _tests(versuses: Sequence[Versus]) -> str:
+    kinds = {versus.alternated for versus in versuses}
+    return " and ".join(name for kind, name in ((True, "signed-rank"), (False, "rank-sum")) if kind in kinds)
+
+
+def _legend(versuses: Sequence[Versus]) -> str:
+    """Return the conditions of the verdicts, and the page that explains the statistics."""
+    from harness.bench.analysis.statistics import CONFIDENCE, MINIMUM_EFFECT
+
+    return (
+        f"Faster, slower: the whole {CONFIDENCE:.0%} interval is beyond {MINIMUM_EFFECT:.0%}, and the "
+        f"{_tests(versuses)} test agrees. Same: it is within. Explained in {_EXPLAINED}."
+    ).replace("%", " %")
+
+
 def _method(versuses: Sequence[Versus]) -> str:
-    """Return the interval and the test that the verdicts rest on."""
+    """Return the interval and the test that the verdicts rest on, for statisticians."""
     from harness.bench.analysis.statistics import CONFIDENCE, MINIMUM_EFFECT
 
     count = sum(not row.refusal for versus in versuses for row in versus.rows)
     unit = "blocks or sessions" if any(versus.units for versus in versuses) else "runs"
-    kinds = {versus.alternated for versus in versuses}
-    tests = [name for kind, name in ((True, "signed-rank"), (False, "rank-sum")) if kind in kinds]
     return (
         f"Intervals: {CONFIDENCE:.0%}, studentised bootstrap of the 20% trimmed mean log ratio of {unit}. Test: "
-        f"Wilcoxon's {' and '.join(tests)}, by randomisation, at {1 - CONFIDENCE:.0%} of all {count} together "
+        f"Wilcoxon's {_tests(versuses)}, by randomisation, at {1 - CONFIDENCE:.0%} of all {count} together "
         f"(greatest statistic). Faster, slower: beyond ±{MINIMUM_EFFECT:.0%}; same: within."
     ).replace("%", " %")
 
@@ -166,6 +186,21 @@ def _notes(versus: Versus) -> list[str]:
     differing = [f"{name} differs: {how}" for name, how in versus.differences.items()]
     refused = Counter(row.refusal for row in versus.rows if row.refusal)
     return [*differing, *(f"refused ({count}): {reason}" for reason, count in refused.items()), *versus.warnings]
+
+
+def _unit(versus: Versus) -> str:
+    return f"median {'block' if versus.units else 'run'}"
+
+
+def _why(versus: Versus, row: BenchmarkChange) -> str:
+    """Return the reason and the next step of an inconclusive benchmark, in one line; '' for any other.
+
+    Too few runs are the reason of all benchmarks of a comparison, so that a warning below the table has it.
+    """
+    from harness.bench.analysis.statistics import LEAST_RUNS
+
+    few = row.effect.runs < LEAST_RUNS
+    return "" if few or not row.reason else f"{row.reason}; try {versus.next_step(row)}"
 
 
 def _summary(versuses: Sequence[Versus]) -> str:
@@ -187,17 +222,18 @@ def _to_terminal(versuses: Sequence[Versus]) -> None:
     console.soft_wrap = not console.is_terminal  # names are not wrapped in a file or a pipe
     for versus in versuses:
         console.print(f"{versus.other.label} against {versus.base.label}: {_runs(versus)}", style="bold")
-        median = f"median {'block' if versus.units else 'run'}"
-        console.print(f"  {'verdict':<13} {'change':>9}  {'interval':<20} {median}", style="dim")
+        console.print(f"  {'verdict':<13} {'change':>9}  {'interval':<20} {_unit(versus)}", style="dim")
         for row in versus.rows:
             console.print(Text(row.name, overflow="fold"))
             verdict = Text(f"  {row.verdict.value:<13}", style=_STYLES[row.verdict.value])
             console.print(verdict + f" {_change(row):>9}  {_interval(row):<20} {_times(row)}")
+            if why := _why(versus, row):
+                console.print(Text(f"  why: {why}", style="yellow"))
         for note in _notes(versus):
             console.print(Text(f"! {note}", style="yellow"))
         console.print()
     console.print(Text(_summary(versuses), style="bold"))
-    console.print(Text(_method(versuses), style="dim"))
+    console.print(Text(_legend(versuses), style="dim"))
 
 
 def _to_markdown(versuses: Sequence[Versus]) -> None:
@@ -208,18 +244,19 @@ def _markdown(versuses: Sequence[Versus]) -> Iterable[str]:
     from harness.bench.analysis.statistics import CONFIDENCE
     from harness.console import Column, markdown_code, markdown_table, markdown_text
 
-    columns = [
-        *map(Column, ("benchmark", "verdict")),
-        *(Column(name, right=True) for name in ("change", f"{CONFIDENCE:.0%} interval", "median run")),
-    ]
     yield f"**{_summary(versuses)}**"
     for versus in versuses:
         yield f"\n{markdown_code(versus.other.label)} against {markdown_code(versus.base.label)}: {_runs(versus)}\n"
+        numbers = ("change", f"{CONFIDENCE:.0%} interval".replace("%", " %"), _unit(versus))
+        columns = [*map(Column, ("benchmark", "verdict")), *(Column(name, right=True) for name in numbers)]
         yield from markdown_table(columns, [_markdown_row(row) for row in versus.rows])
         yield ""
         yield from (f"- skipped: {markdown_text(problem.what)}" for problem in versus.left_out)
+        yield from (
+            f"- {markdown_code(row.name)} is inconclusive: {why}" for row in versus.rows if (why := _why(versus, row))
+        )
         yield from (f"- {markdown_text(note)}" for note in _notes(versus))
-    yield f"\n<sub>{_method(versuses)}</sub>"
+    yield f"\n<sub>{_legend(versuses)}</sub>"
 
 
 def _markdown_row(row: BenchmarkChange) -> tuple[str, ...]:
@@ -251,17 +288,19 @@ def _as_json(versus: Versus) -> dict[str, Any]:
         "differences": versus.differences,
         "left_out": [problem.what for problem in versus.left_out],
         "warnings": versus.warnings,
-        "benchmarks": [_row_as_json(row) for row in versus.rows],
+        "benchmarks": [_row_as_json(versus, row) for row in versus.rows],
     }
 
 
-def _row_as_json(row: BenchmarkChange) -> dict[str, Any]:
+def _row_as_json(versus: Versus, row: BenchmarkChange) -> dict[str, Any]:
     effect = row.effect
     known = not math.isinf(effect.high)
     return {
         "name": row.name,
         "verdict": row.verdict.value,
         "refusal": row.refusal,
+        "reason": row.reason,
+        "next_step": versus.next_step(row) if row.reason else "",
         "base_seconds": row.base,
         "other_seconds": row.other,
         "change": None if row.refusal else effect.change,

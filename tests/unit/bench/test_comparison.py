@@ -150,6 +150,29 @@ def test_the_gate_passes_noise_and_lists_inconclusive_benchmarks(alternate, caps
     assert "5 % slower cannot be ruled out: 1 inconclusive" in err
 
 
+@pytest.fixture
+def unsure(alternate):
+    """Save eight pairs in which one of five benchmarks is 30 % slower: too few for the test of five."""
+    alternate({"t::slow": 1.3, **{f"t::{number}": 1.0 for number in range(4)}}, pairs=8, noise=0.004)
+
+
+def test_an_interval_beyond_the_limit_is_inconclusive_with_the_tests_result_and_the_next_step(unsure, capsys):
+    _, out, _ = compare(capsys, "A", "B")
+    why = r"the interval is beyond 2 %, but the rank test is not sure \(p = 0\.0\d+, not 0\.01 or less\)"
+    assert re.search(rf"  why: {why}; try 16 runs of each, alternating\n", out)
+    assert re.search(rf"- `t::slow` is inconclusive: {why}; try 16 runs", compare(capsys, "A", "B", "--markdown")[1])
+    rows = json.loads(compare(capsys, "A", "B", "--json")[1])["comparisons"][0]["benchmarks"]
+    assert [row["next_step"] for row in rows if row["name"] == "t::slow"] == ["16 runs of each, alternating"]
+
+
+def test_the_gate_does_not_contradict_an_interval_above_the_limit(unsure, capsys):
+    code, _, err = compare(capsys, "A", "B", "--fail-on", "5%")
+    lines = err.splitlines()
+    assert (code, lines[0]) == (0, "slower by more than 5 % with confidence: nothing")
+    assert lines[1].startswith("passed, although the whole interval is above 5 %: t::slow: the rank test is not sure")
+    assert "cannot be ruled out" not in err
+
+
 def test_the_gate_names_benchmarks_that_it_could_not_check(record, capsys):
     for minute, names in enumerate([("t::kept", "t::gone"), ("t::kept", "t::new")]):
         record("AB"[minute], minute, dict.fromkeys(names, (0.1,)))

@@ -1,6 +1,7 @@
 """``harness compare --by``: variants of a benchmark within the same sessions."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -113,7 +114,21 @@ def test_a_slower_variant_fails_the_gate(session, capsys):
     session({"1": 0.1, "2": 0.13})
     code, _, err = compare(capsys, "1.json", "--by", "size", "--fail-on", "5%")
     assert code == 1
-    assert "slower by more than 5 %: t.py::test_x[form=dense]" in err
+    assert "slower by more than 5 % with confidence: t.py::test_x[form=dense]" in err
+
+
+def test_an_inconclusive_variant_says_why_and_gives_the_option_to_try_next(session, capsys):
+    session({"1": 0.1, "2": 0.1}, noise=0.5)
+    _, out, _ = compare(capsys, "1.json", "--by", "size")
+    shown = " ".join(out.split())
+    assert "why: the interval has changes both within and beyond 2 %; try --harness-alternate 24" in shown
+
+
+def test_markdown_names_the_unit_of_the_times_and_does_not_depend_on_the_order_of_the_sides(session, capsys):
+    session({"1": 0.8, "2": 1.2})
+    assert "median block |" in compare(capsys, "1.json", "--by", "size", "--markdown")[1]
+    for sides in ("1,2", "2,1"):
+        assert re.search(r"\d → [\d.,]+ ms", compare(capsys, "1.json", "--by", f"size={sides}")[1])
 
 
 def test_too_few_blocks_are_inconclusive_and_say_how_to_get_more(session, capsys):
