@@ -138,6 +138,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         alternation.alternate(items, blocks)
 
 
+@pytest.hookimpl(tryfirst=True, optionalhook=True)
+def pytest_benchmark_group_stats(config: pytest.Config, benchmarks: list[dict[str, Any]]) -> None:
+    """Keep the blocks of variants that alternate out of pytest-benchmark's table; the summary has them."""
+    alternation.take_blocks(config, benchmarks)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> None:
     """Record in a benchmark's result what it was measured on and with, if the test or the session uses the harness.
@@ -274,7 +280,13 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Count the session's resources; list those left in AWS and those that no ledger knew, and refused hosts."""
+    """Count the session's resources; list those left in AWS and those that no ledger knew, and refused hosts.
+
+    Variants that alternated have a line each.
+    """
+    if variants := alternation.summary(config):
+        terminalreporter.section("variants that alternated")
+        terminalreporter.line("\n".join(variants))
     found = config.stash.get(LEFTOVERS, [])
     if counts := config.stash.get(COUNTS, {}):
         numbers = ", ".join(f"{count:,} {name}" for name, count in counts.items())

@@ -10,7 +10,7 @@ Every pytest session loads this module, so it imports what it needs where it nee
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeGuard
 
 import pytest
@@ -20,6 +20,10 @@ _FILES = ("benchmark_json", "benchmark_save", "benchmark_autosave")
 """Options of pytest-benchmark that keep results."""
 BLOCK: pytest.StashKey[int] = pytest.StashKey()
 """Key in an item's stash: number of its block, from 1."""
+_MEASURED: pytest.StashKey[list[Mapping[str, Any]]] = pytest.StashKey()
+"""Key in a configuration's stash: what pytest-benchmark measured in all blocks."""
+_IN_THE_TABLE = ("benchmark_compare", "benchmark_compare_fail", "benchmark_cprofile")
+"""Options of pytest-benchmark whose output is in its table."""
 
 
 def add_option(group: pytest.OptionGroup) -> None:
@@ -124,3 +128,47 @@ def _in_block(item: pytest.Function, number: int) -> pytest.Function:
     copy.keywords.update(item.keywords)
     copy.stash[BLOCK] = number
     return copy
+
+
+# --- summary ----------------------------------------------------------------------------------------------------------
+
+
+def take_blocks(config: pytest.Config, benchmarks: list[dict[str, Any]]) -> None:
+    """Remove the blocks from the benchmarks that pytest-benchmark is about to show, and keep them for a summary.
+
+    Its table has a wide line for each block, sorted by time, which separates the blocks of a variant. Options whose
+    output is in the table keep it.
+    """
+    if config.getoption(OPTION) is None or any(config.getoption(name, None) for name in _IN_THE_TABLE):
+        return
+    config.stash[_MEASURED] = [each for each in benchmarks if "block" in each["extra_info"]]
+    benchmarks[:] = [each for each in benchmarks if "block" not in each["extra_info"]]
+
+
+def summary(config: pytest.Config) -> list[str]:
+    """Return a line for each variant, and the commands that compare them; no line if nothing alternated."""
+    measured = config.stash.get(_MEASURED, [])
+    variants: dict[str, list[Mapping[str, Any]]] = {}
+    for block in measured:
+        variants.setdefault(block["fullname"], []).append(block)
+    file = config.getoption("benchmark_json", None) or "FILE"
+    commands = [f"harness compare {file} --by {name}" for name in _varying(measured)]
+    return [*(_line(name, blocks) for name, blocks in variants.items()), *commands]
+
+
+def _line(name: str, blocks: Sequence[Mapping[str, Any]]) -> str:
+    from statistics import median  # noqa: PLC0415
+
+    from harness.console import duration, plural, printable  # noqa: PLC0415
+
+    middle = duration(median(block["median"] for block in blocks))
+    return f"{printable(name)}: {plural(len(blocks), 'block')}, median {middle}"
+
+
+def _varying(blocks: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the names of the parameters that have several values."""
+    values: dict[str, set[str]] = {}
+    for block in blocks:
+        for name, value in (block["params"] or {}).items():
+            values.setdefault(name, set()).add(str(value))
+    return [name for name, several in values.items() if len(several) > 1]

@@ -95,6 +95,24 @@ def test_a_benchmark_with_one_variant_runs_once(measured):
     assert measured["test_once"].blocks == {}
 
 
+def test_the_output_has_a_line_for_each_variant_and_the_commands_that_compare_them(session):
+    lines = session(BENCHMARKS, *EIGHT).outlines
+    assert sorted(line.partition(", median ")[0] for line in lines if ", median " in line) == [
+        f"test_own.py::test_sum[{batch}-{form}]: 8 blocks" for batch in (1, 2) for form in ("dense", "sparse")
+    ]
+    assert [line for line in lines if line.startswith("harness compare ")] == [
+        f"harness compare saved.json --by {name}" for name in ("batch", "form")
+    ]
+    table = [line for line in lines if line.startswith("test_")]  # of the benchmark with one variant
+    assert [line.split()[0] for line in table if "::" not in line and ".py" not in line] == ["test_once"]
+
+
+def test_a_profile_which_the_table_shows_keeps_the_whole_table(session):
+    lines = session(BENCHMARKS, *EIGHT, "--benchmark-cprofile=tottime").outlines
+    assert sum(line.startswith("test_sum[1-dense]") for line in lines) == 8
+    assert not any(line.startswith("harness compare ") for line in lines)
+
+
 def test_without_the_option_nothing_is_repeated(session):
     session(BENCHMARKS).assert_outcomes(passed=4 + 1 + 2)
 
