@@ -141,7 +141,8 @@ def take_blocks(config: pytest.Config, benchmarks: list[dict[str, Any]]) -> None
     """
     if config.getoption(OPTION) is None or any(config.getoption(name, None) for name in _IN_THE_TABLE):
         return
-    config.stash[_MEASURED] = [each for each in benchmarks if "block" in each["extra_info"]]
+    blocks: list[Mapping[str, Any]] = [each for each in benchmarks if "block" in each["extra_info"]]
+    config.stash[_MEASURED] = blocks
     benchmarks[:] = [each for each in benchmarks if "block" not in each["extra_info"]]
 
 

@@ -1,12 +1,16 @@
-"""``fit`` of any estimator of the SDK in a test: rows are checked before, resources recorded, rows counted after."""
+"""``fit`` of any estimator of the SDK in a test: rows are checked before, resources recorded, rows counted after.
+
+``transform`` of its model warns of rows in another form than those that the model was trained on.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any
+from typing import Any, TypeAlias
 from unittest.mock import patch
+from weakref import WeakKeyDictionary
 
 from pyspark.ml import Pipeline
 from pyspark.sql import DataFrame
@@ -19,11 +23,14 @@ from harness.aws.cleanup.ledger import Ledger
 from harness.aws.cleanup.resources import Resource
 from harness.errors import HarnessError, SettingsError
 from harness.pipeline.failures import check_trained, last_words, rows_logged, stage_failure
-from harness.spark.labels import labels_of_predictor
+from harness.pipeline.scored_rows import warn_of_other_rows
+from harness.spark.labels import labels_of, labels_of_predictor
 from harness.spark.protobuf_rows import check_protobuf
 from harness.spark.sdk import format_options, projected_columns
-from harness.spark.validation import check_libsvm
+from harness.spark.validation import Shape, check_frame
 
+_Shapes: TypeAlias = "WeakKeyDictionary[Any, Shape]"
+"""Form of the rows that each model was trained on."""
 _USE_OPTIONS = "make a new estimator for each fit, with **estimator_options()"
 
 
@@ -31,8 +38,10 @@ _USE_OPTIONS = "make a new estimator for each fit, with **estimator_options()"
 def checked_fits(aws: AWS) -> Iterator[None]:
     """Have each ``fit`` of the SDK in this block refuse rows that would be lost, and count the rows trained on.
 
-    A block inside another one does nothing.
+    Models trained in the block warn of rows of another form. A block inside another one does nothing.
     """
+    shapes: _Shapes = WeakKeyDictionary()
+    transform = SageMakerModel.transform
     fit = SageMakerEstimatorBase.fit
     if hasattr(fit, "checks_rows"):
         yield
@@ -40,18 +49,27 @@ def checked_fits(aws: AWS) -> Iterator[None]:
 
     @wraps(fit)
     def checked(self: Any, dataset: DataFrame) -> SageMakerModel:
-        return _check_and_fit(aws, self, dataset, fit)
+        return _check_and_fit(aws, self, dataset, fit, shapes)
+
+    @wraps(transform)
+    def warning(self: Any, dataset: DataFrame, *arguments: Any, **options: Any) -> DataFrame:
+        if shape := shapes.get(self):
+            warn_of_other_rows(dataset, shape)
+        return transform(self, dataset, *arguments, **options)
 
     checked.checks_rows = True  # type: ignore[attr-defined]
-    with patch.object(SageMakerEstimatorBase, "fit", checked):
+    with patch.object(SageMakerEstimatorBase, "fit", checked), patch.object(SageMakerModel, "transform", warning):
         yield
 
 
-def _check_and_fit(aws: AWS, estimator: Any, frame: DataFrame, fit: Callable[..., SageMakerModel]) -> SageMakerModel:
+def _check_and_fit(
+    aws: AWS, estimator: Any, frame: DataFrame, fit: Callable[..., SageMakerModel], shapes: _Shapes
+) -> SageMakerModel:
     """Fit an estimator, and compare the rows in the frame with those that its containers read.
 
     Rows of other formats than LibSVM and RecordIO-protobuf have no rules here, and are not counted.
 
+    :param shapes: gets the form of the rows that the model was trained on, if they are LibSVM and were computed.
     :raises DataError: rows would be lost or changed. Nothing was created.
     :raises PipelineError: other rows were trained on than the frame has.
     """
@@ -60,21 +78,25 @@ def _check_and_fit(aws: AWS, estimator: Any, frame: DataFrame, fit: Callable[...
         return fit(estimator, frame)
     columns = projected_columns(estimator)
     sent = frame.select(*columns) if columns else frame
-    rows = check(estimator, sent)
+    rows, shape = check(estimator, sent)
     model = fit(estimator, frame)
+    if shape is not None:
+        shapes[model] = shape
     trained = rows_logged(aws, str(estimator.latestTrainingJob))
     check_trained(trained, 0, (sent.count() if rows is None else rows) * _copies(estimator))
     return model
 
 
-def _check_libsvm(estimator: Any, sent: DataFrame) -> int | None:
-    return check_libsvm(sent, classes=_value(estimator, "num_class"), objective=_value(estimator, "objective"))
+def _check_libsvm(estimator: Any, sent: DataFrame) -> tuple[int, Shape] | tuple[None, None]:
+    labels = labels_of(_value(estimator, "objective"), _value(estimator, "num_class"))
+    return check_frame(sent, None, labels) or (None, None)
 
 
-def _check_protobuf(estimator: Any, sent: DataFrame) -> int | None:
+def _check_protobuf(estimator: Any, sent: DataFrame) -> tuple[int | None, None]:
+    """Check rows for Amazon's algorithms, for which an omitted value is zero, so that no form is returned."""
     kind, classes = _value(estimator, "predictor_type"), _value(estimator, "num_classes")
     options = format_options(estimator)
-    return check_protobuf(
+    rows = check_protobuf(
         sent,
         features=_value(estimator, "feature_dim"),
         labels=labels_of_predictor(kind, classes),
@@ -83,6 +105,7 @@ def _check_protobuf(estimator: Any, sent: DataFrame) -> int | None:
         label_column=options.get("labelColumnName", "label"),
         features_column=options.get("featuresColumnName", "features"),
     )
+    return rows, None
 
 
 def _copies(estimator: Any) -> int:

@@ -32,6 +32,11 @@ from harness.spark.session import root_cause
 BEYOND = 2.0**128 - 2.0**103
 """The smallest number that becomes infinite as a 32-bit float."""
 
+ALL_DENSE = (
+    "in your preparation, so that training and scoring both get it: from pyspark.ml.functions import array_to_vector, "
+    "vector_to_array; frame.withColumn('features', array_to_vector(vector_to_array('features')))"
+)
+"""Place and code of the fix for vectors of two kinds."""
 _COLUMNS = (("label", "double"), ("features", "vector"))
 _GLOB = "*?[]{}\\"
 _GZIP = b"\x1f\x8b"
@@ -67,8 +72,8 @@ def check_libsvm(
         The error has the reason and a fix.
     """
     if isinstance(data, DataFrame):
-        _check_columns(data)
-        return None if is_sample(data) else _check_rows(data, features, labels_of(objective, classes))
+        checked = check_frame(data, features, labels_of(objective, classes))
+        return checked.rows if checked else None
     return _check_file(Path(data), features, classes)
 
 
@@ -144,7 +149,8 @@ def _check_columns(frame: DataFrame) -> None:
     raise DataError(
         "The frame has more columns than label and features, or has them in another order.",
         checked=shown,
-        fix="frame.select('label', 'features')",
+        fix="give the estimator trainingProjectedColumns=['label', 'features'], or fit "
+        "frame.select('label', 'features')",
     )
 
 
@@ -157,6 +163,30 @@ def is_sample(frame: DataFrame) -> bool:
     return bool(files) and all(region_of_sample_bucket(split_s3_uri(file)[0]) for file in files)
 
 
+class Shape(NamedTuple):
+    """Form that all vectors of a frame have in common, on which XGBoost depends."""
+
+    width: int
+    is_dense: bool
+
+
+class Checked(NamedTuple):
+    """A frame that passed."""
+
+    rows: int
+    shape: Shape
+
+
+def check_frame(frame: DataFrame, features: int | None, labels: Labels | None) -> Checked | None:
+    """Check a frame as :func:`check_libsvm` does, and return the form of its rows.
+
+    :return: None for rows of the sample bucket alone, which are not computed.
+    :raises DataError: rows would be lost or changed.
+    """
+    _check_columns(frame)
+    return None if is_sample(frame) else _check_rows(frame, features, labels)
+
+
 class Fault(NamedTuple):
     """A fault that rows may have."""
 
@@ -166,7 +196,7 @@ class Fault(NamedTuple):
     found: Column
 
 
-def _check_rows(frame: DataFrame, features: int | None, labels: Labels | None) -> int:
+def _check_rows(frame: DataFrame, features: int | None, labels: Labels | None) -> Checked:
     faults = _faults(features, labels)
     counts = {f"fault{number}": F.count(F.when(fault.found, 1)) for number, fault in enumerate(faults)}
     facts = {"rows": F.count(F.lit(1)), "narrowest": F.min("width"), "widest": F.max("width")}
@@ -178,7 +208,7 @@ def _check_rows(frame: DataFrame, features: int | None, labels: Labels | None) -
         if found[f"fault{number}"]:
             raise DataError(f"{found[f'fault{number}']:,} of {found['rows']:,} rows {fault.what}.", fix=fault.fix)
     _check_shape(found["narrowest"], found["widest"], found["dense"], found["rows"])
-    return int(found["rows"])
+    return Checked(int(found["rows"]), Shape(int(found["widest"]), found["dense"] > 0))
 
 
 def compute(frame: DataFrame) -> Row:
@@ -202,8 +232,7 @@ def _check_shape(narrowest: int, widest: int, dense: int, rows: int) -> None:
         raise DataError(
             f"{dense:,} of {rows:,} vectors are dense and the others sparse: zeros of dense ones are sent as values, "
             "and those of sparse ones are omitted, which means missing to XGBoost.",
-            fix="make all of them dense: from pyspark.ml.functions import array_to_vector, vector_to_array; "
-            "frame.select('label', array_to_vector(vector_to_array('features')).alias('features'))",
+            fix=f"make all of them dense {ALL_DENSE}",
         )
 
 

@@ -95,14 +95,35 @@ def test_instances_refuses_them_since_the_local_aws_is_no_instance_type(there):
 GUIDE = Path(ROOT) / "docs" / "guides" / "benchmarks.md"
 
 
+def example(name):
+    """Return the code of the guide's example that is a file of this name."""
+    return GUIDE.read_text(encoding="utf-8").partition(f"```python\n# benchmarks/{name}\n")[2].partition("```")[0]
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+@pytest.mark.parametrize("batch", [100, 500])
+def test_the_guides_example_sends_the_chosen_rows_in_a_request(
+    batch, aws, benchmark, record_work, trained_model, mnist_test, harness_settings
+):
+    if harness_settings.mode == "real":
+        pytest.skip("this counts the calls of the local AWS")
+    namespace = {}
+    exec(example("test_rows_per_request.py"), namespace)
+    before = aws.calls()["counts"].get("InvokeEndpoint", 0)
+    namespace["test_rows_per_request"](benchmark, record_work, trained_model, mnist_test, batch)
+    rounds = 3 + 1  # and a warm-up
+    assert aws.calls()["counts"]["InvokeEndpoint"] - before == rounds * harness_settings.test_rows / batch
+    assert benchmark.extra_info["rows"] == harness_settings.test_rows
+
+
 @pytest.mark.slow
 @pytest.mark.spark
 def test_the_variants_of_the_guide_are_compared_in_one_session_with_one_model(run_in, tmp_path, harness_settings):
     if harness_settings.mode == "real":
         pytest.skip("this runs in the local AWS")
-    pasted = GUIDE.read_text(encoding="utf-8").partition("```python\n# benchmarks/test_partitions.py\n")[2]
     (tmp_path / "benchmarks").mkdir()
-    (tmp_path / "benchmarks" / "test_partitions.py").write_text(pasted.partition("```")[0])
+    (tmp_path / "benchmarks" / "test_partitions.py").write_text(example("test_partitions.py"))
     few = ("--harness-train-rows=500", "--harness-test-rows=100", "--harness-alternate=8")
     command = [sys.executable, "-m", "pytest", "-p", "harness.plugin", "-q", "benchmarks/test_partitions.py", *few]
     done = subprocess.run(
@@ -110,6 +131,7 @@ def test_the_variants_of_the_guide_are_compared_in_one_session_with_one_model(ru
         capture_output=True, text=True, check=False, timeout=500,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "\nharness compare partitions.json --by partitions\n" in done.stdout
     compared = run_in(tmp_path, "compare", "partitions.json", "--by", "partitions")
     assert compared.returncode == 0, compared.stderr
     assert "partitions=2 against partitions=1: 8 blocks of 1 session, alternating" in compared.stdout

@@ -1,6 +1,7 @@
 """A user's own estimator: ``estimator_options`` and ``sagemaker_fit``, and the checks of every ``fit``."""
 
 import os
+import warnings
 
 import pytest
 from pyspark.ml.linalg import Vectors
@@ -68,6 +69,50 @@ def test_columns_that_are_not_sent_may_be_there(sagemaker_fit, estimator_options
     own = XGBoostSageMakerEstimator(**options, endpointCreationPolicy=EndpointCreationPolicy.DO_NOT_CREATE)
     own.setNumRound(1)
     sagemaker_fit(own, rows(0.0, 1.0).withColumn("customer", lit("a")))
+
+
+@pytest.fixture(scope="module")
+def dense_model(sagemaker_fit, estimator_options, rows):
+    """A model behind an endpoint, trained on dense vectors of two features."""
+    own = XGBoostSageMakerEstimator(**estimator_options())
+    own.setNumRound(1)
+    return sagemaker_fit(own, rows(0.0, 1.0, 0.0))
+
+
+@pytest.fixture(scope="module")
+def mixed(spark):
+    """One dense vector and two sparse ones, all of two features."""
+    vectors = [Vectors.dense(1.0, 0.0), Vectors.sparse(2, [0], [1.0]), Vectors.sparse(2, [], [])]
+    return spark.createDataFrame([(0.0, vector) for vector in vectors], ["label", "features"])
+
+
+def test_rows_to_score_of_another_kind_than_those_trained_on_are_warned_of_with_the_fix(dense_model, mixed):
+    with pytest.warns(UserWarning, match="2 of the first 3 rows to score are sparse vectors") as warned:
+        dense_model.transform(mixed)
+    [ours] = [warning for warning in warned if warning.category is UserWarning]
+    assert "in your preparation, so that training and scoring both get it" in str(ours.message)
+    assert ours.filename == __file__
+
+
+def test_rows_to_score_of_another_width_than_those_trained_on_are_warned_of(dense_model, spark):
+    wide = spark.createDataFrame([(0.0, Vectors.dense(1.0, 0.0, 2.0))], ["label", "features"])
+    with pytest.warns(UserWarning, match="have 3 features, but the model was trained on 2"):
+        dense_model.transform(wide.randomSplit([1.0], 7)[0])
+
+
+def test_transform_is_silent_for_rows_as_in_training_and_where_a_look_would_cost(dense_model, mixed, rows, benchmark):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert dense_model.transform(rows(1.0)).count() == 1
+        dense_model.transform(mixed.repartition(2))
+        benchmark.pedantic(dense_model.transform, [mixed], rounds=1)
+
+
+def test_rows_to_score_that_cannot_be_computed_fail_in_the_users_action_as_without_a_look(dense_model, rows):
+    broken = udf(lambda _: 1 / 0, "double")
+    scored = dense_model.transform(rows(0.0).withColumn("label", broken("label")).where("label > 0"))
+    with pytest.raises(Exception, match="ZeroDivisionError"):
+        scored.count()
 
 
 def test_other_rows_than_those_of_the_frame_fail_the_fit(estimator, rows):
