@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from harness.cli import main
 
@@ -95,3 +96,10 @@ def test_the_local_aws_is_under_load_for_half_an_hour_each_night():
 
 def test_the_nightly_run_uses_real_mode():
     assert "--harness-mode=real" in str(WORKFLOWS["nightly"]["jobs"]["real"]["steps"])
+
+
+def test_the_workflows_that_users_copy_install_the_harness_from_a_place_and_not_by_its_bare_name():
+    lines = (EXAMPLE / "requirements.txt").read_text().splitlines()
+    needed = [Requirement(line) for line in lines if not line.startswith("#")]
+    assert [each.name for each in needed if each.url] == ["sagemaker-spark-harness"]
+    assert f"\n{needed[0]}\n" in (ROOT / "docs" / "guides" / "ci.md").read_text()
