@@ -3,6 +3,7 @@
 That they are well formed and safe, `tox -e lint` says.
 """
 
+import re
 import shlex
 from pathlib import Path
 
@@ -103,3 +104,9 @@ def test_the_workflows_that_users_copy_install_the_harness_from_a_place_and_not_
     needed = [Requirement(line) for line in lines if not line.startswith("#")]
     assert [each.name for each in needed if each.url] == ["sagemaker-spark-harness"]
     assert f"\n{needed[0]}\n" in (ROOT / "docs" / "guides" / "ci.md").read_text()
+
+
+def test_the_guide_lists_the_variables_of_the_nightly_workflow_that_users_copy():
+    section = (ROOT / "docs" / "guides" / "real-aws.md").read_text().partition("## 5. Run every night")[2]
+    listed = re.findall(r"^ *\| `(HARNESS_\w+)` \|", section.partition("\n## ")[0], re.MULTILINE)
+    assert sorted(listed) == sorted(set(re.findall(r"vars\.(\w+)", str(WORKFLOWS["example-nightly"]))))
