@@ -73,9 +73,10 @@ def test_the_notebook_runs(run, tmp_path):
 
 def test_the_tests_of_a_pipeline_of_ones_own_pass(tmp_path):
     shutil.copytree(EXAMPLES / "own_pipeline", tmp_path / "project")
-    command = [sys.executable, "-m", "pytest", "-p", "harness.plugin", "-p", "no:cacheprovider"]
+    # From the directory above, since "python -m pytest" puts the one that it is started in on Python's path.
+    command = [sys.executable, "-m", "pytest", "-p", "harness.plugin", "-p", "no:cacheprovider", "project"]
     variables = OUTSIDE | {"PYTHONPATH": ROOT}
-    done = subprocess.run(command, cwd=tmp_path / "project", env=variables, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " 3 passed" in done.stdout
     assert "harness: AWS resources of this session: 6 created, 6 deleted, 0 left over" in done.stdout

@@ -9,7 +9,7 @@ import pytest
 @pytest.fixture(scope="session")
 def data(seed_s3):
     """The directory ``data`` in S3. The tests may write there too: all of it is deleted with the session."""
-    return seed_s3(Path(__file__).parent / "data")
+    return seed_s3(Path(__file__).parents[1] / "data")
 
 
 @pytest.fixture(scope="session")
