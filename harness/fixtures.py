@@ -179,10 +179,17 @@ def estimator_options(
     ledger: Ledger,
     harness_settings: Settings,
 ) -> Callable[[], dict[str, Any]]:
-    """``estimator_options()`` returns the arguments that your own estimator needs for one ``fit``.
+    """``estimator_options()`` returns the arguments that your own estimator needs for one ``fit``, as a dictionary:
 
-    ``XGBoostSageMakerEstimator(**estimator_options(), …)`` gets the role, the instances of the settings, the paths of
-    its data, and names that the ``ledger`` knows. Call it for each estimator, since each call returns new names.
+    - ``sagemakerRole``: the role of ``aws``;
+    - ``trainingInstanceType``, ``trainingInstanceCount``, ``endpointInstanceType`` and ``endpointInitialInstanceCount``
+      of the settings;
+    - ``trainingMaxRuntimeInSeconds``: the ``max_hours`` of the settings;
+    - ``trainingInputS3DataPath`` and ``trainingOutputS3DataPath``: prefixes that the ``ledger`` deletes;
+    - ``namePolicyFactory``: names that the ``ledger`` knows. Without them, ``sagemaker_fit`` refuses the estimator.
+
+    Call it for each estimator, since each call returns new names. To change an argument, merge the dictionaries:
+    ``XGBoostSageMakerEstimator(**{**estimator_options(), "trainingInstanceCount": 2})``.
     """
     from harness.spark.sdk import estimator_options  # noqa: PLC0415
 

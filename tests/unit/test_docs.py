@@ -2,12 +2,14 @@
 
 import ast
 import configparser
+import inspect
 import re
 from pathlib import Path
 
 import pytest
 
 from harness import plugin
+from harness.spark import sdk
 from tools import reference_pages
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +45,14 @@ def test_the_readme_lists_the_fixtures_with_their_scopes():
     named = {name: row[1] for row in tables(section)[0] for name in re.findall(r"`([^`]+)`", row[0])}
     assert named == {each.name: each.scope for each in reference_pages.read_fixtures()}
     assert sorted(named) == plugin.__all__
+
+
+def test_the_fixture_estimator_options_documents_every_argument_that_it_returns():
+    function = ast.parse(inspect.getsource(sdk.estimator_options))
+    returned = next(node.value for node in ast.walk(function) if isinstance(node, ast.Return))
+    text = next(each.text for each in reference_pages.read_fixtures() if each.name == "estimator_options")
+    listed = "\n".join(re.findall(r"^- (.+(?:\n  .+)*)", text, re.MULTILINE))
+    assert sorted(set(re.findall(r"`([a-z]+[A-Z]\w+)`", listed))) == sorted(key.value for key in returned.keys)
 
 
 def test_the_readme_lists_the_commands():
