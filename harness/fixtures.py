@@ -11,9 +11,9 @@ import dataclasses
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
@@ -316,9 +316,22 @@ def _model_behind(aws: AWS, endpoint: str) -> SageMakerModel:
 
 
 @pytest.fixture
-def faults(aws: AWS) -> Iterator[Any]:
-    """Faults to inject into the local AWS: ``faults.add(...)``. They are cleared after the test. Skips in real mode."""
+def faults(aws: AWS, pytestconfig: pytest.Config) -> Iterator[Any]:
+    """Faults to inject into the local AWS: ``faults.add(...)``, whose ``applied`` is the number of calls that it hit.
+
+    They are cleared after the test. Skips in real mode.
+    """
     if aws.faults is None:
         pytest.skip(f"faults can be injected into the local AWS only, and this AWS is {aws.mode}")
-    yield aws.faults
+    from harness.aws.faults import reported_while_waiting  # noqa: PLC0415
+
+    with reported_while_waiting(aws.faults, _uncaptured(pytestconfig)):
+        yield aws.faults
     aws.faults.clear()
+
+
+def _uncaptured(config: pytest.Config) -> IO[str]:
+    """Return pytest's own standard error, which a test's output is not mixed with."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else nullcontext():
+        return os.fdopen(os.dup(2), "w")

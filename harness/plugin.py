@@ -190,7 +190,7 @@ def pytest_runtest_makereport(
     """Report an error of the harness in a fixture by its message only, and one in a test at the test's own line.
 
     A stack trace of the harness, or of Java, would not help. A test that failed names the hosts that were refused,
-    since many clients do not.
+    since many clients do not, and says how many calls its faults have hit.
     """
     if call.when == "call" and call.excinfo is not None and isinstance(call.excinfo.value, HarnessError):
         call.excinfo.value.__cause__, call.excinfo.value.__suppress_context__ = None, True
@@ -198,6 +198,8 @@ def pytest_runtest_makereport(
     report = yield
     if report.failed and (refused := _newly_refused(item)):
         report.sections.append(("Hosts that the local AWS refused", _refused_text(refused)))
+    if report.failed and (applied := _applied_faults(item)):
+        report.sections.append(("Faults in the local AWS", applied))
     if call.when != "call" and call.excinfo is not None and isinstance(call.excinfo.value, HarnessError):
         report.longrepr = str(call.excinfo.value)
     return report
@@ -218,6 +220,19 @@ def _newly_refused(item: pytest.Item) -> list[str]:
     new = [host for host in refused if host not in seen]
     seen.update(new)
     return new
+
+
+def _applied_faults(item: pytest.Item) -> str:
+    """Return how many calls the faults of a test have hit, or ''."""
+    faults = getattr(item, "funcargs", {}).get("faults")
+    if faults is None:
+        return ""
+    from harness.aws.faults import FaultInjection, applied_text  # noqa: PLC0415
+
+    try:
+        return applied_text(faults.applied()) if isinstance(faults, FaultInjection) else ""
+    except HarnessError:  # it has ended; the test's own error says more
+        return ""
 
 
 def pytest_report_header(config: pytest.Config) -> str:

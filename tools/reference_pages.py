@@ -1,4 +1,4 @@
-"""Tables of the reference pages, from the code: settings, fixtures, commands, and the coverage of AWS.
+"""Tables of the reference pages, from the code: settings, fixtures, faults, commands, and the coverage of AWS.
 
 ``python -m tools.reference_pages`` (with the ``dev`` extras) rewrites them. A table stands in its page between two
 comments. The text around them is written by hand and stays.
@@ -9,8 +9,11 @@ from __future__ import annotations
 import argparse
 import ast
 import dataclasses
+import inspect
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +21,7 @@ from harness import fixtures
 from harness.bench import fixtures as bench_fixtures
 from harness.cli import main as cli
 from harness.cli.options import SETTINGS
+from harness.localaws.control import faults
 from harness.localaws.register import coverage
 from harness.settings import Settings, environment_name, ini_name, option_name
 
@@ -135,6 +139,35 @@ def markdown(docstring: str) -> str:
     return _ROLE.sub(r"`\1`", docstring).replace("``", "`")
 
 
+# --- faults -----------------------------------------------------------------------------------------------------------
+
+
+def fault_arguments_table() -> str:
+    """Return the arguments of ``faults.add``, a row each: the fields of Fault with the docstrings below them."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(faults.Fault))).body[0]
+    meanings = {
+        ast.unparse(field.target): ast.literal_eval(text.value)
+        for field, text in pairwise(getattr(body, "body", []))
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr)
+    }
+    return table(
+        ["argument", "default", "meaning"],
+        [
+            [code(each.name), _default_of(each), markdown(meanings[each.name])]
+            for each in dataclasses.fields(faults.Fault)
+        ],
+    )
+
+
+def _default_of(field: dataclasses.Field[object]) -> str:
+    return "required" if field.default is dataclasses.MISSING else code(repr(field.default).replace("'", '"'))
+
+
+def fault_effects_table() -> str:
+    """Return the effects of faults, a row each."""
+    return table(["effect", "result"], [[code(f'"{name}"'), markdown(text)] for name, text in faults.EFFECTS.items()])
+
+
 # --- commands ---------------------------------------------------------------------------------------------------------
 
 
@@ -236,6 +269,8 @@ GENERATED: dict[str, Callable[[], str]] = {
     "settings": settings_table,
     "names of settings": sources_table,
     "fixtures": fixtures_text,
+    "fault arguments": fault_arguments_table,
+    "fault effects": fault_effects_table,
     "commands": commands_text,
     "services": services_table,
     "operations": operations_text,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from harness.settings import Settings
 
 if TYPE_CHECKING:
-    from harness.aws.local import FaultInjection
+    from harness.aws.faults import FaultInjection
     from harness.aws.pricing import PriceSource
 
 

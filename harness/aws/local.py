@@ -11,8 +11,7 @@ import sys
 import tempfile
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -21,9 +20,9 @@ import botocore.session
 from botocore.config import Config
 
 from harness.aws.cleanup.resources import SAGEMAKER_KINDS
+from harness.aws.faults import FaultInjection
 from harness.errors import LocalAWSError, SetupError
 from harness.localaws.client import Connection
-from harness.localaws.control.faults import Fault
 from harness.localaws.memory import frugal_environment
 from harness.processes import kill_processes_with
 from harness.regions import split_s3_uri
@@ -37,24 +36,6 @@ _LEAST_DISK = 128 << 20
 """Bytes. The sample data takes 77 MiB."""
 _OUTPUT_BYTES = 4096
 _OUTPUT_LINES = 10
-
-
-class FaultInjection:
-    """Injects faults into the local AWS."""
-
-    def __init__(self, control: Callable[..., Any]) -> None:
-        self._control = control
-
-    def add(self, operation: str, **members: Any) -> None:
-        """Have a fault occur in the next calls of ``operation``.
-
-        The members are those of :class:`harness.localaws.control.faults.Fault`.
-        """
-        self._control("POST", "/faults", asdict(Fault(operation, **members)))
-
-    def clear(self) -> None:
-        """Remove the faults that have not occurred."""
-        self._control("DELETE", "/faults")
 
 
 class MockAWS:

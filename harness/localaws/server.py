@@ -134,6 +134,7 @@ class LocalAWS:
             ("GET", "/status"): lambda _: self._status(),
             ("GET", "/calls"): lambda _: self.calls.as_json(),
             ("GET", "/faults"): lambda _: self.faults.as_json(),
+            ("GET", "/faults/applied"): lambda _: self.faults.applied(),
             ("POST", "/faults"): lambda fault: self.faults.add(Fault.from_json(fault)),
             ("DELETE", "/faults"): lambda _: self.faults.clear(),
             ("POST", "/containers"): lambda image: self.images.register(image["image"], image["command"]),

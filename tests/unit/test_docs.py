@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness import plugin
+from harness.localaws.control.faults import known_operations
 from harness.spark import sdk
 from tools import reference_pages
 
@@ -68,6 +69,13 @@ def test_a_table_in_the_readme_has_phrases_in_its_cells():
 @pytest.mark.parametrize("end", ["tox", "tox -e mnist"])
 def test_the_readme_gives_the_commands_that_install_and_run_everything(end):
     assert f"\npython3 -m venv .venv && .venv/bin/pip install -q tox && .venv/bin/{end}\n" in README
+
+
+def test_the_guide_to_faults_names_operations_that_aws_has():
+    section = (ROOT / "docs" / "guides" / "faults.md").read_text(encoding="utf-8").partition("\n## Operations\n")[2]
+    named = {name for row in tables(section)[0] for name in re.findall(r"`([^`]+)`", row[1])}
+    assert len(named) > 15
+    assert named - known_operations() == set()
 
 
 def test_tox_builds_the_pages_with_the_packages_of_the_extra():

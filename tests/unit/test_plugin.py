@@ -317,11 +317,45 @@ def test_an_aws_without_faults_skips_the_tests_that_inject_them_with_a_reason(ru
     result.stdout.fnmatch_lines(["SKIPPED*faults can be injected into the local AWS only, and this AWS is real"])
 
 
+FAULTS = """
+    from harness.aws.faults import FaultInjection
+    from harness.localaws.control.faults import Fault, Faults
+    local = Faults()
+
+    def control(method, path, content=None):
+        if method == "POST":
+            return local.add(Fault.from_json(content))
+        return local.applied() if method == "GET" else local.clear()
+
+    Fake.faults = FaultInjection(control)
+    Fake.take = staticmethod(local.take)
+"""
+
+
 def test_faults_are_cleared_after_each_test(run, pytester):
-    faults = "\n    class Faults(list): add = list.append\n    Fake.faults = Faults()\n"
-    pytester.makeconftest(FAKE_AWS + faults)
-    test = "def test_one(faults): faults.add('x')\ndef test_two(faults): assert faults == []"
+    pytester.makeconftest(FAKE_AWS + FAULTS)
+    test = "def test_one(faults): faults.add('GetRole')\ndef test_two(aws, faults): assert aws.take('GetRole') is None"
     run(test=test).assert_outcomes(passed=2)
+
+
+def test_a_test_that_failed_says_how_many_calls_its_faults_have_hit(run, pytester):
+    pytester.makeconftest(FAKE_AWS + FAULTS)
+    test = "def test_it(aws, faults):\n    faults.add('GetRole')\n    aws.take('GetRole')\n    assert 0"
+    result = run(test=test)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*Faults in the local AWS*", "<fault GetRole: error 500 *> has hit 1 call"])
+
+
+@pytest.mark.slow
+def test_a_test_that_waits_for_a_client_that_retries_is_reported_despite_captured_output(pytester):
+    pytester.makeconftest(FAKE_AWS + FAULTS)
+    test = "import time\ndef test_it(aws, faults, capfd):\n    fault = faults.add('GetRole', times='always')\n"
+    test += "    for _ in range(20): aws.take('GetRole')\n    time.sleep(2.5)\n    assert fault.applied == 20\n"
+    test += "    assert capfd.readouterr() == ('', '')"
+    pytester.makepyfile(test)
+    result = pytester.runpytest_subprocess("-p", "harness.plugin")
+    result.assert_outcomes(passed=1)
+    result.stderr.fnmatch_lines(["harness: after * s, <fault GetRole: *> has hit 20 calls: is a client retrying?"])
 
 
 CLEAN_UP = """

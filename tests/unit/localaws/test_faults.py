@@ -38,6 +38,17 @@ def test_a_fault_happens_to_its_share_of_calls_and_to_the_same_ones_with_the_sam
     assert suffering(1) == suffering(1) != suffering(2)
 
 
+def test_a_fault_for_good_happens_until_faults_are_cleared_and_its_calls_stay_counted():
+    faults = Faults()
+    first = faults.add(Fault("GetRole"))
+    always = faults.add(Fault("PutObject", times="always", skip=1))
+    hit = [faults.take("PutObject") is not None for _ in range(100)]
+    faults.clear()
+    assert hit == [False] + [True] * 99
+    assert faults.take("PutObject") is None
+    assert (faults.applied()[first], faults.applied()[always]) == (0, 99)
+
+
 def test_faults_that_are_cleared_do_not_happen():
     faults = Faults()
     faults.add(Fault("GetRole"))
@@ -48,9 +59,10 @@ def test_faults_that_are_cleared_do_not_happen():
 @pytest.mark.parametrize(
     ("members", "reported"),
     [({"operation": "GetRole", "effect": "fire"}, "choose one of error, disk_full, kill_container"),
-     ({"operation": "GetRole", "times": 0}, "times must be at least 1"),
-     ({"operation": "GetRole", "delay": -1}, "delay and skip at least 0"),
-     ({"operation": "GetRole", "skip": -1}, "delay and skip at least 0"),
+     ({"operation": "GetRole", "times": 0}, "number of at least 1, or \"always\", not 0"),
+     ({"operation": "GetRole", "times": "often"}, "not 'often'"),
+     ({"operation": "GetRole", "delay": -1}, "delay and skip must be at least 0"),
+     ({"operation": "GetRole", "skip": -1}, "delay and skip must be at least 0"),
      ({"operation": "GetRole", "share": 0}, "share above 0"),
      ({"operation": "GetRole", "effect": "signal"}, "needs a pid"),
      ({"operation": "GetRole", "effect": "signal", "pid": 1, "signal": "SIGFIRE"}, "not 1 and 'SIGFIRE'"),
