@@ -62,7 +62,7 @@ class AWS(Protocol):
     def remaining(self) -> list[str]:
         """Return what exists now and would remain in AWS, a line each; empty if others use the account too.
 
-        Of S3 it has the number of objects in each bucket. Logs do not count.
+        Of S3 it has the number of objects in each bucket, and the first keys. Logs do not count.
         """
 
     def refused_hosts(self) -> list[str]:

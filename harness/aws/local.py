@@ -10,8 +10,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections import Counter, deque
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -34,6 +34,8 @@ _ASK_SECONDS = 5
 """Seconds in which a local AWS must confirm that it will stop. A busy or stopped one is killed."""
 _LEAST_DISK = 128 << 20
 """Bytes. The sample data takes 77 MiB."""
+_SHOWN_KEYS = 3
+"""Keys of a bucket that are named, of those that would remain."""
 _OUTPUT_BYTES = 4096
 _OUTPUT_LINES = 10
 
@@ -161,9 +163,7 @@ class MockAWS:
         if not self.running:
             return []
         found = self.resources()
-        named = [f"{kind} {name}" for kind in SAGEMAKER_KINDS for name in found[kind]]
-        buckets = Counter(split_s3_uri(uri)[0] for kind in ("S3 object", "S3 upload") for uri in found[kind])
-        return named + [f"S3 objects: {count:,} in s3://{bucket}" for bucket, count in sorted(buckets.items())]
+        return [*named_resources(found), *(f"S3 objects: {line}" for line in objects_by_bucket(found))]
 
     def resources(self) -> dict[str, list[str]]:
         """Return the names of all resources by kind. See :meth:`harness.localaws.server.LocalAWS.resources`."""
@@ -208,6 +208,28 @@ class MockAWS:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def named_resources(found: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the kind and name of each SageMaker resource among those of :meth:`MockAWS.resources`."""
+    return [f"{kind} {name}" for kind in SAGEMAKER_KINDS for name in found[kind]]
+
+
+def objects_by_bucket(found: Mapping[str, Sequence[str]], known: Collection[str] = ()) -> list[str]:
+    """Return for each bucket the number of S3 objects and unfinished uploads, and the first keys.
+
+    :param known: URIs that are not counted.
+    """
+    keys: dict[str, list[str]] = {}
+    for uri in (*found["S3 object"], *found["S3 upload"]):
+        if uri not in known:
+            bucket, key = split_s3_uri(uri)
+            keys.setdefault(bucket, []).append(key)
+    return [f"{len(of_one):,} in s3://{bucket} ({_first(of_one)})" for bucket, of_one in sorted(keys.items())]
+
+
+def _first(keys: Sequence[str]) -> str:
+    return ", ".join([*keys[:_SHOWN_KEYS], *(["…"] if len(keys) > _SHOWN_KEYS else [])])
 
 
 def _command(region: str, port: int, enforce_iam: bool) -> list[str]:

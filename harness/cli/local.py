@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from harness.aws.local import MockAWS
 
+_REFUSED_ROLE = re.compile(r"Could not assume role (\S+)\. ")
+"""Message of SageMaker about an execution role."""
 _PASSED_ON = (signal.SIGTERM, signal.SIGHUP)
 _SHOWN = 10
 """Most resources that a command did not delete and that are named."""
@@ -104,7 +107,7 @@ def run_command(settings: Settings, command: Sequence[str], seeds: Sequence[tupl
 
     with MockAWS.start(settings) as aws:
         _upload(aws, seeds)
-        seeded = aws.remaining() if seeds else []
+        seeded = frozenset(aws.resources()["S3 object"]) if seeds else frozenset()
         environment = child_environment(aws, os.environ)
         with _passing_signals_on() as to:
             process = _start(command, environment)
@@ -184,30 +187,56 @@ def _in_foreground() -> bool:
         return False
 
 
-def _report(aws: MockAWS, seeded: Sequence[str] = (), *, failed: bool = False) -> None:
-    """Print the hosts that were refused, and what the command did not delete, without what existed before it.
+def _report(aws: MockAWS, seeded: Collection[str] = (), *, failed: bool = False) -> None:
+    """Print the hosts that were refused, and what the command did not delete.
 
-    :param failed: True to print the buckets too that the command did not find.
+    :param seeded: URIs of objects that existed before the command.
+    :param failed: True to print the buckets and roles too that the command did not find.
     """
     from harness.console import print_text
 
     try:
-        refused, remaining = aws.refused_hosts(), aws.remaining()
-        missing = _missing_buckets(aws.calls()["calls"]) if failed else []
+        lines = [*_refused(aws), *(_not_found(aws) if failed else []), *_remaining(aws, seeded)]
     except LocalAWSError as error:  # the command's exit code must still be passed on
-        print_text(f"harness: {error}", sys.stderr)
-        return
-    if refused:
-        print_text(f"harness: the local AWS refused hosts that it does not emulate: {', '.join(refused)}", sys.stderr)
-    for bucket in missing:
-        print_text(
-            f"harness: there is no bucket {bucket}: a local AWS starts without buckets. To upload files to it first, "
-            f"run 'harness exec --seed DIRECTORY=s3://{bucket} -- CMD'",
-            sys.stderr,
+        lines = [str(error)]
+    if lines:
+        print(file=sys.stderr)  # the command may have left the cursor behind a progress bar
+    for line in lines:
+        print_text(f"harness: {line}", sys.stderr)
+
+
+def _refused(aws: MockAWS) -> Iterator[str]:
+    if refused := aws.refused_hosts():
+        yield f"the local AWS refused hosts that it does not emulate: {', '.join(refused)}"
+
+
+def _not_found(aws: MockAWS) -> Iterator[str]:
+    calls = aws.calls()["calls"]
+    for bucket in _missing_buckets(calls):
+        yield (
+            f"there is no bucket {bucket}: a local AWS starts without buckets. To upload files to it first, "
+            f"run 'harness exec --seed DIRECTORY=s3://{bucket} -- CMD'"
         )
-    if remaining := [line for line in remaining if line not in seeded]:
+    for role in _refused_roles(calls):
+        yield (
+            f"SageMaker cannot assume {role} in the local AWS. Give your program the role in the variable "
+            f"SAGEMAKER_ROLE, which exists there: {aws.role}"
+        )
+
+
+def _remaining(aws: MockAWS, seeded: Collection[str]) -> Iterator[str]:
+    """Yield what would remain in AWS. Nothing says which objects in S3 are the command's results."""
+    from harness.aws.local import named_resources, objects_by_bucket
+    from harness.console import printable
+
+    if not aws.running:
+        return
+    found = aws.resources()
+    if remaining := named_resources(found):
         more = f", and {len(remaining) - _SHOWN:,} more" if len(remaining) > _SHOWN else ""
-        print_text(f"harness: in AWS these would remain: {', '.join(remaining[:_SHOWN])}{more}", sys.stderr)
+        yield printable(f"in AWS these would remain: {', '.join(remaining[:_SHOWN])}{more}")
+    if objects := objects_by_bucket(found, seeded):
+        yield printable(f"in AWS these S3 objects, your results or leftovers, would remain: {', '.join(objects)}")
 
 
 def _missing_buckets(calls: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -216,6 +245,12 @@ def _missing_buckets(calls: Sequence[Mapping[str, Any]]) -> list[str]:
 
     found = [f"https://{call['host']}{call['path']}" for call in calls if call["error"] == "NoSuchBucket"]
     return sorted({split_s3_uri(url)[0] for url in found})
+
+
+def _refused_roles(calls: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the ARNs of roles that SageMaker could not assume, since they do not exist or do not trust it."""
+    found = (_REFUSED_ROLE.match(call["message"]) for call in calls)
+    return sorted({match[1] for match in found if match})
 
 
 def _shell_commands(aws: MockAWS, environment: Mapping[str, str]) -> str:

@@ -87,5 +87,6 @@ def test_a_pipeline_of_ones_own_runs_on_a_seeded_bucket(run):
     command = [sys.executable, pipeline / "churn.py", "s3a://shop/customers.csv", "s3a://shop/predictions"]
     done = run("exec", "--seed", f"{pipeline / 'data'}=s3://shop", "--", *command)
     assert done.returncode == 0, done.stderr
-    assert "in AWS these would remain: " in done.stderr
-    assert " in s3://shop" in done.stderr
+    assert ", would remain: " in done.stderr
+    assert " in s3://shop (predictions/" in done.stderr
+    assert "(customers.csv" not in done.stderr, "it was seeded"

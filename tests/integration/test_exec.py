@@ -153,8 +153,17 @@ boto3.client("sagemaker").create_model(
 def test_what_a_command_leaves_behind_is_named_and_its_exit_code_stays(run):
     done = run("exec", "--", sys.executable, "-c", LEAVES)
     assert done.returncode == 0, done.stderr
-    told = "harness: in AWS these would remain: model forgotten, S3 objects: 1 in s3://ours"
-    assert done.stderr.splitlines()[-1] == told
+    assert done.stderr.splitlines()[-2:] == [
+        "harness: in AWS these would remain: model forgotten",
+        "harness: in AWS these S3 objects, your results or leftovers, would remain: 1 in s3://ours (rows)",
+    ]
+
+
+def test_a_role_of_another_account_is_named_with_the_one_to_use(run):
+    role = "arn:aws:iam::210987654321:role/AcmeSageMaker"
+    done = run("exec", "--", sys.executable, "-c", LEAVES.replace('os.environ["SAGEMAKER_ROLE"]', repr(role)))
+    assert done.returncode == 1
+    assert f"\n\nharness: SageMaker cannot assume {role} in the local AWS. Give your program" in done.stderr
 
 
 def test_a_signal_is_the_commands_to_handle(start):

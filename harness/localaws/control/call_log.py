@@ -11,6 +11,8 @@ from typing import Any
 _KEPT = 10_000
 _NAMES = 1_000
 """Most operations that are counted, and most refused hosts that are kept. Clients choose these names."""
+_LONGEST_MESSAGE = 1024
+"""Characters of an error's message."""
 _LONGEST = 4096
 """Characters of a text in a record. S3's keys have at most 1,024 bytes, or 3,072 characters in a path."""
 
@@ -31,10 +33,12 @@ class CallRecord:
     """Bytes of the request's body."""
     user_agent: str
     error: str = ""
-    """Code of the error, or . DeleteObjects reports an error for each key: this is the first."""
+    """Code of the error, or ''. DeleteObjects reports an error for each key: this is the first."""
     model_seconds: float = 0.0
     """Time until the container had answered an invocation, with the way to it (CloudWatch's ModelLatency). 0 if no
     container answered."""
+    message: str = ""
+    """Message of the error, or '' if the call succeeded or its protocol is CBOR."""
 
 
 class CallLog:
@@ -83,4 +87,5 @@ def _compact(call: CallRecord) -> CallRecord:
         host=sys.intern(call.host[:_LONGEST]),
         path=call.path[:_LONGEST],
         user_agent=sys.intern(call.user_agent[:_LONGEST]),
+        message=sys.intern(call.message[:_LONGEST_MESSAGE]),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 import time
 
@@ -10,6 +12,7 @@ from harness.localaws.control.fault_effects import act_before_answer
 from harness.localaws.http.request import Message, Request, Send
 
 _XML_CODE = re.compile(rb"<Code>([\w.]+)</Code>")
+_XML_MESSAGE = re.compile(rb"<Message>([^<]*)</Message>")
 
 
 class RecordedAnswer:
@@ -21,6 +24,7 @@ class RecordedAnswer:
         self._calls = calls
         self._began, self._clock = time.time(), time.perf_counter()
         self._code = ""
+        self._message = ""
         self._recorded = False
         self.status = 0
         """The answer's HTTP status, once it has begun."""
@@ -34,6 +38,7 @@ class RecordedAnswer:
         self.status = message.get("status", self.status)
         if self.status >= 400 or request.operation == "DeleteObjects":
             self._code = self._code or _error_code(message)
+            self._message = self._message or _error_message(message.get("body", b""))
         if message["type"] == "http.response.start":
             if request.fault:
                 act_before_answer(request, request.fault)
@@ -53,6 +58,7 @@ class RecordedAnswer:
             CallRecord(
                 self._began, request.host.service, request.operation, request.host_name, request.path, self.status,
                 seconds, request.received, request.headers.get("user-agent", ""), self._code, request.model_seconds,
+                self._message,
             )
         )  # fmt: skip
 
@@ -63,3 +69,14 @@ def _error_code(message: Message) -> str:
     found = _XML_CODE.search(message.get("body", b""))
     code: bytes = headers.get(b"x-amzn-errortype") or (found[1] if found else b"")
     return code.decode("latin-1")
+
+
+def _error_message(body: bytes) -> str:
+    """Return the message of the error that a part of an answer holds, in XML or JSON, or ''."""
+    if found := _XML_MESSAGE.search(body):
+        return html.unescape(found[1].decode("utf-8", "replace"))
+    try:
+        members = json.loads(body) if body.startswith(b"{") else {}
+    except ValueError:  # only a part of it
+        return ""
+    return str(members.get("message") or members.get("Message") or "")

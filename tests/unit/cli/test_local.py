@@ -9,10 +9,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from harness.aws.cleanup.resources import SAGEMAKER_KINDS
 from harness.cli import local as execution
 from harness.errors import LocalAWSError
 from harness.java import Java
 from harness.localaws.client import Connection
+from harness.localaws.exceptions import ValidationException
+from harness.localaws.sagemaker.execution_role import check_role
 
 SHOW = "import json, os; print(json.dumps(dict(os.environ)))"
 
@@ -73,7 +76,18 @@ def test_no_credentials_of_a_users_stay_in_a_shell_that_uses_a_served_aws(admini
 
 def test_a_dead_local_aws_is_reported_and_hides_no_exit_code(capsys):
     execution._report(Local())
-    assert capsys.readouterr().err == "harness: It has died.\n"
+    assert capsys.readouterr().err == "\nharness: It has died.\n"
+
+
+def ended(calls=(), resources=()):
+    """Return a local AWS after a command, with these calls, and these resources by kind."""
+    kinds = [*SAGEMAKER_KINDS, "S3 object", "S3 upload"]
+    found = {kind: [] for kind in kinds} | dict(resources)
+    known = {"host": "sts.amazonaws.com", "path": "/", "error": "", "message": ""}
+    calls = {"calls": [known | call for call in calls]}
+    return SimpleNamespace(
+        running=True, role="arn:ours", refused_hosts=list, calls=lambda: calls, resources=lambda: found
+    )
 
 
 def test_a_bucket_that_a_failed_command_did_not_find_is_named_with_the_option_that_makes_it(capsys):
@@ -82,8 +96,34 @@ def test_a_bucket_that_a_failed_command_did_not_find_is_named_with_the_option_th
         {"host": "s3.amazonaws.com", "path": "/shop/b.csv", "error": "NoSuchBucket"},
         {"host": "s3.amazonaws.com", "path": "/other/b.csv", "error": "NoSuchKey"},
     ]
-    local = SimpleNamespace(refused_hosts=list, remaining=list, calls=lambda: {"calls": calls})
-    execution._report(local, failed=True)
-    [line] = capsys.readouterr().err.splitlines()
+    execution._report(ended(calls), failed=True)
+    [start, line] = capsys.readouterr().err.splitlines()
+    assert start == "", "the command may have left the cursor behind a progress bar"
     assert line.startswith("harness: there is no bucket shop: a local AWS starts without buckets.")
     assert line.endswith("harness exec --seed DIRECTORY=s3://shop -- CMD'")
+
+
+def test_a_role_that_a_failed_command_named_and_that_does_not_exist_is_named_once_with_the_one_that_does(capsys):
+    with pytest.raises(ValidationException) as refused:
+        check_role(SimpleNamespace(trusts_sagemaker=lambda _: False), "arn:aws:iam::210987654321:role/Acme")
+    calls = [{"error": "ValidationException", "message": str(refused.value)}] * 2
+    execution._report(ended(calls), failed=True)
+    [_, line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("harness: SageMaker cannot assume arn:aws:iam::210987654321:role/Acme in the local AWS. ")
+    assert line.endswith("SAGEMAKER_ROLE, which exists there: arn:ours")
+
+
+def test_objects_that_a_command_leaves_are_named_apart_from_resources_and_without_seeded_ones(capsys):
+    objects = ["s3://b/seeded", *(f"s3://b/{number}" for number in range(4)), "s3://c/a\nb"]
+    left = ended(resources={"endpoint": ["e"], "S3 object": objects, "S3 upload": ["s3://c/part"]})
+    execution._report(left, {"s3://b/seeded"})
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "harness: in AWS these would remain: endpoint e",
+        "harness: in AWS these S3 objects, your results or leftovers, would remain: "
+        "4 in s3://b (0, 1, 2, …), 2 in s3://c (a\\nb, part)",
+    ]
+
+
+def test_nothing_is_printed_after_a_command_that_leaves_nothing(capsys):
+    execution._report(ended(resources={"S3 object": ["s3://b/seeded"]}), {"s3://b/seeded"}, failed=True)
+    assert capsys.readouterr().err == ""

@@ -1,6 +1,9 @@
 """The log of calls has a bounded size."""
 
+import pytest
+
 from harness.localaws.control.call_log import CallLog, CallRecord
+from harness.localaws.control.recording import _error_message
 
 
 def called(operation, number=0):
@@ -44,3 +47,12 @@ def test_clearing_forgets_calls_and_not_refusals():
     log.refuse("example.com")
     log.clear()
     assert log.as_json() == {"calls": [], "counts": {}, "refused": ["example.com"]}
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [(b'{"message": "no"}', "no"), (b'{"Message": "no", "Code": 1}', "no"), (b'{"message"', ""), (b"{}", ""), (b"", ""),
+     (b"<Error><Code>A</Code><Message>a &lt; b</Message></Error>", "a < b"), (b"[1]", ""), (b"\xbfgmessage", "")],
+)  # fmt: skip
+def test_the_message_of_an_error_is_read_in_json_and_xml(body, message):
+    assert _error_message(body) == message
