@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from py4j.protocol import Py4JJavaError
 from sagemaker_pyspark import CustomNamePolicyFactory, S3DataPath
 
 from harness.console import Progress
@@ -136,6 +137,14 @@ def test_a_full_disk_during_upload_is_reported_with_the_directory(failing, few, 
     error = failing(few)
     assert "no disk left in " in error.what
     assert error.fix == "free some disk, or point TMPDIR to a disk that has some"
+
+
+def test_a_write_without_access_to_s3_fails_at_once_and_the_fault_counts_its_calls(spark, aws, faults):
+    aws.client("s3").create_bucket(Bucket="no-access")
+    fault = faults.add("PutObject", status=403, code="AccessDenied", times="always")
+    with pytest.raises(Py4JJavaError, match="AccessDenied"):
+        spark.range(10).write.parquet("s3a://no-access/output")
+    assert 0 < fault.applied < 5
 
 
 def test_a_hyperparameter_that_the_sdk_knows_to_be_out_of_range_is_named(failing, few, monkeypatch):

@@ -37,9 +37,10 @@ def test_a_client_of_our_own_sees_the_endpoint(trained_model, sagemaker_client):
     assert sagemaker_client.list_endpoints()["Endpoints"] == ours
 
 def test_a_throttled_endpoint_is_asked_again(faults, sagemaker_runtime_client, trained_model, aws):
-    faults.add("InvokeEndpoint", status=503, code="ServiceUnavailable", message="busy")
+    fault = faults.add("InvokeEndpoint", status=503, code="ServiceUnavailable", message="busy")
     request = {"EndpointName": trained_model.endpointName, "ContentType": "text/libsvm", "Body": b"0 1:255\\n"}
     assert sagemaker_runtime_client.invoke_endpoint(**request)["Body"].read()
+    assert fault.applied == 1
     assert [call["status"] for call in aws.calls()["calls"] if call["operation"] == "InvokeEndpoint"][-2:] == [503, 200]
 """,
 }

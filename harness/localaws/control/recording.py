@@ -77,6 +77,6 @@ def _error_message(body: bytes) -> str:
         return html.unescape(found[1].decode("utf-8", "replace"))
     try:
         members = json.loads(body) if body.startswith(b"{") else {}
-    except ValueError:  # only a part of it
+    except (ValueError, RecursionError):  # only a part of it, or nested without end
         return ""
     return str(members.get("message") or members.get("Message") or "")
