@@ -7,27 +7,47 @@ Clustering*, 2010); and Lloyd's method over the K centres.
 scikit-learn's ``MiniBatchKMeans`` has neither extra centres nor a half-life. Its ``KMeans`` stops on the movement of
 centres, not on the loss as documented, and importing it takes over a second.
 
-Centres and their sums are float64. Distances that only select a centre are float32, as the rows are.
+Centres and their sums are float64. Distances that only select a centre are float32, as the rows are, unless two of
+them are as good within the error.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from harness.recordio import Array
+
 Method = Literal["random", "kmeans++"]
+
+_DOUBT = 16 * float(np.finfo(np.float32).eps)
+"""Error of a float32 score, in proportion to the numbers that it is a difference of."""
+_BLOCK = 1 << 20
+"""Most values of sparse rows that are computed with at a time, unless one row has more."""
 
 
 def closest(rows: Any, centres: Array) -> Array:
-    """Return the index of the closest centre of each row, dense or sparse."""
-    centres = centres.astype(np.float32)
-    scores = rows @ (-2.0 * centres.T)
-    scores += np.einsum("kd,kd->k", centres, centres)
-    return cast("Array", scores.argmin(axis=1))
+    """Return the index of the closest centre of each row, dense or sparse.
+
+    The mean of the centres is subtracted from them: far from zero, their squared lengths have no digits left for
+    distances. Rows whose two closest centres differ by less than the error are computed again in float64.
+    """
+    centres = centres.astype(np.float64)
+    shift = centres.mean(axis=0)
+    near = centres - shift
+    added = _squared_lengths(near) + 2.0 * near @ shift
+    scores = rows @ (-2.0 * near.T).astype(np.float32) + added.astype(np.float32)
+    selected = scores.argmin(axis=1)
+    least = np.take_along_axis(scores, selected[:, None], axis=1)
+    largest = np.sqrt(_squared_lengths(near).max())
+    doubt = _DOUBT * largest * (np.sqrt(_squared_lengths(rows)) + largest + np.linalg.norm(shift))
+    doubtful = np.flatnonzero((scores <= least + doubt[:, None].astype(np.float32)).sum(axis=1) != 1)
+    if len(doubtful):
+        selected[doubtful] = (rows[doubtful].astype(np.float64) @ (-2.0 * near.T) + added).argmin(axis=1)
+    return cast("Array", selected)
 
 
 def squared_distances(rows: Any, centres: Array, selected: Array) -> Array:
@@ -35,9 +55,23 @@ def squared_distances(rows: Any, centres: Array, selected: Array) -> Array:
     if isinstance(rows, np.ndarray):
         difference = rows - centres[selected].astype(rows.dtype)
         return cast("Array", np.einsum("nd,nd->n", difference, difference, dtype=np.float64))
-    products = np.asarray(rows.multiply(centres[selected]).sum(axis=1), dtype=np.float64).ravel()
-    lengths = np.einsum("kd,kd->k", centres, centres, dtype=np.float64)[selected]
-    return cast("Array", np.maximum(_squared_lengths(rows) - 2.0 * products + lengths, 0.0))
+    found = _squared_lengths(centres)[selected]
+    for part in _blocks(rows):
+        block = rows[part]
+        owners = np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
+        values, of_centres = block.data.astype(np.float64), centres[selected[part][owners], block.indices]
+        found[part] += np.bincount(owners, values * (values - 2.0 * of_centres), minlength=block.shape[0])
+    return np.maximum(found, 0.0)
+
+
+def _blocks(rows: Any) -> Iterator[slice]:
+    """Yield slices of sparse rows with a limited number of values."""
+    start = 0
+    while start < rows.shape[0]:
+        end = int(np.searchsorted(rows.indptr, rows.indptr[start] + _BLOCK, side="right")) - 1
+        end = min(max(end, start + 1), rows.shape[0])
+        yield slice(start, end)
+        start = end
 
 
 def _squared_lengths(rows: Any) -> Array:
@@ -64,7 +98,7 @@ def _plus_plus(rows: Any, count: int, generator: np.random.Generator, weights: A
 
     D. Arthur and S. Vassilvitskii, *k-means++: The Advantages of Careful Seeding*, 2007.
     """
-    total = rows.shape[0]
+    total, rows = rows.shape[0], rows.astype(np.float64)
     weights = np.ones(total) if weights is None else weights
     lengths = _squared_lengths(rows)
     distances, free = np.full(total, np.inf), np.ones(total, dtype=bool)
@@ -72,7 +106,7 @@ def _plus_plus(rows: Any, count: int, generator: np.random.Generator, weights: A
     while len(selected) < count:
         last = rows[selected[-1]]
         last = last if isinstance(last, np.ndarray) else last.toarray().ravel()
-        found = lengths - 2.0 * np.asarray(rows @ last, dtype=np.float64) + lengths[selected[-1]]
+        found = lengths - 2.0 * rows @ last + lengths[selected[-1]]
         distances = np.minimum(distances, np.maximum(found, 0.0))
         free[selected[-1]] = False
         chances = distances * weights * free
@@ -87,7 +121,7 @@ def sums(rows: Any, selected: Array, count: int) -> Array:
     from scipy.sparse import csr_matrix  # noqa: PLC0415 (serving does without)
 
     number = rows.shape[0]
-    membership = csr_matrix((np.ones(number, np.float32), (selected, np.arange(number))), shape=(count, number))
+    membership = csr_matrix((np.ones(number), (selected, np.arange(number))), shape=(count, number))
     added = membership @ rows
     result = np.empty((count, rows.shape[1] + 1))
     result[:, :-1] = added if isinstance(added, np.ndarray) else added.toarray()

@@ -10,8 +10,7 @@ import numpy as np
 from harness.containers.amazon import array_models
 from harness.containers.amazon.model import Served
 from harness.containers.kmeans import clustering
-from harness.containers.kmeans.clustering import Array
-from harness.recordio import Matrix
+from harness.recordio import Array, Matrix
 
 ANSWER = ("closest_cluster", "distance_to_cluster")
 

@@ -9,11 +9,14 @@ import numpy as np
 
 from harness.containers.amazon import artifact, channels, instances, metrics, ndarrays
 from harness.containers.kmeans import clustering, hyperparameters
-from harness.containers.kmeans.clustering import Array, Centres, Reduction
+from harness.containers.kmeans.clustering import Centres, Reduction
 from harness.containers.runtime import TrainingJob, UserError
+from harness.recordio import Array
 
 _SEED = 0
 """Seed of every job. No hyperparameter sets one."""
+_SCORED = 4096
+"""Rows of the test channel that are scored at a time: memory does not grow with their number."""
 
 
 def train(job: TrainingJob) -> None:
@@ -112,6 +115,9 @@ def _reduced(centres: Centres, parameters: dict[str, Any]) -> Array:
 
 
 def _score(rows: Any, centres: Array, names: list[str]) -> None:
-    total = float(clustering.squared_distances(rows, centres, clustering.closest(rows, centres)).sum())
+    total = 0.0
+    for start in range(0, rows.shape[0], _SCORED):
+        part = rows[start : start + _SCORED]
+        total += float(clustering.squared_distances(part, centres, clustering.closest(part, centres)).sum())
     for name in names:
         metrics.quality("test", name, total / rows.shape[0] if name == "msd" else total, loss=True)

@@ -1,6 +1,7 @@
 """The container of k-means: training jobs and requests, on data whose clusters are known."""
 
 import json
+import re
 import threading
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from harness import recordio
-from harness.containers.kmeans import clustering
+from harness.containers.kmeans import clustering, training
 from harness.containers.runtime import UserError
 from tests.support import algorithm_jobs as jobs
 
@@ -47,6 +48,24 @@ def test_a_job_finds_the_clusters(tmp_path, as_matrix, method):
     (centres,) = jobs.train("kmeans", base)
     assert centres.dtype == np.float32
     assert corners_of(centres) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("as_matrix", [np.asarray, csr_matrix], ids=["dense", "sparse"])
+def test_a_job_finds_clusters_far_from_zero(tmp_path, as_matrix, capsys):
+    rows = blobs() + np.float32(10_000)
+    (centres,) = jobs.train("kmeans", jobs.prepare(tmp_path, GIVEN, train=as_matrix(rows), test=as_matrix(rows)))
+    assert corners_of(centres - 10_000) == [0, 1, 2, 3]
+    (found,) = re.findall(r"test msd <loss>=(\S+)", capsys.readouterr().out)
+    assert float(found) == pytest.approx(3 * 0.5**2, rel=0.1)
+
+
+def test_test_rows_are_scored_some_at_a_time(tmp_path, capsys, monkeypatch):
+    given, scores = {**GIVEN, "eval_metrics": '["ssd"]'}, []
+    for at_a_time in (1200, 7):
+        monkeypatch.setattr(training, "_SCORED", at_a_time)
+        jobs.train("kmeans", jobs.prepare(tmp_path / str(at_a_time), given, train=blobs(), test=blobs(seed=2)))
+        scores += map(float, re.findall(r"test ssd <loss>=(\S+)", capsys.readouterr().out))
+    assert scores[0] == pytest.approx(scores[1], rel=1e-12)
 
 
 def test_csv_trains_the_same_model(tmp_path):

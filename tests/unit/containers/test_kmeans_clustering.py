@@ -1,5 +1,7 @@
 """The three steps of k-means, on data whose clusters are known."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
@@ -42,6 +44,41 @@ def test_the_distance_to_a_centre_far_from_zero_keeps_its_digits():
     rows = np.array([[10_000.25, 10_000]], dtype=np.float32)
     found = clustering.squared_distances(rows, np.array([[10_000.0, 10_000.0]]), np.array([0]))
     assert found.tolist() == [0.0625]
+
+
+@pytest.mark.parametrize("as_matrix", [np.asarray, csr_matrix])
+def test_centres_that_are_close_to_each_other_and_far_from_zero_are_told_apart(as_matrix):
+    pairs = np.array([[10_000, 10_000], [10_001, 10_000], [-30_000, 0], [-30_000, 0.5]], dtype=np.float32)
+    selected = clustering.closest(as_matrix(pairs), pairs)
+    assert selected.tolist() == [0, 1, 2, 3]
+    assert clustering.squared_distances(as_matrix(pairs), pairs, selected).tolist() == [0, 0, 0, 0]
+
+
+def test_distances_near_a_centre_are_the_same_for_dense_and_sparse_rows():
+    random = np.random.default_rng(3)
+    centres = random.uniform(100, 255, (5, 300)).astype(np.float32)
+    rows = (centres + random.normal(0, 0.01, centres.shape)).astype(np.float32)
+    dense, sparse = (clustering.squared_distances(each, centres, np.arange(5)) for each in (rows, csr_matrix(rows)))
+    assert np.allclose(dense, sparse, rtol=1e-5)
+
+
+def test_sparse_rows_take_memory_for_their_values_only(monkeypatch):
+    monkeypatch.setattr(clustering, "_BLOCK", 3)
+    values = (np.full(5, 2, np.float32), (np.full(5, 7), np.arange(5)))
+    rows = csr_matrix(values, shape=(3000, 50_000))  # as float64 and dense, they have 1.2 GB
+    tracemalloc.start()
+    found = clustering.squared_distances(rows, np.ones((2, 50_000)), np.zeros(3000, int))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (found[7], found[8]) == (50_000, 50_000)
+    assert peak < 10e6
+
+
+def test_k_means_plus_plus_measures_distances_far_from_zero():
+    rows = np.float32(1e4) + blobs()[0]
+    for seed in range(5):
+        centres = clustering.initial_centres(rows, 4, "kmeans++", generator(seed))
+        assert sorted(clustering.closest(centres - 1e4, CORNERS)) == [0, 1, 2, 3]
 
 
 def test_random_centres_are_different_rows():
