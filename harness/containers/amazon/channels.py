@@ -52,7 +52,8 @@ def read(
 ) -> Records | None:
     """Return the rows of all files of a channel, None for an absent channel, and print their number.
 
-    With several hosts, one of them may have no rows: see :func:`check_rows`.
+    Channels other than ``train`` may be empty. With several hosts, one of them may have no rows: see
+    :func:`check_rows`.
 
     :param width: number of columns; None takes that of the first row.
     :param labels: ``ignored`` drops those that the rows have.
@@ -73,7 +74,7 @@ def read(
         fix = "write the label of each row" + (", and no label_size=0" if kind == CSV else "")
         raise UserError(f"Channel {name}: the rows have no labels, which the algorithm needs.", fix=fix)
     _check_finite(rows, name)
-    if len(job.hosts) == 1:
+    if len(job.hosts) == 1 and name == "train":
         check_rows(rows)
     print(f"[INFO] Channel {name}: {len(rows)} rows, {rows.features.shape[1]} columns", flush=True)
     return rows

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from harness.containers.amazon import hyperparameters
 from harness.containers.amazon.hyperparameters import integer, number
 
 SCHEMA = {
@@ -17,11 +13,3 @@ SCHEMA = {
     "max_iterations": integer(default=1000),
     "tol": number(0, default=1e-8, ends="()"),
 }
-
-
-def read(given: Mapping[str, str]) -> dict[str, Any]:
-    """Return the hyperparameters as typed values, with defaults.
-
-    :raises UserError: one is unknown, missing or not valid.
-    """
-    return hyperparameters.read(given, SCHEMA)

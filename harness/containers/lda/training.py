@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from harness.containers.amazon import artifact, channels, metrics, ndarrays
-from harness.containers.lda import hyperparameters, mixtures, topics
+from harness.containers.amazon import artifact, channels, hyperparameters, metrics, ndarrays
+from harness.containers.lda import mixtures, topics
+from harness.containers.lda.hyperparameters import SCHEMA
 from harness.containers.lda.topics import Topics
 from harness.containers.runtime import TrainingJob, UserError
 from harness.recordio import Records
@@ -19,7 +20,7 @@ _SEED = 0
 
 def train(job: TrainingJob) -> None:
     """Train and score. See :meth:`harness.containers.runtime.Algorithm.train`."""
-    parameters = hyperparameters.read(job.hyperparameters)
+    parameters = hyperparameters.read(job.hyperparameters, SCHEMA)
     channels.check(job, "test")
     if len(job.hosts) > 1:  # its message is not documented
         raise UserError(
@@ -35,7 +36,7 @@ def train(job: TrainingJob) -> None:
     metrics.progress(100, job.host)
     if test is None:
         print("[INFO] Test data is not provided.", flush=True)
-    else:
+    elif len(test):
         likelihood = mixtures.per_word_likelihood(test.features, mixtures.infer(test.features, alpha, beta), beta)
         metrics.quality("test", "pwll", likelihood, loss=False)
 
@@ -46,7 +47,7 @@ def _read(job: TrainingJob, name: str, width: int) -> Records | None:
     :raises UserError: a count is negative, or all are zero.
     """
     rows = channels.read(job, name, width=width, labels="ignored")
-    if rows is not None:
+    if rows is not None and len(rows):
         if rows.features.min() < 0:
             raise UserError(f"Channel {name}: a count of words is negative.", fix="write how often each word occurs")
         if not rows.features.max() > 0:

@@ -99,6 +99,12 @@ def test_the_log_has_the_lines_of_aws(tmp_path, capsys):
     assert "Test data is not provided." in log
 
 
+def test_an_empty_test_channel_is_no_reason_to_fail(tmp_path, capsys):
+    (centres,) = jobs.train("kmeans", jobs.prepare(tmp_path, GIVEN, train=blobs(), test=b""))
+    assert corners_of(centres) == [0, 1, 2, 3]
+    assert "test msd" not in capsys.readouterr().out
+
+
 def test_test_rows_are_scored_by_the_asked_metrics(tmp_path, capsys):
     test = np.array([[0, 0, 0], [10, 0, 1]], dtype=np.float32)
     given = {**GIVEN, "eval_metrics": '["msd","ssd"]'}

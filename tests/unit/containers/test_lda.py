@@ -58,6 +58,12 @@ def test_test_documents_are_scored_by_the_likelihood_of_a_word(tmp_path, capsys)
     assert float(value) == pytest.approx(truth, abs=0.05)
 
 
+def test_an_empty_test_channel_is_no_reason_to_fail(tmp_path, capsys):
+    alpha, _ = jobs.train("lda", jobs.prepare(tmp_path, GIVEN, train=documents()[0], test=b""))
+    assert alpha.shape == (3,)
+    assert "pwll" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
