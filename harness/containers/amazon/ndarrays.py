@@ -14,7 +14,9 @@ An array without dimensions holds nothing in versions 1 and 2, and one number in
 
 from __future__ import annotations
 
+import math
 import struct
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -110,10 +112,10 @@ def _read(file: _File) -> Array:
 
 
 def _numbers(file: _File, kind: np.dtype[Any], shape: tuple[int, ...]) -> Array:
-    size = kind.itemsize
-    for length in shape:
-        size *= length
-    found: Array = np.frombuffer(file.take(size), kind).reshape(shape)
+    content = file.take(math.prod(shape) * kind.itemsize)
+    if math.prod(length for length in shape if length) * kind.itemsize > sys.maxsize:  # NumPy's limit for empty arrays
+        raise DataError(f"an array has the shape {shape}, which no memory holds")
+    found: Array = np.frombuffer(content, kind).reshape(shape)
     return found if found.flags.aligned else found.copy()
 
 

@@ -1,6 +1,7 @@
 """Zip files that LinearLearner and FactorizationMachines keep their models in, and the network that goes with them.
 
-A zip may come from anyone. It is read in memory, its size is limited, and its compressed size is not believed.
+A zip may come from anyone. It is read in memory, its size is limited, and its compressed size is not believed. Members
+are stored or deflated; other methods are refused.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from harness.containers.amazon import artifact, ndarrays
 from harness.containers.runtime import UserError
 from harness.errors import DataError
 from harness.recordio import Array
 
-LARGEST = 4 << 30
-"""Most bytes of all files that are read."""
+LARGEST = 512 << 20
+"""Most bytes of all files that are read, if the zip is smaller. Models as large as that are stored, not compressed."""
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 Node = tuple[str, str, Mapping[str, str], Iterable[int]]
 """A node of a network: operator, or ``null`` for an input; name; attributes; numbers of the nodes that it takes."""
@@ -43,13 +47,17 @@ def read(content: bytes, algorithm: str, names: Iterable[str]) -> dict[str, byte
     """
     if not zipfile.is_zipfile(io.BytesIO(content)):
         raise artifact.refusal(algorithm, _described(content))
+    most = max(LARGEST, len(content))
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = {name: archive.getinfo(name) for name in names if name in archive.namelist()}
-            if sum(member.file_size for member in members.values()) > LARGEST:
-                raise UserError(f"The model's zip holds more than {LARGEST} bytes.")
+            if sum(member.file_size for member in members.values()) > most:
+                raise UserError(f"The model's zip holds more than {most} bytes.")
+            for member in members.values():
+                if member.compress_type not in _METHODS:
+                    raise UserError(f"{member.filename} in the model's zip is neither stored nor deflated.")
             return {name: _member(archive, member) for name, member in members.items()}
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
         raise UserError(f"The model's zip cannot be read: {error}") from error
 
 
@@ -60,7 +68,7 @@ def read_json(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
     """
     try:
         found = json.loads(files.get(name, b"{}"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{name} in the model's zip is not JSON: {error}") from error
     if not isinstance(found, dict):
         raise UserError(f"{name} in the model's zip is not a JSON object.")
@@ -70,7 +78,7 @@ def read_json(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
 def arrays(files: Mapping[str, bytes], name: str) -> dict[str, Array]:
     """Return the arrays in a file of a zip, without the prefix ``arg:`` that MXNet's checkpoints give their names.
 
-    :raises UserError: the file does not hold named arrays.
+    :raises UserError: the file does not hold named arrays, or a number in it is NaN or infinite.
     """
     try:
         found = ndarrays.read(files[name])
@@ -78,6 +86,9 @@ def arrays(files: Mapping[str, bytes], name: str) -> dict[str, Array]:
         raise UserError(f"{name} in the model's zip cannot be read: {error.what}") from error
     if not isinstance(found, dict):
         raise UserError(f"{name} in the model's zip holds arrays without names.")
+    for key, array in found.items():
+        if not np.isfinite(array).all():
+            raise UserError(f"{name} in the model's zip has NaN or infinity in {key}.", fix="train the model again")
     return {key.removeprefix("arg:"): array for key, array in found.items()}
 
 
