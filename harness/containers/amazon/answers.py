@@ -16,6 +16,7 @@ import numpy as np
 from harness import recordio
 from harness.containers.amazon.requests import CSV, JSON, LINES
 from harness.containers.server import Answer
+from harness.errors import DataError
 from harness.recordio import CONTENT_TYPE, Array
 
 TYPES = (CONTENT_TYPE, JSON, LINES)
@@ -47,7 +48,10 @@ def write(columns: Mapping[str, Array], kind: str, *, key: str = "predictions", 
     :param kind: the type, from :func:`answer_type`.
     :param key: the list of rows in JSON; ``projections`` for PCA.
     :param csv: order of the columns in CSV.
+    :raises DataError: a number is NaN or infinite as a 32-bit float. JSON has no such numbers, and no source shows what
+        the service answers.
     """
+    _check_finite(columns)
     if kind == CONTENT_TYPE:
         return Answer(recordio.encode_answers(columns), CONTENT_TYPE)
     if kind == CSV:
@@ -58,6 +62,14 @@ def write(columns: Mapping[str, Array], kind: str, *, key: str = "predictions", 
     if kind == LINES:
         return Answer("".join(json.dumps(row) + "\n" for row in rows).encode(), LINES)
     return Answer(json.dumps({key: rows}).encode(), JSON)
+
+
+def _check_finite(columns: Mapping[str, Array]) -> None:
+    for name, column in columns.items():
+        with np.errstate(over="ignore"):
+            infinite = ~np.isfinite(column.astype(np.float32))
+        if infinite.any():
+            raise DataError(f"{name} of row {np.nonzero(infinite)[0][0] + 1} is not a finite 32-bit float")
 
 
 def _objects(columns: Mapping[str, Array]) -> list[dict[str, Any]]:

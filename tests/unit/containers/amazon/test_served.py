@@ -159,6 +159,15 @@ def test_a_sparse_instance_that_is_not_one_row_is_refused(features, reason):
     assert (answer.status, answer.body.decode()) == (400, f"unable to evaluate payload provided: {reason}")
 
 
+@pytest.mark.parametrize("accept", ["application/json", "application/jsonlines", "text/csv", RECORDS])
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e39])
+def test_an_answer_that_is_not_a_finite_number_is_an_error_in_every_type(accept, value):
+    model = Served(1, lambda rows: {"score": np.array([[0.0, 1.0], [0.0, value]])}, csv=("score",))
+    answer = model.invoke(b"1\n2\n", "text/csv", accept)
+    assert answer.status == 400
+    assert answer.body == b"unable to evaluate payload provided: score of row 2 is not a finite 32-bit float"
+
+
 def test_a_type_that_the_algorithm_does_not_take_or_answer_is_refused():
     model = Served(4, sums, takes=(RECORDS, requests.JSON), answers=(RECORDS, requests.JSON))
     refused = [
