@@ -12,11 +12,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jsonschema import Draft4Validator, FormatChecker, ValidationError
+from jsonschema import Draft4Validator, FormatChecker, ValidationError, validators
 
 from harness.containers.runtime import UserError
 
@@ -24,6 +24,8 @@ REQUIRED: Any = object()
 """Default of a hyperparameter that must be given."""
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_MOST_DIGITS = {"integer": 18, "number": 100}
+"""Longest texts. A whole number of more digits is no 64-bit integer, which is documentation only."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def read(given: Mapping[str, str], schema: Mapping[str, Entry]) -> dict[str, Any
     """
     lists = {name: text for name, text in given.items() if name in schema and schema[name].schema["type"] == "array"}
     document: dict[str, Any] = {**given, **{name: _list(name, text) for name, text in lists.items()}}
-    validator = Draft4Validator(_document_schema(schema), format_checker=_FORMATS)
+    validator = _Validator(_document_schema(schema), format_checker=_FORMATS)
     for error in sorted(validator.iter_errors(document), key=_order):
         raise _refusal(error, document, schema)
     values = {name: schema[name].parse(document[name]) for name in document}
@@ -108,10 +110,7 @@ def boolean(*, default: Any = REQUIRED, auto: bool = False) -> Entry:
 
 
 def choices(*names: str, default: Any = REQUIRED) -> Entry:
-    """Return an entry for a list of the names: ``["msd"]`` as in the guide, or ``[msd]``, which the SDK sends.
-
-    No report shows that the service takes ``[msd]``.
-    """
+    """Return an entry for a JSON list of the names."""
     return Entry({"type": "array", "items": {"enum": list(names)}, "minItems": 1}, list, default)
 
 
@@ -124,17 +123,20 @@ def _with_auto(texts: dict[str, Any], auto: bool) -> dict[str, Any]:
 
 
 def _list(name: str, text: str) -> Any:
+    """Return a list from JSON.
+
+    :raises UserError: for ``[msd]`` too, which ``setEvalMetrics`` of the SDK sends. AWS refuses it in these words, as
+        the SageMaker Python SDK had the same defect: https://github.com/aws/sagemaker-python-sdk/issues/889.
+    """
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        inner = re.fullmatch(r"\s*\[([\w\s,.-]*)\]\s*", text)
-    if inner is None:
-        # https://github.com/aws/sagemaker-python-sdk/issues/889
         raise UserError(
-            f"Hyperparameter must be valid json, but found {name}: {_shown(text)} (caused by ValueError)\n\n"
-            "Caused by: No JSON object could be decoded"
-        )
-    return [item.strip() for item in inner[1].split(",")]
+            f"Hyperparameter must be valid json, but found {name}: (caused by ValueError)\n\n"
+            "Caused by: No JSON object could be decoded",
+            checked=f"{name} is {_shown(text)}",
+            fix='write ["a", "b"] with quotes; setEvalMetrics of the SDK omits them, so leave it to the default',
+        ) from None
 
 
 # ---- formats of texts
@@ -152,7 +154,7 @@ def _named(kind: str, low: float, high: float, ends: str) -> str:
     def valid(text: object) -> bool:
         if not isinstance(text, str):
             return True
-        if len(text) > 100 or not pattern.fullmatch(text):
+        if len(text) > _MOST_DIGITS[kind] or not pattern.fullmatch(text):
             return False
         value = int(text) if kind == "integer" else float(text)
         above = value > low if ends[0] == "(" else value >= low
@@ -162,6 +164,14 @@ def _named(kind: str, low: float, high: float, ends: str) -> str:
     _FORMATS.checks(name)(valid)
     return name
 
+
+def _matches(_validator: Any, pattern: str, text: object, _schema: Any) -> Iterator[ValidationError]:
+    """Check a pattern against the whole text: ``$`` alone allows a newline after it."""
+    if isinstance(text, str) and (len(text) > _MOST_DIGITS["integer"] or not re.fullmatch(pattern, text)):
+        yield ValidationError(f"{text!r} does not match {pattern!r}")
+
+
+_Validator: Any = validators.extend(Draft4Validator, {"pattern": _matches})
 
 # ---- messages
 

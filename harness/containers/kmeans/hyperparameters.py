@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from harness.containers.amazon import hyperparameters
 from harness.containers.amazon.hyperparameters import boolean, choice, choices, integer, number
-from harness.containers.runtime import UserError
 
 _METHODS = ("random", "kmeans++")
 
@@ -39,25 +37,9 @@ def read(given: Mapping[str, str]) -> dict[str, Any]:
 
     :raises UserError: one is unknown, missing or not valid.
     """
-    _check_json(given)
     values = hyperparameters.read(given, SCHEMA)
     for name, value in _AUTO.items():
         if values[name] == "auto":
             print(f"[INFO] '{name}' was set to 'auto', evaluated to {value}.", flush=True)
             values[name] = value
     return values
-
-
-def _check_json(given: Mapping[str, str]) -> None:
-    """Raise UserError for ``[msd]``, which is what ``setEvalMetrics`` of the SDK sends: AWS refuses it.
-
-    The SageMaker Python SDK had the same defect: https://github.com/aws/sagemaker-python-sdk/issues/889.
-    """
-    try:
-        json.loads(given.get("eval_metrics", "[]"))
-    except ValueError:
-        raise UserError(
-            "Hyperparameter must be valid json, but found eval_metrics: (caused by ValueError)\n\n"
-            "Caused by: No JSON object could be decoded",
-            fix='write ["msd"] with quotes; setEvalMetrics of the SDK omits them, so leave it to the default',
-        ) from None

@@ -55,7 +55,7 @@ def _step(counts: Any, mixtures: Array, beta: Array) -> Array:
 
 
 def _extrapolated(start: Array, first: Array, second: Array) -> Array:
-    """Return where two iterations lead, each document by a step of its own."""
+    """Return where two iterations lead, with a step for each document."""
     change = first - start
     bend = second - first - change
     lengths = [np.linalg.norm(each, axis=1, keepdims=True) for each in (change, bend)]

@@ -22,6 +22,7 @@ SCHEMA = {
     "k": hyperparameters.integer(),
     "feature_dim": hyperparameters.integer(),
     "factor": hyperparameters.integer(default="auto", auto=True),
+    "count": hyperparameters.integer(-1, default=0),
     "tol": hyperparameters.number(0, 1, default=1e-4),
     "rate": hyperparameters.number(0, ends="()", default="auto", auto=True),
     "init_method": hyperparameters.choice("random", "kmeans++", default="random"),
@@ -44,11 +45,11 @@ def job(tmp_path, content_type=None, hosts=("algo-1",), **files):
 
 def test_texts_of_the_sdk_and_of_the_guide_become_values():
     given = {"tol": "1.0E-4", "factor": "2", "bias": "False", "rate": "0.5"}
-    sdk = hyperparameters.read({**GIVEN, **given, "eval_metrics": "[msd, ssd]"}, SCHEMA)
+    sdk = hyperparameters.read({**GIVEN, **given, "eval_metrics": '["msd","ssd"]'}, SCHEMA)
     guide = hyperparameters.read({**GIVEN, **given, "bias": "false", "eval_metrics": '["msd", "ssd"]'}, SCHEMA)
     assert sdk == guide
     assert sdk == {
-        "k": 3, "feature_dim": 2, "factor": 2, "tol": 1e-4, "rate": 0.5, "init_method": "random",
+        "k": 3, "feature_dim": 2, "factor": 2, "count": 0, "tol": 1e-4, "rate": 0.5, "init_method": "random",
         "eval_metrics": ["msd", "ssd"], "bias": False,
     }  # fmt: skip
 
@@ -71,7 +72,10 @@ def test_absent_hyperparameters_have_their_defaults():
         ({"rate": "0"}, "u'0' is not valid under any of the given schemas"),
         ({"init_method": "best"}, "u'best' is not one of [u'random', u'kmeans++']"),
         ({"bias": "1"}, "u'1' is not one of [u'true', u'false', u'True', u'False']"),
-        ({"eval_metrics": "[mse]"}, "u'mse' is not one of [u'msd', u'ssd']"),
+        ({"k": "5\n"}, "u'5\\n' is not valid under any of the given schemas"),
+        ({"k": "9" * 19}, "u'9999999999999999999' is not valid under any of the given schemas"),
+        ({"count": "-" + "9" * 18}, "u'-999999999999999999' is not valid under any of the given schemas"),
+        ({"eval_metrics": '["mse"]'}, "u'mse' is not one of [u'msd', u'ssd']"),
         ({"eval_metrics": '"msd"'}, "u'msd' is not of type u'array'"),
     ],
 )
@@ -97,9 +101,14 @@ def test_all_missing_hyperparameters_are_named():
         hyperparameters.read({}, SCHEMA)
 
 
-def test_a_list_that_is_not_json_has_the_services_message():
-    with pytest.raises(UserError, match=r"^Hyperparameter must be valid json, but found eval_metrics: u'msd'"):
-        hyperparameters.read({**GIVEN, "eval_metrics": "msd"}, SCHEMA)
+@pytest.mark.parametrize("text", ["msd", "[msd]", "[" * 100_000, ""])
+def test_a_list_that_is_not_json_has_the_services_message(text):
+    with pytest.raises(UserError) as caught:
+        hyperparameters.read({**GIVEN, "eval_metrics": text}, SCHEMA)
+    assert caught.value.what == (
+        "Hyperparameter must be valid json, but found eval_metrics: (caused by ValueError)\n\n"
+        "Caused by: No JSON object could be decoded"
+    )
 
 
 @given(st.dictionaries(st.sampled_from(list(SCHEMA)) | st.text(max_size=5), st.text(max_size=50), max_size=4))
