@@ -61,7 +61,7 @@ def squared_distances(rows: Any, centres: Array, selected: Array) -> Array:
         owners = np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
         values, of_centres = block.data.astype(np.float64), centres[selected[part][owners], block.indices]
         found[part] += np.bincount(owners, values * (values - 2.0 * of_centres), minlength=block.shape[0])
-    return np.maximum(found, 0.0)
+    return cast("Array", np.maximum(found, 0.0))
 
 
 def _blocks(rows: Any) -> Iterator[slice]:
