@@ -63,12 +63,17 @@ def width_error(number: int, found: int, expected: int) -> RecordError:
 
 
 def joined(parts: list[Records], width: int | None) -> Records:
-    """Return the rows of all parts, which have the same width: a CSR matrix if one of them is."""
+    """Return the rows of all parts, which have the same width: a CSR matrix if one of them is.
+
+    The list is empty afterwards: a part's memory is free once its rows are copied, so that all rows are held once.
+    """
     if not parts:
         return Records(np.empty((0, width or 0), np.float32))
+    if len(parts) == 1:
+        return parts.pop()
     labels = None if parts[0].labels is None else np.concatenate([part.labels for part in parts])
     if all(isinstance(part.features, np.ndarray) for part in parts):
-        return Records(np.concatenate([part.features for part in parts]), labels)
+        return Records(_stacked(parts), labels)
     matrices = [_all_as_csr(part.features) for part in parts]
     counts = np.concatenate([np.diff(matrix.indptr) for matrix in matrices])
     columns = np.concatenate([matrix.indices for matrix in matrices])
@@ -76,12 +81,23 @@ def joined(parts: list[Records], width: int | None) -> Records:
     return Records(csr(values, columns, np.concatenate([[0], np.cumsum(counts)]), matrices[0].shape[1]), labels)
 
 
+def _stacked(parts: list[Records]) -> Array:
+    features = np.empty((sum(map(len, parts)), parts[0].features.shape[1]), np.float32)
+    start = 0
+    while parts:
+        part = parts.pop(0)
+        features[start : start + len(part)] = part.features
+        start += len(part)
+    return features
+
+
 def csr(values: Array, columns: Array, ends: Array, width: int) -> sparse.csr_matrix:
     """Return a matrix of ascending columns; ``ends`` has 0 and the number of values up to the end of each row."""
     from scipy import sparse  # noqa: PLC0415 - dense rows do not need it
 
     matrix = sparse.csr_matrix((len(ends) - 1, width), dtype=np.float32)
-    matrix.data, matrix.indices, matrix.indptr = values, columns.astype(np.int32, copy=False), ends.astype(np.int32)
+    kind = np.int32 if ends[-1] <= np.iinfo(np.int32).max else np.int64  # SciPy wants one type for both
+    matrix.data, matrix.indices, matrix.indptr = values, columns.astype(kind, copy=False), ends.astype(kind)
     return matrix
 
 

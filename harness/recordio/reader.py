@@ -112,7 +112,7 @@ def _rows(frames: Frames, width: int | None) -> Records:
         except RecordError as error:
             raise error.moved(start) from None
         parts.append(part)
-    return parts[0] if len(parts) == 1 else joined(parts, width)
+    return joined(parts, width)
 
 
 def _read_frames(frames: Frames, width: int | None) -> Records:

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import sparse
 
 from harness import recordio
-from harness.recordio import RecordError, frames, reader, strict, writer
+from harness.recordio import RecordError, dataset, frames, reader, strict, writer
 from harness.recordio.schema import Record
 
 FLOATS = st.floats(width=32)
@@ -143,6 +144,30 @@ def test_rows_of_files_are_joined_and_may_be_written_to(tmp_path):
     features = recordio.read(sorted(tmp_path.iterdir())).features
     features[0, 0] = 5
     assert features.tolist() == [[5, 1, 1], [1, 1, 1], [0, 0, 0]]
+
+
+def test_the_rows_of_a_file_are_copied_once_and_may_be_written_to(tmp_path):
+    rows = np.ones((2000, 500), np.float32)
+    (tmp_path / "a").write_bytes(recordio.encode(rows, np.ones(2000, np.float32)))
+    tracemalloc.start()
+    read = recordio.read([tmp_path / "a"])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.5 * rows.nbytes
+    read.features[0, 0] = read.labels[0] = 5
+
+
+def test_parts_are_released_once_their_rows_are_joined():
+    parts = [dataset.Records(np.full((2, 3), value, np.float32)) for value in range(3)]
+    assert dataset.joined(parts, None).features[:, 0].tolist() == [0, 0, 1, 1, 2, 2]
+    assert not parts
+
+
+def test_more_values_than_32_bits_count_have_64_bit_ends():
+    ends = np.array([0, 1 << 31])
+    matrix = dataset.csr(np.empty(0, np.float32), np.empty(0, np.int32), ends, 5)
+    assert (matrix.indptr[-1], matrix.indptr.dtype, matrix.indices.dtype) == (1 << 31, np.int64, np.int64)
+    assert dataset.csr(np.ones(1), np.zeros(1), np.array([0, 1]), 5).indptr.dtype == np.int32
 
 
 def test_a_stream_of_dense_and_sparse_rows_is_sparse():
