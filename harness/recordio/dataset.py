@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -89,6 +90,15 @@ def _stacked(parts: list[Records]) -> Array:
         features[start : start + len(part)] = part.features
         start += len(part)
     return features
+
+
+def of_rows(values: Sequence[Array], keys: Sequence[Array | None], width: int) -> Matrix:
+    """Return rows: an array if all are dense, which have no keys, and a CSR matrix otherwise."""
+    if all(each is None for each in keys):
+        return np.array(values, np.float32).reshape(len(values), width)
+    columns = [np.arange(width) if each is None else each for each in keys]
+    ends = np.cumsum([0, *map(len, values)])
+    return csr(np.concatenate(values), np.concatenate(columns), ends, width)
 
 
 def csr(values: Array, columns: Array, ends: Array, width: int) -> sparse.csr_matrix:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from harness.recordio.dataset import LARGEST_WIDTH, Array, RecordError, Records, csr, width_error
+from harness.recordio.dataset import LARGEST_WIDTH, Array, RecordError, Records, of_rows, width_error
 from harness.recordio.frames import Frames
 from harness.recordio.schema import Record
 
@@ -42,12 +42,7 @@ class _Row:
 
 def _collected(rows: list[_Row], width: int) -> Records:
     labels = np.array([row.label for row in rows], np.float32) if rows and rows[0].label is not None else None
-    if all(row.keys is None for row in rows):
-        return Records(np.array([row.values for row in rows], np.float32).reshape(len(rows), width), labels)
-    columns = [np.arange(width) if row.keys is None else row.keys for row in rows]
-    ends = np.cumsum([0, *(len(row.values) for row in rows)])
-    values = np.concatenate([row.values for row in rows])
-    return Records(csr(values, np.concatenate(columns), ends, width), labels)
+    return Records(of_rows([row.values for row in rows], [row.keys for row in rows], width), labels)
 
 
 def _read(payload: bytes, number: int) -> _Row:

@@ -14,7 +14,7 @@ import numpy as np
 from harness import recordio
 from harness.errors import DataError
 from harness.recordio import CONTENT_TYPE, Array, Matrix
-from harness.recordio.dataset import csr
+from harness.recordio.dataset import of_rows
 
 CSV, JSON, LINES = "text/csv", "application/json", "application/jsonlines"
 ALL = (CONTENT_TYPE, CSV, JSON, LINES)
@@ -95,13 +95,8 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _rows(instances: list[Any], width: int) -> Matrix:
-    """Return the rows of instances: an array if all are dense, a CSR matrix otherwise."""
     found = [_row(instance, number, width) for number, instance in enumerate(instances, 1)]
-    if all(keys is None for _, keys in found):
-        return np.array([values for values, _ in found], np.float32).reshape(len(found), width)
-    columns = [np.arange(width) if keys is None else keys for _, keys in found]
-    ends = np.cumsum([0, *(len(values) for values, _ in found)])
-    return csr(np.concatenate([values for values, _ in found]), np.concatenate(columns), ends, width)
+    return of_rows([values for values, _ in found], [keys for _, keys in found], width)
 
 
 def _row(instance: Any, number: int, width: int) -> tuple[Array, Array | None]:
