@@ -34,7 +34,4 @@ def read(model_dir: Path, algorithm: str) -> Arrays:
 
 def refusal(algorithm: str, arrays: Arrays) -> UserError:
     """Return the error for arrays that are no model of the algorithm."""
-    named = arrays.items() if isinstance(arrays, dict) else enumerate(arrays)
-    shapes = ", ".join(f"{name}: {array.shape}" for name, array in list(named)[:10])
-    kind = "dictionary" if isinstance(arrays, dict) else "list"
-    return artifact.refusal(algorithm, f"a {kind} of {len(arrays)} arrays with the shapes {{{shapes}}}")
+    return artifact.refusal(algorithm, ndarrays.described(arrays))

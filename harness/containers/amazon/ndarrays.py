@@ -31,6 +31,7 @@ _CPU = 1
 _TYPES = ("<f4", "<f8", "<f2", "u1", "<i4", "i1", "<i8", "?")
 _MOST_DIMENSIONS = 32
 _MOST_NAMES = 1 << 16
+_MOST_NAMED = 10
 
 
 def write(arrays: Sequence[Array] | Mapping[str, Array]) -> bytes:
@@ -74,6 +75,14 @@ def read(content: bytes) -> list[Array] | dict[str, Array]:
     if file.at != len(content):
         raise DataError(f"it has {len(content) - file.at} bytes after its end")
     return dict(zip(names, arrays, strict=True)) if names else arrays
+
+
+def described(arrays: list[Array] | dict[str, Array]) -> str:
+    """Return what a file holds, for the error about a model of another algorithm."""
+    if isinstance(arrays, dict):
+        names = ", ".join(sorted(arrays)[:_MOST_NAMED])
+        return f"an MXNet dictionary of {names}"
+    return f"an MXNet list of the shapes {', '.join(str(array.shape) for array in arrays[:_MOST_NAMED])}"
 
 
 class _File:

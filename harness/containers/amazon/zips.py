@@ -120,12 +120,9 @@ def output(files: Mapping[str, bytes], name: str) -> str:
 def _described(content: bytes) -> str:
     """Return what a file holds that is no zip: the arrays of another algorithm, or something else."""
     try:
-        found = ndarrays.read(content)
+        return ndarrays.described(ndarrays.read(content))
     except DataError:
         return f"{len(content)} bytes that are no zip, and start with {content[:8]!r}"
-    if isinstance(found, dict):
-        return f"an MXNet dictionary of {', '.join(sorted(found))}"
-    return f"an MXNet list of the shapes {', '.join(str(array.shape) for array in found)}"
 
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

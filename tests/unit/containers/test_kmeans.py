@@ -254,8 +254,8 @@ def test_a_request_of_another_width_is_refused(served):
 @pytest.mark.parametrize(
     ("arrays", "found"),
     [
-        ([np.ones(4, np.float32), CORNERS], r"a list of 2 arrays with the shapes \{0: \(4,\), 1: \(4, 3\)\}"),
-        ({"v": CORNERS, "s": CORNERS[0]}, "a dictionary of 2 arrays"),
+        ([np.ones(4, np.float32), CORNERS], r"an MXNet list of the shapes \(4,\), \(4, 3\)"),
+        ({"v": CORNERS, "s": CORNERS[0]}, "an MXNet dictionary of s, v"),
         ([np.full((2, 2), np.nan, np.float32)], "a file of arrays with NaN or infinity"),
     ],
 )

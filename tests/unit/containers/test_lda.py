@@ -132,7 +132,7 @@ def test_negative_counts_and_other_types_are_refused(tmp_path):
     ],
 )
 def test_the_model_of_another_algorithm_is_refused(tmp_path, arrays):
-    with pytest.raises(UserError, match=r"model_algo-1 is not a model of lda: it is a (list|dictionary) of"):
+    with pytest.raises(UserError, match=r"model_algo-1 is not a model of lda: it is an MXNet (list|dictionary) of"):
         jobs.serve("lda", tmp_path, arrays)
 
 
