@@ -12,15 +12,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 from scipy.linalg import eigh
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-Array = npt.NDArray[Any]
+from harness.recordio import Array
 
 _SMALL_VOCABULARY = 512
 """Vocabularies up to this size get their moment matrix in full. LAPACK is then faster than an iteration."""

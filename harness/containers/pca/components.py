@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.linalg import eigh
 
-Array = npt.NDArray[Any]
+from harness.recordio import Array
+
 SumOver = Callable[[Array], Array]
 """Returns the sum of an array over all hosts."""
 
