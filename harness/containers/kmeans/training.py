@@ -69,14 +69,14 @@ def _pass_over(rows: Any, parameters: dict[str, Any], job: TrainingJob) -> Centr
 def _initial(rows: Any, parameters: dict[str, Any], hosts: int, rank: int, generator: np.random.Generator) -> Array:
     """Return the first K centres, of which each host selects a share from its first batch.
 
-    There are fewer if the first batches have fewer rows, which is documentation only.
+    There are fewer if all hosts together have fewer rows, which is documentation only.
 
     :raises UserError: the hosts have fewer rows than clusters.
     """
     k, wanted = parameters["k"], parameters["k"] * parameters["extra_center_factor"]
-    available = np.zeros(hosts)
-    available[rank] = min(rows.shape[0], math.ceil(max(parameters["mini_batch_size"], wanted) / hosts))
-    available = instances.sum_over(available)
+    counts = np.zeros(hosts)
+    counts[rank] = rows.shape[0]
+    available = _shares(instances.sum_over(counts), max(parameters["mini_batch_size"], wanted))
     total = int(available.sum())
     if total < k:
         raise UserError(f"k is {k}, but channel train has {total} rows.", fix="lower k, or train on more rows")
@@ -94,6 +94,15 @@ def _initial(rows: Any, parameters: dict[str, Any], hosts: int, rank: int, gener
     if len(mine):
         centres[mine] = clustering.initial_centres(sample, len(mine), parameters["init_method"], generator)
     return instances.sum_over(centres)
+
+
+def _shares(counts: Array, most: int) -> Array:
+    """Return how many of its rows each host takes: as many as the others, and more if others have fewer."""
+    missing, limit = min(most, counts.sum()), 0
+    while missing > 0:
+        limit += math.ceil(missing / len(counts))
+        missing = min(most, counts.sum()) - np.minimum(counts, limit).sum()
+    return np.minimum(counts, limit)
 
 
 def _reduced(centres: Centres, parameters: dict[str, Any]) -> Array:

@@ -214,6 +214,17 @@ def test_two_hosts_train_as_good_a_model_as_one(tmp_path):
         assert inertia(rows, centres) == pytest.approx(alone, rel=0.03)
 
 
+@pytest.mark.parametrize(
+    ("counts", "most", "shares"),
+    [
+        ([10, 10], 6, [3, 3]), ([2, 1000], 500, [2, 498]), ([2, 3], 500, [2, 3]), ([0, 9, 50], 30, [0, 9, 21]),
+        ([7], 5, [5]),
+    ],
+)  # fmt: skip
+def test_hosts_with_more_rows_stand_in_for_those_with_few(counts, most, shares):
+    assert training._shares(np.array(counts, float), most).tolist() == shares
+
+
 @pytest.mark.slow
 def test_a_host_without_rows_adds_nothing(tmp_path):
     parts = [blobs(), blobs()[:0]]
