@@ -110,6 +110,13 @@ def test_no_modules_import_each_other_in_a_cycle():
     assert left == {}
 
 
+def test_what_amazons_algorithms_share_imports_no_algorithm():
+    modules = [module for module in MODULES if module.parts[:2] == ("containers", "amazon")]
+    names = {name.removeprefix("harness.") for module in modules for name in imports_of(module)}
+    own = {name.split(".")[1] for name in names if name.startswith("containers.")}
+    assert own <= {"amazon", "csv_rows", "runtime", "server"}
+
+
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
 def test_a_folder_has_at_most_twelve_modules(package):
     assert len([path for path in package.glob("*.py") if not path.name.startswith("__")]) <= MOST_MODULES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.containers.xgboost.data import parse_csv
+from harness.containers import csv_rows
 from harness.errors import DataError
 from harness.recordio import Array
 
@@ -20,7 +20,7 @@ def read_csv(text: bytes) -> Array:
             float(first)
         except ValueError:
             raise DataError("line 1: the fields are not numbers with commas between them") from None
-    rows = parse_csv(text.lstrip(b"\xef\xbb\xbf").strip(), skip_blank=True)
+    rows = csv_rows.parse(text.lstrip(b"\xef\xbb\xbf").strip(), skip_blank=True)
     missing = np.flatnonzero(np.isnan(rows).any(axis=1))
     if len(missing):
         raise DataError(f"row {missing[0] + 1}: a field is missing or not a number")

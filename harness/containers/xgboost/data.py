@@ -11,21 +11,17 @@ feature of CSV is column 0.
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import numpy as np
-import pyarrow as pa
-from pyarrow import csv as arrow_csv
 
 from harness import libsvm
+from harness.containers import csv_rows
 from harness.containers.runtime import Channel, UserError
 from harness.errors import DataError, LibSVMError
 from harness.libsvm import Array, Deviation, LibSVM, Matrix
-from harness.libsvm.rules import NUMBER
 
 LIBSVM_TYPES = ("text/libsvm", "text/x-libsvm", "libsvm")
 CSV_TYPES = ("text/csv", "csv")
@@ -37,8 +33,6 @@ REQUEST_TYPE = "text/csv"
 COLUMNS = 1 << 22
 """Most columns of LibSVM data, and so a limit for indices. XGBoost needs 360 bytes for each column and a second a round
 for a million columns (measured), used or not. Without a limit one index could fill the memory of a machine."""
-CSV_COLUMNS = 100_000
-"""Most columns of CSV, where every row writes all columns. Reading takes 5 KB for each."""
 
 _IN_REQUESTS: frozenset[Deviation] = (libsvm.BLANKS - {"tab"}) | {"order"}
 _IN_CHANNELS: frozenset[Deviation] = _IN_REQUESTS | {"blank line", "weight", "qid"}
@@ -47,7 +41,6 @@ _GZIP = b"\x1f\x8b"
 _UTF8_MARK = b"\xef\xbb\xbf"
 _SNIFFED = 512
 _NO_HEADER = "A CSV channel has no header, numbers only"
-_FIELD = re.compile(rb"[ \t]*(%b|[+-]?(nan|inf|infinity))[ \t]*" % NUMBER.pattern, re.IGNORECASE)
 _NO_LABEL = re.compile(rb"^(?=[^ \n]*:)", re.MULTILINE)
 _MARKERS = (
     (re.compile(r"_SUCCESS"), "a marker that Spark or Hadoop writes when a job is complete"),
@@ -112,7 +105,8 @@ def _check_file(file: Path, channel: Channel, is_libsvm: bool) -> None:
         _refuse(file, channel, "line 1 is blank", "SageMaker determines the format by the first line.")
     if is_libsvm and head and not (b" " in head and b":" in head):
         # xgboost:1 refuses such a file in these words: https://github.com/aws/amazon-sagemaker-examples/issues/668
-        what = f"line 1: Blankspace and colon not found in firstline {_shown(head.decode('utf-8', 'replace').strip())}"
+        found = csv_rows.shown(head.decode("utf-8", "replace").strip())
+        what = f"line 1: Blankspace and colon not found in firstline {found}"
         hint = "; for CSV, set it to text/csv" if b"," in head else ""
         _refuse(file, channel, what, f"It is read as LibSVM, because {_reason(channel)}{hint}.")
 
@@ -124,7 +118,9 @@ def _read_libsvm_files(files: list[Path], channel: Channel) -> LibSVM:
             libsvm.read(files, COLUMNS, np.float32, tolerate=_IN_CHANNELS, base=0)
     except LibSVMError as error:
         file = Path(error.source)
-        what = f"line {error.line}, column {error.column}: {_shown(error.text)} breaks the rule that {error.rule}"
+        what = (
+            f"line {error.line}, column {error.column}: {csv_rows.shown(error.text)} breaks the rule that {error.rule}"
+        )
         _refuse(file, channel, what, f"It is read as LibSVM, because {_reason(channel)}.")
     return rows
 
@@ -135,9 +131,9 @@ def _read_csv_files(files: list[Path], channel: Channel, csv_weights: bool) -> L
     for file in (file for file in files if file.stat().st_size):
         text = file.read_bytes().removeprefix(_UTF8_MARK)
         try:
-            table = parse_csv(text, skip_blank=True)
+            table = csv_rows.parse(text, skip_blank=True)
             _check_columns(text, table, leading, tables[-1])
-        except _CSVError as error:
+        except csv_rows.CSVError as error:
             header = f" {_NO_HEADER}." if error.is_text and error.line == 1 else ""
             _refuse(file, channel, error.what, f"It is read as CSV, because {_reason(channel)}.{header}")
         tables.append(table)
@@ -147,16 +143,16 @@ def _read_csv_files(files: list[Path], channel: Channel, csv_weights: bool) -> L
 
 
 def _check_columns(text: bytes, table: Array, leading: int, before: Array) -> None:
-    """Raise :class:`_CSVError` if rows lack a label, weight or features, or differ from those of the file before."""
+    """Raise CSVError if rows lack a label, weight or features, or differ from those of the file before."""
     if table.shape[1] <= leading:
-        raise _CSVError(1, f"{table.shape[1]} columns, which leaves none for features")
+        raise csv_rows.CSVError(1, f"{table.shape[1]} columns, which leaves none for features")
     if len(before) and table.shape[1] != before.shape[1]:
-        raise _CSVError(1, f"{table.shape[1]} columns, but the file before has {before.shape[1]}")
+        raise csv_rows.CSVError(1, f"{table.shape[1]} columns, but the file before has {before.shape[1]}")
     lacking = np.flatnonzero(np.isnan(table[:, :leading]).any(axis=1))
     if len(lacking):
-        lines = [number for number, _ in _lines(text, skip_blank=True)]
+        lines = [number for number, _ in csv_rows.lines(text, skip_blank=True)]
         what = "its label, which is the first column" if leading == 1 else "its label or weight, the first two columns"
-        raise _CSVError(lines[lacking[0]], f"the row lacks {what}")
+        raise csv_rows.CSVError(lines[lacking[0]], f"the row lacks {what}")
 
 
 def _check_weights(rows: LibSVM, channel: Channel) -> None:
@@ -219,123 +215,11 @@ def read_request(body: bytes, kind: str) -> Matrix:
         raise DataError("line 1: the request has no row.")
     first_line = 1 + body[: body.find(text[:1])].count(b"\n")
     if kind in CSV_TYPES:
-        return parse_csv(text, first_line)
+        return csv_rows.parse(text, first_line)
     if b":" in text.partition(b"\n")[0].partition(b" ")[0]:
         text = _NO_LABEL.sub(b"0 ", text)
     rows = libsvm.parse(text, dtype=np.float32, first_line=first_line, tolerate=_IN_REQUESTS, base=0, nan_column_0=True)
     return rows.features
-
-
-# ---- CSV
-
-
-class _CSVError(DataError):
-    """A line of CSV cannot be read.
-
-    :ivar is_text: a field of the line is not a number.
-    """
-
-    def __init__(self, line: int, words: str, is_text: bool = False) -> None:
-        self.line = line
-        self.is_text = is_text
-        super().__init__(f"line {line}: {words}", fix="write each row as numbers with commas, no header")
-
-
-class _Format(NamedTuple):
-    """Form of a CSV text, by its first line."""
-
-    delimiter: str
-    width: int
-
-
-def parse_csv(text: bytes, first_line: int = 1, *, skip_blank: bool = False) -> Array:
-    """Return the rows of CSV without a header: float32, shape (n, columns); empty fields are missing values (NaN).
-
-    The first line determines the delimiter, as in the container: a comma, or the one that Python's ``csv.Sniffer``
-    finds. Each line is a row.
-
-    :param first_line: number of the first line in errors.
-    :param skip_blank: blank lines are no rows, as in dmlc-core's parser, which reads channels.
-    :raises DataError: the text has more than :data:`CSV_COLUMNS` columns, lines differ in their number of columns,
-        or a field is not a number or not finite as a 32-bit float.
-    """
-    form = _format_of(text, first_line)
-    columns = [str(number) for number in range(form.width)]
-    try:
-        if _misleads_arrow(text, form, skip_blank):
-            raise _fault(text, form, first_line, skip_blank)
-        table = arrow_csv.read_csv(
-            pa.BufferReader(text),
-            read_options=arrow_csv.ReadOptions(use_threads=False, block_size=len(text) + 1, column_names=columns),
-            parse_options=arrow_csv.ParseOptions(
-                delimiter=form.delimiter, quote_char=False, ignore_empty_lines=skip_blank
-            ),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(columns, pa.float64()), null_values=[""]
-            ),
-        )
-    except pa.ArrowInvalid:
-        raise _fault(text, form, first_line, skip_blank) from None
-    with np.errstate(over="ignore"):
-        rows = np.column_stack([column.to_numpy().astype(np.float32) for column in table.columns])
-    infinite = np.flatnonzero(np.isinf(rows).any(axis=1))
-    if len(infinite):
-        lines = [number for number, _ in _lines(text, skip_blank)]
-        raise _CSVError(first_line - 1 + lines[infinite[0]], "a value is not a finite 32-bit float")
-    return rows
-
-
-def _format_of(text: bytes, first_line: int) -> _Format:
-    line = text.partition(b"\n")[0]
-    delimiter = _delimiter(line)
-    width = line.count(delimiter.encode()) + 1
-    if width > CSV_COLUMNS:
-        raise _CSVError(first_line, f"{width:,} columns; the limit is {CSV_COLUMNS:,}")
-    return _Format(delimiter, width)
-
-
-def _delimiter(line: bytes) -> str:
-    """Return the delimiter of a line: a comma, unless the line has none and the sniffer finds another character."""
-    if b"," in line:
-        return ","
-    try:
-        found = csv.Sniffer().sniff(line[:_SNIFFED].decode("utf-8", "replace")).delimiter
-    except csv.Error:
-        return ","
-    return "," if found.isalnum() else found
-
-
-def _misleads_arrow(text: bytes, form: _Format, skip_blank: bool) -> bool:
-    """Report whether Arrow would end a row at a CR alone, or read a blank line as a row without values."""
-    blank = not skip_blank and form.width > 1 and (b"\n\n" in text or b"\n\r\n" in text)
-    return blank or text.count(b"\r") != text.count(b"\r\n")
-
-
-def _fault(text: bytes, form: _Format, first_line: int, skip_blank: bool) -> _CSVError:
-    """Return the error for the first line that cannot be read."""
-    used = "" if form.delimiter == "," else f", with {form.delimiter!r} between fields"
-    for number, line in _lines(text, skip_blank):
-        at = number + first_line - 1
-        fields = line.split(form.delimiter.encode())
-        odd = next((field for field in fields if field and not _FIELD.fullmatch(field)), None)
-        if odd is not None:
-            return _CSVError(at, f"{_shown(odd.decode('utf-8', 'replace'))} is not a number{used}", is_text=True)
-        if len(fields) != form.width:
-            has = f"{len(fields)} columns" if line else "no column"
-            return _CSVError(at, f"{has}, but the first line has {form.width}{used}")
-    return _CSVError(first_line, f"the text is not CSV of numbers{used}")
-
-
-def _lines(text: bytes, skip_blank: bool) -> Iterator[tuple[int, bytes]]:
-    """Yield the number and text of each line that is a row."""
-    for number, line in enumerate(text.removesuffix(b"\n").split(b"\n"), 1):
-        content = line.removesuffix(b"\r")
-        if content or not skip_blank:
-            yield number, content
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
 def plain_message(error: Exception) -> str:
