@@ -8,6 +8,7 @@ column of integers prints whole numbers.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,8 @@ from harness.recordio import CONTENT_TYPE, Array
 TYPES = (CONTENT_TYPE, JSON, LINES)
 """Types that all algorithms answer in. KMeans documents CSV too."""
 
+_WEIGHT = re.compile(r"[01](\.[0-9]{0,3})?")
+
 
 class NotAcceptableError(Exception):
     """The algorithm does not answer in a type that the client accepts."""
@@ -30,15 +33,24 @@ class NotAcceptableError(Exception):
 def answer_type(accept: str | None, types: tuple[str, ...] = TYPES) -> str:
     """Return the type of the answer to a request with this Accept header; JSON if it accepts anything.
 
+    Of several types the one with the highest weight ``q`` is taken (RFC 9110, section 12.5.1).
+
     :raises NotAcceptableError: none of the types is accepted.
     """
-    offered = [part.partition(";")[0].strip().lower() for part in (accept or "*/*").split(",")]
-    for name in offered:
+    offered = [_weighed(part) for part in (accept or "*/*").split(",")]
+    for _, name in sorted((pair for pair in offered if pair[0] > 0), key=lambda pair: -pair[0]):
         if name in types:
             return name
         if name in ("", "*/*", "application/*"):
             return JSON
     raise NotAcceptableError(f"Accept header value '{(accept or '')[:100]}' not supported")
+
+
+def _weighed(part: str) -> tuple[float, str]:
+    """Return the weight of a type in an Accept header, and its name; a weight that is no number is 1."""
+    name, *parameters = [piece.strip().lower() for piece in part.split(";")]
+    given = next((value for key, _, value in (each.partition("=") for each in parameters) if key == "q"), "1")
+    return float(given) if _WEIGHT.fullmatch(given) else 1.0, name
 
 
 def write(columns: Mapping[str, Array], kind: str, *, key: str = "predictions", csv: tuple[str, ...] = ()) -> Answer:

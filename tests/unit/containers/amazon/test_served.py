@@ -83,6 +83,23 @@ def test_an_answer_has_the_type_that_the_client_accepts():
     assert list(first.label["distance_to_cluster"].float32_tensor.values) == [21]
 
 
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("text/csv;q=0.1, application/jsonlines", "application/jsonlines"),
+        ("text/csv;q=0, */*;q=0.5", "application/json"),
+        ("text/csv;q=0.5, application/jsonlines;q=0.5", "text/csv; charset=utf-8"),
+        ("text/csv;q=x", "text/csv; charset=utf-8"),
+    ],
+)
+def test_of_several_types_the_one_of_most_weight_is_answered(accept, kind):
+    assert MODEL.invoke(b"1,2,0,0\n", "text/csv", accept).content_type == kind
+
+
+def test_a_type_of_no_weight_is_not_answered():
+    assert MODEL.invoke(b"1,2,0,0\n", "text/csv", "text/csv;q=0").status == 406
+
+
 def test_vectors_and_whole_numbers_are_written_as_such():
     model = Served(
         1,
