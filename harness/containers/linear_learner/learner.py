@@ -30,6 +30,7 @@ from harness.containers.linear_learner.selection import (
     EarlyStopping,
     calibrate,
     criterion,
+    finite_costs,
     loss_criterion,
 )
 from harness.containers.runtime import UserError
@@ -100,7 +101,8 @@ class Learner:
         for number in range(self.parameters["epochs"]):
             train_losses = self._pass()
             measured = self._judged(validation) if validation is not None else None
-            validation_losses, costs = measured if measured else (None, np.nan_to_num(train_losses, nan=np.inf))
+            validation_losses, costs = measured if measured else (None, finite_costs(train_losses))
+            costs = np.where(self._finite(), costs, np.inf)  # the last step may have diverged after its loss
             early.add(float(costs.min()))
             if early.improved:
                 self._best = (self._weights.copy(), int(costs.argmin()))
@@ -117,12 +119,14 @@ class Learner:
         """
         assert calibration.labels is not None
         if self._best is None:
-            raise UserError("Training diverged: the loss of every model is not finite.", fix="lower learning_rate")
+            raise _diverged("the loss of every model is not finite")
         weights, chosen = self._best
         sample = self._sample(calibration)
         if sample.labels is not None and len(self.candidates) > 1:
             chosen = int(self._costs(sample, weights)[1].argmin())
         final = self.scaling.unscaled(weights[:, chosen * self._outputs : (chosen + 1) * self._outputs])
+        if not np.isfinite(final).all():
+            raise _diverged("weights are not finite")
         threshold = default_threshold(self.loss.name)
         model = LinearModel(final[:-1].T.copy(), final[-1].copy(), self.kind, self.loss.name, threshold)
         calibrated = self.parameters["binary_classifier_model_selection_criteria"] not in LOSS_CRITERIA
@@ -130,6 +134,12 @@ class Learner:
             scores = model.scores(sample.features)
             model = replace(model, threshold=calibrate(scores, sample.labels, self.parameters, threshold)[0])
         return model, chosen
+
+    def _finite(self) -> Array:
+        """Return whether all weights of each model are finite."""
+        columns = np.isfinite(self._weights).all(axis=0)
+        result: Array = columns.reshape(len(self.candidates), self._outputs).all(axis=1)
+        return result
 
     def _class_counts(self) -> Array:
         """Return the number of rows of each class on all hosts; of one class for regression."""
@@ -246,3 +256,7 @@ class Learner:
         assert sample.labels is not None
         scores = np.concatenate(kept)[: len(sample)] if kept else np.empty((0, len(self.candidates)), np.float32)
         return means, used.costs(scores, sample.labels, means, self.loss, self.parameters)
+
+
+def _diverged(what: str) -> UserError:
+    return UserError(f"Training diverged: {what}.", fix="lower learning_rate")

@@ -40,7 +40,7 @@ class Criterion:
         :param losses: mean loss of each model on all rows.
         """
         if not self.is_score:
-            return np.nan_to_num(losses, nan=np.inf)
+            return finite_costs(losses)
         answered = answers(scores, loss.name)
         return np.array([self._cost(column, labels, loss, parameters) for column in answered.T])
 
@@ -53,6 +53,11 @@ class Criterion:
     def shown(self, cost: float) -> float:
         """Return the value in the log."""
         return 1 - cost if self.is_score else cost
+
+
+def finite_costs(losses: Array) -> Array:
+    """Return losses as costs: infinite for a model that diverged."""
+    return np.where(np.isfinite(losses), losses, np.inf)
 
 
 def criterion(parameters: Mapping[str, Any], loss: Loss) -> Criterion:

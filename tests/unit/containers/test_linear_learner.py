@@ -191,6 +191,13 @@ def test_diverged_training_is_the_users_error():
         trained(rows, REGRESSOR, optimizer="sgd", learning_rate=1e20, num_models=1, mini_batch_size=50)
 
 
+@pytest.mark.parametrize(("rate", "batch"), [(1e30, 250), (1e38, 500)], ids=["infinite loss", "last step"])
+def test_a_model_that_diverged_in_its_only_epoch_is_not_saved(rate, batch):
+    given = {"optimizer": "sgd", "learning_rate": rate, "mini_batch_size": batch, "num_models": 1, "epochs": 1}
+    with pytest.raises(UserError, match="diverged"), np.errstate(all="ignore"):
+        trained(numbers(500), REGRESSOR, **given)
+
+
 def test_a_job_repeats_exactly():
     rows = classes(500)
     one, other = (trained(rows, MULTICLASS, epochs=2, mini_batch_size=50)[0] for _ in range(2))
