@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,21 @@ from harness.recordio import Array
 
 _CONNECT_SECONDS = 60
 _several = False
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """Number of hosts of the job, and the place of this one among them, from 0."""
+
+    count: int = 1
+    rank: int = 0
+
+    def share(self, batch: int) -> int:
+        """Return this host's rows of a batch: an equal part, one more on the first hosts, at least one."""
+        return max(1, batch // self.count + (self.rank < batch % self.count))
+
+
+ALONE = Hosts()
 
 
 @contextmanager
@@ -57,6 +73,11 @@ def _joined(port: int, rank: str) -> Iterator[None]:
     finally:
         _several = False
         xgb.collective.finalize()
+
+
+def hosts(job: TrainingJob) -> Hosts:
+    """Return the hosts of a job."""
+    return Hosts(len(job.hosts), job.hosts.index(job.host))
 
 
 def sum_over(array: Array) -> Array:

@@ -10,12 +10,12 @@ is not touched. Rows are taken in their order, as shuffled data is up to the use
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from harness.containers.amazon import instances
+from harness.containers.amazon.instances import ALONE, Hosts
 from harness.containers.factorization_machines.model import (
     BINARY,
     FactorizationMachine,
@@ -29,21 +29,6 @@ _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
 """Defaults of MXNet's Adam."""
 
 
-@dataclass(frozen=True)
-class Hosts:
-    """Number of hosts of the job, and the place of this one among them, from 0."""
-
-    count: int = 1
-    rank: int = 0
-
-    def share(self, batch: int) -> int:
-        """Return this host's rows of a batch: an equal part, one more on the first hosts, at least one."""
-        return max(1, batch // self.count + (self.rank < batch % self.count))
-
-
-_ALONE = Hosts()
-
-
 class Learner:
     """A model during training. The last column of its weights is that of the linear terms.
 
@@ -51,7 +36,7 @@ class Learner:
     :param train: rows of this host.
     """
 
-    def __init__(self, parameters: Mapping[str, Any], train: Records, hosts: Hosts = _ALONE) -> None:
+    def __init__(self, parameters: Mapping[str, Any], train: Records, hosts: Hosts = ALONE) -> None:
         assert train.labels is not None
         self._parameters, self._hosts = parameters, hosts
         self._train, self._labels = train, train.labels

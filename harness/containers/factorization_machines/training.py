@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.containers.amazon import channels, instances, metrics
 from harness.containers.factorization_machines import artifact, hyperparameters
-from harness.containers.factorization_machines.learner import Hosts, Learner
+from harness.containers.factorization_machines.learner import Learner
 from harness.containers.factorization_machines.model import BINARY, THRESHOLD, FactorizationMachine
 from harness.containers.runtime import TrainingJob, UserError
 from harness.recordio import Array, Records
@@ -23,7 +23,7 @@ def train(job: TrainingJob) -> None:
     data = {name: rows for name in ("train", "test") if (rows := _read(job, name, parameters)) is not None}
     with instances.connected(job):
         channels.check_rows(data["train"])
-        learner = Learner(parameters, data["train"], Hosts(len(job.hosts), job.hosts.index(job.host)))
+        learner = Learner(parameters, data["train"], instances.hosts(job))
         started = time.monotonic()
         for epoch, predicted in learner.epochs():
             if job.is_first_host:

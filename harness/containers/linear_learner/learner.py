@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from harness.containers.amazon import instances
+from harness.containers.amazon.instances import ALONE, Hosts
 from harness.containers.linear_learner import candidates, losses, scaling
 from harness.containers.linear_learner.model import (
     BINARY,
@@ -41,21 +42,6 @@ _ROWS_AT_ONCE = 2048
 
 
 @dataclass(frozen=True)
-class Hosts:
-    """Number of hosts of the job, and the place of this one among them, from 0."""
-
-    count: int = 1
-    rank: int = 0
-
-    def share(self, batch: int) -> int:
-        """Return this host's rows of a batch: an equal part, one more on the first hosts, at least one."""
-        return max(1, batch // self.count + (self.rank < batch % self.count))
-
-
-_ALONE = Hosts()
-
-
-@dataclass(frozen=True)
 class Epoch:
     """Result of one pass over the data.
 
@@ -78,7 +64,7 @@ class Learner:
     :param train: rows of this host.
     """
 
-    def __init__(self, parameters: Mapping[str, Any], train: Records, hosts: Hosts = _ALONE) -> None:
+    def __init__(self, parameters: Mapping[str, Any], train: Records, hosts: Hosts = ALONE) -> None:
         assert train.labels is not None
         self.parameters = parameters
         self.kind: str = parameters["predictor_type"]

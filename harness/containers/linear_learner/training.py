@@ -12,7 +12,7 @@ import numpy as np
 from harness.containers.amazon import channels, instances, metrics
 from harness.containers.linear_learner import artifact, hyperparameters
 from harness.containers.linear_learner.evaluation import evaluate
-from harness.containers.linear_learner.learner import Epoch, Hosts, Learner
+from harness.containers.linear_learner.learner import Epoch, Learner
 from harness.containers.linear_learner.model import BINARY, REGRESSOR, LinearModel
 from harness.containers.runtime import TrainingJob, UserError
 from harness.recordio import Records
@@ -27,7 +27,7 @@ def train(job: TrainingJob) -> None:
     data = _read(job, parameters)
     with instances.connected(job):
         _check_size(data["train"], parameters["mini_batch_size"])
-        hosts = Hosts(len(job.hosts), job.hosts.index(job.host))
+        hosts = instances.hosts(job)
         learner = Learner(parameters, data["train"], hosts)
         validation = _validation(data, job)
         _fit(learner, data["train"], validation, job)
