@@ -85,6 +85,21 @@ def sum_over(array: Array) -> Array:
     return _reduced(array, "SUM") if _several else array
 
 
+def rows_of_all(array: Array) -> Array:
+    """Return the rows of the arrays of all hosts, in the order of the hosts. Each host must call it."""
+    if not _several:
+        return array
+    from xgboost import collective  # noqa: PLC0415 - one host does not need it
+
+    counts = np.zeros(collective.get_world_size(), np.int64)
+    counts[collective.get_rank()] = len(array)
+    counts = sum_over(counts)
+    start = int(counts[: collective.get_rank()].sum())
+    rows = np.zeros((int(counts.sum()), *array.shape[1:]), array.dtype)
+    rows[start : start + len(array)] = array
+    return sum_over(rows)
+
+
 def most(number: int) -> int:
     """Return the largest number of all hosts. Each host must call it."""
     return int(_reduced(np.array([number], np.int64), "MAX")[0]) if _several else number

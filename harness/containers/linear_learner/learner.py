@@ -97,19 +97,21 @@ class Learner:
             if early.met or instances.most(int(stopping())):
                 break
 
-    def best(self, calibration: Records) -> tuple[LinearModel, int]:
+    def best(self, validation: Records | None) -> tuple[LinearModel, int]:
         """Return the best model of the best epoch, calibrated on rows, and its number.
 
-        :param calibration: the validation channel, or the training rows if there is none.
+        :param validation: rows of this host that count alone. Without them the training rows of all hosts do, and each
+            host must call this.
         :raises UserError: training diverged.
         """
-        assert calibration.labels is not None
+        alone = validation is not None
+        calibration = self._train if validation is None else validation
         if self._best is None:
             raise _diverged("the loss of every model is not finite")
         weights, chosen = self._best
-        sample = self._sample(calibration)
+        sample = self._sample(calibration, ALONE if alone else self._hosts)
         if sample.labels is not None and len(self.candidates) > 1:
-            chosen = int(self._costs(sample, weights)[1].argmin())
+            chosen = int(self._costs(sample, weights, alone=alone)[1].argmin())
         final = self.scaling.unscaled(weights[:, chosen * self._outputs : (chosen + 1) * self._outputs])
         if not np.isfinite(final).all():
             raise _diverged("weights are not finite")
@@ -117,8 +119,10 @@ class Learner:
         model = LinearModel(final[:-1].T.copy(), final[-1].copy(), self.kind, self.loss.name, threshold)
         calibrated = self.parameters["binary_classifier_model_selection_criteria"] not in LOSS_CRITERIA
         if self.kind == BINARY and calibrated and sample.labels is not None and len(sample):
-            scores = model.scores(sample.features)
-            model = replace(model, threshold=calibrate(scores, sample.labels, self.parameters, threshold)[0])
+            scores, labels = model.scores(sample.features), sample.labels
+            if not alone:
+                scores, labels = instances.rows_of_all(scores), instances.rows_of_all(labels)
+            model = replace(model, threshold=calibrate(scores, labels, self.parameters, threshold)[0])
         return model, chosen
 
     def _finite(self) -> Array:
@@ -208,10 +212,10 @@ class Learner:
         """Return scores in the shape that losses take."""
         return scores.reshape(len(scores), len(self.candidates), self._outputs) if self.kind == MULTICLASS else scores
 
-    def _sample(self, rows: Records) -> Records:
-        """Return the rows that models are calibrated on; ``auto`` is AWS's default."""
+    def _sample(self, rows: Records, hosts: Hosts = ALONE) -> Records:
+        """Return this host's part of the rows that models are calibrated on; ``auto`` is AWS's default."""
         number = self.parameters["num_calibration_samples"]
-        number = 10_000_000 if number == "auto" else number
+        number = hosts.share(10_000_000 if number == "auto" else number)
         assert rows.labels is not None
         return rows if number >= len(rows) else Records(rows.features[:number], rows.labels[:number])
 
@@ -223,8 +227,8 @@ class Learner:
         return tuple(instances.sum_over(measured))
 
     @np.errstate(over="ignore", invalid="ignore")
-    def _costs(self, rows: Records, weights: Array) -> tuple[Array, Array]:
-        """Return the mean loss of each model on rows, and its cost on the sample of them."""
+    def _costs(self, rows: Records, weights: Array, *, alone: bool = True) -> tuple[Array, Array]:
+        """Return the mean loss of each model on rows, of this host alone or of all, and its cost on a sample."""
         assert rows.labels is not None
         used = criterion(self.parameters, self.loss)
         sums, weights_sum, kept = np.zeros(len(self.candidates)), np.zeros(len(self.candidates)), []
@@ -237,11 +241,14 @@ class Learner:
             weights_sum += row_weights.sum(axis=0)
             if used.is_score:
                 kept.append(scores)
+        labels = self._sample(rows).labels
+        assert labels is not None
+        scores = np.concatenate(kept)[: len(labels)] if kept else np.empty((0, len(self.candidates)), np.float32)
+        if not alone:
+            sums, weights_sum = instances.sum_over(np.stack([sums, weights_sum]))
+            scores, labels = instances.rows_of_all(scores), instances.rows_of_all(labels)
         means = sums / np.maximum(weights_sum, 1e-12)
-        sample = self._sample(rows)
-        assert sample.labels is not None
-        scores = np.concatenate(kept)[: len(sample)] if kept else np.empty((0, len(self.candidates)), np.float32)
-        return means, used.costs(scores, sample.labels, means, self.loss, self.parameters)
+        return means, used.costs(scores, labels, means, self.loss, self.parameters)
 
 
 def _diverged(what: str) -> UserError:

@@ -27,13 +27,15 @@ def train(job: TrainingJob) -> None:
     data = _read(job, parameters)
     with instances.connected(job):
         _check_size(data["train"], parameters["mini_batch_size"])
+        _check_width(data["train"])
         hosts = instances.hosts(job)
         learner = Learner(parameters, data["train"], hosts)
         validation = _validation(data, job)
         _fit(learner, data["train"], validation, job)
-    if not job.is_first_host:
+        best = learner.best(validation) if validation is None or job.is_first_host else None
+    if best is None or not job.is_first_host:
         return
-    model, number = learner.best(data["train"] if validation is None else validation)
+    model, number = best
     judged = "train" if validation is None else "validation"
     _report(judged, learner, model, number, data)
     print(f"Best model found for hyperparameters: {json.dumps(learner.candidates.described(number))}", flush=True)
@@ -96,6 +98,21 @@ def _check_size(rows: Records, batch: int) -> None:
             channels.NO_ROWS,
             checked=f"a host has {fewest} rows for training, and mini_batch_size is {batch}",
             fix=f"set mini_batch_size to at most {max(fewest, 1)}",
+        )
+
+
+def _check_width(rows: Records) -> None:
+    """Check that the rows of all hosts have one width, which each finds in its own rows with ``feature_dim=auto``.
+
+    :raises UserError: they have not, in the words for a row of another width than the others.
+    """
+    width = rows.features.shape[1]
+    widest, narrowest = instances.most(width), -instances.most(-width)
+    if narrowest != widest:
+        raise UserError(
+            f"cannot copy sequence with size {narrowest} to array axis with dimension {widest}",
+            checked=f"rows of the hosts have from {narrowest} to {widest} columns",
+            fix="give each row as many columns",
         )
 
 

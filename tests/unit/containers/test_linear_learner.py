@@ -25,7 +25,7 @@ def trained(rows, kind, validation=None, **given):
     """Return the best model and the number of epochs."""
     learner = Learner(parameters(kind, **given), rows)
     epochs = list(learner.epochs(validation, lambda: False))
-    return learner.best(validation or rows)[0], len(epochs)
+    return learner.best(validation)[0], len(epochs)
 
 
 def numbers(rows=3000, seed=0, noise=0.5):

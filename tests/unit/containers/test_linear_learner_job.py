@@ -146,6 +146,31 @@ def test_two_hosts_that_share_the_rows_train_the_model_of_one(tmp_path, kind):
     assert list((bases[1] / "model").iterdir()) == []
 
 
+def test_rows_of_all_hosts_choose_the_model_and_its_threshold(tmp_path):
+    features, labels = rows(BINARY, 600)
+    order = np.argsort(labels, kind="stable")  # nearly all rows of a host have one label
+    given = settings(BINARY, epochs="3", num_models="4")
+    bases = [tmp_path / "1", tmp_path / "2"]
+    for number, base in enumerate(bases):
+        own = order[number * 300 : (number + 1) * 300]
+        jobs.prepare(base, given, train=(features[own], labels[own]), hosts=jobs.TWO_HOSTS, host=f"algo-{number + 1}")
+    codes, outputs = jobs.run_all("linear_learner", bases)
+    assert codes == [0, 0], outputs
+    predicted = artifact.load(bases[0] / "model").predict(features)["predicted_label"]
+    assert np.mean(predicted == labels) > 0.9
+
+
+def test_hosts_with_rows_of_different_widths_fail_the_job(tmp_path):
+    features, labels = rows(REGRESSOR)
+    bases = [tmp_path / "1", tmp_path / "2"]
+    for number, base in enumerate(bases):
+        channel = {"train": (features[:, : 3 - number], labels)}
+        jobs.prepare(base, settings(REGRESSOR), **channel, hosts=jobs.TWO_HOSTS, host=f"algo-{number + 1}")
+    codes, outputs = jobs.run_all("linear_learner", bases)
+    assert codes == [2, 2], outputs
+    assert "cannot copy sequence with size 2 to array axis with dimension 3" in outputs[0]
+
+
 def test_a_host_with_fewer_rows_than_a_batch_fails_the_job_on_all_hosts(tmp_path):
     bases = [tmp_path / "1", tmp_path / "2"]
     for number, base in enumerate(bases):

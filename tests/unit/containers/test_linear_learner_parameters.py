@@ -77,7 +77,7 @@ def outcome(kind, given):
     texts = {"predictor_type": kind, **({"num_classes": "3"} if kind == MULTICLASS else {}), **given}
     learner = Learner(hyperparameters.read(texts), rows(kind))
     list(learner.epochs(None, lambda: False))
-    model, number = learner.best(rows(kind))
+    model, number = learner.best(None)
     weights = learner.weights_of(rows(kind).labels, number)
     measured = evaluation.evaluate(model, rows(kind), weights, learner.parameters)
     return model.weights.tolist(), model.bias.tolist(), model.threshold, [(each.name, each.value) for each in measured]
