@@ -92,6 +92,19 @@ def arrays(files: Mapping[str, bytes], name: str) -> dict[str, Array]:
     return {key.removeprefix("arg:"): array for key, array in found.items()}
 
 
+def as_float32(found: Mapping[str, Array], name: str, file: str) -> Array:
+    """Return an array as 32-bit floats.
+
+    :param file: the file of the zip that has it.
+    :raises UserError: a number is NaN or infinite, or becomes infinite.
+    """
+    with np.errstate(over="ignore"):
+        array = found[name].astype(np.float32)
+    if not np.isfinite(array).all():
+        raise UserError(f"{name} in {file} of the model's zip has NaN or infinity.")
+    return array
+
+
 def network(nodes: Iterable[Node]) -> bytes:
     """Return a network as MXNet's ``Symbol.tojson`` writes it; its output is the last node."""
     listed = [

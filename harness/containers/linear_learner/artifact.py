@@ -27,6 +27,7 @@ from harness.recordio import Array
 PARAMETERS, MANIFEST = "additional-params.json", "manifest.json"
 SYMBOL, ARRAYS = "mx-mod-symbol.json", "mx-mod-0000.params"
 _OUTPUTS = {"LogisticRegressionOutput": BINARY, "SoftmaxOutput": MULTICLASS, "LinearRegressionOutput": REGRESSOR}
+_LARGEST = float(np.finfo(np.float32).max)
 _KEYS = {"predictor_type", "loss", "threshold"}
 
 
@@ -61,14 +62,15 @@ def load(directory: Path) -> LinearModel:
     return _model(arrays, kind, parameters)
 
 
-def _model(arrays: dict[str, Array], kind: str, parameters: dict[str, object]) -> LinearModel:
-    if kind not in LOSSES:
+def _model(arrays: dict[str, Array], kind: object, parameters: dict[str, object]) -> LinearModel:
+    if not isinstance(kind, str) or kind not in LOSSES:
         raise UserError(
             f"The model's zip does not say its predictor_type, in {PARAMETERS} or by the output of {SYMBOL}."
         )
     if missing := {"fc0_weight", "fc0_bias"} - arrays.keys():
         raise UserError(f"{ARRAYS} in the model's zip lacks {' and '.join(sorted(missing))}.")
-    weights, bias = arrays["fc0_weight"].astype(np.float32), arrays["fc0_bias"].astype(np.float32).ravel()
+    weights, bias = (zips.as_float32(arrays, name, ARRAYS) for name in ("fc0_weight", "fc0_bias"))
+    bias = bias.ravel()
     fits = weights.ndim == 2 and weights.shape[0] == len(bias) and (kind == MULTICLASS or len(bias) == 1)
     if not fits:
         raise UserError(f"fc0_weight {weights.shape} and fc0_bias {bias.shape} are not those of a {kind}.")
@@ -76,8 +78,8 @@ def _model(arrays: dict[str, Array], kind: str, parameters: dict[str, object]) -
     if loss not in LOSSES[kind]:
         raise UserError(f"The loss in {PARAMETERS} is {loss}, which is not one of a {kind}.")
     threshold = parameters.get("threshold", default_threshold(loss))
-    if not isinstance(threshold, (int, float)):
-        raise UserError(f"The threshold in {PARAMETERS} is {threshold!r}, which is no number.")
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not abs(threshold) <= _LARGEST:
+        raise UserError(f"The threshold in {PARAMETERS} is {threshold!r}, which is no finite number.")
     return LinearModel(weights, bias, kind, loss, float(threshold))
 
 

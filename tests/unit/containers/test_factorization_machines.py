@@ -248,6 +248,8 @@ def test_a_score_of_a_half_is_labelled_1(tmp_path):
     [
         ({}, {}, "does not say its predictor_type"),
         ({"predictor_type": REGRESSOR}, {"w1_weight": np.ones(3)}, "do not fit each other"),
+        ({"predictor_type": REGRESSOR}, {"w0_weight": np.array([np.nan])}, "w0_weight in params .* has NaN"),
+        ({"predictor_type": REGRESSOR}, {"v": np.array([[1.0], [1e300]])}, "v in params .* has NaN or infinity"),
     ],
 )
 def test_a_model_that_could_be_misread_is_refused(tmp_path, meta, changed, message):

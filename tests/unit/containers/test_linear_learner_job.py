@@ -279,7 +279,10 @@ def test_the_network_tells_the_type_of_a_model_made_by_hand(tmp_path):
     [
         ({}, "does not say its predictor_type"),
         ({"additional__params": {"predictor_type": REGRESSOR, "cutoff": 0.3}}, "keys that are not known here: cutoff"),
-        ({"additional__params": {"predictor_type": BINARY, "threshold": "x"}}, "which is no number"),
+        ({"additional__params": {"predictor_type": [BINARY]}}, "does not say its predictor_type"),
+        ({"additional__params": {"predictor_type": BINARY, "threshold": "x"}}, "which is no finite number"),
+        ({"additional__params": {"predictor_type": BINARY, "threshold": np.nan}}, "which is no finite number"),
+        ({"additional__params": {"predictor_type": BINARY, "threshold": 10**400}}, "which is no finite number"),
         ({"additional__params": {"predictor_type": BINARY, "loss": "huber_loss"}}, "which is not one of a binary"),
         ({"additional__params": []}, "is not a JSON object"),
     ],
@@ -287,6 +290,19 @@ def test_the_network_tells_the_type_of_a_model_made_by_hand(tmp_path):
 def test_a_model_that_could_be_misread_is_refused(tmp_path, files, message):
     by_hand(tmp_path, **files)
     with pytest.raises(UserError, match=message):
+        artifact.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["fc0_weight", "fc0_bias"])
+def test_a_model_with_nan_is_refused(tmp_path, name):
+    arrays = {"fc0_weight": np.ones((1, 2)), "fc0_bias": np.ones(1)}
+    arrays[name].flat[0] = np.nan
+    files = {
+        "mx-mod-0000.params": ndarrays.write(arrays),
+        "additional-params.json": b'{"predictor_type": "regressor"}',
+    }
+    (tmp_path / "model_algo-1").write_bytes(zips.write(files))
+    with pytest.raises(UserError, match=f"{name} in mx-mod-0000.params of the model's zip has NaN or infinity"):
         artifact.load(tmp_path)
 
 
