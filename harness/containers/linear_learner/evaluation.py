@@ -37,22 +37,35 @@ def evaluate(model: LinearModel, rows: Records, weights: Array, parameters: Mapp
     """
     assert rows.labels is not None
     loss = losses.named(model.loss, parameters)
-    total, scores = 0.0, []
+    total, parts = 0.0, []
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         part = slice(start, start + _ROWS_AT_ONCE)
         linear = model.linear(rows.features[part])
         shaped = linear[:, None, :] if model.predictor_type == MULTICLASS else linear[:, None]
         total += float(loss.of(shaped, rows.labels[part])[0][:, 0] @ weights[part])
-        scores.append(answers(linear, model.loss))
+        scores = answers(linear, model.loss)
+        parts.append(_ranked(scores, rows.labels[part]) if model.predictor_type == MULTICLASS else scores)
     objective = Metric(loss.objective, total / float(weights.sum()), loss=True)
-    return [objective, *_of_kind(model, np.concatenate(scores), rows.labels, parameters)]
+    return [objective, *_of_kind(model, np.concatenate(parts), rows.labels, parameters)]
+
+
+def _ranked(scores: Array, labels: Array) -> Array:
+    """Return the predicted class of each row, and the number of classes that rank above its label; shape (n, 2)."""
+    own = scores[np.arange(len(labels)), labels.astype(np.intp)]
+    return np.column_stack([scores.argmax(axis=1), (scores > own[:, None]).sum(axis=1)])
 
 
 def _of_kind(model: LinearModel, scores: Array, labels: Array, parameters: Mapping[str, Any]) -> list[Metric]:
+    """Return the metrics of a predictor type.
+
+    :param scores: of each row; for a multiclass classifier what :func:`_ranked` returns.
+    """
     if model.predictor_type == BINARY:
         return _binary(scores, model.labels(scores), labels, parameters["f_beta"])
     if model.predictor_type == MULTICLASS:
-        return _multiclass(scores, labels.astype(np.intp), parameters["accuracy_top_k"], parameters["f_beta"])
+        predicted, ranks = scores.T
+        top, beta = parameters["accuracy_top_k"], parameters["f_beta"]
+        return _multiclass(predicted, ranks, labels.astype(np.intp), len(model.bias), top, beta)
     errors = scores.astype(np.float64) - labels
     return [
         Metric("mse", float(np.mean(errors**2)), loss=True),
@@ -82,12 +95,9 @@ def _roc_auc(scores: Array, labels: Array) -> float:
     return float((ranks[labels > 0].sum() - positives * (positives + 1) / 2) / pairs)
 
 
-def _multiclass(scores: Array, labels: Array, top: int, beta: float) -> list[Metric]:
-    classes = scores.shape[1]
-    own = scores[np.arange(len(labels)), labels]
-    ranks = (scores > own[:, None]).sum(axis=1)
-    confusion = np.bincount(labels * classes + scores.argmax(axis=1), minlength=classes**2).reshape(classes, classes)
-    hits, actual, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+def _multiclass(best: Array, ranks: Array, labels: Array, classes: int, top: int, beta: float) -> list[Metric]:
+    found = (labels[labels == best], labels, best)
+    hits, actual, predicted = (np.bincount(each, minlength=classes) for each in found)
     present = (actual + predicted) > 0
     recall = (hits / np.maximum(actual, 1))[present]
     precision = (hits / np.maximum(predicted, 1))[present]
