@@ -97,7 +97,7 @@ def measure(features: Matrix, labels: Array, parameters: Mapping[str, Any], tota
     if parameters["predictor_type"] != "regressor":
         return scaling
     label_mean, label_deviation = (float(values[0]) for values in _moments(labels[:, None], total))
-    unbias = parameters["use_bias"] and parameters["unbias_label"] in ("auto", True)
+    unbias = parameters["use_bias"] if parameters["unbias_label"] == "auto" else parameters["unbias_label"]
     normalize = parameters["normalize_label"] in ("auto", True)
     return Scaling(
         scaling.mean,
