@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.containers.linear_learner.model import BINARY
 from harness.recordio import Array
 
 LEARNING_RATES = {"adam": (0.005, 0.1), "rmsprop": (0.005, 0.1), "sgd": (0.005, 0.05)}
@@ -70,11 +71,9 @@ def choose(parameters: Mapping[str, Any], balance: float) -> Candidates:
     """
     optimizer = "adam" if parameters["optimizer"] == "auto" else parameters["optimizer"]
     axes = [_values(name, automatic, parameters, optimizer) for name, automatic in _GRID.items()]
-    grid = list(product(*axes))
+    grid = list(product(*axes, _positive_weights(parameters, balance)))
     number = len(grid) if parameters["num_models"] == "auto" else parameters["num_models"]
-    chosen = list(islice(cycle(grid), number))
-    weights = _positive_weights(parameters["positive_example_weight_mult"], balance)
-    columns = np.array([(*values, weight) for values in chosen for weight in weights], dtype=np.float64).T
+    columns = np.array(list(islice(cycle(grid), number)), dtype=np.float64).T
     named = dict(zip([*_GRID, "positive_weight"], columns, strict=True))
     return Candidates(optimizer=optimizer, **named)
 
@@ -87,11 +86,13 @@ def _values(
     return LEARNING_RATES[optimizer] if name == "learning_rate" else automatic
 
 
-def _positive_weights(given: Any, balance: float) -> tuple[float, ...]:
-    """Return the weights of positive rows to try. With ``auto``, each model is trained with three of them.
+def _positive_weights(parameters: Mapping[str, Any], balance: float) -> tuple[float, ...]:
+    """Return the weights of positive rows to try. With ``auto``, they are a dimension of the grid.
 
-    AWS documents that ``auto`` chooses the weight that optimizes performance, but not from which ones.
+    AWS documents that ``auto`` chooses the weight that optimizes performance, but not from which ones. Classifiers of
+    several classes and regressors have no positive rows.
     """
+    given = parameters["positive_example_weight_mult"] if parameters["predictor_type"] == BINARY else 1.0
     if given == "auto":
         return (1.0, balance**0.5, balance)
     return (balance if given == "balanced" else float(given),)

@@ -73,7 +73,8 @@ class Learner:
         self._train, self._labels, self._hosts = train, train.labels, hosts
         self._outputs = parameters["num_classes"] if self.kind == MULTICLASS else 1
         counts = self._class_counts()
-        self.candidates = candidates.choose(parameters, float(counts[0] / max(counts[-1], 1)))
+        # With rows of one class only, there is nothing to balance.
+        self.candidates = candidates.choose(parameters, float(counts[0] / counts[-1]) if counts.all() else 1.0)
         self._class_weights = counts.sum() / np.maximum(counts, 1) / len(counts)
         self.scaling = self._measured()
         self._scaled_labels = self.scaling.labels(self._labels) if self.kind == REGRESSOR else self._labels

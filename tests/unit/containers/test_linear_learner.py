@@ -1,5 +1,7 @@
 """LinearLearner's training on small data with a known answer."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -7,7 +9,9 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, QuantileR
 
 from harness.containers.linear_learner import hyperparameters
 from harness.containers.linear_learner.candidates import choose
+from harness.containers.linear_learner.evaluation import evaluate
 from harness.containers.linear_learner.learner import Learner
+from harness.containers.linear_learner.model import LinearModel
 from harness.containers.linear_learner.selection import calibrate
 from harness.containers.runtime import UserError
 from harness.recordio import Records
@@ -125,8 +129,37 @@ def test_rare_classes_are_found_when_they_are_weighted():
 
 
 def test_weights_of_positive_rows_are_tried_with_auto():
-    chosen = choose(parameters(BINARY, positive_example_weight_mult="auto", num_models=2), balance=9.0)
-    assert chosen.positive_weight.tolist() == [1, 3, 9, 1, 3, 9]
+    given = {"wd": 0.1, "learning_rate": 0.1, "lr_scheduler_step": 10, "lr_scheduler_minimum_lr": 0.1}
+    chosen = choose(parameters(BINARY, positive_example_weight_mult="auto", **given), balance=9.0)
+    assert chosen.positive_weight.tolist() == [1, 3, 9]
+    assert len(choose(parameters(BINARY, positive_example_weight_mult="auto", num_models=2), balance=9.0)) == 2
+    assert len(choose(parameters(REGRESSOR, positive_example_weight_mult="auto"), balance=9.0)) == 32
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_rows_of_one_class_have_nothing_to_balance(label):
+    rows = Records(classes(100).features, np.full(100, label, np.float32))
+    learner = Learner(parameters(BINARY, positive_example_weight_mult="balanced", mini_batch_size=50), rows)
+    assert set(learner.candidates.positive_weight) == {1.0}
+
+
+def test_labels_are_unbiased_without_a_bias_if_asked_for():
+    rows = numbers(500)
+    given = {"use_bias": False, "mini_batch_size": 50, "num_models": 1, "unbias_data": False, "epochs": 1}
+    assert trained(rows, REGRESSOR, **given)[0].bias == 0
+    asked = trained(rows, REGRESSOR, unbias_label=True, **given)[0]
+    assert asked.bias == pytest.approx(rows.labels.mean(), rel=1e-4)
+
+
+def test_metrics_of_many_classes_need_no_table_of_all_pairs():
+    number = 5000
+    rows = Records(np.eye(3, dtype=np.float32), np.array([0, 1, number - 1], np.float32))
+    model = LinearModel(np.zeros((number, 3), np.float32), np.zeros(number, np.float32), MULTICLASS, "softmax_loss")
+    tracemalloc.start()
+    measured = evaluate(model, rows, np.ones(3), parameters(MULTICLASS))
+    assert tracemalloc.get_traced_memory()[1] < 10e6
+    tracemalloc.stop()
+    assert {each.name: each.value for each in measured}["multiclass_accuracy"] == pytest.approx(1 / 3)
 
 
 def test_32_models_are_trained_unless_values_are_given():
