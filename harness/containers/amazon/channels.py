@@ -80,6 +80,24 @@ def read(
     return rows
 
 
+def check_classes(rows: Records, channel: str, kind: str, classes: int, of: str | None = None) -> None:
+    """Check that labels number classes from 0, as the guides of both classifiers say. The words are chosen here.
+
+    :param kind: the ``predictor_type``.
+    :param of: the hyperparameter that says how many classes there are, for the message.
+    :raises UserError: a label does not.
+    """
+    labels = np.empty(0, np.float32) if rows.labels is None else rows.labels
+    wrong = (labels < 0) | (labels >= classes) | (labels != np.floor(labels))
+    if wrong.any():
+        row = int(wrong.argmax())
+        expected = f"whole numbers from 0 to {classes - 1} ({of} - 1)" if of else "0 or 1"
+        raise UserError(
+            f"Channel {channel}: labels for predictor_type {kind} must be {expected}, "
+            f"and the label of row {row + 1} is {labels[row]:g}."
+        )
+
+
 def check_rows(rows: Records) -> None:
     """Check that at least one host has rows. Each host must call it, within :func:`instances.connected`.
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
+import numpy as np
+
 from harness.containers.amazon import answers, requests
 from harness.containers.server import Answer
 from harness.errors import DataError
@@ -54,3 +56,10 @@ class Served:
 
 def _refusal(status: HTTPStatus, text: str) -> Answer:
     return Answer(text.encode(), status=status)
+
+
+def sigmoid(scores: Array) -> Array:
+    """Return the logistic function, without overflow."""
+    powers = np.exp(-np.abs(scores))
+    result: Array = np.where(scores >= 0, 1, powers) / (1 + powers)
+    return result

@@ -16,11 +16,11 @@ import numpy as np
 
 from harness.containers.amazon import instances
 from harness.containers.amazon.instances import ALONE, Hosts
+from harness.containers.amazon.model import sigmoid
 from harness.containers.factorization_machines.model import (
     BINARY,
     FactorizationMachine,
     interactions,
-    sigmoid,
 )
 from harness.recordio import Array, Matrix, Records
 

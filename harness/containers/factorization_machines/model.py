@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.containers.amazon.model import sigmoid
 from harness.recordio import Array, Matrix
 
 BINARY, REGRESSOR = "binary_classifier", "regressor"
@@ -62,10 +63,3 @@ def interactions(features: Matrix, factors: Array, linear: Array) -> tuple[Array
 def squared(features: Matrix) -> Matrix:
     """Return the square of each value."""
     return features**2 if isinstance(features, np.ndarray) else features.power(2)
-
-
-def sigmoid(scores: Array) -> Array:
-    """Return the logistic function, without overflow."""
-    powers = np.exp(-np.abs(scores))
-    result: Array = np.where(scores >= 0, 1, powers) / (1 + powers)
-    return result

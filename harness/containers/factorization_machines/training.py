@@ -40,20 +40,14 @@ def train(job: TrainingJob) -> None:
 def _read(job: TrainingJob, name: str, parameters: Mapping[str, Any]) -> Records | None:
     """Return the rows of a channel, with labels that the predictor type can train on. CSV is refused, as by AWS.
 
-    :raises UserError: a label of a binary classifier is neither 0 nor 1. The words are chosen here.
+    :raises UserError: a label of a binary classifier is neither 0 nor 1.
     """
     rows = channels.read(job, name, width=parameters["feature_dim"], labels="required", csv=False)
     if rows is None:
         return None
-    labels = np.empty(0, np.float32) if rows.labels is None else rows.labels
-    wrong = ~np.isin(labels, (0, 1)) if parameters["predictor_type"] == BINARY else np.zeros(0, bool)
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise UserError(
-            f"Channel {name}: labels for predictor_type {BINARY} must be 0 or 1, "
-            f"and the label of row {row + 1} is {labels[row]:g}."
-        )
-    return Records(rows.features, labels)
+    if parameters["predictor_type"] == BINARY:
+        channels.check_classes(rows, name, BINARY, 2)
+    return rows if rows.labels is not None else Records(rows.features, np.empty(0, np.float32))
 
 
 def _save(model: FactorizationMachine, test: Records | None, parameters: Mapping[str, Any], job: TrainingJob) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.containers.linear_learner.model import sigmoid
+from harness.containers.amazon.model import sigmoid
 from harness.recordio import Array
 
 Values = tuple[Array, Array]

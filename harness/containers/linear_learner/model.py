@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.containers.amazon.model import sigmoid
 from harness.recordio import Array, Matrix
 
 BINARY, MULTICLASS, REGRESSOR = "binary_classifier", "multiclass_classifier", "regressor"
@@ -86,13 +87,6 @@ def answers(scores: Array, loss: str) -> Array:
 def default_threshold(loss: str) -> float:
     """Return the score between the labels 0 and 1 that the loss was made for."""
     return 0.5 if loss == "logistic" else 0.0
-
-
-def sigmoid(scores: Array) -> Array:
-    """Return the logistic function, without overflow."""
-    powers = np.exp(-np.abs(scores))
-    result: Array = np.where(scores >= 0, 1, powers) / (1 + powers)
-    return result
 
 
 def softmax(scores: Array) -> Array:

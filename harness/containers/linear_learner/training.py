@@ -7,13 +7,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from harness.containers.amazon import channels, instances, metrics
 from harness.containers.linear_learner import artifact, hyperparameters
 from harness.containers.linear_learner.evaluation import evaluate
 from harness.containers.linear_learner.learner import Epoch, Learner
-from harness.containers.linear_learner.model import BINARY, REGRESSOR, LinearModel
+from harness.containers.linear_learner.model import BINARY, MULTICLASS, LinearModel
 from harness.containers.runtime import TrainingJob, UserError
 from harness.recordio import Records
 
@@ -49,34 +47,19 @@ def train(job: TrainingJob) -> None:
 def _read(job: TrainingJob, parameters: Mapping[str, Any]) -> dict[str, Records]:
     """Return the rows of all channels, with labels that the predictor type can train on."""
     width = None if parameters["feature_dim"] == "auto" else parameters["feature_dim"]
+    kind = parameters["predictor_type"]
     data: dict[str, Records] = {}
     for name in _CHANNELS:
         rows = channels.read(job, name, width=width, labels="required")
         if rows is None:
             continue
-        _check_labels(rows, name, parameters)
+        if kind == BINARY:
+            channels.check_classes(rows, name, kind, 2)
+        elif kind == MULTICLASS:
+            channels.check_classes(rows, name, kind, parameters["num_classes"], of="num_classes")
         data[name] = rows
         width = width or rows.features.shape[1] or None
     return data
-
-
-def _check_labels(rows: Records, name: str, parameters: Mapping[str, Any]) -> None:
-    """Check labels against the guide's rules: 0 or 1, or whole numbers below num_classes. The words are chosen here.
-
-    :raises UserError: a label breaks the rule.
-    """
-    kind = parameters["predictor_type"]
-    if kind == REGRESSOR or rows.labels is None:
-        return
-    classes = 2 if kind == BINARY else parameters["num_classes"]
-    wrong = (rows.labels < 0) | (rows.labels >= classes) | (rows.labels != np.floor(rows.labels))
-    if wrong.any():
-        row = int(wrong.argmax())
-        expected = "0 or 1" if kind == BINARY else f"whole numbers from 0 to {classes - 1} (num_classes - 1)"
-        raise UserError(
-            f"Channel {name}: labels for predictor_type {kind} must be {expected}, "
-            f"and the label of row {row + 1} is {rows.labels[row]:g}."
-        )
 
 
 def _validation(data: Mapping[str, Records], job: TrainingJob) -> Records | None:

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from harness.containers.amazon.model import sigmoid
 from harness.containers.linear_learner import losses
 from harness.containers.linear_learner.hyperparameters import SCHEMA
-from harness.containers.linear_learner.model import sigmoid, softmax
+from harness.containers.linear_learner.model import softmax
 
 PARAMETERS = {name: entry.default for name, entry in SCHEMA.items()} | {
     "quantile": 0.9,
