@@ -94,6 +94,8 @@ def rows_of_all(array: Array) -> Array:
     counts = np.zeros(collective.get_world_size(), np.int64)
     counts[collective.get_rank()] = len(array)
     counts = sum_over(counts)
+    if not counts.any():
+        return array
     start = int(counts[: collective.get_rank()].sum())
     rows = np.zeros((int(counts.sum()), *array.shape[1:]), array.dtype)
     rows[start : start + len(array)] = array

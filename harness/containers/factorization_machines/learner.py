@@ -89,9 +89,7 @@ class Learner:
         from scipy import sparse  # noqa: PLC0415 - dense rows do not need it
 
         found = sparse.csr_matrix(rows)
-        present = np.zeros(rows.shape[1], np.float32)
-        present[found.indices] = 1
-        columns = np.flatnonzero(instances.sum_over(present))
+        columns = np.unique(instances.rows_of_all(np.unique(found.indices)))
         places = np.searchsorted(columns, found.indices)
         return sparse.csr_matrix((found.data, places, found.indptr), (found.shape[0], len(columns))), columns
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tracemalloc
 import zipfile
 from itertools import combinations
 
@@ -77,6 +78,17 @@ def test_sparse_rows_give_the_model_of_the_same_dense_rows(kind):
     one, other = (trained(ratings(2000, dense=dense, kind=kind), kind, **given) for dense in (False, True))
     assert one.factors == pytest.approx(other.factors, abs=1e-4)
     assert one.linear == pytest.approx(other.linear, abs=1e-4)
+
+
+def test_a_batch_costs_memory_for_its_present_features_only():
+    width = 1_000_000
+    features = sparse.csr_matrix(([1.0, 2.0], ([0, 1], [3, width - 1])), (2, width), dtype=np.float32)
+    texts = settings(feature_dim=str(width), num_factors="1", mini_batch_size="2")
+    learner = Learner(hyperparameters.read(texts), Records(features, np.ones(2, np.float32)))
+    tracemalloc.start()
+    list(learner.epochs())
+    assert tracemalloc.get_traced_memory()[1] < width
+    tracemalloc.stop()
 
 
 def test_a_feature_that_no_row_has_keeps_its_first_weights():
