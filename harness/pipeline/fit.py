@@ -15,7 +15,6 @@ from weakref import WeakKeyDictionary
 from pyspark.ml import Pipeline
 from pyspark.sql import DataFrame
 from sagemaker_pyspark import SageMakerModel
-from sagemaker_pyspark.algorithms import LDASageMakerEstimator
 from sagemaker_pyspark.SageMakerEstimator import SageMakerEstimatorBase
 
 from harness.aws import AWS
@@ -24,9 +23,10 @@ from harness.aws.cleanup.resources import Resource
 from harness.errors import HarnessError, SettingsError
 from harness.pipeline.failures import check_trained, last_words, rows_logged, stage_failure
 from harness.pipeline.scored_rows import warn_of_other_rows
-from harness.spark.labels import labels_of, labels_of_predictor
-from harness.spark.protobuf_rows import check_protobuf
-from harness.spark.sdk import format_options, projected_columns
+from harness.registries import built_in
+from harness.spark.labels import labels_of, whole
+from harness.spark.protobuf_rows import check_protobuf, rules_of
+from harness.spark.sdk import format_options, hyperparameters, projected_columns
 from harness.spark.validation import Shape, check_frame
 
 _Shapes: TypeAlias = "WeakKeyDictionary[Any, Shape]"
@@ -88,20 +88,19 @@ def _check_and_fit(
 
 
 def _check_libsvm(estimator: Any, sent: DataFrame) -> tuple[int, Shape] | tuple[None, None]:
-    labels = labels_of(_value(estimator, "objective"), _value(estimator, "num_class"))
+    given = hyperparameters(estimator, "num_class", "objective")
+    labels = labels_of(given.get("objective"), whole(given.get("num_class")))
     return check_frame(sent, None, labels) or (None, None)
 
 
 def _check_protobuf(estimator: Any, sent: DataFrame) -> tuple[int | None, None]:
     """Check rows for Amazon's algorithms, for which an omitted value is zero, so that no form is returned."""
-    kind, classes = _value(estimator, "predictor_type"), _value(estimator, "num_classes")
+    image = built_in(str(estimator.trainingImage))
+    given = hyperparameters(estimator, "feature_dim", "predictor_type", "num_classes")
     options = format_options(estimator)
     rows = check_protobuf(
         sent,
-        features=_value(estimator, "feature_dim"),
-        labels=labels_of_predictor(kind, classes),
-        needs_labels=kind is not None,
-        counts=isinstance(estimator, LDASageMakerEstimator),
+        rules_of(image.repository if image else None, given),
         label_column=options.get("labelColumnName", "label"),
         features_column=options.get("featuresColumnName", "features"),
     )
@@ -112,11 +111,6 @@ def _copies(estimator: Any) -> int:
     """Return the number of hosts that read each row."""
     replicated = str(estimator.trainingS3DataDistribution) == "FullyReplicated"
     return int(estimator.trainingInstanceCount) if replicated else 1
-
-
-def _value(estimator: Any, name: str) -> Any:
-    """Return the value of a hyperparameter, or None if the estimator has no such one or no value of it."""
-    return estimator.getOrDefault(name) if estimator.hasParam(name) and estimator.isDefined(name) else None
 
 
 def fit(aws: AWS, ledger: Ledger, estimator: Any, frame: DataFrame) -> Any:

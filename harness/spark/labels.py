@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 from pyspark.sql import Column
@@ -44,6 +45,11 @@ _BY_OBJECTIVE = {
     "reg:squaredlogerror": Labels("above -1", _SIGN, -1, without_least=True),
 }
 """XGBoost's own checks (``src/objective``). Hinge has none, and takes any other label for class 0 or 1."""
+
+
+def whole(value: object) -> int | None:
+    """Return the number of a hyperparameter, which may be its text; None if it is none, such as ``auto``."""
+    return int(str(value)) if re.fullmatch(r"\s*[0-9]{1,18}\s*", str(value)) else None
 
 
 def classes_from_zero(classes: int) -> Labels:

@@ -11,26 +11,63 @@ no difference. They cause a warning.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - its customary name
 
 from harness.errors import DataError
-from harness.spark.labels import Labels
+from harness.spark.labels import Labels, labels_of_predictor, whole
 from harness.spark.validation import BEYOND, Fault, compute, is_between, is_sample, summarised
 
 _EXACT = 2.0**24
 """All whole numbers up to this one are exact as 32-bit floats."""
 
 
+@dataclass(frozen=True)
+class Rules:
+    """Needs of an algorithm regarding its rows.
+
+    :ivar features: number of features of a row; None allows any number, the same for all rows.
+    :ivar labels: labels that the algorithm can train on; None allows any number.
+    :ivar needs_labels: the frame must have the column of labels.
+    :ivar reads_labels: False if the algorithm ignores them.
+    :ivar counts: values must not be negative.
+    """
+
+    features: int | None = None
+    labels: Labels | None = None
+    needs_labels: bool = False
+    reads_labels: bool = True
+    counts: bool = False
+
+
+_NO_RULES = Rules()
+_WITH_LABELS, _WITHOUT_LABELS = ("linear-learner", "factorization-machines"), ("kmeans", "pca", "lda")
+
+
+def rules_of(algorithm: str | None, hyperparameters: Mapping[str, object]) -> Rules:
+    """Return the rules of an algorithm for its rows.
+
+    :param algorithm: repository of its image; None for one that is not built in, which may read labels or not.
+    :param hyperparameters: those that are given, as values or texts.
+    """
+    kind = hyperparameters.get("predictor_type")
+    return Rules(
+        features=whole(hyperparameters.get("feature_dim")),
+        labels=labels_of_predictor(None if kind is None else str(kind), whole(hyperparameters.get("num_classes"))),
+        needs_labels=algorithm in _WITH_LABELS or kind is not None,
+        reads_labels=algorithm not in _WITHOUT_LABELS,
+        counts=algorithm == "lda",
+    )
+
+
 def check_protobuf(
     frame: DataFrame,
+    rules: Rules = _NO_RULES,
     *,
-    features: int | None = None,
-    labels: Labels | None = None,
-    needs_labels: bool = False,
-    counts: bool = False,
     label_column: str = "label",
     features_column: str = "features",
 ) -> int | None:
@@ -39,19 +76,15 @@ def check_protobuf(
     A frame is checked inside the JVM in one pass, which computes the frame. The values of the sample bucket are known,
     so a frame of its rows alone is not computed (None) if no rule for labels applies.
 
-    :param features: number of features of a row; None allows any number, the same for all rows.
-    :param labels: labels that the algorithm can train on; None allows any number.
-    :param needs_labels: the frame must have the column of labels.
-    :param counts: values must not be negative, as for LDA.
     :raises DataError: rows would be lost or changed, or the algorithm cannot train on them. The error has a fix.
     """
-    has_labels = _check_columns(frame, label_column, features_column, needs_labels)
+    has_labels = _check_columns(frame, label_column, features_column, rules.needs_labels)
     known = frame.schema[features_column].metadata.get("numFeatures")
-    if labels is None and features in (None, known) and is_sample(frame):
+    if rules.labels is None and rules.features in (None, known) and is_sample(frame):
         return None
-    label = F.col(label_column) if has_labels else F.lit(0.0)
+    label = F.col(label_column) if has_labels and rules.reads_labels else F.lit(0.0)
     rows = frame.select(label.alias("label"), F.col(features_column).alias("features"))
-    return _check_rows(rows, _faults(features, labels, counts))
+    return _check_rows(rows, _faults(rules.features, rules.labels, rules.counts))
 
 
 def _check_columns(frame: DataFrame, label_column: str, features_column: str, needs_labels: bool) -> bool:

@@ -143,8 +143,27 @@ def projected_columns(estimator: SageMakerEstimatorBase) -> list[str]:
 
 def format_options(estimator: SageMakerEstimatorBase) -> dict[str, str]:
     """Return the options that an estimator gives to Spark's writer."""
-    options = estimator._java_obj.trainingSparkDataFormatOptions()  # the property of this name cannot convert a map
-    pairs = (options.toSeq().apply(index) for index in range(options.size()))
+    return _texts(estimator._java_obj.trainingSparkDataFormatOptions())
+
+
+def hyperparameters(estimator: SageMakerEstimatorBase, *names: str) -> dict[str, Any]:
+    """Return those of these hyperparameters that an estimator has a value of.
+
+    They are Params of the algorithms' own estimators, and texts of the generic ``SageMakerEstimator``. A Param counts
+    if there are both, as in ``SageMakerEstimator.makeHyperParameters`` of the SDK's Scala source.
+    """
+    given: dict[str, Any] = dict(_texts(estimator._java_obj.hyperParameters()))
+    given |= {name: estimator.getOrDefault(name) for name in names if _is_defined(estimator, name)}
+    return {name: given[name] for name in names if name in given}
+
+
+def _is_defined(estimator: SageMakerEstimatorBase, name: str) -> bool:
+    return bool(estimator.hasParam(name) and estimator.isDefined(name))
+
+
+def _texts(scala: Any) -> dict[str, str]:
+    """Return a Scala map, which the SDK's properties cannot convert."""
+    pairs = (scala.toSeq().apply(index) for index in range(scala.size()))
     return {str(pair._1()): str(pair._2()) for pair in pairs}
 
 

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from pyspark.ml.linalg import DenseMatrix, Vectors
-from sagemaker_pyspark import EndpointCreationPolicy
+from sagemaker_pyspark import EndpointCreationPolicy, SageMakerEstimator
 from sagemaker_pyspark.algorithms import (
     KMeansSageMakerEstimator,
     LDASageMakerEstimator,
@@ -17,12 +17,12 @@ from sagemaker_pyspark.transformation import deserializers
 from sagemaker_pyspark.transformation.serializers import ProtobufRequestRowSerializer
 from scipy import sparse
 
-from harness import recordio
+from harness import recordio, registries
 from harness.errors import DataError
 from harness.recordio import RecordError
 from harness.spark.internals import java_rows, java_schema, jvm
 from harness.spark.labels import labels_of_predictor
-from harness.spark.protobuf_rows import check_protobuf
+from harness.spark.protobuf_rows import Rules, check_protobuf
 from harness.spark.sdk import format_options
 
 pytestmark = [pytest.mark.slow, pytest.mark.spark]
@@ -157,7 +157,7 @@ def test_a_row_that_would_arrive_changed_is_refused_with_the_reason(spark, case)
     row, reason = REFUSED[case]
     classes = None if "beyond" in case else labels_of_predictor("multiclass_classifier", 3)
     with pytest.raises(DataError) as caught:
-        check_protobuf(frame_of(spark, GOOD, row), features=2, labels=classes, counts="count" in case)
+        check_protobuf(frame_of(spark, GOOD, row), Rules(features=2, labels=classes, counts="count" in case))
     assert reason in caught.value.what
     assert caught.value.fix
 
@@ -166,7 +166,7 @@ def test_rounding_is_no_fault_but_whole_numbers_that_change_are_named(spark):
     exact = [(0.1, Vectors.dense([0.1, 16777216.0])), (1.0, Vectors.sparse(2, [1], [33554432.0]))]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert check_protobuf(frame_of(spark, *exact), features=2) == 2
+        assert check_protobuf(frame_of(spark, *exact), Rules(features=2)) == 2
     changed = [(16777217.0, GOOD[1]), (1.0, Vectors.dense([-16777217.0, 0.0])), GOOD]
     with pytest.warns(UserWarning, match="2 of 3 rows have a whole number above 16,777,216 that changes"):
         assert check_protobuf(frame_of(spark, *changed)) == 3
@@ -181,10 +181,10 @@ def test_a_frame_without_rows_or_of_several_widths_is_refused(spark):
 
 def test_columns_have_the_names_and_types_that_the_sdk_sends(spark):
     other = spark.createDataFrame([(1.0, GOOD[1])], ["y", "x"])
-    assert check_protobuf(other, needs_labels=True, label_column="y", features_column="x") == 1
+    assert check_protobuf(other, Rules(needs_labels=True), label_column="y", features_column="x") == 1
     assert check_protobuf(other, features_column="x") == 1
     with pytest.raises(DataError, match="no column 'label' of type double"):
-        check_protobuf(other.withColumnRenamed("x", "features"), needs_labels=True)
+        check_protobuf(other.withColumnRenamed("x", "features"), Rules(needs_labels=True))
     with pytest.raises(DataError, match="no column 'label' of type double") as caught:
         check_protobuf(frame_of(spark, (1, GOOD[1])))
     assert "label (bigint)" in caught.value.checked
@@ -207,6 +207,13 @@ def built(estimator_options):
     return built
 
 
+def created(aws, estimator):
+    """Return the training jobs, and the keys in the bucket of an estimator's rows."""
+    jobs = aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+    objects = aws.client("s3").list_objects_v2(Bucket=estimator.trainingInputS3DataPath.bucket).get("Contents", [])
+    return [job["TrainingJobName"] for job in jobs], [item["Key"] for item in objects]
+
+
 @pytest.mark.parametrize(
     ("kind", "hyperparameters", "row", "reason"),
     [
@@ -224,10 +231,38 @@ def built(estimator_options):
     ids=["KMeans", "LDA", "binary", "multiclass", "regressor"],
 )
 def test_each_fit_refuses_rows_before_anything_is_created(built, aws, spark, kind, hyperparameters, row, reason):
-    jobs = aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+    own = built(kind, **hyperparameters)
+    before = created(aws, own)
     with pytest.raises(DataError, match=reason):
-        built(kind, **hyperparameters).fit(frame_of(spark, GOOD, row))
-    assert aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"] == jobs
+        own.fit(frame_of(spark, GOOD, row))
+    assert created(aws, own) == before
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "hyperparameters", "row", "reason"),
+    [
+        ("kmeans", {"feature_dim": "3"}, GOOD, "2 of 2 rows do not have 3 features"),
+        ("lda", {}, (1.0, Vectors.dense([-1.0, 0.0])), "1 of 2 rows have a negative"),
+        ("linear-learner", {"predictor_type": "binary_classifier"}, (2.0, GOOD[1]), "label that is not 0 or 1"),
+    ],
+)
+def test_the_generic_estimator_is_checked_too(estimator_options, aws, spark, algorithm, hyperparameters, row, reason):
+    image = registries.image(algorithm, aws.region)
+    own = SageMakerEstimator(
+        trainingImage=image,
+        modelImage=image,
+        hyperParameters=hyperparameters,
+        requestRowSerializer=ProtobufRequestRowSerializer(),
+        responseRowDeserializer=deserializers.KMeansProtobufResponseRowDeserializer(),
+        **estimator_options(),
+    )
+    with pytest.raises(DataError, match=reason):
+        own.fit(frame_of(spark, GOOD, row))
+
+
+def test_labels_that_an_algorithm_ignores_are_not_checked(spark):
+    rows = frame_of(spark, GOOD, (None, GOOD[1]), (NAN, GOOD[1]), (1e39, GOOD[1]))
+    assert check_protobuf(rows, Rules(reads_labels=False)) == 4
 
 
 def test_an_estimators_own_names_of_columns_are_checked(built, spark):
