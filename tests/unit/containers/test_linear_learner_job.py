@@ -121,14 +121,6 @@ def test_another_width_is_named_as_the_service_does(tmp_path):
         training.train(read_job(jobs.prepare(tmp_path, settings(REGRESSOR, feature_dim="4"), train=rows(REGRESSOR))))
 
 
-def test_a_wrong_hyperparameter_ends_the_container_with_2_and_leaves_nothing(tmp_path):
-    jobs.prepare(tmp_path, settings(REGRESSOR, epochs="0"), train=rows(REGRESSOR))
-    codes, _ = jobs.run_all("linear_learner", [tmp_path])
-    assert codes == [2]
-    assert "u'0' is not valid under any of the given schemas" in (tmp_path / "output" / "failure").read_text()
-    assert list((tmp_path / "model").iterdir()) == []
-
-
 @pytest.mark.parametrize("kind", [BINARY, REGRESSOR])
 def test_two_hosts_that_share_the_rows_train_the_model_of_one(tmp_path, kind):
     features, labels = rows(kind, 1000)
