@@ -3,6 +3,9 @@
 The steps are those of https://docs.aws.amazon.com/sagemaker/latest/dg/ll_how-it-works.html. As there, rows are taken in
 their order: shuffled data is up to the user. A mini-batch is divided among the hosts, so that its size does not depend
 on their number. A host that has run out of rows contributes nothing.
+
+scikit-learn's ``SGDClassifier`` and ``SGDRegressor`` update one model after each row: they have no mini-batches, no
+Adam, no softmax, and no sums over hosts. Its solvers of ``LogisticRegression`` need all rows in one process.
 """
 
 from __future__ import annotations
