@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.containers import adam
 from harness.containers.amazon import instances
 from harness.containers.amazon.instances import ALONE, Hosts
 from harness.containers.amazon.model import sigmoid
@@ -28,8 +29,6 @@ from harness.containers.factorization_machines.model import (
 from harness.recordio import Array, Matrix, Records
 
 SEED = 0
-_BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
-"""Defaults of MXNet's Adam."""
 
 
 class Learner:
@@ -98,7 +97,7 @@ class Learner:
 
 
 class _Adam:
-    """Adam with a learning rate and a weight decay for each column, as MXNet's ``adam_update`` computes it.
+    """Adam with a learning rate and a weight decay for each column.
 
     :param kinds: of each column: ``factors``, ``linear`` or ``bias``.
     """
@@ -109,7 +108,7 @@ class _Adam:
         rescale = parameters["rescale_grad"]
         self._rescale = np.float32(1 / parameters["mini_batch_size"] if rescale is None else rescale)
         self._clip = parameters["clip_gradient"] or 0
-        self._epsilon = np.float32(_EPSILON if parameters["eps"] is None else parameters["eps"])
+        self._epsilon = adam.EPSILON if parameters["eps"] is None else parameters["eps"]
         self._mean, self._square = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         self._steps = 0
 
@@ -120,11 +119,10 @@ class _Adam:
         if self._clip > 0:
             gradient = np.clip(gradient, -self._clip, self._clip)
         gradient += self._decays * weights[rows]
-        mean = self._mean[rows] * np.float32(_BETA_1) + gradient * np.float32(1 - _BETA_1)
-        square = self._square[rows] * np.float32(_BETA_2) + gradient**2 * np.float32(1 - _BETA_2)
+        mean, square = self._mean[rows], self._square[rows]
+        change = adam.direction(mean, square, gradient, self._steps, epsilon=self._epsilon)
         self._mean[rows], self._square[rows] = mean, square
-        correction = np.sqrt(1 - _BETA_2**self._steps) / (1 - _BETA_1**self._steps)
-        weights[rows] -= self._rates * np.float32(correction) * mean / (np.sqrt(square) + self._epsilon)
+        weights[rows] -= self._rates * change
 
 
 def _initial(random: np.random.Generator, shape: tuple[int, int], kind: str, parameters: Mapping[str, Any]) -> Array:

@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 
+from harness.containers import adam
 from harness.containers.linear_learner.candidates import Candidates
 from harness.recordio import Array
 
 _EPSILON = 1e-8
 _RMSPROP_DECAY = 0.9
-_AUTO = {"beta_1": 0.9, "beta_2": 0.999, "momentum": 0.0, "bias_lr_mult": 10.0, "bias_wd_mult": 0.0}
+_AUTO = {"beta_1": adam.BETA_1, "beta_2": adam.BETA_2, "momentum": 0.0, "bias_lr_mult": 10.0, "bias_wd_mult": 0.0}
 
 
 class Optimizer:
@@ -82,27 +83,14 @@ class Optimizer:
             return self._first.copy()
         assert self._second is not None
         if self._candidates.optimizer == "rmsprop":
-            _decay(self._second, gradient**2, _RMSPROP_DECAY)
+            adam.decay(self._second, gradient**2, _RMSPROP_DECAY)
             result: Array = gradient / np.sqrt(self._second + np.float32(_EPSILON))
             return result
-        beta_1, beta_2 = self._given["beta_1"], self._given["beta_2"]
-        _decay(self._first, gradient, beta_1)
-        _decay(self._second, gradient**2, beta_2)
-        steps = self._steps + 1
-        direction = np.sqrt(self._second)
-        direction += np.float32(_EPSILON)
-        np.divide(self._first, direction, out=direction)
-        direction *= np.float32(np.sqrt(1 - beta_2**steps) / (1 - beta_1**steps))
-        return direction
+        betas = {name: self._given[name] for name in ("beta_1", "beta_2")}
+        return adam.direction(self._first, self._second, gradient, self._steps + 1, **betas)
 
     def _columns(self, of_models: Array) -> Array:
         return np.repeat(of_models, self._outputs).astype(np.float32)
-
-
-def _decay(mean: Array, value: Array, rate: float) -> None:
-    mean *= np.float32(rate)
-    value = value * np.float32(1 - rate)
-    mean += value
 
 
 def _add_l1(gradient: Array, weights: Array, l1: Array) -> None:
