@@ -26,7 +26,7 @@ from harness.pipeline.scored_rows import warn_of_other_rows
 from harness.registries import built_in
 from harness.spark.labels import labels_of, whole
 from harness.spark.protobuf_rows import check_protobuf, rules_of
-from harness.spark.sdk import format_options, hyperparameters, projected_columns
+from harness.spark.sdk import format_options, hyperparameter, projected_columns
 from harness.spark.validation import Shape, check_frame
 
 _Shapes: TypeAlias = "WeakKeyDictionary[Any, Shape]"
@@ -88,15 +88,14 @@ def _check_and_fit(
 
 
 def _check_libsvm(estimator: Any, sent: DataFrame) -> tuple[int, Shape] | tuple[None, None]:
-    given = hyperparameters(estimator, "num_class", "objective")
-    labels = labels_of(given.get("objective"), whole(given.get("num_class")))
+    labels = labels_of(_value(estimator, "objective"), _value(estimator, "num_class"))
     return check_frame(sent, None, labels) or (None, None)
 
 
 def _check_protobuf(estimator: Any, sent: DataFrame) -> tuple[int | None, None]:
     """Check rows for Amazon's algorithms, for which an omitted value is zero, so that no form is returned."""
     image = built_in(str(estimator.trainingImage))
-    given = hyperparameters(estimator, "feature_dim", "predictor_type", "num_classes")
+    given = {name: _value(estimator, name) for name in ("feature_dim", "predictor_type", "num_classes")}
     options = format_options(estimator)
     rows = check_protobuf(
         sent,
@@ -111,6 +110,13 @@ def _copies(estimator: Any) -> int:
     """Return the number of hosts that read each row."""
     replicated = str(estimator.trainingS3DataDistribution) == "FullyReplicated"
     return int(estimator.trainingInstanceCount) if replicated else 1
+
+
+def _value(estimator: Any, name: str) -> Any:
+    """Return the value of a hyperparameter, as a number if its text is a whole one; None if the estimator has none."""
+    value = hyperparameter(estimator, name)
+    number = whole(value)
+    return value if number is None else number
 
 
 def fit(aws: AWS, ledger: Ledger, estimator: Any, frame: DataFrame) -> Any:

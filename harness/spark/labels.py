@@ -49,7 +49,7 @@ _BY_OBJECTIVE = {
 
 def whole(value: object) -> int | None:
     """Return the number of a hyperparameter, which may be its text; None if it is none, such as ``auto``."""
-    return int(str(value)) if re.fullmatch(r"\s*[0-9]{1,18}\s*", str(value)) else None
+    return int(str(value)) if re.fullmatch(r"[0-9]{1,18}", str(value)) else None
 
 
 def classes_from_zero(classes: int) -> Labels:

@@ -146,19 +146,15 @@ def format_options(estimator: SageMakerEstimatorBase) -> dict[str, str]:
     return _texts(estimator._java_obj.trainingSparkDataFormatOptions())
 
 
-def hyperparameters(estimator: SageMakerEstimatorBase, *names: str) -> dict[str, Any]:
-    """Return those of these hyperparameters that an estimator has a value of.
+def hyperparameter(estimator: SageMakerEstimatorBase, name: str) -> Any:
+    """Return the value of a hyperparameter, or None if an estimator has none of it.
 
-    They are Params of the algorithms' own estimators, and texts of the generic ``SageMakerEstimator``. A Param counts
+    It is a Param of the algorithms' own estimators, and a text of the generic ``SageMakerEstimator``. The Param counts
     if there are both, as in ``SageMakerEstimator.makeHyperParameters`` of the SDK's Scala source.
     """
-    given: dict[str, Any] = dict(_texts(estimator._java_obj.hyperParameters()))
-    given |= {name: estimator.getOrDefault(name) for name in names if _is_defined(estimator, name)}
-    return {name: given[name] for name in names if name in given}
-
-
-def _is_defined(estimator: SageMakerEstimatorBase, name: str) -> bool:
-    return bool(estimator.hasParam(name) and estimator.isDefined(name))
+    if estimator.hasParam(name) and estimator.isDefined(name):
+        return estimator.getOrDefault(name)
+    return _texts(estimator._java_obj.hyperParameters()).get(name)
 
 
 def _texts(scala: Any) -> dict[str, str]:
