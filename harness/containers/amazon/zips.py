@@ -76,9 +76,9 @@ def read_json(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
 
 
 def arrays(files: Mapping[str, bytes], name: str) -> dict[str, Array]:
-    """Return the arrays in a file of a zip, without the prefix ``arg:`` that MXNet's checkpoints give their names.
+    """Return the arrays in a file of a zip as 32-bit floats, without the prefix ``arg:`` of MXNet's checkpoints.
 
-    :raises UserError: the file does not hold named arrays, or a number in it is NaN or infinite.
+    :raises UserError: the file does not hold named arrays, or a number in it is NaN or infinite, or becomes infinite.
     """
     try:
         found = ndarrays.read(files[name])
@@ -86,23 +86,12 @@ def arrays(files: Mapping[str, bytes], name: str) -> dict[str, Array]:
         raise UserError(f"{name} in the model's zip cannot be read: {error.what}") from error
     if not isinstance(found, dict):
         raise UserError(f"{name} in the model's zip holds arrays without names.")
-    for key, array in found.items():
-        if not np.isfinite(array).all():
-            raise UserError(f"{name} in the model's zip has NaN or infinity in {key}.", fix="train the model again")
-    return {key.removeprefix("arg:"): array for key, array in found.items()}
-
-
-def as_float32(found: Mapping[str, Array], name: str, file: str) -> Array:
-    """Return an array as 32-bit floats.
-
-    :param file: the file of the zip that has it.
-    :raises UserError: a number is NaN or infinite, or becomes infinite.
-    """
     with np.errstate(over="ignore"):
-        array = found[name].astype(np.float32)
-    if not np.isfinite(array).all():
-        raise UserError(f"{name} in {file} of the model's zip has NaN or infinity.")
-    return array
+        floats = {key.removeprefix("arg:"): array.astype(np.float32) for key, array in found.items()}
+    for key, array in floats.items():
+        if not np.isfinite(array).all():
+            raise UserError(f"{key} in {name} of the model's zip has NaN or infinity.", fix="train the model again")
+    return floats
 
 
 def network(nodes: Iterable[Node]) -> bytes:

@@ -50,7 +50,7 @@ def load(directory: Path) -> FactorizationMachine:
     kind = zips.read_json(files, META).get("predictor_type") or _OUTPUTS.get(zips.output(files, SYMBOL), "")
     if kind not in _OUTPUTS.values():
         raise UserError(f"The model's zip does not say its predictor_type, in {META} or by the output of {SYMBOL}.")
-    factors, linear, bias = (zips.as_float32(arrays, name, ARRAYS) for name in _NAMES)
+    factors, linear, bias = (arrays[name] for name in _NAMES)
     if factors.ndim != 2 or linear.size != len(factors) or bias.size != 1:
         raise UserError(
             f"v {factors.shape}, w1_weight {linear.shape} and w0_weight {bias.shape} do not fit each other."

@@ -69,7 +69,7 @@ def _model(arrays: dict[str, Array], kind: object, parameters: dict[str, object]
         )
     if missing := {"fc0_weight", "fc0_bias"} - arrays.keys():
         raise UserError(f"{ARRAYS} in the model's zip lacks {' and '.join(sorted(missing))}.")
-    weights, bias = (zips.as_float32(arrays, name, ARRAYS) for name in ("fc0_weight", "fc0_bias"))
+    weights, bias = (arrays[name] for name in ("fc0_weight", "fc0_bias"))
     bias = bias.ravel()
     fits = weights.ndim == 2 and weights.shape[0] == len(bias) and (kind == MULTICLASS or len(bias) == 1)
     if not fits:

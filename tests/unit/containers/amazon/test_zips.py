@@ -57,7 +57,7 @@ def test_nested_json_is_refused():
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_model_with_numbers_that_are_not_finite_is_refused(value):
     content = ndarrays.write({"arg:fc0_weight": np.array([1, value], np.float32)})
-    with pytest.raises(UserError, match="a in the model's zip has NaN or infinity in arg:fc0_weight"):
+    with pytest.raises(UserError, match="fc0_weight in a of the model's zip has NaN or infinity"):
         zips.arrays({"a": content}, "a")
 
 
