@@ -112,7 +112,7 @@ def test_the_guides_example_sends_the_chosen_rows_in_a_request(
     exec(example("test_rows_per_request.py"), namespace)
     before = aws.calls()["counts"].get("InvokeEndpoint", 0)
     namespace["test_rows_per_request"](benchmark, record_work, trained_model, mnist_test, batch)
-    rounds = 3 + 1  # and a warm-up
+    rounds = 1 if benchmark.disabled else 3 + 1  # and a warm-up
     assert aws.calls()["counts"]["InvokeEndpoint"] - before == rounds * harness_settings.test_rows / batch
     assert benchmark.extra_info["rows"] == harness_settings.test_rows
 
