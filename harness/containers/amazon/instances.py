@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,9 +70,14 @@ def _joined(port: int, rank: str) -> Iterator[None]:
     try:
         _several = True
         yield
+    except BaseException:
+        with suppress(xgb.core.XGBoostError):  # other hosts have failed too, and may be gone
+            xgb.collective.finalize()
+        raise
+    else:
+        xgb.collective.finalize()
     finally:
         _several = False
-        xgb.collective.finalize()
 
 
 def hosts(job: TrainingJob) -> Hosts:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xgboost
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -276,6 +277,16 @@ def test_one_host_sums_alone_and_imports_nothing(tmp_path):
     with instances.connected(job(tmp_path)):
         assert instances.sum_over(np.array([1.5, 2])).tolist() == [1.5, 2]
         assert instances.most(3) == 3
+
+
+def test_the_error_of_a_host_is_reported_even_if_the_others_are_gone(monkeypatch):
+    def finalize():
+        raise xgboost.core.XGBoostError("Failed to shutdown.")
+
+    monkeypatch.setattr(xgboost.collective, "init", lambda **_: None)
+    monkeypatch.setattr(xgboost.collective, "finalize", finalize)
+    with pytest.raises(UserError, match="k is 5"), instances._joined(1, "0000"):
+        raise UserError("k is 5")
 
 
 HOST = """
