@@ -244,7 +244,7 @@ def test_held_calls_of_the_spark_sdk_do_not_delay_other_requests(sagemaker, ask,
         ({"RoleArn": "arn:aws:iam::123456789012:role/missing"}, "Could not assume role arn:aws:iam::123456789012:role/"
          "missing. Please ensure that the role exists and allows principal 'sagemaker.amazonaws.com'"),
         ({"AlgorithmSpecification": {"TrainingImage": "my/image:1", "TrainingInputMode": "File"}},
-         "has no image my/image:1. It has the built-in XGBoost"),
+         "has no image my/image:1. It has the built-in algorithms"),
         ({"AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "Pipe"}}, "TrainingInputMode Pipe"),
         ({"AlgorithmSpecification": {"TrainingInputMode": "File",
                                      "TrainingImage": "433757028032.dkr.ecr.us-west-2.amazonaws.com/xgboost:1"}},
