@@ -112,6 +112,11 @@ def most(number: int) -> int:
     return int(_reduced(np.array([number], np.int64), "MAX")[0]) if _several else number
 
 
+def anywhere(condition: bool) -> bool:
+    """Return whether a condition holds on any host. Each host must call it."""
+    return bool(most(int(condition)))
+
+
 def _reduced(array: Array, operation: str) -> Array:
     from xgboost import collective  # noqa: PLC0415 - one host does not need it
 

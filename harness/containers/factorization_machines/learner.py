@@ -86,7 +86,7 @@ class Learner:
 
     def _present(self, rows: Matrix) -> tuple[Matrix, Any]:
         """Return the rows without the columns that the batch lacks on all hosts, and the columns that are left."""
-        if instances.most(int(isinstance(rows, np.ndarray) and len(rows) > 0)):
+        if instances.anywhere(isinstance(rows, np.ndarray) and len(rows) > 0):
             return rows, slice(None)
         from scipy import sparse  # noqa: PLC0415 - dense rows do not need it
 

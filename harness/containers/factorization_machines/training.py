@@ -31,7 +31,7 @@ def train(job: TrainingJob) -> None:
                 metrics.progress(100 * (epoch + 1) // parameters["epochs"])
                 metrics.throughput(len(predicted) * len(job.hosts), time.monotonic() - started)
             started = time.monotonic()
-            if instances.most(int(job.stopping.is_set())):
+            if instances.anywhere(job.stopping.is_set()):
                 break
     if job.is_first_host:
         _save(learner.model, data.get("test"), parameters, job)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from harness.containers.amazon import artifact, channels, instances, metrics, ndarrays
+from harness.containers.amazon.instances import Hosts
 from harness.containers.kmeans import clustering, hyperparameters
 from harness.containers.kmeans.clustering import Centres, Reduction
 from harness.containers.runtime import TrainingJob, UserError
@@ -49,15 +50,15 @@ def _pass_over(rows: Any, parameters: dict[str, Any], job: TrainingJob) -> Centr
     The hosts divide each mini-batch, so that the result depends on their number by chance only. A host that has no more
     rows in an epoch adds nothing to its last batches.
     """
-    hosts, rank = len(job.hosts), job.hosts.index(job.host)
-    size, total = max(1, parameters["mini_batch_size"] // hosts), rows.shape[0]
-    generator = np.random.default_rng([_SEED, rank])
+    hosts = instances.hosts(job)
+    size, total = max(1, parameters["mini_batch_size"] // hosts.count), rows.shape[0]
+    generator = np.random.default_rng([_SEED, hosts.rank])
     steps = instances.most(math.ceil(total / size))
-    centres = Centres(_initial(rows, parameters, hosts, rank, generator), parameters["half_life_time_size"])
+    centres = Centres(_initial(rows, parameters, hosts, generator), parameters["half_life_time_size"])
     for epoch in range(parameters["epochs"]):
         order = generator.permutation(total)
         for step in range(steps):
-            if instances.most(int(job.stopping.is_set())):
+            if instances.anywhere(job.stopping.is_set()):
                 return centres if centres.seen.any() else None
             batch = rows[order[step * size : (step + 1) * size]]
             selected = clustering.closest(batch, centres.centres)
@@ -66,7 +67,7 @@ def _pass_over(rows: Any, parameters: dict[str, Any], job: TrainingJob) -> Centr
     return centres
 
 
-def _initial(rows: Any, parameters: dict[str, Any], hosts: int, rank: int, generator: np.random.Generator) -> Array:
+def _initial(rows: Any, parameters: dict[str, Any], hosts: Hosts, generator: np.random.Generator) -> Array:
     """Return the first K centres, of which each host selects a share from its first batch.
 
     There are fewer if all hosts together have fewer rows, which is documentation only.
@@ -74,8 +75,8 @@ def _initial(rows: Any, parameters: dict[str, Any], hosts: int, rank: int, gener
     :raises UserError: the hosts have fewer rows than clusters.
     """
     k, wanted = parameters["k"], parameters["k"] * parameters["extra_center_factor"]
-    counts = np.zeros(hosts)
-    counts[rank] = rows.shape[0]
+    counts = np.zeros(hosts.count)
+    counts[hosts.rank] = rows.shape[0]
     available = _shares(instances.sum_over(counts), max(parameters["mini_batch_size"], wanted))
     total = int(available.sum())
     if total < k:
@@ -88,8 +89,8 @@ def _initial(rows: Any, parameters: dict[str, Any], hosts: int, rank: int, gener
         )
     count = min(wanted, total)
     owners = np.searchsorted(np.cumsum(available), (np.arange(count) + 0.5) * total / count, side="right")
-    mine = np.flatnonzero(owners == rank)
-    sample = rows[generator.permutation(rows.shape[0])[: int(available[rank])]]
+    mine = np.flatnonzero(owners == hosts.rank)
+    sample = rows[generator.permutation(rows.shape[0])[: int(available[hosts.rank])]]
     centres = np.zeros((count, rows.shape[1]))
     if len(mine):
         centres[mine] = clustering.initial_centres(sample, len(mine), parameters["init_method"], generator)

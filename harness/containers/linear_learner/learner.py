@@ -98,7 +98,7 @@ class Learner:
                 self._best = (self._weights.copy(), int(costs.argmin()))
             used = criterion(self.parameters, self.loss) if validation is not None else loss_criterion(self.loss)
             yield Epoch(number, train_losses, validation_losses, used, float(costs.min()), early)
-            if early.met or instances.most(int(stopping())):
+            if early.met or instances.anywhere(stopping()):
                 break
 
     def best(self, validation: Records | None) -> tuple[LinearModel, int]:

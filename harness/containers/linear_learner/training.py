@@ -65,7 +65,7 @@ def _read(job: TrainingJob, parameters: Mapping[str, Any]) -> dict[str, Records]
 def _validation(data: Mapping[str, Records], job: TrainingJob) -> Records | None:
     """Return the validation rows; None on all hosts if the first host, whose rows count, has none."""
     rows = data.get("validation")
-    found = instances.most(len(rows) if rows is not None and job.is_first_host else 0)
+    found = instances.anywhere(rows is not None and len(rows) > 0 and job.is_first_host)
     return rows if found else None
 
 

@@ -40,7 +40,7 @@ def train(job: TrainingJob) -> None:
 def _learn(rows: Any, parameters: dict[str, Any], job: TrainingJob) -> Components | None:
     """Return the components of all rows, or of those until a stop; None if stopped before the first batch."""
     size, width, count = (parameters[name] for name in ("mini_batch_size", "feature_dim", "num_components"))
-    if instances.most(int(job.stopping.is_set())):
+    if instances.anywhere(job.stopping.is_set()):
         return None
     centred = parameters["subtract_mean"]
     if parameters["algorithm_mode"] == "regular":
@@ -53,7 +53,7 @@ def _learn(rows: Any, parameters: dict[str, Any], job: TrainingJob) -> Component
         parameters["extra_components"],
         centred=centred,
         sum_over=instances.sum_over,
-        generator=np.random.default_rng([_SEED, job.hosts.index(job.host)]),
+        generator=np.random.default_rng([_SEED, instances.hosts(job).rank]),
     )
 
 

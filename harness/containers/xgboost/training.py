@@ -8,7 +8,7 @@ import numpy as np
 import xgboost as xgb
 from xgboost import collective
 
-from harness.containers.amazon.instances import connected
+from harness.containers.amazon import instances
 from harness.containers.runtime import TrainingJob, UserError
 from harness.containers.xgboost import artifact, hyperparameters
 from harness.containers.xgboost.data import plain_message, read_channel
@@ -50,7 +50,7 @@ def train(job: TrainingJob, version: Version) -> None:
     csv_weights = bool(parameters.pop("csv_weights", 0))
     data = {name: read_channel(job.channels[name], csv_weights) for name in _CHANNELS if name in job.channels}
     try:
-        with connected(job):
+        with instances.connected(job):
             _check_rows(data)
             stop = _Stop(job)
             booster = _boost(parameters, data, version, stop)
@@ -79,7 +79,7 @@ def _check_channels(job: TrainingJob, version: Version) -> None:
 
 def _check_rows(data: dict[str, LibSVM]) -> None:
     for name, rows in data.items():
-        if _over_all_hosts(len(rows), collective.Op.SUM) == 0:
+        if not instances.most(len(rows)):
             raise UserError(f"Channel {name} has no rows.")
 
 
@@ -124,7 +124,7 @@ def _matrices(data: dict[str, LibSVM], threads: int) -> dict[str, xgb.DMatrix]:
     :raises UserError: channels differ in their number of columns. XGBoost 0.72 refuses them, as the names of features
         differ. The words are those of the container's first open version.
     """
-    widths = {_over_all_hosts(rows.features.shape[1], collective.Op.MAX) for rows in data.values()}
+    widths = {instances.most(rows.features.shape[1]) for rows in data.values()}
     if len(widths) > 1:
         raise UserError(
             "Feature names/Number of features mismatched between training and validation input. "
@@ -143,7 +143,7 @@ def _matrices(data: dict[str, LibSVM], threads: int) -> dict[str, xgb.DMatrix]:
 
 def _check_groups(matrix: xgb.DMatrix, objective: str) -> None:
     """Raise UserError for a ranking without groups. XGBoost would take all rows for one group."""
-    if not _over_all_hosts(len(matrix.get_uint_info("group_ptr")), collective.Op.MAX):
+    if not instances.most(len(matrix.get_uint_info("group_ptr"))):
         raise UserError(
             f"Hyperparameter objective: {objective} needs groups of rows, and the rows of channel train have none.",
             fix="write qid:<number> after the label of each LibSVM row, or use another objective",
@@ -188,14 +188,5 @@ class _Stop(xgb.callback.TrainingCallback):  # type: ignore[misc]
         self.requested = False
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002
-        self.requested = bool(_over_all_hosts(self.job.stopping.is_set(), collective.Op.MAX))
+        self.requested = instances.anywhere(self.job.stopping.is_set())
         return self.requested
-
-
-# ---- several hosts
-
-
-def _over_all_hosts(number: int, operation: collective.Op) -> int:
-    if not collective.is_distributed():
-        return int(number)
-    return int(collective.allreduce(np.array([number], dtype=np.int64), operation)[0])
