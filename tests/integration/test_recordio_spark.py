@@ -230,7 +230,10 @@ def created(aws, estimator):
     ],
     ids=["KMeans", "LDA", "binary", "multiclass", "regressor"],
 )
-def test_each_fit_refuses_rows_before_anything_is_created(built, aws, spark, kind, hyperparameters, row, reason):
+def test_each_fit_refuses_rows_before_anything_is_created(
+    built, aws, ledger, spark, kind, hyperparameters, row, reason
+):
+    ledger.make_bucket()  # whose keys are listed
     own = built(kind, **hyperparameters)
     before = created(aws, own)
     with pytest.raises(DataError, match=reason):
