@@ -20,7 +20,7 @@ from pyspark.sql import functions as F  # noqa: N812 - its customary name
 
 from harness.errors import DataError
 from harness.spark.labels import Labels, labels_of_predictor, whole
-from harness.spark.validation import BEYOND, Fault, compute, is_between, is_sample, summarised
+from harness.spark.validation import BEYOND, Fault, counted, is_between, is_sample, summarised
 
 _EXACT = 2.0**24
 """All whole numbers up to this one are exact as 32-bit floats."""
@@ -107,22 +107,8 @@ def _check_columns(frame: DataFrame, label_column: str, features_column: str, ne
 
 
 def _check_rows(rows: DataFrame, faults: list[Fault]) -> int:
-    summary = summarised(rows, rounded=_rounded("features.values"))
-    columns = [F.count(F.when(fault.found, 1)).alias(f"fault{number}") for number, fault in enumerate(faults)]
-    found = compute(
-        summary.agg(
-            F.count(F.lit(1)).alias("rows"),
-            F.min("width").alias("narrowest"),
-            F.max("width").alias("widest"),
-            F.count(F.when(F.col("rounded") | _rounds(F.col("label")), 1)).alias("rounded"),
-            *columns,
-        )
-    )
-    if not found["rows"]:
-        raise DataError("The frame has no rows.", fix="check its plan for the step that loses them: frame.explain()")
-    for number, fault in enumerate(faults):
-        if found[f"fault{number}"]:
-            raise DataError(f"{found[f'fault{number}']:,} of {found['rows']:,} rows {fault.what}.", fix=fault.fix)
+    rounded = F.count(F.when(F.col("rounded") | _rounds(F.col("label")), 1))
+    found = counted(summarised(rows, rounded=_rounded("features.values")), faults, rounded=rounded)
     if found["narrowest"] != found["widest"] or not found["widest"]:
         what = f"Rows have from {found['narrowest']} to {found['widest']} features."
         raise DataError(

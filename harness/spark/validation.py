@@ -12,6 +12,7 @@ Models and requests of LibSVM agree on this, but a CSV request to a model traine
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, overload
 
@@ -197,21 +198,30 @@ class Fault(NamedTuple):
 
 
 def _check_rows(frame: DataFrame, features: int | None, labels: Labels | None) -> Checked:
-    faults = _faults(features, labels)
+    dense = F.count(F.when(F.col("is_dense"), 1))
+    found = counted(summarised(frame), _faults(features, labels), dense=dense)
+    _check_shape(found["narrowest"], found["widest"], found["dense"], found["rows"])
+    return Checked(int(found["rows"]), Shape(int(found["widest"]), found["dense"] > 0))
+
+
+def counted(summary: DataFrame, faults: Sequence[Fault], **more: Column) -> Row:
+    """Return ``rows``, the ``narrowest`` and the ``widest`` of a frame, and further aggregates, in one pass.
+
+    :param summary: a summary of each row, from :func:`summarised`.
+    :raises DataError: there is no row, or one has a fault. The first fault that any row has is reported.
+    """
     counts = {f"fault{number}": F.count(F.when(fault.found, 1)) for number, fault in enumerate(faults)}
-    facts = {"rows": F.count(F.lit(1)), "narrowest": F.min("width"), "widest": F.max("width")}
-    facts["dense"] = F.count(F.when(F.col("is_dense"), 1))
-    found = compute(summarised(frame).agg(*(column.alias(name) for name, column in (counts | facts).items())))
+    facts = {"rows": F.count(F.lit(1)), "narrowest": F.min("width"), "widest": F.max("width"), **more}
+    found = _compute(summary.agg(*(column.alias(name) for name, column in (counts | facts).items())))
     if not found["rows"]:
         raise DataError("The frame has no rows.", fix="check its plan for the step that loses them: frame.explain()")
     for number, fault in enumerate(faults):
         if found[f"fault{number}"]:
             raise DataError(f"{found[f'fault{number}']:,} of {found['rows']:,} rows {fault.what}.", fix=fault.fix)
-    _check_shape(found["narrowest"], found["widest"], found["dense"], found["rows"])
-    return Checked(int(found["rows"]), Shape(int(found["widest"]), found["dense"] > 0))
+    return found
 
 
-def compute(frame: DataFrame) -> Row:
+def _compute(frame: DataFrame) -> Row:
     """Return the only row of a frame."""
     try:
         return frame.collect()[0]
