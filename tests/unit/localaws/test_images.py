@@ -30,14 +30,14 @@ def test_a_built_in_algorithm_runs_the_module_with_its_name(algorithm):
 
 
 @pytest.mark.parametrize(
-    ("uri", "told"),
+    ("uri", "reason"),
     [("811284229777.dkr.ecr.us-east-1.amazonaws.com/kmeans:1",
       "In us-east-1, AWS's kmeans is 382416733822.dkr.ecr.us-east-1.amazonaws.com/kmeans:1."),
      ("382416733822.dkr.ecr.us-east-1.amazonaws.com/kmeans:2", "In us-east-1, AWS's kmeans is "),
      ("249704162688.dkr.ecr.me-south-1.amazonaws.com/lda:1", "The SageMaker Spark SDK knows no lda in me-south-1.")],
 )  # fmt: skip
-def test_the_error_about_another_account_or_tag_names_the_algorithms_image(uri, told):
-    with pytest.raises(ValidationException, match=re.escape(f"has no image {uri}. {told}")):
+def test_the_error_about_another_account_or_tag_names_the_algorithms_image(uri, reason):
+    with pytest.raises(ValidationException, match=re.escape(f"has no image {uri}. {reason}")):
         Images().find(uri)
 
 
@@ -111,5 +111,5 @@ def test_the_metrics_of_the_built_in_algorithms_are_found_in_lines_of_amazons_fo
 def test_progress_and_throughput_of_amazons_algorithms_are_metrics(algorithm):
     regexes = dict(Images().find(image(algorithm, "us-east-1")).metrics)
     assert re.search(regexes["train:progress"], "#progress_metric: host=algo-1, completed 50.0 %")[1] == "50.0"
-    told = "#throughput_metric: host=algo-1, train throughput=123.5 records/second"
-    assert re.search(regexes["train:throughput"], told)[1] == "123.5"
+    line = "#throughput_metric: host=algo-1, train throughput=123.5 records/second"
+    assert re.search(regexes["train:throughput"], line)[1] == "123.5"
