@@ -92,7 +92,7 @@ def run_mnist(settings: Settings, data: Data, output: Path, timeline: Path | Non
     import logging
 
     from harness.aws.cleanup.leftovers import refuse_leftovers
-    from harness.console import ConsoleProgress, PlainConsole, require_writable
+    from harness.console import PlainConsole, require_writable
     from harness.pipeline.timeline import StageTimes
 
     log = output / "spark.log"
@@ -100,7 +100,7 @@ def run_mnist(settings: Settings, data: Data, output: Path, timeline: Path | Non
     if timeline is not None:
         _require_writable_file(timeline)
     logging.getLogger().addHandler(logging.NullHandler())  # py4j would print the stack trace of a Ctrl-C
-    progress = StageTimes(ConsoleProgress(PlainConsole(stderr=True)))
+    progress = StageTimes(PlainConsole(stderr=True))
     try:
         outcome, aws = _run_pipeline(settings, data, progress, log, timeline)
     except PipelineError as error:

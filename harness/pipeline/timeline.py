@@ -16,9 +16,10 @@ from typing import Any
 import psutil
 from botocore.exceptions import ClientError
 from pyspark.sql import SparkSession
+from rich.console import Console
 
 from harness.aws import AWS
-from harness.console import Progress
+from harness.console import ConsoleProgress
 from harness.spark.internals import finished_jobs, jvm_process
 
 _STAGES, _JAVA, _JOBS, _TRAINING = "stages", "Java", "Spark jobs", "training job"
@@ -35,33 +36,17 @@ class Span:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-class StageTimes(Progress):
-    """Passes progress on, and keeps the time at which each stage ended."""
+class StageTimes(ConsoleProgress):
+    """Progress on a console, which keeps the time at which each stage ended."""
 
-    def __init__(self, shown: Progress) -> None:
-        self._shown = shown
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
         self._ended: list[tuple[str, float, float]] = []
 
-    def say(self, text: str) -> None:
-        """See :class:`harness.console.Progress`."""
-        self._shown.say(text)
-
-    def begin(self, stage: str) -> None:
-        """See :class:`harness.console.Progress`."""
-        self._shown.begin(stage)
-
-    def update(self, state: str) -> None:
-        """See :class:`harness.console.Progress`."""
-        self._shown.update(state)
-
     def end(self, stage: str, seconds: float) -> None:
-        """See :class:`harness.console.Progress`."""
+        """See :class:`harness.console.ConsoleProgress`."""
         self._ended.append((stage, seconds, time.time()))
-        self._shown.end(stage, seconds)
-
-    def close(self) -> None:
-        """See :class:`harness.console.Progress`."""
-        self._shown.close()
+        super().end(stage, seconds)
 
     def spans(self) -> list[Span]:
         """Return the stages, none of which overlap, and before them the start of Python with its imports.
@@ -114,8 +99,8 @@ def write(path: Path, found: Iterable[Span]) -> None:
     """Write spans into a file in Chrome's trace format. Spans of a row that overlap are shown below each other."""
     ordered = sorted(found, key=lambda span: span.began)
     origin = ordered[0].began if ordered else 0.0
-    rows = list(dict.fromkeys(sorted((span.row for span in ordered), key=_position)))
-    events = [event for row in rows for event in _row_events(rows.index(row), row, ordered, origin)]
+    rows = sorted({span.row for span in ordered}, key=_position)
+    events = [event for number, row in enumerate(rows) for event in _row_events(number, row, ordered, origin)]
     path.write_text(json.dumps({"displayTimeUnit": "ms", "traceEvents": events}) + "\n")
 
 

@@ -2,12 +2,12 @@
 
 import json
 
-from harness.console import Progress
+from harness.console import PlainConsole
 from harness.pipeline.timeline import Span, StageTimes, write
 
 
 def test_parts_that_end_together_follow_each_other():
-    times = StageTimes(Progress())
+    times = StageTimes(PlainConsole())
     for stage, seconds in {"read": 1.0, "upload": 2.0, "train": 3.0}.items():
         times.end(stage, seconds)
     python, read, upload, train = times.spans()
@@ -17,7 +17,7 @@ def test_parts_that_end_together_follow_each_other():
 
 
 def test_a_run_without_stages_has_an_empty_timeline(tmp_path):
-    assert StageTimes(Progress()).spans() == []
+    assert StageTimes(PlainConsole()).spans() == []
     write(tmp_path / "t.json", [])
     assert json.loads((tmp_path / "t.json").read_text())["traceEvents"] == []
 
