@@ -40,6 +40,10 @@ REFUSED: pytest.StashKey[list[str]] = pytest.StashKey()
 """Key in the session's stash: hosts that clients asked for and that the local AWS refused."""
 OPEN_LEDGER: pytest.StashKey[tuple[Ledger, ExitStack]] = pytest.StashKey()
 """Key in the session's stash: its ledger, and the stack that closes it."""
+MEASURES: pytest.StashKey[bool] = pytest.StashKey()
+"""Key in the session's stash: whether it has benchmarks that are timed."""
+KEEPER: pytest.StashKey[int | None] = pytest.StashKey()
+"""Key in the session's stash: the process of the kept environment that it uses; None if it started its own."""
 ENVIRONMENT: pytest.StashKey[dict[str, str]] = pytest.StashKey()
 """Key in the session's stash: the environment before this process was redirected to an AWS."""
 SHARED: pytest.StashKey[SharedSession] = pytest.StashKey()
@@ -77,7 +81,9 @@ def aws(harness_settings: Settings, pytestconfig: pytest.Config) -> Iterator[AWS
 
     with ExitStack() as stack:
         pytestconfig.stash[ENVIRONMENT] = dict(os.environ)
-        opened = stack.enter_context(closing(open_aws(harness_settings)))
+        fresh = pytestconfig.stash.get(MEASURES, False)
+        opened = stack.enter_context(closing(open_aws(harness_settings, fresh=fresh)))
+        pytestconfig.stash[KEEPER] = opened.lease.keeper if opened.lease else None
         stack.enter_context(patch.dict(os.environ, opened.redirected(os.environ), clear=True))
         stack.enter_context(patch.object(boto3, "DEFAULT_SESSION", None))  # it keeps the environment it was made in
         _prepare_sparks_of_users(opened, stack)

@@ -57,7 +57,7 @@ def find_java(environment: Mapping[str, str] = os.environ) -> Java:
     :raises SetupError: none is usable. The error lists those that were found.
     """
     rejected: list[Rejected] = []
-    for source, executable in _candidates(environment):
+    for source, executable in candidates(environment):
         found = _probe(source, executable)
         if isinstance(found, Java):
             return Java(found.home, found.version, source, tuple(rejected))
@@ -93,7 +93,7 @@ def _inlined(option: str) -> list[str]:
     return shlex.split(Path(option.removeprefix(OPTIONS_FILE)).read_text(encoding="utf-8"))
 
 
-def _candidates(environment: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:
+def candidates(environment: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:
     """Yield (source, path of the ``java`` executable or None) in order of preference."""
     if environment.get("JAVA_HOME"):
         yield "JAVA_HOME", str(Path(environment["JAVA_HOME"], "bin", "java"))

@@ -20,7 +20,9 @@ from harness.bench.fixtures import record_endpoint, record_environment, record_l
 from harness.errors import HarnessError, SettingsError
 from harness.fixtures import (
     COUNTS,
+    KEEPER,
     LEFTOVERS,
+    MEASURES,
     REFUSED,
     REMAINING,
     SHARED,
@@ -84,11 +86,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for setting in dataclasses.fields(Settings):
         name, default = setting.name, setting.default
         text = setting.metadata["help"] + ("" if default in (None, ()) else f" (default: {default})")
-        action = "append" if "each" in setting.metadata else "store"
-        metavar = name.split("_")[-1].upper()
-        group.addoption(option_name(name), dest=ini_name(name), metavar=metavar, help=text, action=action)
+        group.addoption(option_name(name), dest=ini_name(name), help=text, **_kind(setting))
         parser.addini(ini_name(name), text, type="string", default="")
     alternation.add_option(group)
+
+
+def _kind(setting: dataclasses.Field[Any]) -> dict[str, str]:
+    """Return the arguments that say what the option of a setting takes."""
+    if flag := setting.metadata.get("flag"):
+        return {"action": "store_const", "const": flag}
+    action = "append" if "each" in setting.metadata else "store"
+    return {"action": action, "metavar": setting.name.split("_")[-1].upper()}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -133,7 +141,13 @@ def _any_given(config: pytest.Config) -> bool:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Let the variants of benchmarks alternate, after pytest has put the tests that share a fixture together."""
+    """Let the variants of benchmarks alternate, after pytest has put the tests that share a fixture together.
+
+    A session with benchmarks uses no environment that was used before.
+    """
+    measuring = getattr(config, "_benchmarksession", None)
+    timed = measuring is not None and not (measuring.disabled or measuring.skip)
+    config.stash[MEASURES] = timed and any("benchmark" in getattr(item, "fixturenames", ()) for item in items)
     if blocks := alternation.chosen_blocks(config):
         alternation.alternate(items, blocks)
 
@@ -306,6 +320,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if counts := config.stash.get(COUNTS, {}):
         numbers = ", ".join(f"{count:,} {name}" for name, count in counts.items())
         terminalreporter.line(f"harness: AWS resources of this session: {numbers}")
+    if keeper := config.stash.get(KEEPER, None):
+        terminalreporter.line(f"harness: used the environment of 'harness up', process {keeper}")
     if found:
         from harness.aws.cleanup.leftovers import leftovers_text  # noqa: PLC0415
 

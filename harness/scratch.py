@@ -39,8 +39,7 @@ def make_scratch(prefix: str) -> Scratch:
 
     :raises OSError: the directory cannot be created.
     """
-    for each in {prefix, *PREFIXES}:  # a run that needs no Spark removes the files of a killed Spark too
-        _delete_unused(each)
+    delete_unused(prefix)  # a run that needs no Spark removes the files of a killed Spark too
     while True:
         scratch = _locked(Path(tempfile.mkdtemp(prefix=prefix)))
         if scratch is not None:
@@ -66,10 +65,12 @@ def _locked(path: Path) -> Scratch | None:
     return None
 
 
-def _delete_unused(prefix: str) -> None:
-    for path in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-        with suppress(OSError):  # not a directory, a link, of another user, in use, or gone
-            _delete_if_unused(path)
+def delete_unused(prefix: str = PREFIXES[0]) -> None:
+    """Delete the unused directories of this user, of this prefix and of all :data:`PREFIXES`."""
+    for each in {prefix, *PREFIXES}:
+        for path in Path(tempfile.gettempdir()).glob(f"{each}*"):
+            with suppress(OSError):  # not a directory, a link, of another user, in use, or gone
+                _delete_if_unused(path)
 
 
 def _delete_if_unused(path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -67,6 +68,12 @@ class Settings:
         "result of a mock session that left resources that no ledger knows: fail, or warn",
         choices=("fail", "warn"),
     )
+    fresh: str = _setting(
+        "auto",
+        "start a local AWS and a JVM even where 'harness up' keeps them: yes, no, or auto (yes if CI is set)",
+        choices=("auto", "yes", "no"),
+        flag="yes",
+    )
     spark_master: str = _setting("local[*]", "Spark master")
     spark_conf: tuple[str, ...] = _setting(
         (),
@@ -93,6 +100,11 @@ class Settings:
     def in_aws(self) -> bool:
         """True if a run's resources are in AWS, which bills for them; False if they are on this machine."""
         return self.mode == "real"
+
+    @property
+    def uses_kept(self) -> bool:
+        """True to use an environment that ``harness up`` keeps. A regression run depends on no earlier one."""
+        return self.fresh == "no" or (self.fresh == "auto" and not os.environ.get("CI"))
 
     @property
     def existing_endpoint(self) -> str | None:

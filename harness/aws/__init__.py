@@ -14,6 +14,7 @@ from harness.settings import Settings
 if TYPE_CHECKING:
     from harness.aws.faults import FaultInjection
     from harness.aws.pricing import PriceSource
+    from harness.kept.lease import Lease
 
 
 class AWS(Protocol):
@@ -50,6 +51,10 @@ class AWS(Protocol):
     @property
     def prices(self) -> PriceSource | None:
         """Source of the region's prices; None if nothing costs money."""
+
+    @property
+    def lease(self) -> Lease | None:
+        """The lease of the kept environment that this AWS is in; None if it was started for this process."""
 
     @property
     def faults(self) -> FaultInjection | None:
@@ -96,10 +101,11 @@ class AWS(Protocol):
         """Stop what was started. An AWS that was closed must not be used again."""
 
 
-def open_aws(settings: Settings, *, creates: bool = True) -> AWS:
+def open_aws(settings: Settings, *, creates: bool = True, fresh: bool = False) -> AWS:
     """Return the AWS that the settings ask for, checked and ready for use. The caller closes it.
 
     :param creates: False if nothing will be created in it: then no role is needed, and a real account is not checked.
+    :param fresh: True to start a local AWS even where one is kept: what is measured must not depend on earlier uses.
     :raises HarnessError: it cannot be used, or a run cannot succeed in it.
     """
     if settings.in_aws:
@@ -107,6 +113,10 @@ def open_aws(settings: Settings, *, creates: bool = True) -> AWS:
         from harness.aws.real import RealAWS  # noqa: PLC0415
 
         return open_checked(settings) if creates else RealAWS.start(settings, needs_role=False)
-    from harness.aws.local import MockAWS  # noqa: PLC0415
+    if fresh or not settings.uses_kept:
+        from harness.aws.local import MockAWS  # noqa: PLC0415
 
-    return MockAWS.start(settings)
+        return MockAWS.start(settings)
+    from harness.aws.kept import kept_or_started  # noqa: PLC0415
+
+    return kept_or_started(settings)

@@ -22,6 +22,7 @@ from botocore.config import Config
 from harness.aws.cleanup.resources import SAGEMAKER_KINDS
 from harness.aws.faults import FaultInjection
 from harness.errors import LocalAWSError, SetupError
+from harness.kept.lease import Lease
 from harness.localaws.client import Connection
 from harness.localaws.memory import frugal_environment
 from harness.processes import kill_processes_with
@@ -48,10 +49,10 @@ class MockAWS:
     """False: the local AWS ends with its owner, and all that is in it too."""
     prices = None
     runs_registered_containers = True
+    lease: Lease | None = None
 
-    def __init__(self, process: subprocess.Popen[bytes], connection: Connection, errors: IO[bytes]) -> None:
-        self._process = process
-        self._errors = errors
+    def __init__(self, connection: Connection) -> None:
+        """Use a local AWS that runs. :meth:`start` starts one."""
         self.connection = connection
         self.region = connection.region
         self.account = connection.account
@@ -59,6 +60,9 @@ class MockAWS:
         self.hourly_prices: Mapping[str, Mapping[str, float]] = {}
         self.faults = FaultInjection(self._control)
         self._session = _session()
+
+    _process: subprocess.Popen[bytes]
+    _errors: IO[bytes]
 
     @classmethod
     def start(cls, settings: Settings, port: int = 0, *, enforce_iam: bool = False) -> MockAWS:
@@ -82,7 +86,9 @@ class MockAWS:
         line = _first_line(cast("IO[bytes]", process.stdout))
         if not line.startswith(b'{"port"'):
             raise _start_failure(process, line, errors, port)
-        return cls(process, Connection.from_json(line.decode()), errors)
+        started = cls(Connection.from_json(line.decode()))
+        started._process, started._errors = process, errors
+        return started
 
     @property
     def running(self) -> bool:
@@ -173,9 +179,12 @@ class MockAWS:
         """Drop every connection of AWS clients and refuse new ones. ``cut=False`` accepts them again."""
         self._control("POST", "/network", {"cut": cut})
 
-    def reset(self) -> None:
-        """Delete all resources, objects, logs, faults and calls. The role and the credentials stay."""
-        self._control("POST", "/reset")
+    def reset(self, *, identities: bool = False) -> None:
+        """Delete all resources, objects, logs, faults and calls. The role and the credentials stay.
+
+        :param identities: True to delete users, other roles, policies, and registered containers too.
+        """
+        self._control("POST", "/reset", {"identities": identities})
 
     def close(self) -> None:
         """Stop the local AWS and all that runs in it."""

@@ -50,6 +50,7 @@ class RealAWS:
 
     outlives_process = True
     faults = None
+    lease = None
     runs_registered_containers = False
 
     @classmethod

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Runs: TypeAlias = "Mapping[str, Sequence[Mapping[str, Benchmark]]]"
 """By cell, the benchmarks of each of its rounds."""
 
-_NOT_OPTIONS = ("endpoint_instance_type", "spark_master", "training_instance_count", "endpoint")
+_NOT_OPTIONS = ("endpoint_instance_type", "spark_master", "training_instance_count", "endpoint", "fresh")
 """Settings that this command takes as lists, or sets itself."""
 
 

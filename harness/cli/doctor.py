@@ -29,7 +29,7 @@ _PRINTED = ("name", "status", "found", "fix")
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_settings(parser, [name for name in SETTINGS if not name.endswith(("_rows", "_master", "endpoint"))])
+    add_settings(parser, [name for name in SETTINGS if not name.endswith(("_rows", "_master", "endpoint", "fresh"))])
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -58,7 +58,7 @@ def _upload(aws: MockAWS, seeds: Sequence[tuple[Path, str]]) -> None:
 
 
 def _add_exec_arguments(parser: argparse.ArgumentParser) -> None:
-    add_settings(parser, ["region"])
+    add_settings(parser, ["region", "fresh"])
     _add_seed(parser)
     parser.add_argument(
         "command", nargs=argparse.REMAINDER, metavar="CMD", help="the command and its arguments, after --"
@@ -103,9 +103,9 @@ def run_command(settings: Settings, command: Sequence[str], seeds: Sequence[tupl
     :param seeds: directories that are uploaded first, each with its ``s3://`` URI.
     :raises CommandNotRunError: the command does not exist or is not executable.
     """
-    from harness.aws.local import MockAWS
+    from harness.aws.kept import kept_or_started
 
-    with MockAWS.start(settings) as aws:
+    with kept_or_started(settings) as aws:
         _upload(aws, seeds)
         seeded = frozenset(aws.resources()["S3 object"]) if seeds else frozenset()
         environment = child_environment(aws, os.environ)

@@ -49,6 +49,11 @@ def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
     for setting in dataclasses.fields(Settings):
         if setting.name in names:
             choices = setting.metadata.get("choices")
+            if flag := setting.metadata.get("flag"):
+                parser.add_argument(
+                    f"--{setting.name}", action="store_const", const=flag, help=setting.metadata["help"]
+                )
+                continue
             default = "" if setting.default in (None, ()) else f" (default: {setting.default})"
             parser.add_argument(
                 "--" + setting.name.replace("_", "-"),

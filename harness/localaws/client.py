@@ -89,14 +89,18 @@ class Connection:
 
         :param environment: variables of the user, which name the user's profiles and authorities.
         """
-        names = profiles.profile_names(environment)
-        callers = {_ROLE: self.credentials, _ADMINISTRATOR: self.administrator, _ANY_CALLER: {}}
-        for caller, credentials in callers.items():
-            profiles.write_profiles(self._profiles / caller, names, self.region, credentials)
+        self.write_profiles(environment)
         write_bundles(self._trust, Path(self.pem), environment)
         private = os.open(Path(self.directory) / _JVM_OPTIONS, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(private, "w", encoding="utf-8") as file:
             file.write(shlex.join(self._system_properties()))
+
+    def write_profiles(self, environment: Mapping[str, str]) -> None:
+        """Write the profiles of AWS tools, under the names that a user's variables and files have."""
+        names = profiles.profile_names(environment)
+        callers = {_ROLE: self.credentials, _ADMINISTRATOR: self.administrator, _ANY_CALLER: {}}
+        for caller, credentials in callers.items():
+            profiles.write_profiles(self._profiles / caller, names, self.region, credentials)
 
     @property
     def _profiles(self) -> Path:

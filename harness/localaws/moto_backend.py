@@ -89,7 +89,11 @@ class Services:
         self._provided: set[str] = set()
         self._sessions: dict[tuple[str, str, str], Any] = {}
         self._samples: weakref.WeakValueDictionary[str, Body] = weakref.WeakValueDictionary()
-        self._put_role([] if enforce_iam else [_EVERYTHING])
+        self._policies = [] if enforce_iam else [_EVERYTHING]
+        for partition in regions.PARTITIONS:
+            sts_backends[ACCOUNT][partition].assumed_roles = _Sessions(iam_backends[ACCOUNT][partition].access_keys)
+        self._identities = {each: _contents(iam_backends[ACCOUNT][each]) for each in regions.PARTITIONS}
+        self._put_role()
 
     def wsgi(self) -> WSGIApp:
         """Return moto's services as one WSGI application.
@@ -120,6 +124,18 @@ class Services:
                 for backends in list(moto.backends.get_backend(name).values()):
                     backends.reset()
 
+    def reset_identities(self) -> None:
+        """Forget every user, group, policy and other role, and what was changed in the role; keep the credentials."""
+        with self._lock:
+            for partition, contents in self._identities.items():
+                backend = iam_backends[ACCOUNT][partition]
+                keys = dict(backend.access_keys)
+                for name, content in contents.items():
+                    setattr(backend, name, type(content)(content))
+                known = {session.access_key_id for session in sts_backends[ACCOUNT][partition].assumed_roles}
+                backend.access_keys = {name: key for name, key in keys.items() if name in known}
+            self._put_role()
+
     def keeps_tags(self, region: str, arn: str) -> bool:
         """Return whether moto keeps the tags of a resource of SageMaker, such as a model card."""
         try:
@@ -143,13 +159,12 @@ class Services:
 
     # --- identity -------------------------------------------------------------------------------------------------
 
-    def _put_role(self, policies: list[dict[str, Any]]) -> None:
+    def _put_role(self) -> None:
         for partition in regions.PARTITIONS:
-            sts_backends[ACCOUNT][partition].assumed_roles = _Sessions(iam_backends[ACCOUNT][partition].access_keys)
             iam_backends[ACCOUNT][partition].create_role(
                 ROLE_NAME, json.dumps(_TRUST_POLICY), "/", None, "Assumed by SageMaker in the local AWS", [], "3600"
             )
-            for policy in policies:
+            for policy in self._policies:
                 iam_backends[ACCOUNT][partition].put_role_policy(ROLE_NAME, "everything", json.dumps(policy))
 
     def assume_role(self, region: str, arn: str, session: str) -> dict[str, str]:
@@ -340,6 +355,11 @@ class Services:
                 del events[: LOG_LINES // 10]
 
         return write
+
+
+def _contents(backend: Any) -> dict[str, Any]:
+    """Return copies of the collections of a backend of moto, by attribute."""
+    return {name: type(each)(each) for name, each in vars(backend).items() if type(each) in (dict, list)}
 
 
 def _matches(patterns: Iterable[str] | None, text: str) -> bool:

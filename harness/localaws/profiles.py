@@ -46,7 +46,7 @@ def write_profiles(directory: Path, names: Iterable[str], region: str, credentia
 
     :param credentials: of the caller that every profile is, as environment variables; empty if it is none.
     """
-    directory.mkdir(parents=True)
+    directory.mkdir(parents=True, exist_ok=True)
     config, keys = [], []
     for name in names:
         section = "default" if name == "default" else f"profile {shlex.quote(name)}"

@@ -6,6 +6,7 @@ are those of pyspark 3.3 (https://github.com/apache/spark/tree/v3.3.0/python/pys
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
@@ -20,6 +21,8 @@ from pyspark import SparkConf, SparkContext, java_gateway
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
+from harness.kept.lease import KeptJVM
+
 JavaObject: TypeAlias = Any
 """A Java object in py4j. It has the members of its Java class."""
 
@@ -31,9 +34,9 @@ def has_jvm() -> bool:
     return SparkContext._gateway is not None
 
 
-def jvm_process() -> subprocess.Popen[bytes] | None:
-    """Return the process of this process's JVM; None if there is none, or another process started it."""
-    process: subprocess.Popen[bytes] | None = getattr(SparkContext._gateway, "proc", None)
+def jvm_process() -> subprocess.Popen[bytes] | KeptJVM | None:
+    """Return the process of this process's JVM; None if there is none, or it is another process's, and not kept."""
+    process: subprocess.Popen[bytes] | KeptJVM | None = getattr(SparkContext._gateway, "proc", None)
     return process
 
 
@@ -95,6 +98,69 @@ def has_class(name: str) -> bool:
 def _any_jvm() -> JavaObject:
     gateway: JavaObject = SparkContext._gateway
     return gateway.jvm
+
+
+def gateway_address() -> tuple[int, int, str]:
+    """Return process id, port and secret of this process's JVM, which this process must have started."""
+    gateway: JavaObject = SparkContext._gateway
+    given = gateway.gateway_parameters
+    return gateway.proc.pid, given.port, given.auth_token
+
+
+def attach(process: KeptJVM) -> None:
+    """Use a JVM that is kept as this process's JVM."""
+    address = {"PYSPARK_GATEWAY_PORT": str(process.gateway.port), "PYSPARK_GATEWAY_SECRET": process.gateway.secret}
+    with patch.dict(os.environ, address):
+        gateway = java_gateway.launch_gateway()
+    gateway.proc = process
+    SparkContext._gateway, SparkContext._jvm = gateway, gateway.jvm
+
+
+def configure_logging(file: Path) -> None:
+    """Have this process's JVM log as a configuration of Log4j says, from now on, whatever was set before."""
+    java = _any_jvm()
+    java.org.apache.logging.log4j.core.config.Configurator.reconfigure(java.java.net.URI(file.as_uri()))
+
+
+class JVMState:
+    """The state of this process's JVM that its user can change, as it was when this object was made."""
+
+    def __init__(self) -> None:
+        self._java = _any_jvm()
+        system, util = self._java.java.lang.System, self._java.java.util
+        self._properties = system.getProperties().clone()
+        self._locale, self._zone = util.Locale.getDefault(), util.TimeZone.getDefault()
+        gateway: JavaObject = SparkContext._gateway
+        self._bindings = gateway.java_gateway_server.getGateway().getBindings()
+        self._logging = Path(str(system.getProperty("log4j2.configurationFile")))
+
+    def restore(self) -> float:
+        """Stop Spark, and put back all else; return the fraction of the heap that is in use after it."""
+        java = self._java
+        companion: JavaObject = getattr(getattr(java.org.apache.spark, "SparkContext$"), "MODULE$")
+        running = companion.getActive()
+        if running.isDefined():
+            running.get().stop()
+        sessions = java.org.apache.spark.sql.SparkSession
+        sessions.clearActiveSession()
+        sessions.clearDefaultSession()
+        java.org.apache.hadoop.fs.FileSystem.closeAll()  # file systems keep the options of the session that made them
+        system, util = java.java.lang.System, java.java.util
+        system.setProperties(self._properties.clone())
+        util.Locale.setDefault(self._locale)
+        util.TimeZone.setDefault(self._zone)
+        configure_logging(self._logging)
+        self._forget_objects()
+        system.gc()
+        runtime = java.java.lang.Runtime.getRuntime()
+        return float((runtime.totalMemory() - runtime.freeMemory()) / runtime.maxMemory())
+
+    def _forget_objects(self) -> None:
+        """Remove the objects that processes which have ended still hold. py4j keeps them for ever."""
+        ours = {each._target_id for each in (self._properties, self._locale, self._zone, self._bindings)}
+        for name in list(self._bindings.keySet()):
+            if name.startswith("o") and name not in ours:
+                self._bindings.remove(name)
 
 
 def forget_jvm() -> None:

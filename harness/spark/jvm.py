@@ -20,6 +20,7 @@ from py4j.protocol import Py4JError
 from harness.aws import AWS
 from harness.errors import SetupError
 from harness.java import system_properties
+from harness.kept.lease import KeptJVM
 from harness.localaws.client import MARK
 from harness.spark import internals
 
@@ -107,6 +108,11 @@ def _executor_differences(
 def is_local(master: str) -> bool:
     """Return whether the executor of a Spark master is the driver's own JVM."""
     return master == "local" or master.startswith("local[")
+
+
+def is_kept() -> bool:
+    """Return whether this process uses a JVM that ``harness up`` keeps."""
+    return isinstance(internals.jvm_process(), KeptJVM)
 
 
 @contextmanager

@@ -20,6 +20,9 @@ _REPLACEABLE = (
 )
 """Options of the harness's own sessions that a user's setting replaces."""
 _OF_SETTINGS = ("spark.app.name", "spark.master")
+_OF_LAUNCHERS = ("spark.driver.", "spark.jars", "spark.submit.")
+"""Starts of the names of options that a JVM gets when it starts."""
+_CATALOG = "spark.sql.catalogImplementation"
 _CONNECT_SECONDS = 3.0
 
 
@@ -47,6 +50,20 @@ def with_setting(theirs: Mapping[str, str], ours: Mapping[str, str]) -> dict[str
         text = f"{option_name('spark_conf')} has no effect on {', '.join(sorted(lost))}: the harness sets it."
         warnings.warn(text, stacklevel=3)
     return options
+
+
+def needs_new_jvm(master: str, options: Mapping[str, str]) -> str:
+    """Return the reason why a session cannot be in a JVM that runs already, or ''.
+
+    Its launcher reads some options (https://spark.apache.org/docs/3.3.0/configuration.html, "in client mode, this
+    config must not be set through the SparkConf directly"). Hive's metastore would remain in it.
+    """
+    if not master.startswith("local"):
+        return f"executors of {master} are in JVMs of their own"
+    found = [name for name in sorted(options) if name.startswith(_OF_LAUNCHERS)]
+    if options.get(_CATALOG) == "hive":
+        found.append(_CATALOG)
+    return f"only a new JVM can have {', '.join(found)}" if found else ""
 
 
 def check_reachable(master: str) -> None:

@@ -9,9 +9,10 @@ import shlex
 import signal
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from unittest.mock import patch
 
 import psutil
@@ -23,12 +24,23 @@ from pyspark.sql import SparkSession
 from harness.aws import AWS
 from harness.errors import SetupError
 from harness.java import Java, find_java, options_for
+from harness.kept.lease import KeptJVM
+from harness.kept.likeness import kept_variables
 from harness.regions import domain, partition
 from harness.scratch import Scratch, make_scratch
 from harness.settings import Settings, option_name
 from harness.spark import internals, pythonpath
-from harness.spark.jvm import LOST_JVM_FIX, end_jvm, is_local, lost_jvm, named_if_lost, require_jvm_of, started_for
-from harness.spark.options import check_reachable, merged, with_setting
+from harness.spark.jvm import (
+    LOST_JVM_FIX,
+    end_jvm,
+    is_kept,
+    is_local,
+    lost_jvm,
+    named_if_lost,
+    require_jvm_of,
+    started_for,
+)
+from harness.spark.options import check_reachable, merged, needs_new_jvm, with_setting
 from harness.spark.pythonpath import harness_cloudpickle, python_environment
 from harness.spark.sdk import sdk_jars, warn_of_unreadable_answers
 
@@ -48,6 +60,8 @@ logger.metrics.level = error
 logger.committer.name = org.apache.hadoop.fs.s3a.commit.AbstractS3ACommitterFactory
 logger.committer.level = error
 """
+_LOGGING_FILE = "log4j2.properties"
+_LOCAL = "local[*]"
 _TO_STDERR = """
 appender.log.type = Console
 appender.log.target = SYSTEM_ERR
@@ -55,14 +69,22 @@ appender.log.target = SYSTEM_ERR
 
 
 def build_session(
-    aws: AWS, settings: Settings, *, app_name: str = "sagemaker-spark-harness", log: Path | None = None
+    aws: AWS,
+    settings: Settings,
+    *,
+    app_name: str = "sagemaker-spark-harness",
+    log: Path | None = None,
+    streams: Mapping[str, int] = MappingProxyType({}),
 ) -> SparkSession:
     """Return a session whose SDK and S3A use ``aws``: the running one if its JVM uses the same ``aws``.
 
     Its JVM ends with this process, however this process ends. Variables that the JVM and Python workers need are
     given to them alone; the environment of this process does not change.
 
+    If ``aws`` keeps a warm JVM, and no option is one that only a new JVM can have, the session is in that JVM.
+
     :param log: file for Spark's warnings and errors with their stack traces, instead of standard error.
+    :param streams: descriptors for the JVM's ``stdout`` and ``stderr``, instead of this process's.
     :raises SetupError: Java or the right pyspark is missing, Spark's master does not answer, or this process has a JVM
         that uses another AWS or lacks the SDK.
     """
@@ -73,12 +95,33 @@ def build_session(
         return SparkSession.getActiveSession() or SparkSession(running)
     jars = sdk_jars()
     check_reachable(settings.spark_master)
+    _use_kept_jvm(aws, settings.spark_master, settings.spark_options)
     java = _java()
     scratch = make_scratch("harness-spark-")
     options = _options(aws, settings.spark_master, jars, scratch.path, java, log)
     options = with_setting(settings.spark_options, options)
+    options |= _kept_options(aws, java)
     conf = SparkConf(loadDefaults=False).setMaster(settings.spark_master).setAppName(app_name).setAll(options.items())
-    return SparkSession(_start(conf, aws, settings.spark_master, java, scratch))
+    return SparkSession(_start(conf, aws, settings.spark_master, java, scratch, streams))
+
+
+def _use_kept_jvm(aws: AWS, master: str, options: Mapping[str, str]) -> None:
+    """Use the warm JVM that ``aws`` keeps, if there is one, unless an option is one that only a new JVM can have."""
+    if aws.lease is None or internals.has_jvm():
+        return
+    if reason := needs_new_jvm(master, options):
+        warnings.warn(f"Spark starts a JVM of its own, not the one of the kept environment: {reason}.", stacklevel=4)
+        return
+    internals.attach(KeptJVM(aws.lease))
+
+
+def _kept_options(aws: AWS, java: Java) -> dict[str, str]:
+    """Return the options that give Python workers of a kept JVM the variables of this process; none in a new JVM."""
+    if not is_kept():
+        return {}
+    ours = _launch_environment(aws, _LOCAL, java)
+    kept = {*aws.environment(), *kept_variables(ours)}
+    return {f"spark.executorEnv.{name}": value for name, value in ours.items() if name not in kept}
 
 
 def get_or_create(builder: SparkSession.Builder, aws: AWS) -> SparkSession:
@@ -92,16 +135,18 @@ def get_or_create(builder: SparkSession.Builder, aws: AWS) -> SparkSession:
     """
     _prepare(aws)
     if internals.running_context() is None:
-        _start_as_built(builder, aws, _java())
+        _start_as_built(builder, aws)
     else:
         require_jvm_of(aws, sdk=True)
     return builder.getOrCreate()
 
 
-def _start_as_built(builder: SparkSession.Builder, aws: AWS, java: Java) -> None:
+def _start_as_built(builder: SparkSession.Builder, aws: AWS) -> None:
     given = internals.builder_options(builder)
     master = given.get("spark.master", "")
-    options = merged(given, _aws_options(aws, master, sdk_jars(), java))
+    _use_kept_jvm(aws, master, given)
+    java = _java()
+    options = merged(given, _aws_options(aws, master, sdk_jars(), java)) | _kept_options(aws, java)
     _start(SparkConf().setAll(options.items()), aws, master, java, make_scratch("harness-spark-"))
 
 
@@ -120,9 +165,11 @@ def _options(
 
     :param scratch: directory that is deleted with the JVM.
     """
-    logging = scratch / "log4j2.properties"
+    logging = scratch / _LOGGING_FILE
     logging.write_text(_LOGGING + (_to_file(log) if log else _TO_STDERR))
     ours = [f"-Dlog4j2.configurationFile={logging}", f"-Dderby.system.home={scratch}", f"-Djava.io.tmpdir={scratch}"]
+    if is_kept():
+        internals.configure_logging(logging)  # it has its own otherwise, which it read when it started
     options = _aws_options(aws, master, jars, java)
     options["spark.driver.extraJavaOptions"] += f" {shlex.join(ours)}"
     options |= {
@@ -172,6 +219,9 @@ def _driver_memory() -> str:
 
 
 def _java() -> Java:
+    if is_kept():
+        home, version = (internals.system_property(name) or "" for name in ("java.home", "java.version"))
+        return Java(Path(home), version, "PATH")
     java = find_java()
     for rejected in java.rejected:
         if rejected.source == "JAVA_HOME":
@@ -196,12 +246,19 @@ def _launch_environment(aws: AWS, master: str, java: Java) -> dict[str, str]:
     return inherited | directed | ours
 
 
-def _start(conf: SparkConf, aws: AWS, master: str, java: Java, scratch: Scratch) -> SparkContext:
+def _start(
+    conf: SparkConf,
+    aws: AWS,
+    master: str,
+    java: Java,
+    scratch: Scratch,
+    streams: Mapping[str, int] = MappingProxyType({}),
+) -> SparkContext:
     """Start Spark in this process's JVM, or in a new one that deletes the scratch directory when it ends."""
     starts_jvm = not internals.has_jvm()
     started_for(aws)
     try:
-        context = _start_context(conf, _launch_environment(aws, master, java), scratch)
+        context = _start_context(conf, _launch_environment(aws, master, java), scratch, streams)
         _delete_with_jvm(context, scratch)
         require_jvm_of(aws, sdk=True)  # _JAVA_OPTIONS of the user, for one, would win over ours
     except BaseException:  # a Ctrl-C too
@@ -212,11 +269,13 @@ def _start(conf: SparkConf, aws: AWS, master: str, java: Java, scratch: Scratch)
     return context
 
 
-def _start_context(conf: SparkConf, environment: dict[str, str], scratch: Scratch) -> SparkContext:
+def _start_context(
+    conf: SparkConf, environment: dict[str, str], scratch: Scratch, streams: Mapping[str, int]
+) -> SparkContext:
     with patch.dict(os.environ, environment, clear=True), _own_interrupt_handler():
         try:
             # The JVM holds the lock too, so that its files stay until it ends, even if this process is killed first.
-            return internals.start_context(conf, {"pass_fds": [scratch.lock]}, scratch.path)
+            return internals.start_context(conf, {"pass_fds": [scratch.lock], **streams}, scratch.path)
         except RuntimeError as error:
             raise SetupError(
                 f"Spark's JVM did not start: {error}.",
@@ -280,16 +339,17 @@ def _delete_with_jvm(context: SparkContext, scratch: Scratch) -> None:
     """Have the JVM delete a directory when it ends. It ends in order even if this process is killed.
 
     If the JVM is killed, this process deletes the directory. If both are killed, the next process that starts Spark
-    does.
+    does. A kept JVM goes on without the directory, which this process deletes.
     """
-    process = internals.jvm_process()
+    process, kept = internals.jvm_process(), is_kept()
 
     def delete() -> None:
-        if process and process.poll() is not None:
+        if kept or (process and process.poll() is not None):
             scratch.delete()
 
     atexit.register(delete)
-    internals.delete_with_jvm(context, scratch.path)
+    if not kept:
+        internals.delete_with_jvm(context, scratch.path)
 
 
 def root_cause(error: BaseException) -> str:

@@ -82,6 +82,11 @@ class Images:
         with self._lock:
             self._registered[uri] = Image(tuple(command))
 
+    def clear(self) -> None:
+        """Forget the commands that were registered."""
+        with self._lock:
+            self._registered.clear()
+
     def find(self, uri: str) -> Image:
         """Return an image by URI.
 

@@ -1,0 +1,181 @@
+"""``harness up``, ``harness down``, ``harness status``: an environment kept for the sessions of a directory."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.cli.options import Command, add_settings, settings_from
+from harness.errors import SettingsError, SetupError
+from harness.settings import Settings
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from harness.console import Progress
+
+_IDLE_MINUTES = 30.0
+_END_SECONDS = 20.0
+_KEPT, _NOT_KEPT = 0, 1
+
+
+def _add_up_arguments(parser: argparse.ArgumentParser) -> None:
+    add_settings(parser, ["region"])
+    parser.add_argument(
+        "--idle",
+        type=float,
+        default=_IDLE_MINUTES,
+        metavar="MINUTES",
+        help=f"minutes without a session after which it ends (default: {_IDLE_MINUTES:g})",
+    )
+
+
+def _run_up(options: argparse.Namespace) -> int:
+    if not 0 < options.idle < 1e6:
+        raise SettingsError(f"--idle is {options.idle:g}.", fix="give a number of minutes above 0")
+    from harness.console import ConsoleProgress, PlainConsole
+
+    settings = settings_from(options)
+    if found := _status():
+        print(f"An environment is kept for this directory already: process {found['pid']}, {found['state']}.")
+        return _KEPT
+    up(settings, options.idle * 60, ConsoleProgress(PlainConsole(stderr=True)))
+    print("Sessions in this directory use it now. 'harness status' shows it, and 'harness down' ends it.")
+    return _KEPT
+
+
+def up(settings: Settings, idle: float, progress: Progress) -> dict[str, Any]:
+    """Start a keeper for this process's working directory, and return its status once it is ready.
+
+    :param idle: seconds without a session after which it ends.
+    :raises SetupError: it did not start.
+    """
+    process = _start(settings, idle)
+    last = ""
+    assert process.stdout is not None
+    with process.stdout as lines:
+        for text in lines:
+            line = json.loads(text)
+            if "begin" in line:
+                progress.begin(line["begin"])
+            elif "end" in line:
+                progress.end(line["end"], line["seconds"])
+            elif "ready" in line:
+                progress.close()
+                found: dict[str, Any] = line["ready"]
+                return found
+            else:
+                last = line.get("failed", "")
+    progress.close()
+    raise SetupError(f"The environment did not start. {last}".strip(), fix="run 'harness doctor'")
+
+
+def _start(settings: Settings, idle: float) -> subprocess.Popen[bytes]:
+    import os
+    import subprocess
+    import sys
+
+    from harness.kept.likeness import kept_variables
+
+    command = [sys.executable, "-m", "harness.keeper", "--region", settings.region, "--idle", str(idle)]
+    passed = {name: os.environ[name] for name in ("PATH", "XDG_RUNTIME_DIR") if name in os.environ}
+    return subprocess.Popen(
+        [*command, "--login", str(os.getsid(0))],
+        env=passed | kept_variables(os.environ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _status() -> dict[str, Any] | None:
+    """Return the status of the environment of this directory, or None if there is none."""
+    from harness.kept.lease import NotKeptError, Talk
+
+    try:
+        talk = Talk.to(Path.cwd())
+    except NotKeptError:
+        return None
+    try:
+        return talk.ask("status")
+    finally:
+        talk.close()
+
+
+def _run_down(_: argparse.Namespace) -> int:
+    from harness.kept.lease import NotKeptError, Talk
+    from harness.kept.place import place
+    from harness.waiting import wait_until
+
+    try:
+        talk = Talk.to(Path.cwd())
+    except NotKeptError as error:
+        print(error.what)
+        return _KEPT
+    if reason := talk.ask("down").get("refused"):
+        raise SetupError(f"The environment is in use: {reason}.", fix="end that process first")
+    talk.close()
+    wait_until(lambda: not place(Path.cwd()).exists(), "the environment to end", timeout=_END_SECONDS)
+    return _KEPT
+
+
+def _add_status_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _run_status(options: argparse.Namespace) -> int:
+    from harness.console import PlainConsole, print_figures, print_json
+
+    found = _status()
+    if options.json:
+        print_json(found or {})
+    elif found is None:
+        print("No environment is kept for this directory. 'harness up' starts one.")
+    else:
+        print_figures(PlainConsole(), _figures(found))
+    return _NOT_KEPT if found is None else _KEPT
+
+
+def _figures(found: dict[str, Any]) -> list[tuple[str, str]]:
+    session = found["session"]
+    if session:
+        used = f"by process {session['pid']} for {_minutes(time.time() - session['since'])}: {session['command']}"
+    else:
+        ends = _minutes(found["ends_after_idle_seconds"])
+        used = f"not for {_minutes(found['idle_seconds'])}; it ends after {ends} without a session"
+    memory = ", ".join(f"{name} {size / 2**20:,.0f} MiB" for name, size in found["memory"].items())
+    return [
+        ("state", found["state"]),
+        ("directory", str(Path.cwd())),
+        ("process", f"{found['pid']}, for {_minutes(time.time() - found['since'])}"),
+        ("region", found["region"]),
+        ("in use", used),
+        ("sessions", f"{found['sessions']:,}"),
+        ("memory", memory),
+    ]
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+UP = Command(
+    "up",
+    "keep a local AWS and a warm JVM for the sessions of this directory",
+    "Start a local AWS and a JVM with Spark and the SDK, use them once, and keep them in the background. pytest, "
+    "harness exec and harness mnist use them when they run in this directory. Each finds a clean AWS.",
+    _add_up_arguments,
+    _run_up,
+)
+DOWN = Command("down", "end what 'harness up' keeps", "End what 'harness up' keeps.", lambda _: None, _run_down)
+STATUS = Command(
+    "status",
+    "show what 'harness up' keeps",
+    "Show what 'harness up' keeps for this directory. The exit code is 1 if there is nothing.",
+    _add_status_arguments,
+    _run_status,
+)

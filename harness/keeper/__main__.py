@@ -1,0 +1,106 @@
+"""``python -m harness.keeper`` keeps an environment for its working directory. It prints a line of JSON for each step.
+
+``harness up`` starts it with the variables that a JVM reads, and reads these lines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from harness.aws.local import MockAWS
+from harness.console import Progress
+from harness.errors import HarnessError
+from harness.keeper.service import Keeper
+from harness.kept.likeness import likeness
+from harness.kept.place import SOCKET, make_place, runtime_directory
+from harness.processes import ended_in_order
+from harness.settings import Settings
+
+
+class _Lines(Progress):
+    """Progress as lines of JSON on standard output."""
+
+    def begin(self, stage: str) -> None:
+        """Print that a stage begins."""
+        print(json.dumps({"begin": stage}), flush=True)
+
+    def end(self, stage: str, seconds: float) -> None:
+        """Print how long a stage took."""
+        print(json.dumps({"end": stage, "seconds": seconds}), flush=True)
+
+
+def main() -> int:
+    """Keep an environment; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m harness.keeper", description=__doc__)
+    parser.add_argument("--region", required=True)
+    parser.add_argument("--idle", type=float, required=True, help="seconds without a session after which it ends")
+    parser.add_argument("--login", type=int, required=True, help="process whose end is the user's logout")
+    options = parser.parse_args()
+    settings = Settings(region=options.region, fresh="yes")
+    try:
+        with ended_in_order():
+            _keep(settings, options.idle, options.login)
+    except HarnessError as error:
+        print(json.dumps({"failed": str(error)}), flush=True)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def _keep(settings: Settings, idle: float, login: int) -> None:
+    directory = make_place(Path.cwd())
+    with _deleted_with_us(directory), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(directory / SOCKET))
+        listener.listen()
+        with MockAWS.start(settings) as aws:
+            keeper = Keeper(aws, settings, likeness(settings), idle)
+            threading.Thread(target=_warm, args=(keeper,), daemon=True).start()
+            try:
+                keeper.serve(directory, listener, _login(login))
+            finally:
+                keeper.end()
+
+
+def _warm(keeper: Keeper) -> None:
+    try:
+        keeper.warm(_Lines())
+        print(json.dumps({"ready": keeper.status()}), flush=True)
+    except HarnessError as error:
+        print(json.dumps({"failed": str(error)}), flush=True)
+
+
+def _login(pid: int) -> psutil.Process | None:
+    """Return the process whose end is the user's logout; None if the system shows it in another way."""
+    try:
+        return None if runtime_directory() else psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return None
+
+
+@contextmanager
+def _deleted_with_us(directory: Path) -> Iterator[None]:
+    """Delete a directory at the end of this block, and of this process if it is killed."""
+    script = 'cat > /dev/null; rm -rf -- "$0"'
+    guard = subprocess.Popen(["/bin/sh", "-c", script, str(directory)], stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        yield
+    finally:
+        guard.kill()  # first, since another keeper may make the directory again
+        guard.wait()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,257 @@
+"""The keeper's answers to sessions, one session at a time, and its own end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from harness.aws.local import MockAWS
+from harness.console import Progress
+from harness.keeper.warm_jvm import WarmJVM
+from harness.kept.likeness import differences
+from harness.processes import RUN_VARIABLE, end_processes_of, processes_with
+from harness.scratch import delete_unused
+from harness.settings import Settings
+
+_LOOK_SECONDS = 1.0
+_ASK_SECONDS = 5.0
+_MOST = 1 << 20
+_CLEANING = "it is being cleaned after a session"
+_CLEANING_SECONDS = 30.0
+"""Longest time that a session waits for the end of the one before."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session that uses the environment."""
+
+    pid: int
+    command: str
+    since: float = field(default_factory=time.time)
+
+
+class Keeper:
+    """A local AWS and a warm JVM, lent to one session at a time."""
+
+    def __init__(self, aws: MockAWS, settings: Settings, likeness: Mapping[str, str], idle: float) -> None:
+        """Keep this local AWS. :meth:`warm` adds the JVM.
+
+        :param idle: seconds without a session after which the keeper ends.
+        """
+        self._aws, self._settings, self._likeness, self._idle = aws, settings, likeness, idle
+        self._began = self._used = time.time()
+        self._changed = threading.Condition()
+        self._state = "it is being started"
+        """``ready``, or the reason why no session can use the environment."""
+        self._session: Session | None = None
+        self._served = 0
+        self._jvm: WarmJVM | None = None
+        self._ending = threading.Event()
+
+    def warm(self, progress: Progress) -> None:
+        """Start the JVM, use it once, and be ready; end the keeper if that does not succeed.
+
+        :raises HarnessError: it cannot train, host and predict.
+        """
+        try:
+            self._jvm = WarmJVM(self._aws, self._settings, progress)
+            self._clean_aws()
+        except BaseException:
+            self._ending.set()
+            raise
+        self._become("ready")
+
+    def _become(self, state: str) -> None:
+        with self._changed:
+            self._state = state
+            self._changed.notify_all()
+
+    def serve(self, place: Path, listener: socket.socket, login: psutil.Process | None) -> None:
+        """Answer until ``harness down``, idleness, the user's logout, or the end of the local AWS.
+
+        :param place: the keeper's directory, which the system may delete when the user logs out.
+        :param login: the process whose end is the user's logout; None if the directory shows it.
+        """
+        listener.settimeout(_LOOK_SECONDS)
+        while not self._is_over(place, login):
+            try:
+                connection, _ = listener.accept()
+            except TimeoutError:
+                self._replace_dead_jvm()
+                continue
+            threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+
+    def _is_over(self, place: Path, login: psutil.Process | None) -> bool:
+        idle = self._session is None and time.time() - self._used > self._idle
+        logged_out = login is not None and not login.is_running()
+        return idle or logged_out or self._ending.is_set() or not place.exists() or not self._aws.running
+
+    def _replace_dead_jvm(self) -> None:
+        with self._changed:
+            if self._state != "ready" or self._session or self._jvm is None or self._jvm.exit_code is None:
+                return
+            self._state = "its JVM has ended, and another is being started"
+        threading.Thread(target=self._renew, args=(False,), daemon=True).start()
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError, ValueError):
+            connection.settimeout(_ASK_SECONDS)
+            line, outputs = _first_line(connection)
+            question = json.loads(line)
+            if question["ask"] == "lease":
+                self._lend(connection, question, outputs)
+            else:
+                _say(connection, self._down() if question["ask"] == "down" else self.status())
+
+    def status(self) -> dict[str, Any]:
+        """Return what the environment is and holds, as JSON."""
+        session = self._session
+        try:
+            aws_memory = int(psutil.Process(self._aws.connection.pid).memory_info().rss)
+        except psutil.Error:
+            aws_memory = 0
+        return {
+            "pid": os.getpid(),
+            "since": self._began,
+            "state": self._state,
+            "region": self._settings.region,
+            "likeness": dict(self._likeness),
+            "sessions": self._served,
+            "session": vars(session) if session else None,
+            "idle_seconds": 0.0 if session else time.time() - self._used,
+            "ends_after_idle_seconds": self._idle,
+            "memory": {
+                "keeper": int(psutil.Process().memory_info().rss),
+                "local AWS": aws_memory,
+                "JVM": self._jvm.memory if self._jvm else 0,
+            },
+        }
+
+    def _down(self) -> dict[str, Any]:
+        with self._changed:
+            if self._session and self._state == "ready":
+                return {"refused": f"process {self._session.pid} uses it: {self._session.command}"}
+            self._ending.set()
+        return {}
+
+    # ---- one session
+
+    def _lend(self, connection: socket.socket, question: Mapping[str, Any], outputs: list[int]) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._state != _CLEANING, _CLEANING_SECONDS)
+            reason = self._reason_against(question["likeness"])
+            jvm = self._jvm
+            if not reason:
+                self._session = Session(question["pid"], question["command"])
+                self._served += 1
+        if reason or jvm is None:
+            for each in outputs:
+                os.close(each)
+            _say(connection, {"refused": reason})
+            return
+        jvm.write_to(outputs)
+        in_order = False
+        try:
+            gateway = vars(jvm.gateway)
+            _say(connection, {"keeper": os.getpid(), "aws": self._aws.connection.to_json(), "gateway": gateway})
+            in_order = self._attend(connection, jvm)
+        finally:
+            jvm.write_to([])
+            self._renew(in_order)
+
+    def _reason_against(self, wanted: Mapping[str, str]) -> str:
+        if different := differences(self._likeness, wanted):
+            return f"it was started with other values of {', '.join(different)}. Run 'harness down' and 'harness up'."
+        if self._ending.is_set():
+            return "it is about to end."
+        if self._state != "ready":
+            return f"{self._state}."
+        return f"process {self._session.pid} uses it: {self._session.command}." if self._session else ""
+
+    def _attend(self, connection: socket.socket, jvm: WarmJVM) -> bool:
+        """Answer a session's questions until its end; return whether it ended in order."""
+        connection.settimeout(None)
+        with connection.makefile("rb") as lines:
+            for line in iter(lambda: lines.readline(_MOST), b""):
+                asked = json.loads(line)["ask"]
+                if asked == "end jvm":
+                    jvm.end()
+                    _say(connection, {})
+                elif asked == "jvm":
+                    _say(connection, {"code": jvm.exit_code})
+                elif asked == "output":
+                    _say(connection, {"output": self._aws.last_output()})
+                else:
+                    self._become(_CLEANING)
+                    _say(connection, {})
+                    return True
+        return False
+
+    def _renew(self, in_order: bool) -> None:
+        """Make all as it was before a session; end the keeper if that does not succeed."""
+        try:
+            assert self._jvm is not None
+            self._end_what_a_session_left(self._jvm.gateway.pid)
+            if not in_order or self._jvm.exit_code is not None or not self._jvm.reset():
+                self._become("its JVM is being replaced, after a session that was killed or used much memory")
+                self._jvm.end()
+                self._jvm = WarmJVM(self._aws, self._settings, Progress())
+            self._clean_aws()
+        except Exception:
+            self._ending.set()
+            raise
+        self._session, self._used = None, time.time()
+        self._become("ready")
+
+    def _end_what_a_session_left(self, jvm: int) -> None:
+        run = self._aws.connection.run_id
+        ours = _family(jvm)
+        for process in processes_with(RUN_VARIABLE, run):
+            if process.pid not in ours:
+                with suppress(psutil.Error):
+                    process.kill()
+
+    def _clean_aws(self) -> None:
+        self._aws.reset(identities=True)
+        shutil.rmtree(self._aws.ledger_directory, ignore_errors=True)
+        delete_unused()
+
+    def end(self) -> None:
+        """End the JVM, and all other processes of the environment."""
+        if self._jvm:
+            self._jvm.end()
+        end_processes_of(self._aws.connection.run_id)
+
+
+def _family(pid: int) -> set[int]:
+    """Return a process and its descendants."""
+    try:
+        return {pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))}
+    except psutil.Error:
+        return set()
+
+
+def _first_line(connection: socket.socket) -> tuple[bytes, list[int]]:
+    """Return the first line that a client sends, and the descriptors that come with it."""
+    line, outputs, _, _ = socket.recv_fds(connection, 65_536, 2)
+    while not line.endswith(b"\n") and len(line) < _MOST:
+        more = connection.recv(65_536)
+        if not more:
+            break
+        line += more
+    return line, outputs
+
+
+def _say(connection: socket.socket, answer: Mapping[str, Any]) -> None:
+    connection.sendall(json.dumps(answer).encode() + b"\n")

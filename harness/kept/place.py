@@ -1,0 +1,67 @@
+"""Where a kept environment is found: a directory that only its owner can use, one for each working directory.
+
+A JVM cannot change its working directory, in which relative paths of a test begin. So each has an environment of its
+own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from harness.errors import SetupError
+
+SOCKET = "socket"
+"""Name of the keeper's socket in its place."""
+
+
+def runtime_directory() -> Path | None:
+    """Return the user's directory for sockets, which the system deletes when the user logs out; None if there is none.
+
+    See https://specifications.freedesktop.org/basedir-spec/latest/ (``XDG_RUNTIME_DIR``).
+    """
+    named = os.environ.get("XDG_RUNTIME_DIR", "")
+    return Path(named) if named and _is_own(Path(named)) else None
+
+
+def place(directory: Path) -> Path:
+    """Return the place of the environment that is kept for a working directory; it may not exist."""
+    digest = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:12]
+    return (runtime_directory() or Path(tempfile.gettempdir())) / f"harness-kept-{os.getuid()}-{digest}"
+
+
+def is_private(path: Path) -> bool:
+    """Return whether a directory belongs to this user, and no other user can use it."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+
+
+def make_place(directory: Path) -> Path:
+    """Make the place of a working directory, which must not exist.
+
+    :raises SetupError: another user has made it, or it cannot be made.
+    """
+    made = place(directory)
+    try:
+        made.mkdir(mode=0o700)
+    except OSError as error:
+        raise SetupError(
+            f"{made} cannot be made: {error.strerror}.",
+            checked="the place of the environment that is kept for this directory",
+            fix="delete it, or set XDG_RUNTIME_DIR to a directory of your own",
+        ) from error
+    return made
+
+
+def _is_own(path: Path) -> bool:
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
