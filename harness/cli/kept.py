@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.cli.options import Command, add_settings, settings_from
 from harness.errors import SettingsError, SetupError
-from harness.settings import Settings
-
-if TYPE_CHECKING:
-    import subprocess
-
-    from harness.console import Progress
 
 _IDLE_MINUTES = 30.0
 _END_SECONDS = 20.0
@@ -37,59 +30,15 @@ def _run_up(options: argparse.Namespace) -> int:
     if not 0 < options.idle < 1e6:
         raise SettingsError(f"--idle is {options.idle:g}.", fix="give a number of minutes above 0")
     from harness.console import ConsoleProgress, PlainConsole
+    from harness.keeper.launch import launch
 
     settings = settings_from(options)
     if found := _status():
         print(f"An environment is kept for this directory already: process {found['pid']}, {found['state']}.")
         return _KEPT
-    up(settings, options.idle * 60, ConsoleProgress(PlainConsole(stderr=True)))
+    launch(settings, options.idle * 60, ConsoleProgress(PlainConsole(stderr=True)))
     print("Sessions in this directory use it now. 'harness status' shows it, and 'harness down' ends it.")
     return _KEPT
-
-
-def up(settings: Settings, idle: float, progress: Progress) -> dict[str, Any]:
-    """Start a keeper for this process's working directory, and return its status once it is ready.
-
-    :param idle: seconds without a session after which it ends.
-    :raises SetupError: it did not start.
-    """
-    process = _start(settings, idle)
-    last = ""
-    assert process.stdout is not None
-    with process.stdout as lines:
-        for text in lines:
-            line = json.loads(text)
-            if "begin" in line:
-                progress.begin(line["begin"])
-            elif "end" in line:
-                progress.end(line["end"], line["seconds"])
-            elif "ready" in line:
-                progress.close()
-                found: dict[str, Any] = line["ready"]
-                return found
-            else:
-                last = line.get("failed", "")
-    progress.close()
-    raise SetupError(f"The environment did not start. {last}".strip(), fix="run 'harness doctor'")
-
-
-def _start(settings: Settings, idle: float) -> subprocess.Popen[bytes]:
-    import os
-    import subprocess
-    import sys
-
-    from harness.kept.likeness import kept_variables
-
-    command = [sys.executable, "-m", "harness.keeper", "--region", settings.region, "--idle", str(idle)]
-    passed = {name: os.environ[name] for name in ("PATH", "XDG_RUNTIME_DIR") if name in os.environ}
-    return subprocess.Popen(
-        [*command, "--login", str(os.getsid(0))],
-        env=passed | kept_variables(os.environ),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
 
 
 def _status() -> dict[str, Any] | None:

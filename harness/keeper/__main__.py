@@ -20,7 +20,7 @@ import psutil
 
 from harness.aws.local import MockAWS
 from harness.console import Progress
-from harness.errors import HarnessError
+from harness.errors import HarnessError, SetupError
 from harness.keeper.service import Keeper
 from harness.kept.likeness import likeness
 from harness.kept.place import SOCKET, make_place, runtime_directory
@@ -62,8 +62,7 @@ def main() -> int:
 def _keep(settings: Settings, idle: float, login: int) -> None:
     directory = make_place(Path.cwd())
     with _deleted_with_us(directory), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        listener.bind(str(directory / SOCKET))
-        listener.listen()
+        _listen(listener, directory / SOCKET)
         with MockAWS.start(settings) as aws:
             keeper = Keeper(aws, settings, likeness(settings), idle)
             threading.Thread(target=_warm, args=(keeper,), daemon=True).start()
@@ -71,6 +70,18 @@ def _keep(settings: Settings, idle: float, login: int) -> None:
                 keeper.serve(directory, listener, _login(login))
             finally:
                 keeper.end()
+
+
+def _listen(listener: socket.socket, path: Path) -> None:
+    try:
+        listener.bind(str(path))
+    except OSError as error:
+        raise SetupError(
+            f"The socket {path} cannot be made: {error}.",
+            checked="the place of the environment that is kept for this directory",
+            fix="set XDG_RUNTIME_DIR to a directory of yours with a short path",
+        ) from error
+    listener.listen()
 
 
 def _warm(keeper: Keeper) -> None:

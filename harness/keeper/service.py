@@ -33,6 +33,15 @@ _CLEANING_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
+class _Wanted:
+    """What a session asks for."""
+
+    pid: int
+    command: str
+    likeness: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Session:
     """A session that uses the environment."""
 
@@ -105,14 +114,19 @@ class Keeper:
         threading.Thread(target=self._renew, args=(False,), daemon=True).start()
 
     def _answer(self, connection: socket.socket) -> None:
-        with connection, suppress(OSError, ValueError):
+        with connection, suppress(OSError):
             connection.settimeout(_ASK_SECONDS)
             line, outputs = _first_line(connection)
-            question = json.loads(line)
-            if question["ask"] == "lease":
-                self._lend(connection, question, outputs)
+            try:
+                question = json.loads(line)
+                asked = str(question["ask"])
+                wanted = _Wanted(**question["session"]) if asked == "lease" else None
+            except (ValueError, TypeError, KeyError):
+                return  # no session of the harness
+            if wanted:
+                self._lend(connection, wanted, outputs)
             else:
-                _say(connection, self._down() if question["ask"] == "down" else self.status())
+                _say(connection, self._down() if asked == "down" else self.status())
 
     def status(self) -> dict[str, Any]:
         """Return what the environment is and holds, as JSON."""
@@ -147,13 +161,13 @@ class Keeper:
 
     # ---- one session
 
-    def _lend(self, connection: socket.socket, question: Mapping[str, Any], outputs: list[int]) -> None:
+    def _lend(self, connection: socket.socket, wanted: _Wanted, outputs: list[int]) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._state != _CLEANING, _CLEANING_SECONDS)
-            reason = self._reason_against(question["likeness"])
+            reason = self._reason_against(wanted.likeness)
             jvm = self._jvm
             if not reason:
-                self._session = Session(question["pid"], question["command"])
+                self._session = Session(wanted.pid, wanted.command)
                 self._served += 1
         if reason or jvm is None:
             for each in outputs:

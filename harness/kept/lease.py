@@ -177,7 +177,8 @@ def borrow(directory: Path, likeness: Mapping[str, str]) -> Lease:
     talk = Talk.to(directory)
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
     try:
-        answer = talk.ask("lease", (1, 2), pid=os.getpid(), command=command[:200], likeness=dict(likeness))
+        session = {"pid": os.getpid(), "command": command[:200], "likeness": dict(likeness)}
+        answer = talk.ask("lease", (1, 2), session=session)
     except SetupError as error:
         talk.close()
         raise NotKeptError(error.what) from error

@@ -191,6 +191,7 @@ FAKE_AWS = """
     class Fake:
         mode, region, account, role = "mock", "us-east-1", "1", "arn:aws:iam::1:role/r"
         ledger_directory, hourly_prices, outlives_process, faults = Path("ledger").resolve(), {}, False, None
+        lease = None
         def redirected(self, environment): return {**environment, "AWS_ACCESS_KEY_ID": "local"}
         def client(self, service): return Client(service)
         def remaining(self): return []
@@ -200,7 +201,7 @@ FAKE_AWS = """
     @pytest.fixture(scope="session", autouse=True)
     def opened():
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("harness.fixtures.open_aws", lambda settings: Fake())
+            patch.setattr("harness.fixtures.open_aws", lambda settings, fresh: Fake())
             yield
 """
 

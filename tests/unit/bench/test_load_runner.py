@@ -68,7 +68,7 @@ def told(capsys, tmp_path, **kwargs):
     ],
 )
 def test_invalid_options_are_refused_before_anything_starts(arguments, complaint, capsys, monkeypatch):
-    monkeypatch.setattr(runner, "open_aws", lambda _: pytest.fail("an AWS was opened"))
+    monkeypatch.setattr(runner, "open_aws", lambda *_, **__: pytest.fail("an AWS was opened"))
     assert main(["bench", "endpoint", *arguments]) == 2
     assert complaint in capsys.readouterr().err
 
@@ -82,7 +82,7 @@ def test_durations_are_read_with_their_unit(text, seconds, monkeypatch):
 
 
 def test_a_run_that_fails_leaves_no_empty_directory(monkeypatch, tmp_path):
-    monkeypatch.setattr(runner, "open_aws", lambda _: (_ for _ in ()).throw(SettingsError("no")))
+    monkeypatch.setattr(runner, "open_aws", lambda *_, **__: (_ for _ in ()).throw(SettingsError("no")))
     with pytest.raises(SettingsError):
         runner.run_endpoint_load(Settings(), LoadPlan(), tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -103,7 +103,7 @@ def test_an_unknown_price_is_reported_with_the_reason():
 
 def test_an_earlier_result_is_not_reported_as_this_one(monkeypatch, tmp_path):
     (tmp_path / "load.json").write_text("{}")
-    monkeypatch.setattr(runner, "open_aws", lambda _: (_ for _ in ()).throw(SettingsError("no")))
+    monkeypatch.setattr(runner, "open_aws", lambda *_, **__: (_ for _ in ()).throw(SettingsError("no")))
     with pytest.raises(SettingsError):
         runner.run_endpoint_load(Settings(), LoadPlan(), tmp_path)
     assert not (tmp_path / "load.json").exists()

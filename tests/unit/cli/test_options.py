@@ -20,7 +20,7 @@ OTHER_PROGRAMS = {
     "aws/account/preflight.py", "aws/cleanup/resources.py",  # the AWS CLI
     "bench/results/provenance.py",  # git
     "aws/cleanup/reaper.py", "localaws/server.py", "aws/local.py",  # processes that the harness starts
-    "bench/matrix/interleave.py",
+    "bench/matrix/interleave.py", "keeper/__main__.py", "keeper/launch.py",
     "localaws/s3/rules/names.py",  # ends of buckets' names
 }  # fmt: skip
 """Modules that write or read the command line of a program other than ``harness`` and pytest."""
