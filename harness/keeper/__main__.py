@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import psutil
 
@@ -50,16 +52,24 @@ def main() -> int:
     settings = Settings(region=options.region, fresh="yes")
     try:
         with ended_in_order():
-            _keep(settings, options.idle, options.login)
+            if not _keep(settings, options.idle, options.login):
+                return 0
     except HarnessError as error:
         print(json.dumps({"failed": str(error)}), flush=True)
         return error.exit_code
     except KeyboardInterrupt:
         return 0
-    return 0
+    _start_anew()
 
 
-def _keep(settings: Settings, idle: float, login: int) -> None:
+def _start_anew() -> NoReturn:
+    """Become a new keeper, in the same process. No one reads its lines."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.execv(sys.executable, [sys.executable, "-m", "harness.keeper", *sys.argv[1:]])
+
+
+def _keep(settings: Settings, idle: float, login: int) -> bool:
+    """Keep an environment to its end; return whether another is to be started."""
     directory = make_place(Path.cwd())
     with _deleted_with_us(directory), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         _listen(listener, directory / SOCKET)
@@ -67,7 +77,7 @@ def _keep(settings: Settings, idle: float, login: int) -> None:
             keeper = Keeper(aws, settings, likeness(settings), idle)
             threading.Thread(target=_warm, args=(keeper,), daemon=True).start()
             try:
-                keeper.serve(directory, listener, _login(login))
+                return keeper.serve(directory, listener, _login(login))
             finally:
                 keeper.end()
 

@@ -1,4 +1,4 @@
-"""The start of a keeper, which goes on after the process that started it."""
+"""The start of a keeper, which outlives the process that started it."""
 
 from __future__ import annotations
 

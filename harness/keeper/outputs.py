@@ -1,4 +1,4 @@
-"""What a kept JVM writes to its standard output and error, passed on to the session that uses it."""
+"""Standard output and error of a kept JVM, passed on to the session that uses it."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Outputs:
             self._targets = list(descriptors)
 
     def close(self) -> None:
-        """Close the pipes, once the JVM has ended."""
+        """Close the pipes, once the JVM has ended. A second call does nothing."""
         self.send_to([])
-        for writer in self.writers:
-            os.close(writer)
+        while self.writers:
+            os.close(self.writers.pop())
 
     def _pass_on(self, number: int, reader: int) -> None:
         while piece := os.read(reader, _PIECE):

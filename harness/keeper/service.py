@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import socket
@@ -24,6 +25,7 @@ from harness.processes import RUN_VARIABLE, end_processes_of, processes_with
 from harness.scratch import delete_unused
 from harness.settings import Settings
 
+log = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
 _ASK_SECONDS = 5.0
 _MOST = 1 << 20
@@ -34,7 +36,7 @@ _CLEANING_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What a session asks for."""
+    """A session's question for a lease."""
 
     pid: int
     command: str
@@ -67,6 +69,7 @@ class Keeper:
         self._served = 0
         self._jvm: WarmJVM | None = None
         self._ending = threading.Event()
+        self._spoilt = False
 
     def warm(self, progress: Progress) -> None:
         """Start the JVM, use it once, and be ready; end the keeper if that does not succeed.
@@ -86,8 +89,11 @@ class Keeper:
             self._state = state
             self._changed.notify_all()
 
-    def serve(self, place: Path, listener: socket.socket, login: psutil.Process | None) -> None:
-        """Answer until ``harness down``, idleness, the user's logout, or the end of the local AWS.
+    def serve(self, place: Path, listener: socket.socket, login: psutil.Process | None) -> bool:
+        """Answer until ``harness down``, idleness, the user's logout, or the end of the local AWS or the JVM.
+
+        Return True if all must be started anew: the environment is not as good as new after a session. The SDK's Python
+        modules keep Java objects, so that one process cannot use two JVMs.
 
         :param place: the keeper's directory, which the system may delete when the user logs out.
         :param login: the process whose end is the user's logout; None if the directory shows it.
@@ -97,21 +103,26 @@ class Keeper:
             try:
                 connection, _ = listener.accept()
             except TimeoutError:
-                self._replace_dead_jvm()
+                self._notice_dead_jvm()
                 continue
             threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+        return self._spoilt
 
     def _is_over(self, place: Path, login: psutil.Process | None) -> bool:
         idle = self._session is None and time.time() - self._used > self._idle
         logged_out = login is not None and not login.is_running()
         return idle or logged_out or self._ending.is_set() or not place.exists() or not self._aws.running
 
-    def _replace_dead_jvm(self) -> None:
+    def _notice_dead_jvm(self) -> None:
         with self._changed:
-            if self._state != "ready" or self._session or self._jvm is None or self._jvm.exit_code is None:
-                return
-            self._state = "its JVM has ended, and another is being started"
-        threading.Thread(target=self._renew, args=(False,), daemon=True).start()
+            idle = self._state == "ready" and not self._session
+            if idle and self._jvm is not None and self._jvm.exit_code is not None:
+                self._start_anew()
+
+    def _start_anew(self) -> None:
+        self._state = "it is being started anew, after a session that was killed or used much memory"
+        self._spoilt = True
+        self._ending.set()
 
     def _answer(self, connection: socket.socket) -> None:
         with connection, suppress(OSError):
@@ -187,10 +198,10 @@ class Keeper:
     def _reason_against(self, wanted: Mapping[str, str]) -> str:
         if different := differences(self._likeness, wanted):
             return f"it was started with other values of {', '.join(different)}. Run 'harness down' and 'harness up'."
-        if self._ending.is_set():
-            return "it is about to end."
         if self._state != "ready":
             return f"{self._state}."
+        if self._ending.is_set():
+            return "it is about to end."
         return f"process {self._session.pid} uses it: {self._session.command}." if self._session else ""
 
     def _attend(self, connection: socket.socket, jvm: WarmJVM) -> bool:
@@ -213,20 +224,22 @@ class Keeper:
         return False
 
     def _renew(self, in_order: bool) -> None:
-        """Make all as it was before a session; end the keeper if that does not succeed."""
+        """Make all as it was before a session, or end to be started anew."""
+        assert self._jvm is not None
         try:
-            assert self._jvm is not None
             self._end_what_a_session_left(self._jvm.gateway.pid)
-            if not in_order or self._jvm.exit_code is not None or not self._jvm.reset():
-                self._become("its JVM is being replaced, after a session that was killed or used much memory")
-                self._jvm.end()
-                self._jvm = WarmJVM(self._aws, self._settings, Progress())
+            clean = in_order and self._jvm.exit_code is None and self._jvm.reset()
             self._clean_aws()
         except Exception:
-            self._ending.set()
-            raise
-        self._session, self._used = None, time.time()
-        self._become("ready")
+            log.exception("the environment cannot be made clean")
+            clean = False
+        with self._changed:
+            self._session, self._used = None, time.time()
+            if clean:
+                self._state = "ready"
+            else:
+                self._start_anew()
+            self._changed.notify_all()
 
     def _end_what_a_session_left(self, jvm: int) -> None:
         run = self._aws.connection.run_id

@@ -45,6 +45,9 @@ class WarmJVM:
         with _stage(progress, "Spark"):
             out, err = self._outputs.writers
             session = build_session(aws, settings, streams={"stdout": out, "stderr": err})
+        process = internals.jvm_process()
+        assert process is not None
+        self._process = process
         self.gateway = Gateway(*internals.gateway_address())
         """The address of its gateway."""
         self._state = internals.JVMState()
@@ -58,8 +61,7 @@ class WarmJVM:
     @property
     def exit_code(self) -> int | None:
         """Its exit code, or None while it runs."""
-        process = internals.jvm_process()
-        return process.poll() if process else None
+        return self._process.poll()
 
     @property
     def memory(self) -> int:
@@ -70,7 +72,7 @@ class WarmJVM:
             return 0
 
     def write_to(self, descriptors: Sequence[int]) -> None:
-        """Pass on what it writes to these two descriptors from now on, or to nobody."""
+        """Pass on what it writes to these two descriptors from now on, or nowhere."""
         self._outputs.send_to(descriptors)
 
     def reset(self) -> bool:
@@ -78,7 +80,7 @@ class WarmJVM:
         return self._state.restore() < _MOST_HEAP
 
     def end(self) -> None:
-        """End it, whatever it is doing."""
+        """End it, whatever it is doing. A second call does nothing."""
         end_jvm()
         self._outputs.close()
 

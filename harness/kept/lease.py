@@ -48,7 +48,8 @@ class Lease:
         """Process id of the keeper."""
         self.aws: str = answer["aws"]
         """The local AWS, as JSON (:class:`harness.localaws.client.Connection`)."""
-        self.gateway = Gateway(**answer["gateway"])
+        self.gateway: Gateway | None = Gateway(**answer["gateway"])
+        """The JVM's address; None once the JVM was ended."""
 
     def last_output(self) -> str:
         """Return the last lines that the local AWS wrote to its standard error, or ''."""
@@ -58,6 +59,7 @@ class Lease:
 
     def end_jvm(self) -> None:
         """Have the keeper end the JVM, whatever it is doing."""
+        self.gateway = None
         self._talk.ask("end jvm")
 
     def jvm_exit_code(self) -> int | None:
@@ -75,10 +77,10 @@ class Lease:
 class KeptJVM:
     """The process of a kept JVM, with those members of :class:`subprocess.Popen` that are used of a JVM."""
 
-    def __init__(self, lease: Lease) -> None:
+    def __init__(self, lease: Lease, gateway: Gateway) -> None:
         self._lease = lease
-        self.gateway = lease.gateway
-        self.pid = lease.gateway.pid
+        self.gateway = gateway
+        self.pid = gateway.pid
         self.stdin = self
 
     def close(self) -> None:

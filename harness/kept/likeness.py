@@ -1,4 +1,4 @@
-"""What a session and a kept environment must have in common, so that a test cannot tell it from one of its own."""
+"""The facts that a session and a kept environment must share, so that tests see no difference from a new one."""
 
 from __future__ import annotations
 

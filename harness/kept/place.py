@@ -1,7 +1,7 @@
-"""Where a kept environment is found: a directory that only its owner can use, one for each working directory.
+"""Place of a kept environment: a directory that only its owner can use, one for each working directory.
 
-A JVM cannot change its working directory, in which relative paths of a test begin. So each has an environment of its
-own.
+A JVM cannot change its working directory, in which relative paths of a test begin. So each has its own
+environment.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def make_place(directory: Path) -> Path:
         raise SetupError(
             f"{made} cannot be made: {error.strerror}.",
             checked="the place of the environment that is kept for this directory",
-            fix="delete it, or set XDG_RUNTIME_DIR to a directory of your own",
+            fix="delete it, or set XDG_RUNTIME_DIR to a directory that is yours",
         ) from error
     return made
 

@@ -59,7 +59,7 @@ def needs_new_jvm(master: str, options: Mapping[str, str]) -> str:
     config must not be set through the SparkConf directly"). Hive's metastore would remain in it.
     """
     if not master.startswith("local"):
-        return f"executors of {master} are in JVMs of their own"
+        return f"executors of {master} are in separate JVMs"
     found = [name for name in sorted(options) if name.startswith(_OF_LAUNCHERS)]
     if options.get(_CATALOG) == "hive":
         found.append(_CATALOG)

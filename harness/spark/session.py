@@ -84,7 +84,7 @@ def build_session(
     If ``aws`` keeps a warm JVM, and no option is one that only a new JVM can have, the session is in that JVM.
 
     :param log: file for Spark's warnings and errors with their stack traces, instead of standard error.
-    :param streams: descriptors for the JVM's ``stdout`` and ``stderr``, instead of this process's.
+    :param streams: descriptors for the JVM's ``stdout`` and ``stderr``, instead of those of this process.
     :raises SetupError: Java or the right pyspark is missing, Spark's master does not answer, or this process has a JVM
         that uses another AWS or lacks the SDK.
     """
@@ -107,12 +107,13 @@ def build_session(
 
 def _use_kept_jvm(aws: AWS, master: str, options: Mapping[str, str]) -> None:
     """Use the warm JVM that ``aws`` keeps, if there is one, unless an option is one that only a new JVM can have."""
-    if aws.lease is None or internals.has_jvm():
+    gateway = aws.lease.gateway if aws.lease else None
+    if aws.lease is None or gateway is None or internals.has_jvm():
         return
     if reason := needs_new_jvm(master, options):
-        warnings.warn(f"Spark starts a JVM of its own, not the one of the kept environment: {reason}.", stacklevel=4)
+        warnings.warn(f"Spark starts another JVM than the one of the kept environment: {reason}.", stacklevel=4)
         return
-    internals.attach(KeptJVM(aws.lease))
+    internals.attach(KeptJVM(aws.lease, gateway))
 
 
 def _kept_options(aws: AWS, java: Java) -> dict[str, str]:
@@ -339,7 +340,7 @@ def _delete_with_jvm(context: SparkContext, scratch: Scratch) -> None:
     """Have the JVM delete a directory when it ends. It ends in order even if this process is killed.
 
     If the JVM is killed, this process deletes the directory. If both are killed, the next process that starts Spark
-    does. A kept JVM goes on without the directory, which this process deletes.
+    does. A kept JVM runs on without the directory, which this process deletes.
     """
     process, kept = internals.jvm_process(), is_kept()
 

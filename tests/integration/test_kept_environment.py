@@ -1,4 +1,4 @@
-"""``harness up``: sessions of a directory share a local AWS and a JVM, and cannot tell them from their own."""
+"""``harness up``: sessions of a directory share a local AWS and a JVM, and find them as good as new."""
 
 import json
 import os
@@ -69,6 +69,8 @@ def test_a_session_changes_what_it_can(spark, aws, faults, request):
     spark.sparkContext.setLogLevel("DEBUG")
 
 def test_that_it_is_killed(spark):
+    if os.environ.get("INTERRUPTED"):
+        raise KeyboardInterrupt
     if os.environ.get("KILLED"):
         subprocess.Popen(["sleep", "1000"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         spark.sparkContext.setLogLevel("ERROR")
@@ -124,7 +126,7 @@ def status_of(harness):
 def ready(harness, timeout=180):
     return wait_until(
         lambda: status_of(harness), "the environment to be ready", timeout=timeout,
-        done=lambda status: status["state"] == "ready" and status["session"] is None,
+        done=lambda status: status.get("state") == "ready" and status["session"] is None,
     )  # fmt: skip
 
 
@@ -150,15 +152,17 @@ def test_a_session_has_what_one_of_its_own_has(kept, harness, session):
     assert seen == own
 
 
-def test_after_a_killed_session_the_jvm_is_another_and_nothing_of_it_runs(kept, harness, session):
+@pytest.mark.parametrize(("how", "code"), [("KILLED", -signal.SIGKILL), ("INTERRUPTED", 2)])
+def test_after_a_session_without_an_orderly_end_the_jvm_is_another_and_nothing_runs(kept, harness, session, how, code):
+    ready(harness)
     before = {child.pid for child in psutil.Process(kept["pid"]).children(recursive=True)}
     jobs = {process.pid for process in psutil.process_iter() if process.name() == "sleep"}
-    done, _ = session(KILLED="1")
-    assert done.returncode == -signal.SIGKILL
+    done, _ = session(**{how: "1"})
+    assert done.returncode == code, done.stdout
     status = ready(harness)
     assert status["pid"] == kept["pid"]
     after = {child.pid for child in psutil.Process(kept["pid"]).children(recursive=True)}
-    assert before - after, "the JVM is the same"
+    assert not before & after
     left = [process for process in psutil.process_iter(["name"]) if process.info["name"] == "sleep"]
     assert {process.pid for process in left if alive(process)} <= jobs
     assert session()[0].returncode == 0

@@ -60,7 +60,7 @@ def process_profile(tmp_path, **members):
 def asked(variables, token=None):
     request = urllib.request.Request(variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"])
     request.add_header("Authorization", variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"] if token is None else token)
-    # An opener of its own: urlopen keeps the first one, with the proxies of that moment, for the whole process.
+    # Its own opener: urlopen keeps the first one, with the proxies of that moment, for the whole process.
     with urllib.request.build_opener().open(request, timeout=5) as response:
         return json.load(response)
 

@@ -1,4 +1,4 @@
-"""What a kept JVM writes goes to the session that uses it."""
+"""Output of a kept JVM goes to the session that uses it."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The keeper's answers to sessions, with a JVM and a local AWS that only note what is asked of them."""
+"""The keeper's answers to sessions, with a JVM and a local AWS that only count the calls."""
 
 import json
 import os
@@ -74,10 +74,11 @@ def kept(tmp_path, monkeypatch):
 
     def start(idle=60.0, login=None):
         keeper = Keeper(aws, Settings(), LIKENESS, idle)
-        thread = threading.Thread(target=keeper.serve, args=(place, listener, login), daemon=True)
+        anew = []
+        thread = threading.Thread(target=lambda: anew.append(keeper.serve(place, listener, login)), daemon=True)
         thread.start()
         threads.append((keeper, thread))
-        return SimpleNamespace(keeper=keeper, thread=thread, aws=aws, place=place, directory=tmp_path)
+        return SimpleNamespace(keeper=keeper, thread=thread, aws=aws, place=place, directory=tmp_path, anew=anew)
 
     yield start
     for keeper, thread in threads:
@@ -116,12 +117,19 @@ def test_a_session_in_order_leaves_the_same_jvm_and_an_empty_aws(kept):
     assert (JVM.made, kept.aws.resets) == (made, resets + 1)
 
 
-def test_a_session_that_ends_without_a_word_leaves_a_new_jvm(kept):
+def test_after_a_session_that_ends_without_a_word_all_is_started_anew(kept):
     kept = warm(kept)
-    made = JVM.made
     borrow(kept.directory, LIKENESS)._talk.close()
-    wait_until(lambda: JVM.made == made + 1, "another JVM")
-    ready(kept)
+    kept.thread.join(10)
+    assert kept.anew == [True]
+
+
+def test_a_jvm_that_is_not_as_good_as_new_is_started_anew(kept):
+    kept = warm(kept)
+    kept.keeper._jvm.reset = lambda: False
+    borrow(kept.directory, LIKENESS).release()
+    kept.thread.join(10)
+    assert kept.anew == [True]
 
 
 def test_a_session_is_told_what_happened_to_the_jvm_and_the_aws(kept):
@@ -133,12 +141,11 @@ def test_a_session_is_told_what_happened_to_the_jvm_and_the_aws(kept):
     lease.release()
 
 
-def test_a_jvm_that_ends_between_sessions_is_replaced(kept):
+def test_a_jvm_that_ends_between_sessions_is_started_anew(kept):
     kept = warm(kept)
-    made = JVM.made
     kept.keeper._jvm.end()
-    wait_until(lambda: JVM.made == made + 1, "another JVM")
-    ready(kept)
+    kept.thread.join(10)
+    assert kept.anew == [True]
 
 
 def test_no_session_gets_an_environment_that_is_not_ready_or_not_alike(kept):
@@ -162,7 +169,7 @@ def test_a_start_that_fails_ends_the_keeper(kept, monkeypatch):
 def test_it_ends_when_nobody_uses_it(kept):
     kept = warm(kept, idle=0.2)
     kept.thread.join(10)
-    assert not kept.thread.is_alive()
+    assert kept.anew == [False]
 
 
 def test_it_does_not_end_while_a_session_uses_it(kept):
@@ -178,7 +185,7 @@ def test_it_ends_when_the_user_logs_out(kept):
     (kept.place / SOCKET).unlink()
     kept.place.rmdir()
     kept.thread.join(10)
-    assert not kept.thread.is_alive()
+    assert kept.anew == [False]
 
 
 def test_it_ends_with_the_shell_that_started_it(kept):
@@ -186,14 +193,14 @@ def test_it_ends_with_the_shell_that_started_it(kept):
     shell.wait()
     kept = warm(kept, login=shell)
     kept.thread.join(10)
-    assert not kept.thread.is_alive()
+    assert kept.anew == [False]
 
 
 def test_it_ends_with_its_local_aws(kept):
     kept = warm(kept)
     kept.aws.running = False
     kept.thread.join(10)
-    assert not kept.thread.is_alive()
+    assert kept.anew == [False]
 
 
 def test_down_is_refused_while_a_session_uses_it(kept):
@@ -204,7 +211,7 @@ def test_down_is_refused_while_a_session_uses_it(kept):
     ready(kept)
     assert Talk.to(kept.directory).ask("down") == {}
     kept.thread.join(10)
-    assert not kept.thread.is_alive()
+    assert kept.anew == [False]
 
 
 @pytest.mark.parametrize("sent", [b"\n", b"{}\n", b"no json\n", b'{"ask": "lease"}\n', b"", b"[1]\n"])

@@ -1,4 +1,4 @@
-"""What a session and a kept environment must have in common."""
+"""Facts that a session and a kept environment must share."""
 
 import os
 import sys
