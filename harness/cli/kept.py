@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -43,31 +44,28 @@ def _run_up(options: argparse.Namespace) -> int:
 
 def _status() -> dict[str, Any] | None:
     """Return the status of the environment of this directory, or None if there is none."""
-    from harness.kept.lease import NotKeptError, Talk
+    from harness.kept.lease import KeeperEndedError, NotKeptError, Talk
 
     try:
-        talk = Talk.to(Path.cwd())
-    except NotKeptError:
+        with closing(Talk.to(Path.cwd())) as talk:
+            return talk.ask("status")
+    except (NotKeptError, KeeperEndedError):
         return None
-    try:
-        return talk.ask("status")
-    finally:
-        talk.close()
 
 
 def _run_down(_: argparse.Namespace) -> int:
-    from harness.kept.lease import NotKeptError, Talk
+    from harness.kept.lease import KeeperEndedError, NotKeptError, Talk
     from harness.kept.place import place
     from harness.waiting import wait_until
 
     try:
-        talk = Talk.to(Path.cwd())
-    except NotKeptError as error:
-        print(error.what)
+        with closing(Talk.to(Path.cwd())) as talk:
+            reason = talk.ask("down").get("refused")
+    except (NotKeptError, KeeperEndedError):
+        print("No environment is kept for this directory.")
         return _KEPT
-    if reason := talk.ask("down").get("refused"):
+    if reason:
         raise SetupError(f"The environment is in use: {reason}.", fix="end that process first")
-    talk.close()
     wait_until(lambda: not place(Path.cwd()).exists(), "the environment to end", timeout=_END_SECONDS)
     return _KEPT
 

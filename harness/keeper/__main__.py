@@ -59,10 +59,10 @@ def main() -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 0
-    _start_anew()
+    _start_again()
 
 
-def _start_anew() -> NoReturn:
+def _start_again() -> NoReturn:
     """Become a new keeper, in the same process. No one reads its lines."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     os.execv(sys.executable, [sys.executable, "-m", "harness.keeper", *sys.argv[1:]])

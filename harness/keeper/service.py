@@ -92,8 +92,8 @@ class Keeper:
     def serve(self, place: Path, listener: socket.socket, login: psutil.Process | None) -> bool:
         """Answer until ``harness down``, idleness, the user's logout, or the end of the local AWS or the JVM.
 
-        Return True if all must be started anew: the environment is not as good as new after a session. The SDK's Python
-        modules keep Java objects, so that one process cannot use two JVMs.
+        Return True if all must be started again: the environment is not as good as new after a session. The SDK's
+        Python modules keep Java objects, so that one process cannot use two JVMs.
 
         :param place: the keeper's directory, which the system may delete when the user logs out.
         :param login: the process whose end is the user's logout; None if the directory shows it.
@@ -117,10 +117,10 @@ class Keeper:
         with self._changed:
             idle = self._state == "ready" and not self._session
             if idle and self._jvm is not None and self._jvm.exit_code is not None:
-                self._start_anew()
+                self._start_again()
 
-    def _start_anew(self) -> None:
-        self._state = "it is being started anew, after a session that was killed or used much memory"
+    def _start_again(self) -> None:
+        self._state = "it is being started again, after a session that was killed or used much memory"
         self._spoilt = True
         self._ending.set()
 
@@ -224,7 +224,7 @@ class Keeper:
         return False
 
     def _renew(self, in_order: bool) -> None:
-        """Make all as it was before a session, or end to be started anew."""
+        """Make all as it was before a session, or end to be started again."""
         assert self._jvm is not None
         try:
             self._end_what_a_session_left(self._jvm.gateway.pid)
@@ -238,7 +238,7 @@ class Keeper:
             if clean:
                 self._state = "ready"
             else:
-                self._start_anew()
+                self._start_again()
             self._changed.notify_all()
 
     def _end_what_a_session_left(self, jvm: int) -> None:

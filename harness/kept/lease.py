@@ -24,10 +24,16 @@ _ANSWER_SECONDS = 60.0
 """Longest time in which the keeper cleans up after a session, and answers the next one."""
 _CONNECT_SECONDS = 5.0
 _MOST = 1 << 20
+_SILENT = "The kept environment, the process that 'harness up' started, does not answer"
+_AGAIN = "run 'harness up' again, or run with HARNESS_FRESH=yes"
 
 
 class NotKeptError(HarnessError):
     """There is no kept environment for this directory, or it cannot be used now. The message says why."""
+
+
+class KeeperEndedError(SetupError):
+    """The keeper has ended while it was asked."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +145,8 @@ class Talk:
         """Return the keeper's answer.
 
         :param outputs: descriptors that the keeper may write to.
-        :raises SetupError: the keeper has ended, or does not answer.
+        :raises KeeperEndedError: the keeper has ended.
+        :raises SetupError: it does not answer.
         """
         line = json.dumps({"ask": question, **content}).encode() + b"\n"
         try:
@@ -148,10 +155,12 @@ class Talk:
             else:
                 self._socket.sendall(line)
             answer = self._file.readline(_MOST)
+        except TimeoutError as error:
+            raise SetupError(f"{_SILENT}: it takes too long.", fix=_AGAIN) from error
         except OSError as error:
-            raise _ended(str(error)) from error
+            raise KeeperEndedError(f"{_SILENT}: {error}.", fix=_AGAIN) from error
         if not answer:
-            raise _ended("it closed the connection")
+            raise KeeperEndedError(f"{_SILENT}: it has ended.", fix=_AGAIN)
         found: dict[str, Any] = json.loads(answer)
         return found
 
@@ -159,14 +168,6 @@ class Talk:
         """End the conversation."""
         self._file.close()
         self._socket.close()
-
-
-def _ended(reason: str) -> SetupError:
-    return SetupError(
-        f"The kept environment does not answer: {reason}.",
-        checked="its keeper, the process that 'harness up' started",
-        fix="run 'harness up' again, or run with HARNESS_FRESH=yes",
-    )
 
 
 def borrow(directory: Path, likeness: Mapping[str, str]) -> Lease:

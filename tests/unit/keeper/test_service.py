@@ -117,14 +117,14 @@ def test_a_session_in_order_leaves_the_same_jvm_and_an_empty_aws(kept):
     assert (JVM.made, kept.aws.resets) == (made, resets + 1)
 
 
-def test_after_a_session_that_ends_without_a_word_all_is_started_anew(kept):
+def test_after_a_session_that_ends_without_a_word_all_is_started_again(kept):
     kept = warm(kept)
     borrow(kept.directory, LIKENESS)._talk.close()
     kept.thread.join(10)
     assert kept.anew == [True]
 
 
-def test_a_jvm_that_is_not_as_good_as_new_is_started_anew(kept):
+def test_a_jvm_that_is_not_as_good_as_new_is_started_again(kept):
     kept = warm(kept)
     kept.keeper._jvm.reset = lambda: False
     borrow(kept.directory, LIKENESS).release()
@@ -141,7 +141,7 @@ def test_a_session_is_told_what_happened_to_the_jvm_and_the_aws(kept):
     lease.release()
 
 
-def test_a_jvm_that_ends_between_sessions_is_started_anew(kept):
+def test_a_jvm_that_ends_between_sessions_is_started_again(kept):
     kept = warm(kept)
     kept.keeper._jvm.end()
     kept.thread.join(10)

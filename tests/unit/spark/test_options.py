@@ -6,7 +6,7 @@ import warnings
 import pytest
 
 from harness.errors import SetupError
-from harness.spark.options import check_reachable, with_setting
+from harness.spark.options import check_reachable, needs_new_jvm, with_setting
 
 OURS = {
     "spark.driver.memory": "4096m",
@@ -35,6 +35,23 @@ def test_what_the_harness_must_set_wins_and_a_warning_names_it():
         options = with_setting(theirs, OURS)
     assert options["spark.driver.host"] == "127.0.0.1"
     assert options["spark.driver.extraJavaOptions"] == "-Dmine=1 -Dhttps.proxyHost=127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("master", "options", "reason"),
+    [
+        ("local[*]", {"spark.sql.shuffle.partitions": "4", "spark.hadoop.fs.s3a.threads.max": "2"}, ""),
+        ("local", {"spark.sql.catalogImplementation": "in-memory"}, ""),
+        ("local", {"spark.sql.catalogImplementation": "hive"}, "spark.sql.catalogImplementation"),
+        ("local[2]", {"spark.jars.packages": "a:b:1", "spark.driver.memory": "1g"}, "spark.driver.memory, spark.jars"),
+        ("local[2]", {"spark.submit.deployMode": "client"}, "spark.submit.deployMode"),
+        ("spark://host:7077", {}, "executors of spark://host:7077"),
+        ("local-cluster[1,1,1024]", {}, "executors of local-cluster"),
+    ],
+)
+def test_what_a_jvm_that_runs_cannot_have_is_named(master, options, reason):
+    assert reason in needs_new_jvm(master, options)
+    assert bool(reason) == bool(needs_new_jvm(master, options))
 
 
 def test_a_master_that_does_not_answer_is_named_at_once():
