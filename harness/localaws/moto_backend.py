@@ -224,10 +224,19 @@ class Services:
 
         :raises KeyError: there is no such object, or it is deleted.
         """
+        body = self.body_of(bucket, name)
+        target.writelines(body.blocks(0, body.size))
+
+    def body_of(self, bucket: str, name: str) -> Body:
+        """Return an object's body, which stays the same when the object is replaced or deleted.
+
+        :raises KeyError: there is no such object, or it is deleted.
+        """
         key = self._bucket(bucket).keys.get(name)
         if not isinstance(key, FakeKey):
             raise KeyError(f"s3://{bucket}/{name}")
-        target.writelines(key.body.blocks(0, key.body.size))
+        body: Body = key.body
+        return body
 
     def write_object(self, bucket: str, name: str, source: Path) -> None:
         """Store a file as an object."""

@@ -45,10 +45,13 @@ def _remove(path: str) -> None:
 class Body:
     """Bytes that never change, in one or more pieces."""
 
-    def __init__(self, pieces: Iterable[bytes | _File], md5: str | None = None) -> None:
+    def __init__(
+        self, pieces: Iterable[bytes | _File], md5: str | None = None, joined_from: tuple[Body, ...] = ()
+    ) -> None:
         self._pieces = tuple(pieces)
         self._ends = list(itertools.accumulate(len(piece) for piece in self._pieces))
         self._md5 = md5
+        self._joined_from = joined_from
 
     @classmethod
     def of(cls, data: bytes) -> Body:
@@ -60,7 +63,8 @@ class Body:
     @classmethod
     def joined(cls, bodies: Iterable[Body]) -> Body:
         """Return the concatenation of bodies. It shares their bytes."""
-        return cls(piece for body in bodies for piece in body._pieces)
+        parts = tuple(bodies)
+        return cls((piece for body in parts for piece in body._pieces), joined_from=parts)
 
     @property
     def size(self) -> int:
@@ -76,6 +80,15 @@ class Body:
                 digest.update(block)
             self._md5 = digest.hexdigest()
         return self._md5
+
+    def digests(self) -> list[str]:
+        """Return digests that identify the bytes: the MD5, or those of the bodies that it was joined from.
+
+        They are known from the upload. A body with the same bytes in other parts has others.
+        """
+        if self._joined_from:
+            return [digest for part in self._joined_from for digest in (str(part.size), *part.digests())]
+        return [self.md5]
 
     def read(self, start: int, length: int) -> bytes:
         """Return up to ``length`` bytes from offset ``start``: fewer at the end of a piece, none at the end."""
