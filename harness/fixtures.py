@@ -38,10 +38,10 @@ COUNTS: pytest.StashKey[dict[str, int]] = pytest.StashKey()
 """Key in the session's stash: numbers of resources that its ledger saw ``created``, ``deleted`` and ``left over``."""
 REFUSED: pytest.StashKey[list[str]] = pytest.StashKey()
 """Key in the session's stash: hosts that clients asked for and that the local AWS refused."""
+FROM_CACHE: pytest.StashKey[int] = pytest.StashKey()
+"""Key in the session's stash: number of training jobs whose models came from the cache of trained models."""
 OPEN_LEDGER: pytest.StashKey[tuple[Ledger, ExitStack]] = pytest.StashKey()
 """Key in the session's stash: its ledger, and the stack that closes it."""
-MEASURES: pytest.StashKey[bool] = pytest.StashKey()
-"""Key in the session's stash: whether it has benchmarks that are timed."""
 KEEPER: pytest.StashKey[int | None] = pytest.StashKey()
 """Key in the session's stash: the process of the kept environment that it uses; None if it started its own."""
 ENVIRONMENT: pytest.StashKey[dict[str, str]] = pytest.StashKey()
@@ -73,7 +73,7 @@ def harness_settings(pytestconfig: pytest.Config) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def aws(harness_settings: Settings, pytestconfig: pytest.Config) -> Iterator[AWS]:
+def aws(harness_settings: Settings, pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Iterator[AWS]:
     """The AWS of the settings: a local one in mock mode, the account of the credentials in real mode."""
     from unittest.mock import patch  # noqa: PLC0415 - imports asyncio
 
@@ -81,8 +81,7 @@ def aws(harness_settings: Settings, pytestconfig: pytest.Config) -> Iterator[AWS
 
     with ExitStack() as stack:
         pytestconfig.stash[ENVIRONMENT] = dict(os.environ)
-        fresh = pytestconfig.stash.get(MEASURES, False)
-        opened = stack.enter_context(closing(open_aws(harness_settings, fresh=fresh)))
+        opened = stack.enter_context(closing(open_aws(harness_settings, reuses=not _measures(request.session))))
         pytestconfig.stash[KEEPER] = opened.lease.keeper if opened.lease else None
         stack.enter_context(patch.dict(os.environ, opened.redirected(os.environ), clear=True))
         stack.enter_context(patch.object(boto3, "DEFAULT_SESSION", None))  # it keeps the environment it was made in
@@ -90,6 +89,12 @@ def aws(harness_settings: Settings, pytestconfig: pytest.Config) -> Iterator[AWS
         yield opened
         pytestconfig.stash[REMAINING] = opened.remaining()
         pytestconfig.stash[REFUSED] = opened.refused_hosts()
+        pytestconfig.stash[FROM_CACHE] = len(opened.jobs_from_cache())
+
+
+def _measures(session: pytest.Session) -> bool:
+    """Return whether one of the session's tests is a benchmark, which must not measure what earlier sessions left."""
+    return any("benchmark" in getattr(item, "fixturenames", ()) for item in session.items)
 
 
 def _prepare_sparks_of_users(aws: AWS, stack: ExitStack) -> None:

@@ -20,9 +20,9 @@ from harness.bench.fixtures import record_endpoint, record_environment, record_l
 from harness.errors import HarnessError, SettingsError
 from harness.fixtures import (
     COUNTS,
+    FROM_CACHE,
     KEEPER,
     LEFTOVERS,
-    MEASURES,
     REFUSED,
     REMAINING,
     SHARED,
@@ -76,6 +76,8 @@ _REMAINING, _COUNTS = "harness_remaining", "harness_counts"
 """Keys of :data:`~harness.fixtures.REMAINING` and COUNTS in what a process of pytest-xdist reports."""
 _REFUSED = "harness_refused"
 """Key of :data:`~harness.fixtures.REFUSED` in what a process of pytest-xdist reports."""
+_FROM_CACHE = "harness_from_cache"
+"""Key of :data:`~harness.fixtures.FROM_CACHE` in what a process of pytest-xdist reports."""
 _SEEN: pytest.StashKey[set[str]] = pytest.StashKey()
 """Key in the session's stash: refused hosts that the report of a test has named."""
 
@@ -141,13 +143,7 @@ def _any_given(config: pytest.Config) -> bool:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Let the variants of benchmarks alternate, after pytest has put the tests that share a fixture together.
-
-    A session with benchmarks uses no environment that was used before.
-    """
-    measuring = getattr(config, "_benchmarksession", None)
-    timed = measuring is not None and not (measuring.disabled or measuring.skip)
-    config.stash[MEASURES] = timed and any("benchmark" in getattr(item, "fixturenames", ()) for item in items)
+    """Let the variants of benchmarks alternate, after pytest has put the tests that share a fixture together."""
     if blocks := alternation.chosen_blocks(config):
         alternation.alternate(items, blocks)
 
@@ -279,6 +275,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
             session.config.workeroutput[_REMAINING] = session.config.stash.get(REMAINING, [])
             session.config.workeroutput[_REFUSED] = session.config.stash.get(REFUSED, [])
             session.config.workeroutput[_COUNTS] = session.config.stash.get(COUNTS, {})
+            session.config.workeroutput[_FROM_CACHE] = session.config.stash.get(FROM_CACHE, 0)
         if _fails(session.config) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -304,6 +301,7 @@ def pytest_testnodedown(node: Any) -> None:
     output, stash = getattr(node, "workeroutput", {}), node.config.stash
     stash.setdefault(REMAINING, []).extend(output.get(_REMAINING, []))
     stash.setdefault(REFUSED, []).extend(output.get(_REFUSED, []))
+    stash[FROM_CACHE] = stash.get(FROM_CACHE, 0) + output.get(_FROM_CACHE, 0)
     if counts := output.get(_COUNTS):
         stash[COUNTS] = {name: count + stash.get(COUNTS, {}).get(name, 0) for name, count in counts.items()}
 
@@ -322,6 +320,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.line(f"harness: AWS resources of this session: {numbers}")
     if keeper := config.stash.get(KEEPER, None):
         terminalreporter.line(f"harness: used the environment of 'harness up', process {keeper}")
+    if cached := config.stash.get(FROM_CACHE, 0):
+        option = f"{option_name('model_cache')}=off"
+        terminalreporter.line(f"harness: models from the cache, not trained again: {cached:,} ({option} trains them)")
     if found:
         from harness.aws.cleanup.leftovers import leftovers_text  # noqa: PLC0415
 

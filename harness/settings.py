@@ -29,6 +29,8 @@ def _lines(text: str) -> tuple[str, ...]:
 
 _KINDS = {int: "a whole number", float: "a number"}
 _DEFAULT = "the default"
+_NO_CI = ("", "0", "false")
+"""Values of the variable ``CI`` outside of continuous integration."""
 
 
 def _setting(default: Any, help: str, **metadata: Any) -> Any:
@@ -73,6 +75,9 @@ class Settings:
         "start a local AWS and a JVM even where 'harness up' keeps them: yes, no, or auto (yes if CI is set)",
         choices=("auto", "yes", "no"),
         flag="yes",
+    )
+    model_cache: str = _setting(
+        "on", "reuse of trained models in mock mode; off by default if CI is set", choices=("on", "off")
     )
     spark_master: str = _setting("local[*]", "Spark master")
     spark_conf: tuple[str, ...] = _setting(
@@ -172,6 +177,8 @@ def read_settings(
     given = {name: source_and_text for name, source_and_text in found.items() if source_and_text is not None}
     if "region" not in given and given.get("mode", ("", ""))[1] == "real":
         given |= _region_of_profile(environment)
+    if "model_cache" not in given and environment.get("CI", "").lower() not in _NO_CI:
+        given["model_cache"] = ("CI", "off")  # a regression run trains what it asserts
     settings = Settings(**{name: _parse(fields[name], text, source) for name, (source, text) in given.items()})
     object.__setattr__(settings, "_origins", {name: source for name, (source, _) in given.items()})
     return settings

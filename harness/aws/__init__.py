@@ -76,6 +76,9 @@ class AWS(Protocol):
     def recorded_calls(self) -> list[dict[str, Any]]:
         """Return the calls that this AWS has recorded, as JSON; empty if it records none."""
 
+    def jobs_from_cache(self) -> list[str]:
+        """Return the names of training jobs that were not trained, but copied from the cache of trained models."""
+
     def register_container(self, image: str, command: list[str]) -> None:
         """Have ``command`` (run with ``train`` or ``serve`` appended) back a container image.
 
@@ -101,11 +104,12 @@ class AWS(Protocol):
         """Stop what was started. An AWS that was closed must not be used again."""
 
 
-def open_aws(settings: Settings, *, creates: bool = True, fresh: bool = False) -> AWS:
+def open_aws(settings: Settings, *, creates: bool = True, reuses: bool = False) -> AWS:
     """Return the AWS that the settings ask for, checked and ready for use. The caller closes it.
 
     :param creates: False if nothing will be created in it: then no role is needed, and a real account is not checked.
-    :param fresh: True to start a local AWS even where one is kept: what is measured must not depend on earlier uses.
+    :param reuses: True to use a kept environment and the cache of trained models, where the settings allow it. What is
+        measured must not depend on earlier uses.
     :raises HarnessError: it cannot be used, or a run cannot succeed in it.
     """
     if settings.in_aws:
@@ -113,7 +117,7 @@ def open_aws(settings: Settings, *, creates: bool = True, fresh: bool = False) -
         from harness.aws.real import RealAWS  # noqa: PLC0415
 
         return open_checked(settings) if creates else RealAWS.start(settings, needs_role=False)
-    if fresh or not settings.uses_kept:
+    if not reuses:
         from harness.aws.local import MockAWS  # noqa: PLC0415
 
         return MockAWS.start(settings)

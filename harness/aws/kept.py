@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from harness.aws.local import MockAWS
+from harness.aws.local import MockAWS, model_cache
 from harness.kept.lease import Lease, NotKeptError, borrow
 from harness.kept.likeness import likeness
 from harness.kept.place import is_private, place
@@ -48,7 +48,10 @@ def kept_or_started(settings: Settings) -> MockAWS:
     """
     if settings.uses_kept and is_private(place(Path.cwd())):
         try:
-            return KeptAWS(borrow(Path.cwd(), likeness(settings)))
+            kept = KeptAWS(borrow(Path.cwd(), likeness(settings)))
         except NotKeptError as error:
             warnings.warn(f"The kept environment is not used: {error.what}", stacklevel=3)
-    return MockAWS.start(settings)
+        else:
+            kept.use_model_cache(model_cache(settings))
+            return kept
+    return MockAWS.start(settings, caches_models=True)

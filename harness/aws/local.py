@@ -21,6 +21,7 @@ from botocore.config import Config
 
 from harness.aws.cleanup.resources import SAGEMAKER_KINDS
 from harness.aws.faults import FaultInjection
+from harness.caches.directory import cache_directory
 from harness.errors import LocalAWSError, SetupError
 from harness.kept.lease import Lease
 from harness.localaws.client import Connection
@@ -65,10 +66,13 @@ class MockAWS:
     _errors: IO[bytes]
 
     @classmethod
-    def start(cls, settings: Settings, port: int = 0, *, enforce_iam: bool = False) -> MockAWS:
+    def start(
+        cls, settings: Settings, port: int = 0, *, enforce_iam: bool = False, caches_models: bool = False
+    ) -> MockAWS:
         """Start a local AWS and wait until it is ready.
 
         :param enforce_iam: True to allow callers only what the policies in its IAM allow.
+        :param caches_models: True to use the cache of trained models, unless the settings turn it off.
         :raises SetupError: another process uses the port, or the disk is full.
         :raises LocalAWSError: it did not start.
         """
@@ -88,6 +92,8 @@ class MockAWS:
             raise _start_failure(process, line, errors, port)
         started = cls(Connection.from_json(line.decode()))
         started._process, started._errors = process, errors
+        if caches_models:
+            started.use_model_cache(model_cache(settings))
         return started
 
     @property
@@ -147,6 +153,14 @@ class MockAWS:
         :raises LocalAWSError: the command is not a list of words.
         """
         self._control("POST", "/containers", {"image": image, "command": command})
+
+    def use_model_cache(self, directory: Path | None) -> None:
+        """Take models from the cache in a directory from now on, and store them there; None trains each job."""
+        self._control("POST", "/model-cache", {"directory": directory and str(directory)})
+
+    def jobs_from_cache(self) -> list[str]:
+        """See :meth:`harness.aws.AWS.jobs_from_cache`. They are counted since :meth:`use_model_cache`."""
+        return cast("list[str]", self._control("GET", "/model-cache/jobs")) if self.running else []
 
     def calls(self) -> dict[str, Any]:
         """Return the recorded ``calls``, their ``counts`` by operation, and the hosts ``refused``."""
@@ -217,6 +231,11 @@ class MockAWS:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def model_cache(settings: Settings) -> Path | None:
+    """Return the directory of the cache of trained models, or None if the settings turn it off."""
+    return cache_directory("models", os.environ) if settings.model_cache == "on" else None
 
 
 def named_resources(found: Mapping[str, Sequence[str]]) -> list[str]:

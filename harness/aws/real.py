@@ -113,6 +113,10 @@ class RealAWS:
         """See :meth:`harness.aws.AWS.recorded_calls`."""
         return []
 
+    def jobs_from_cache(self) -> list[str]:
+        """See :meth:`harness.aws.AWS.jobs_from_cache`."""
+        return []
+
     def redirected(self, environment: Mapping[str, str]) -> dict[str, str]:
         """See :meth:`harness.aws.AWS.redirected`."""
         return {**environment, **self.environment()}

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.options import Command, add_settings, settings_from
+from harness.cli.options import Command, add_no_cache, add_settings, settings_from
 from harness.errors import HarnessError, LocalAWSError, SettingsError
 from harness.settings import Settings
 
@@ -59,6 +59,7 @@ def _upload(aws: MockAWS, seeds: Sequence[tuple[Path, str]]) -> None:
 
 def _add_exec_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, ["region", "fresh"])
+    add_no_cache(parser)
     _add_seed(parser)
     parser.add_argument(
         "command", nargs=argparse.REMAINDER, metavar="CMD", help="the command and its arguments, after --"
@@ -76,6 +77,7 @@ def _run_exec(options: argparse.Namespace) -> int:
 
 def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, ["region"])
+    add_no_cache(parser)
     _add_seed(parser)
     parser.add_argument("--port", type=int, default=0, help="port of its proxy on 127.0.0.1 (default: a free one)")
     parser.add_argument(
@@ -196,13 +198,18 @@ def _report(aws: MockAWS, seeded: Collection[str] = (), *, failed: bool = False)
     from harness.console import print_text
 
     try:
-        lines = [*_refused(aws), *(_not_found(aws) if failed else []), *_remaining(aws, seeded)]
+        lines = [*_from_cache(aws), *_refused(aws), *(_not_found(aws) if failed else []), *_remaining(aws, seeded)]
     except LocalAWSError as error:  # the command's exit code must still be passed on
         lines = [str(error)]
     if lines:
         print(file=sys.stderr)  # the command may have left the cursor behind a progress bar
     for line in lines:
         print_text(f"harness: {line}", sys.stderr)
+
+
+def _from_cache(aws: MockAWS) -> Iterator[str]:
+    if jobs := aws.jobs_from_cache():
+        yield f"models from the cache, not trained again: {len(jobs):,} (--no-cache trains them)"
 
 
 def _refused(aws: MockAWS) -> Iterator[str]:
@@ -293,7 +300,7 @@ def serve(settings: Settings, port: int, seeds: Sequence[tuple[Path, str]] = (),
     came: list[int] = []  # not an Event: the interrupted code may hold its lock
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: came.append(number))
-    with MockAWS.start(settings, port, enforce_iam=enforce_iam) as aws:
+    with MockAWS.start(settings, port, enforce_iam=enforce_iam, caches_models=True) as aws:
         _upload(aws, seeds)
         print(_shell_commands(aws, os.environ))
         sys.stdout.flush()

@@ -18,7 +18,6 @@ from harness.cli import (
     bench_endpoint,
     coverage,
     doctor,
-    kept,
     local,
     mnist,
     parity,
@@ -27,6 +26,7 @@ from harness.cli import (
 )
 from harness.cli.options import with_own_options
 from harness.cli.results import compare, instances, report
+from harness.cli.reuse import cache, kept
 from harness.errors import HarnessError, SettingsError
 
 COMMANDS = (
@@ -36,6 +36,7 @@ COMMANDS = (
     kept.UP,
     kept.DOWN,
     kept.STATUS,
+    cache.COMMAND,
     coverage.COMMAND,
     sweep.COMMAND,
     doctor.COMMAND,

@@ -12,7 +12,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.options import SETTINGS, Command, add_settings, settings_from
+from harness.cli.options import SETTINGS, Command, add_no_cache, add_settings, settings_from
 from harness.errors import PipelineError, SettingsError
 from harness.settings import Settings
 
@@ -30,6 +30,7 @@ _PACKAGES = ("pyspark", "sagemaker-pyspark", "xgboost-cpu", "xgboost", "moto", "
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, [name for name in SETTINGS if name != "endpoint"])
+    add_no_cache(parser)
     parser.add_argument("--train-data", type=Path, metavar="FILE", help="LibSVM file to train on instead of MNIST")
     parser.add_argument("--test-data", type=Path, metavar="FILE", help="LibSVM file to predict instead of MNIST")
     parser.add_argument(
@@ -151,7 +152,7 @@ def _run_pipeline(
         if settings.in_aws:
             stack.enter_context(ended_in_order())
         with _timed("AWS", stages, progress):
-            aws = stack.enter_context(closing(open_aws(settings)))
+            aws = stack.enter_context(closing(open_aws(settings, reuses=True)))
             ledger = stack.enter_context(open_ledger(aws, settings))
         with _timed("Spark", stages, progress):
             spark = build_session(aws, settings, log=log)
@@ -225,6 +226,7 @@ def _print(console: Console, outcome: Outcome, output: Path, timeline: Path | No
         figures.append(("validation accuracy", shown))
     figures += [
         ("rows trained", "unknown" if outcome.rows_trained is None else f"{outcome.rows_trained:,}"),
+        *([("model", "from the cache, not trained again (--no-cache trains it)")] if outcome.is_from_cache else []),
         ("rows predicted", f"{len(outcome.predictions):,}, {outcome.rows_per_second:,.0f} a second"),
         ("seconds", f"{sum(outcome.stages.values()):.1f}: {_by_stage(outcome)}"),
         ("created", ", ".join(_count(outcome.created)) + " (their names are in report.json)"),

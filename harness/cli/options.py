@@ -12,9 +12,10 @@ from typing import NamedTuple
 from harness.errors import SettingsError
 from harness.settings import Settings, read_settings, refuse_without_effect
 
-_OF_PYTEST = ("unrecorded",)
+_OF_PYTEST = ("unrecorded", "model_cache")
 SETTINGS = tuple(setting.name for setting in dataclasses.fields(Settings) if setting.name not in _OF_PYTEST)
-"""Names of all settings that commands have. A command reports what was not deleted, and its exit code is another's."""
+"""Names of all settings that commands have. A command reports what was not deleted, and its exit code is another's. The
+setting ``model_cache`` is ``--no-cache`` there: :func:`add_no_cache`."""
 
 OF_A_MODEL = (
     "mode",
@@ -63,12 +64,23 @@ def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
             )
 
 
+def add_no_cache(parser: argparse.ArgumentParser) -> None:
+    """Add ``--no-cache``, for a command that uses the cache of trained models."""
+    parser.add_argument(
+        "--no-cache",
+        dest="model_cache",
+        action="store_const",
+        const="off",
+        help="train models again that the cache of trained models has (the default if CI is set)",
+    )
+
+
 def settings_from(options: argparse.Namespace) -> Settings:
     """Return the settings of a command. Options win over environment variables.
 
     :raises SettingsError: a value is invalid, or ``--role`` was given in mock mode.
     """
-    given = {name: getattr(options, name, None) for name in SETTINGS}
+    given = {name: getattr(options, name, None) for name in (*SETTINGS, "model_cache")}
     given = {name: "\n".join(value) if isinstance(value, list) else value for name, value in given.items()}
     settings = read_settings(given, os.environ)
     refuse_without_effect(settings, given)

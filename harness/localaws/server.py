@@ -137,6 +137,8 @@ class LocalAWS:
             ("GET", "/faults/applied"): lambda _: self.faults.applied(),
             ("POST", "/faults"): lambda fault: self.faults.add(Fault.from_json(fault)),
             ("DELETE", "/faults"): lambda _: self.faults.clear(),
+            ("POST", "/model-cache"): lambda cache: self._use_model_cache(cache["directory"]),
+            ("GET", "/model-cache/jobs"): lambda _: self.trainer.from_cache(),
             ("POST", "/containers"): lambda image: self.images.register(image["image"], image["command"]),
             ("GET", "/resources"): lambda _: self.resources(),
             ("POST", "/network"): lambda network: self.gateway.cut(network["cut"]),
@@ -145,6 +147,9 @@ class LocalAWS:
             ("POST", "/reset"): lambda wanted: self._reset(identities=wanted.get("identities", False)),
             ("POST", "/shutdown"): lambda _: self.stopping.set(),
         }
+
+    def _use_model_cache(self, directory: str | None) -> None:
+        self.trainer.use_cache(Path(directory) if directory else None)
 
     def resources(self) -> dict[str, list[str]]:
         """Return the names of existing resources by kind.

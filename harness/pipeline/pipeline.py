@@ -55,6 +55,8 @@ class Outcome:
     """Name of the training job, whether or not it was created."""
     created: list[Resource] = field(default_factory=list)
     leftovers: list[Leftover] = field(default_factory=list)
+    is_from_cache: bool = False
+    """True if the model was copied from the cache of trained models."""
     rows_trained: int | None = None
     """Rows that the training containers logged as read; None if they logged none."""
     labels: Array = field(default_factory=lambda: np.empty(0))
@@ -212,6 +214,7 @@ class Pipeline:
                 raise
             except (Py4JError, Exception) as error:
                 raise stage_failure("fit", error, self._aws.region) from error
+        self.outcome.is_from_cache = self._names.training_job in self._aws.jobs_from_cache()
         self.outcome.rows_trained = rows_logged(self._aws, self._names.training_job)
         for name, seconds in parts.items():
             self._finish(name, seconds)
@@ -299,6 +302,7 @@ def report(outcome: Outcome, settings: Settings, aws: AWS, versions: dict[str, s
     return {
         "accuracy": outcome.accuracy,
         "validation_accuracy": outcome.validation_accuracy,
+        "trained": "from cache" if outcome.is_from_cache else "by this run",
         "rows_trained": outcome.rows_trained,
         "rows_validated": outcome.validation_rows,
         "rows_predicted": len(outcome.predictions),

@@ -12,7 +12,7 @@ import harness
 PACKAGE = Path(harness.__file__).parent
 LAYERS = [  # from the bottom up
     ["errors", "regions"],
-    ["settings", "console", "waiting", "processes", "scratch", "mnist", "java", "registries"],
+    ["settings", "console", "waiting", "processes", "scratch", "mnist", "java", "registries", "caches"],
     ["libsvm", "recordio", "kept"],
     ["localaws", "containers"],
     ["aws"],

@@ -196,12 +196,13 @@ FAKE_AWS = """
         def client(self, service): return Client(service)
         def remaining(self): return []
         def refused_hosts(self): return []
+        def jobs_from_cache(self): return []
         def close(self): print("\\nclosed with", os.environ.get("AWS_ACCESS_KEY_ID"))
 
     @pytest.fixture(scope="session", autouse=True)
     def opened():
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("harness.fixtures.open_aws", lambda settings, fresh: Fake())
+            patch.setattr("harness.fixtures.open_aws", lambda settings, **_: Fake())
             yield
 """
 

@@ -214,12 +214,12 @@ def _hosted(
     :param left: list that receives resources that could not be deleted.
     """
     if plan.endpoint:
-        with closing(open_aws(settings, creates=False, fresh=True)) as aws:
+        with closing(open_aws(settings, creates=False)) as aws:
             progress.say(f"nothing is created: this run adds no cost to the endpoint {plan.endpoint}")
             require_endpoint(aws, plan.endpoint)
             yield aws, plan.endpoint, None
         return
-    with closing(open_aws(settings, fresh=True)) as opened:
+    with closing(open_aws(settings)) as opened:
         if opened.prices is not None:
             progress.say(_cost(opened.prices, settings, plan))
         with open_ledger(opened, settings) as ledger:

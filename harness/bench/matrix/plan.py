@@ -123,10 +123,13 @@ class Plan:
 
 
 def _options(settings: Settings) -> Iterator[str]:
-    """Yield the options that give a pytest these settings and override its environment."""
+    """Yield the options that give a pytest these settings and override its environment.
+
+    Not that of the cache of trained models, which a session with benchmarks never uses.
+    """
     for setting in dataclasses.fields(settings):
         value = getattr(settings, setting.name)
-        if value is not None and has_effect(settings, setting.name):
+        if value is not None and has_effect(settings, setting.name) and setting.name != "model_cache":
             values = value if isinstance(value, tuple) else (value,)
             yield from (f"{option_name(setting.name)}={each}" for each in values)
 

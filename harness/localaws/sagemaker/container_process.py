@@ -88,6 +88,11 @@ class ContainerProcess:
         """The exit code, negative after a signal; None while the process runs."""
         return self._process.poll()
 
+    @property
+    def is_read(self) -> bool:
+        """True once all of the output was passed on."""
+        return not self._reader.is_alive()
+
     def wait(self, timeout: float | None = None) -> int | None:
         """Wait for the end and the last output; return the exit code, or None after ``timeout`` seconds."""
         try:

@@ -32,7 +32,7 @@ class Local:
     def jvm_options(self):
         return ["-Dredirected=true"]
 
-    def refused_hosts(self):
+    def jobs_from_cache(self):
         raise LocalAWSError("It has died.")
 
 
@@ -86,7 +86,12 @@ def ended(calls=(), resources=()):
     known = {"host": "sts.amazonaws.com", "path": "/", "error": "", "message": ""}
     calls = {"calls": [known | call for call in calls]}
     return SimpleNamespace(
-        running=True, role="arn:ours", refused_hosts=list, calls=lambda: calls, resources=lambda: found
+        running=True,
+        role="arn:ours",
+        jobs_from_cache=list,
+        refused_hosts=list,
+        calls=lambda: calls,
+        resources=lambda: found,
     )
 
 

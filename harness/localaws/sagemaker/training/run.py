@@ -9,18 +9,22 @@ import json
 import random
 import tarfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
+from harness.caches.models import ModelCache, Trained
 from harness.localaws.iam.asked import Need
 from harness.localaws.iam.authorization import Authorization
 from harness.localaws.iam.s3_actions import bucket_arn, object_arn
 from harness.localaws.moto_backend import Services, StoredObject
+from harness.localaws.s3.bodies.body import Body
 from harness.localaws.sagemaker.container_paths import as_in_container
 from harness.localaws.sagemaker.container_process import ContainerProcess, free_port
 from harness.localaws.sagemaker.execution_role import image_refusal, log_writer
 from harness.localaws.sagemaker.images import Image
+from harness.localaws.sagemaker.training.cache_key import cache_key
 from harness.localaws.sagemaker.training.channels import find_objects, input_configuration, path_inside
 from harness.localaws.sagemaker.training.checkpoints import Checkpoints
 from harness.localaws.sagemaker.training.job import Job, TrainingFailure
@@ -33,8 +37,19 @@ STOP_GRACE_SECONDS = 120
 """Seconds that a container may take to save its model after SIGTERM (page of StopTrainingJob)."""
 REASON_LENGTH = 1024
 """Characters of a failure reason."""
+FROM_CACHE = "Not trained again: model, log and metrics are from the cache"
+"""In the first line of the log of a job that was not trained."""
 _USER_ERROR = 2  # exit code of a container that blames its input, as SageMaker's built-in algorithms have it
 _QUOTED = 500  # characters of a line of output, so that a failure reason has room for the rest
+
+
+class _Input(NamedTuple):
+    """A file of a channel on a host."""
+
+    host: str
+    channel: str
+    path: str
+    body: Body
 
 
 class TrainingRun:
@@ -48,7 +63,13 @@ class TrainingRun:
         directory: Path,
         environment: Mapping[str, str],
         authorization: Authorization,
+        cache: ModelCache | None = None,
     ) -> None:
+        """Run a job in a directory.
+
+        :param environment: variables of its containers.
+        :param cache: of trained models, None to train in any case.
+        """
         self._job = job
         self._image = image
         self._services = services
@@ -61,6 +82,11 @@ class TrainingRun:
         self._last_lines = dict.fromkeys(self._hosts, "")
         self._metrics = Metrics([], directory, lambda _: None)
         self._checkpoints: Checkpoints | None = None
+        self._inputs: list[_Input] = []
+        self._lines: list[tuple[str, str]] = []
+        self._log_is_whole = False
+        self._seconds = 0.0
+        self._cache = cache if image.is_built_in and not checkpoint_directory(job.request) else None
 
     def run(self) -> None:
         """Train, and upload what was trained.
@@ -74,18 +100,31 @@ class TrainingRun:
             self._prepare(host)
         self._restore_checkpoints()
         for channel in self._job.request.get("InputDataConfig", []):
-            self._download(channel)
-        outcome = "Stopped" if self._job.status == "Stopping" else self._train()
+            self._locate(channel)
+        key = self._key() if self._cache else ""
+        found = self._find(key)
+        if found:
+            outcome = self._repeat(found)
+        else:
+            self._download()
+            outcome = "Stopped" if self._job.status == "Stopping" else self._train()
         if self._job.discarded:
             raise TrainingFailure("InternalServerError: the local AWS was reset")
         if outcome == "Completed":
             self._job.move("Uploading")
-        self._upload()
+        archives = found.archives if found else self._pack()
+        self._upload(archives)
+        if self._cache and self._log_is_whole and outcome == "Completed":
+            self._store(self._cache, key, archives)
         self._job.move(outcome, "Completed" if outcome == "Completed" else "Stopped")
 
+    @property
+    def _uri(self) -> str:
+        """The image."""
+        return str(self._job.request["AlgorithmSpecification"]["TrainingImage"])
+
     def _check_image(self) -> None:
-        uri = self._job.request["AlgorithmSpecification"]["TrainingImage"]
-        if reason := image_refusal(self._authorization, self._role, uri):
+        if reason := image_refusal(self._authorization, self._role, self._uri):
             raise TrainingFailure(f"ClientError: Cannot pull algorithm container. {reason}")
 
     def _check_may(self, what: str, action: str, resource: str, prefix: str = "") -> None:
@@ -97,6 +136,13 @@ class TrainingRun:
         root = self._roots[host]
         for part in ("input/config", "input/data", "model", "output/data"):
             (root / part).mkdir(parents=True)
+        if directory := checkpoint_directory(self._job.request):
+            (root / directory).mkdir(parents=True)
+        for name, value in self._configuration(host).items():
+            (root / "input/config" / f"{name}.json").write_text(json.dumps(value))
+
+    def _configuration(self, host: str) -> dict[str, Any]:
+        """Return the contents of the files in ``input/config``, by name."""
         channels = self._job.request.get("InputDataConfig", [])
         configuration: dict[str, Any] = {
             "hyperparameters": self._job.request.get("HyperParameters", {}),
@@ -107,11 +153,9 @@ class TrainingRun:
             },
         }
         if directory := checkpoint_directory(self._job.request):
-            (root / directory).mkdir(parents=True)
             # as https://github.com/aws/sagemaker-xgboost-container/pull/32 reads it
-            configuration["checkpointconfig"] = {"LocalPath": str(root / directory)}
-        for name, value in configuration.items():
-            (root / "input/config" / f"{name}.json").write_text(json.dumps(value))
+            configuration["checkpointconfig"] = {"LocalPath": str(self._roots[host] / directory)}
+        return configuration
 
     def _restore_checkpoints(self) -> None:
         if directory := checkpoint_directory(self._job.request):
@@ -120,7 +164,8 @@ class TrainingRun:
             self._checkpoints = Checkpoints(self._services, uri, directories, region, self._check_may)
             self._checkpoints.restore()
 
-    def _download(self, channel: dict[str, Any]) -> None:
+    def _locate(self, channel: dict[str, Any]) -> None:
+        """Find the objects of a channel that each host gets, and check that the role may read them."""
         source = channel["DataSource"]["S3DataSource"]
         bucket, prefix = split_s3_uri(source["S3Uri"])
         self._check_may("Data download", "s3:ListBucket", bucket_arn(self._job.region, bucket), prefix)
@@ -136,24 +181,69 @@ class TrainingRun:
             random.Random(channel["ShuffleConfig"]["Seed"]).shuffle(found)
         sharded = source.get("S3DataDistributionType") == "ShardedByS3Key"
         for number, host in enumerate(self._hosts):
-            part = found[number :: len(self._hosts)] if sharded else found
-            directory = self._roots[host] / "input/data" / channel["ChannelName"]
-            for path, stored in part:
-                self._fetch(stored, directory / path_inside(path, stored))
+            for path, stored in found[number :: len(self._hosts)] if sharded else found:
+                body = self._body(stored)
+                self._inputs.append(_Input(host, channel["ChannelName"], path_inside(path, stored), body))
 
-    def _fetch(self, stored: StoredObject, target: Path) -> None:
+    def _body(self, stored: StoredObject) -> Body:
         resource = object_arn(self._job.region, stored.bucket, stored.key)
         self._check_may("Data download", "s3:GetObject", resource)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("wb") as file:
-            try:
-                self._services.read_object(stored.bucket, stored.key, file)
-            except KeyError as error:
-                raise TrainingFailure(f"ClientError: Data download failed: {error} does not exist") from None
+        try:
+            return self._services.body_of(stored.bucket, stored.key)
+        except KeyError as error:
+            raise TrainingFailure(f"ClientError: Data download failed: {error} does not exist") from None
+
+    def _download(self) -> None:
+        for each in self._inputs:
+            target = self._roots[each.host] / "input/data" / each.channel / each.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as file:
+                file.writelines(each.body.blocks(0, each.body.size))
+        self._inputs.clear()  # deleted objects take disk as long as their bodies are kept
+
+    def _key(self) -> str:
+        """Return the job's key in the cache."""
+        files: dict[str, dict[str, list[tuple[str, Body]]]] = {host: {} for host in self._hosts}
+        for each in self._inputs:
+            files[each.host].setdefault(each.channel, []).append((each.path, each.body))
+        hosts = {host: (self._configuration(host), files[host]) for host in self._hosts}
+        return cache_key(self._uri, self._image.command, self._job.request.get("Environment", {}), hosts)
+
+    def _find(self, key: str) -> Trained | None:
+        """Return what the cache has for a job that is not to be stopped, and would not be by its time limit."""
+        if not self._cache or self._job.status == "Stopping":
+            return None
+        found = self._cache.find(key, self._roots[self._hosts[0]])
+        return found if found and time.monotonic() + found.seconds < self._deadline()[0] else None
+
+    def _repeat(self, found: Trained) -> str:
+        """Write the log and set the metrics of the job that was trained; return the outcome."""
+        self._job.move("Training")
+        known = None if self._own_metrics else found.metrics
+        for name, value in (known or {}).items():
+            self._set_metric(name, value)
+        when = datetime.fromtimestamp(found.at, timezone.utc)
+        note = f"[harness] {FROM_CACHE}, of a job with the same input at {when:%Y-%m-%d %H:%M:%S} UTC."
+        metrics = [] if known is not None else self._metric_definitions()
+        write = {host: self._line_writer(host, metrics, note) for host in self._hosts}
+        try:
+            for host, line in found.lines:
+                write[host](line)
+        finally:
+            self._metrics.close()
+        if self._cache:
+            self._cache.served.append(self._job.name)
+        return "Completed"
+
+    def _store(self, cache: ModelCache, key: str, archives: Sequence[Path]) -> None:
+        found = {name: metric["Value"] for name, metric in self._job.metrics.items()}
+        metrics = None if self._own_metrics else found
+        cache.store(key, Trained(self._uri, time.time(), self._seconds, self._lines, metrics, archives))
 
     def _train(self) -> str:
         """Run the containers; return the outcome as a secondary status."""
         self._job.move("Training")
+        began = time.monotonic()
         tracker = str(free_port())
         processes: list[ContainerProcess] = []
         try:
@@ -167,8 +257,10 @@ class TrainingRun:
                 self._checkpoints.save()
             if outcome == "Completed":
                 self._check(processes)
+                self._log_is_whole = all(process.is_read for process in processes)
         finally:
             self._metrics.close()
+        self._seconds = time.monotonic() - began
         return outcome
 
     def _start(self, host: str, tracker: str) -> ContainerProcess:
@@ -179,28 +271,51 @@ class TrainingRun:
             "HARNESS_TRACKER_PORT": tracker,
             **self._job.request.get("Environment", {}),
         }
-        stream = f"{self._job.name}/{host}-{int(time.time())}"
-        write = log_writer(self._services, self._authorization, self._role, self._job.region, LOG_GROUP, stream)
-        first = host == self._hosts[0]
-        if first:
-            self._metrics = Metrics(self._metric_definitions(), self._roots[host], write)
+        write = self._line_writer(host, self._metric_definitions())
 
         def on_line(line: str) -> None:
-            write(line)
             self._last_lines[host] = line[:_QUOTED] or self._last_lines[host]
-            if first:
-                self._measure(line)
+            if self._cache:
+                self._lines.append((host, line))
+            write(line)
 
         return ContainerProcess([*self._image.command, "train"], self._roots[host], environment, on_line)
 
+    def _line_writer(self, host: str, metrics: Sequence[tuple[str, str]], note: str = "") -> Callable[[str], None]:
+        """Return a function that writes a line to the log of a host, and finds metrics in it on the first host.
+
+        :param metrics: their names and expressions.
+        :param note: line of the harness at the start of the log, in which no metrics are searched.
+        """
+        stream = f"{self._job.name}/{host}-{int(time.time())}"
+        write = log_writer(self._services, self._authorization, self._role, self._job.region, LOG_GROUP, stream)
+        if note:
+            write(note)
+        if host != self._hosts[0]:
+            return write
+        self._metrics = Metrics(metrics, self._roots[host], write)
+
+        def write_and_measure(line: str) -> None:
+            write(line)
+            self._measure(line)
+
+        return write_and_measure
+
     def _metric_definitions(self) -> list[tuple[str, str]]:
-        given = self._job.request["AlgorithmSpecification"].get("MetricDefinitions") or []
-        return [(item["Name"], item["Regex"]) for item in given] or list(self._image.metrics)
+        return [(item["Name"], item["Regex"]) for item in self._own_metrics] or list(self._image.metrics)
+
+    @property
+    def _own_metrics(self) -> list[dict[str, str]]:
+        """Definitions of metrics in the request."""
+        return self._job.request["AlgorithmSpecification"].get("MetricDefinitions") or []
 
     def _measure(self, line: str) -> None:
         for name, value in self._metrics.find(line).items():
-            with self._job.changed:
-                self._job.metrics[name] = {"MetricName": name, "Value": value, "Timestamp": time.time()}
+            self._set_metric(name, value)
+
+    def _set_metric(self, name: str, value: float) -> None:
+        with self._job.changed:
+            self._job.metrics[name] = {"MetricName": name, "Value": value, "Timestamp": time.time()}
 
     def _watch(self, processes: list[ContainerProcess]) -> str:
         """Wait until every container has ended, or stop them; return the outcome."""
@@ -258,19 +373,25 @@ class TrainingRun:
             )
         return f"{'ClientError' if code == _USER_ERROR else 'AlgorithmError'}: {text}, exit code: {shown}"
 
-    def _upload(self) -> None:
+    def _pack(self) -> list[Path]:
+        """Return the archives of what the first host wrote."""
         root = self._roots[self._hosts[0]]
+        archives = []
+        for part, name in (("model", "model.tar.gz"), ("output/data", "output.tar.gz")):
+            if part == "model" or any((root / part).iterdir()):
+                archives.append(root / name)
+                with tarfile.open(root / name, "w:gz", compresslevel=6) as tar:
+                    for path in sorted((root / part).iterdir()):
+                        tar.add(path, path.name)
+        return archives
+
+    def _upload(self, archives: Sequence[Path]) -> None:
         bucket, key = split_s3_uri(self._job.artifact)
         if not self._services.has_bucket(bucket):
             raise TrainingFailure(f"ClientError: Artifact upload failed: S3 bucket {bucket} does not exist")
         self._check_may("Artifact upload", "s3:PutObject", object_arn(self._job.region, bucket, key))
-        for part, name in (("model", "model.tar.gz"), ("output/data", "output.tar.gz")):
-            if part == "model" or any((root / part).iterdir()):
-                archive = root / name
-                with tarfile.open(archive, "w:gz", compresslevel=6) as tar:
-                    for path in sorted((root / part).iterdir()):
-                        tar.add(path, path.name)
-                self._services.write_object(bucket, str(PurePosixPath(key).with_name(name)), archive)
+        for archive in archives:
+            self._services.write_object(bucket, str(PurePosixPath(key).with_name(archive.name)), archive)
 
 
 def _beginning(path: Path) -> str:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from harness.caches.models import ModelCache
 from harness.localaws.iam.authorization import Authorization
 from harness.localaws.moto_backend import Services
 from harness.localaws.sagemaker.container_paths import without_directory
@@ -40,6 +41,15 @@ class Trainer:
         self._authorization = authorization
         self._threads: list[tuple[Job, threading.Thread]] = []
         self._lock = threading.Lock()
+        self._cache: ModelCache | None = None
+
+    def use_cache(self, directory: Path | None) -> None:
+        """Take models of later jobs from the cache in a directory if it has them; train them if this is None."""
+        self._cache = ModelCache(directory) if directory else None
+
+    def from_cache(self) -> list[str]:
+        """Return the names of the jobs since :meth:`use_cache` whose models came from the cache."""
+        return list(self._cache.served) if self._cache else []
 
     def start(self, job: Job, image: Image) -> None:
         """Begin the job and return at once."""
@@ -63,7 +73,7 @@ class Trainer:
         directory = self._directory / job.region / job.name
         try:
             environment = self._environment(job.region, job.request["RoleArn"])
-            TrainingRun(job, image, self._services, directory, environment, self._authorization).run()
+            TrainingRun(job, image, self._services, directory, environment, self._authorization, self._cache).run()
         except TrainingFailure as failure:
             self._fail(job, directory, str(failure))
         except OSError as error:

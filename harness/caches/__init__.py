@@ -1,0 +1,1 @@
+"""Caches that later runs of this user share: their directory, and the trained models."""

@@ -1,0 +1,1 @@
+"""Commands about what later runs use again: ``harness up``, ``down``, ``status`` and ``harness cache``."""

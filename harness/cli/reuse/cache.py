@@ -1,0 +1,117 @@
+"""``harness cache``: lists the cache of trained models, and clears it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from harness.cli.options import Command
+from harness.errors import SetupError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.caches.models import Entry, ModelCache
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--clear", action="store_true", help="delete all entries")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _run(options: argparse.Namespace) -> int:
+    from harness.caches.models import ModelCache
+    from harness.console import print_json
+
+    cache = ModelCache(_directory())
+    deleted = cache.clear() if options.clear else None
+    entries = cache.entries()
+    if options.json:
+        found = _described(cache, entries)
+        print_json(found if deleted is None else {**found, "deleted": deleted})
+    elif deleted is None:
+        _print(cache, entries)
+    else:
+        print(f"{deleted:,} {_entries(deleted)} deleted from {cache.directory}.")
+    return 0
+
+
+def _directory() -> Path:
+    from harness.caches.directory import cache_directory
+
+    directory = cache_directory("models", os.environ)
+    if directory is None:
+        raise SetupError(
+            "There is no directory for the cache of trained models.",
+            checked="the user's home directory and XDG_CACHE_HOME",
+            fix="set XDG_CACHE_HOME to an absolute path",
+        )
+    return directory
+
+
+def _described(cache: ModelCache, entries: list[Entry]) -> dict[str, Any]:
+    return {
+        "directory": str(cache.directory),
+        "bytes": sum(entry.bytes for entry in entries),
+        "limit": cache.limit,
+        "entries": [
+            {
+                "image": entry.image,
+                "trained": _time(entry.trained).isoformat(),
+                "used": _time(entry.used).isoformat(),
+                "rows": entry.rows,
+                "bytes": entry.bytes,
+            }
+            for entry in entries
+        ],
+    }
+
+
+def _print(cache: ModelCache, entries: list[Entry]) -> None:
+    from harness.console import Column, PlainConsole, print_figures, terminal_table, widened
+
+    console = widened(PlainConsole())
+    size = sum(entry.bytes for entry in entries)
+    figures = [
+        ("directory", str(cache.directory)),
+        ("size", f"{_shown(size)} of {_shown(cache.limit)}, in {len(entries):,} {_entries(len(entries))}"),
+    ]
+    print_figures(console, figures)
+    if not entries:
+        return
+    columns = [Column("image", folds=True), Column("trained (UTC)"), Column("used (UTC)")]
+    rows = [
+        [
+            entry.image,
+            f"{_time(entry.trained):%Y-%m-%d %H:%M}",
+            f"{_time(entry.used):%Y-%m-%d %H:%M}",
+            "unknown" if entry.rows is None else f"{entry.rows:,}",
+            _shown(entry.bytes),
+        ]
+        for entry in entries
+    ]
+    console.print(terminal_table([*columns, Column("rows", right=True), Column("size", right=True)], rows))
+
+
+def _entries(number: int) -> str:
+    return "entry" if number == 1 else "entries"
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(round(seconds), timezone.utc)
+
+
+def _shown(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB" if size >= 10 << 20 else f"{size / 2**10:,.0f} KiB"
+
+
+COMMAND = Command(
+    "cache",
+    "list or clear the cache of trained models",
+    "List the models that the local AWS copies instead of training them again, with the directory and size of the "
+    "cache. The last used ones come first.",
+    _add_arguments,
+    _run,
+)
