@@ -294,6 +294,35 @@ def test_refused_hosts_are_named_with_the_test_that_failed_and_at_the_end(run, p
     result.stdout.fnmatch_lines(["*Hosts that the local AWS refused*", "*hosts that the local AWS refused*"])
 
 
+CACHED = """
+    Fake.jobs_from_cache = lambda self: ["job-1", "job-2"]
+"""
+
+
+def test_models_from_the_cache_are_counted_in_one_line_with_the_option_that_trains_them(run, pytester):
+    pytester.makeconftest(FAKE_AWS + CACHED)
+    result = run(test="def test_it(aws): pass")
+    result.stdout.fnmatch_lines(["*not trained again: 2 (--harness-model-cache=off trains them)"])
+
+
+@pytest.mark.slow
+def test_models_from_the_cache_are_counted_over_processes_of_xdist(pytester):
+    pytester.makeconftest(FAKE_AWS + CACHED)
+    pytester.makepyfile(test_one="def test_it(aws): pass", test_two="def test_it(aws): pass")
+    result = pytester.runpytest_subprocess("-p", "harness.plugin", "-p", "xdist", "-n", "2", "--dist", "loadfile")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["*not trained again: 4 (*"])
+
+
+OPENED = FAKE_AWS.replace("lambda settings, **_: Fake()", "lambda settings, **asked: print(asked) or Fake()")
+
+
+@pytest.mark.parametrize(("fixtures", "used"), [("aws", True), ("aws, benchmark", False)])
+def test_a_session_with_a_benchmark_does_not_use_the_cache_of_models(run, pytester, fixtures, used):
+    pytester.makeconftest(OPENED)
+    assert f"{{'caches_models': {used}}}" in run("-s", test=f"def test_it({fixtures}): pass").stdout.str()
+
+
 @pytest.mark.slow
 def test_hosts_that_processes_of_xdist_refused_are_listed_once(pytester):
     pytester.makeconftest(FAKE_AWS + REFUSES)

@@ -205,3 +205,13 @@ def test_a_kept_environment_is_used_except_in_ci_and_where_it_is_not_wanted(monk
 
 def test_a_settings_error_ends_a_command_with_code_2():
     assert SettingsError("x").exit_code == 2
+
+
+@pytest.mark.parametrize(("variable", "used"), [("true", "off"), ("1", "off"), ("", "on"), ("false", "on")])
+def test_continuous_integration_trains_every_model(variable, used):
+    assert read_settings({}, {"CI": variable}).model_cache == used
+
+
+def test_a_setting_turns_the_cache_of_models_on_in_continuous_integration():
+    settings = read_settings({}, {"CI": "true", "HARNESS_MODEL_CACHE": "on"})
+    assert (settings.model_cache, settings.origin("model_cache")) == ("on", "HARNESS_MODEL_CACHE")
