@@ -95,6 +95,13 @@ def ended(calls=(), resources=()):
     )
 
 
+def test_models_from_the_cache_are_counted_after_a_command(capsys):
+    local = ended()
+    local.jobs_from_cache = lambda: ["job-1", "job-2"]
+    execution._report(local)
+    assert "models from the cache, not trained again: 2 (--no-cache trains them)" in capsys.readouterr().err
+
+
 def test_a_bucket_that_a_failed_command_did_not_find_is_named_with_the_option_that_makes_it(capsys):
     calls = [
         {"host": "shop.s3.eu-west-1.amazonaws.com", "path": "/a.csv", "error": "NoSuchBucket"},

@@ -54,7 +54,7 @@ def test_variables_that_choose_the_code_change_the_key(monkeypatch, name):
     assert key() != before
 
 
-@pytest.mark.parametrize(("member", "other"), [("CORES", 63), ("_versions", lambda: {"numpy": "2"})])
+@pytest.mark.parametrize(("member", "other"), [("_cores", lambda: 63), ("_versions", lambda: {"numpy": "2"})])
 def test_the_number_of_cores_and_the_versions_of_libraries_change_the_key(monkeypatch, member, other):
     before = key()
     monkeypatch.setattr(keys, member, other)

@@ -42,6 +42,12 @@ def test_the_report_is_json_and_counts_by_label_and_prediction(outcome):
     assert np.sum(content["confusion"]) == 4
 
 
+@pytest.mark.parametrize(("is_from_cache", "shown"), [(True, "from cache"), (False, "by this run")])
+def test_the_report_says_whether_the_model_was_trained(outcome, is_from_cache, shown):
+    outcome.is_from_cache = is_from_cache
+    assert report(outcome, Settings(), Where(), {})["trained"] == shown
+
+
 @pytest.mark.parametrize("fraction", [-0.1, 1, 1.5, float("nan")])
 def test_a_validation_fraction_must_leave_rows_to_train_on(fraction):
     with pytest.raises(DataError, match="The validation fraction is"):

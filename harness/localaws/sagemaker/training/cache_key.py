@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import harness
-from harness.libsvm.parallel import CORES
 from harness.localaws.s3.bodies.body import Body
 
 SOURCE = (
@@ -62,7 +61,7 @@ def cache_key(
     seen = {
         "image": [image, *command],
         "variables": [dict(variables), inherited],
-        "machine": [platform.system(), platform.machine(), CORES],
+        "machine": [platform.system(), platform.machine(), _cores()],
         "code": [platform.python_version(), _versions(), _source(tuple(_states()))],
         "hosts": {host: [config, _channels(channels)] for host, (config, channels) in hosts.items()},
     }
@@ -79,6 +78,11 @@ def _channels(channels: Mapping[str, Files]) -> dict[str, list[Any]]:
 
 def _path(file: tuple[str, Body]) -> tuple[str, ...]:
     return Path(file[0]).parts
+
+
+def _cores() -> int | None:
+    """Return the number of cores that containers may use. :mod:`harness.libsvm.parallel` is slow to import."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _versions() -> dict[str, str]:
