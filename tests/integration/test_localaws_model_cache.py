@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sagemaker_pyspark.algorithms import XGBoostSageMakerEstimator
 
 from harness import libsvm
 from harness.caches.models import ModelCache
@@ -149,6 +150,20 @@ def test_a_job_on_two_instances_is_copied_with_the_log_of_each(train):
         lines = [[line for on, line in each.log if on == host] for each in (trained, copied)]
         assert lines[1][0].startswith(NOTE)
         assert lines[1][1:] == lines[0] != []
+
+
+@pytest.mark.spark
+def test_a_fit_of_the_sdk_again_is_copied_though_spark_writes_other_names(
+    local, cache, estimator_options, sagemaker_fit, mnist_train
+):
+    estimators = [XGBoostSageMakerEstimator(**estimator_options()) for _ in range(2)]
+    for estimator in estimators:
+        estimator.setObjective("multi:softmax")
+        estimator.setNumClasses(10)
+        estimator.setNumRound(1)
+        sagemaker_fit(estimator, mnist_train)  # which compares the rows in the log with those of the frame
+    first, second = (str(estimator.latestTrainingJob) for estimator in estimators)
+    assert [job in local.jobs_from_cache() for job in (first, second)] == [False, True]
 
 
 def test_a_job_with_checkpoints_is_trained(train, first, bucket):

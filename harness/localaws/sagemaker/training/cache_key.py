@@ -3,7 +3,8 @@
 That is what a container sees of the job (its configuration, and its files with their names, order and bytes, on each
 host), the image and the command in its place, variables of the environment, the number of cores, and the code: source
 of the containers, versions of the libraries and of Python. A random part in a file's name does not count, since Spark
-writes another one each time. All built-in algorithms start from fixed seeds, so that equal keys mean equal models.
+writes another one each time. All built-in algorithms start from fixed seeds. MD5s identify bytes, as S3 has
+computed them: other bytes with the same one exist only on purpose.
 """
 
 from __future__ import annotations

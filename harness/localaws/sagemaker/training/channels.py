@@ -4,12 +4,42 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from harness.localaws.moto_backend import Services, StoredObject
+from harness.localaws.s3.bodies.body import Body
 from harness.localaws.sagemaker.training.job import TrainingFailure
 from harness.regions import split_s3_uri
+
+
+class Input(NamedTuple):
+    """A file of a channel on a host."""
+
+    host: str
+    channel: str
+    path: str
+    """Path below the channel's directory."""
+    body: Body
+
+
+def download(inputs: Iterable[Input], roots: Mapping[str, Path]) -> None:
+    """Write files below the directories of their hosts, which ``roots`` has in place of ``/opt/ml``."""
+    for each in inputs:
+        target = roots[each.host] / "input/data" / each.channel / each.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as file:
+            file.writelines(each.body.blocks(0, each.body.size))
+
+
+def files_on(host: str, inputs: Iterable[Input]) -> dict[str, list[tuple[str, Body]]]:
+    """Return path and body of a host's files, by channel."""
+    found: dict[str, list[tuple[str, Body]]] = {}
+    for each in inputs:
+        if each.host == host:
+            found.setdefault(each.channel, []).append((each.path, each.body))
+    return found
 
 
 def path_inside(path: str, stored: StoredObject) -> str:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
 from harness.caches.models import ModelCache, Trained
 from harness.localaws.iam.asked import Need
@@ -25,7 +25,14 @@ from harness.localaws.sagemaker.container_process import ContainerProcess, free_
 from harness.localaws.sagemaker.execution_role import image_refusal, log_writer
 from harness.localaws.sagemaker.images import Image
 from harness.localaws.sagemaker.training.cache_key import cache_key
-from harness.localaws.sagemaker.training.channels import find_objects, input_configuration, path_inside
+from harness.localaws.sagemaker.training.channels import (
+    Input,
+    download,
+    files_on,
+    find_objects,
+    input_configuration,
+    path_inside,
+)
 from harness.localaws.sagemaker.training.checkpoints import Checkpoints
 from harness.localaws.sagemaker.training.job import Job, TrainingFailure
 from harness.localaws.sagemaker.training.metrics import Metrics
@@ -41,15 +48,6 @@ FROM_CACHE = "Not trained again: model, log and metrics are from the cache"
 """In the first line of the log of a job that was not trained."""
 _USER_ERROR = 2  # exit code of a container that blames its input, as SageMaker's built-in algorithms have it
 _QUOTED = 500  # characters of a line of output, so that a failure reason has room for the rest
-
-
-class _Input(NamedTuple):
-    """A file of a channel on a host."""
-
-    host: str
-    channel: str
-    path: str
-    body: Body
 
 
 class TrainingRun:
@@ -82,7 +80,7 @@ class TrainingRun:
         self._last_lines = dict.fromkeys(self._hosts, "")
         self._metrics = Metrics([], directory, lambda _: None)
         self._checkpoints: Checkpoints | None = None
-        self._inputs: list[_Input] = []
+        self._inputs: list[Input] = []
         self._lines: list[tuple[str, str]] = []
         self._log_is_whole = False
         self._seconds = 0.0
@@ -106,7 +104,8 @@ class TrainingRun:
         if found:
             outcome = self._repeat(found)
         else:
-            self._download()
+            download(self._inputs, self._roots)
+            self._inputs.clear()  # deleted objects take disk as long as their bodies are kept
             outcome = "Stopped" if self._job.status == "Stopping" else self._train()
         if self._job.discarded:
             raise TrainingFailure("InternalServerError: the local AWS was reset")
@@ -183,7 +182,7 @@ class TrainingRun:
         for number, host in enumerate(self._hosts):
             for path, stored in found[number :: len(self._hosts)] if sharded else found:
                 body = self._body(stored)
-                self._inputs.append(_Input(host, channel["ChannelName"], path_inside(path, stored), body))
+                self._inputs.append(Input(host, channel["ChannelName"], path_inside(path, stored), body))
 
     def _body(self, stored: StoredObject) -> Body:
         resource = object_arn(self._job.region, stored.bucket, stored.key)
@@ -193,20 +192,9 @@ class TrainingRun:
         except KeyError as error:
             raise TrainingFailure(f"ClientError: Data download failed: {error} does not exist") from None
 
-    def _download(self) -> None:
-        for each in self._inputs:
-            target = self._roots[each.host] / "input/data" / each.channel / each.path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("wb") as file:
-                file.writelines(each.body.blocks(0, each.body.size))
-        self._inputs.clear()  # deleted objects take disk as long as their bodies are kept
-
     def _key(self) -> str:
         """Return the job's key in the cache."""
-        files: dict[str, dict[str, list[tuple[str, Body]]]] = {host: {} for host in self._hosts}
-        for each in self._inputs:
-            files[each.host].setdefault(each.channel, []).append((each.path, each.body))
-        hosts = {host: (self._configuration(host), files[host]) for host in self._hosts}
+        hosts = {host: (self._configuration(host), files_on(host, self._inputs)) for host in self._hosts}
         return cache_key(self._uri, self._image.command, self._job.request.get("Environment", {}), hosts)
 
     def _find(self, key: str) -> Trained | None:
