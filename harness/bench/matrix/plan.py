@@ -125,7 +125,7 @@ class Plan:
 def _options(settings: Settings) -> Iterator[str]:
     """Yield the options that give a pytest these settings and override its environment.
 
-    Not that of the cache of trained models, which a session with benchmarks never uses.
+    Not that of the cache of trained models: a session with benchmarks never uses it, and an older checkout has none.
     """
     for setting in dataclasses.fields(settings):
         value = getattr(settings, setting.name)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from harness.errors import ResultsError, SettingsError
+from harness.settings import environment_name
 
 _LAST_LINES = 20
 _NOTHING_COLLECTED = 5  # pytest.ExitCode.NO_TESTS_COLLECTED
@@ -149,7 +150,7 @@ def _start(command: Sequence[str], pipe: int, directory: Path, environment: Mapp
     return subprocess.Popen(
         command,
         cwd=directory,
-        env=environment,
+        env={**environment, environment_name("model_cache"): "off"},  # a fit must not measure the cache
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -582,6 +582,12 @@ def session(*more, **others):
     runner.run_session(sys.executable, Path(), arguments, Path("out.json"), environment=os.environ, **others)
 
 
+def test_a_session_trains_every_model(write):
+    write("import os; assert os.environ['HARNESS_MODEL_CACHE'] == 'off'")
+    session()
+    assert not any("model-cache" in each for each in plan().arguments(plan().cells[0]))
+
+
 def test_a_session_that_takes_too_long_is_ended(write):
     write("time.sleep(60)")
     with pytest.raises(ResultsError, match="took longer than 2 s"):
