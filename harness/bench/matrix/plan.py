@@ -122,14 +122,18 @@ class Plan:
         return {**axes, **passed_on, **shared, "model": self.model, "commit": self.commit, "rounds": self.rounds}
 
 
+_ABOUT_REUSE = ("fresh", "model_cache")
+
+
 def _options(settings: Settings) -> Iterator[str]:
     """Yield the options that give a pytest these settings and override its environment.
 
-    Not that of the cache of trained models: a session with benchmarks never uses it, and an older checkout has none.
+    Not those about what earlier sessions left: one with benchmarks never uses it, and an older checkout has no such
+    options.
     """
     for setting in dataclasses.fields(settings):
         value = getattr(settings, setting.name)
-        if value is not None and has_effect(settings, setting.name) and setting.name != "model_cache":
+        if value is not None and has_effect(settings, setting.name) and setting.name not in _ABOUT_REUSE:
             values = value if isinstance(value, tuple) else (value,)
             yield from (f"{option_name(setting.name)}={each}" for each in values)
 
