@@ -157,6 +157,7 @@ def spark(
     ledger: Ledger,  # noqa: ARG001 - marks the JVM
     harness_settings: Settings,
     pytestconfig: pytest.Config,
+    request: pytest.FixtureRequest,
 ) -> Iterator[SparkSession]:
     """A ``SparkSession`` with the SageMaker SDK and S3A, configured to use ``aws``.
 
@@ -166,7 +167,8 @@ def spark(
     from harness.spark.session import build_session, stop_session  # noqa: PLC0415
     from harness.spark.shared import RestartedSession  # noqa: PLC0415
 
-    session = build_session(aws, harness_settings)
+    measured = any("benchmark" in getattr(item, "fixturenames", ()) for item in request.session.items)
+    session = build_session(aws, harness_settings, measured=measured)
     pytestconfig.stash[SHARED] = RestartedSession(session, aws, harness_settings)
     with checked_fits(aws):
         yield session

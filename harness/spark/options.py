@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import socket
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+from pyspark import SparkConf
 
 from harness.errors import SetupError
-from harness.settings import option_name
+from harness.settings import Settings, option_name
 
 _REPLACEABLE = (
     "spark.driver.memory",
@@ -24,6 +27,12 @@ _OF_LAUNCHERS = ("spark.driver.", "spark.jars", "spark.submit.")
 """Starts of the names of options that a JVM gets when it starts."""
 _CATALOG = "spark.sql.catalogImplementation"
 _CONNECT_SECONDS = 3.0
+_SMALL_ROWS = 5_000
+"""Most rows of MNIST, to train on and to predict, of a run that ends before code compiled by C2 would pay."""
+_QUICK_COMPILER = "-XX:TieredStopAtLevel=1"
+_QUICK_COLLECTOR = "-XX:+UseSerialGC"
+_COLLECTOR = re.compile(r"-XX:\+Use\w+GC\b")
+_JVM_VARIABLES = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "SPARK_SUBMIT_OPTS", "_JAVA_OPTIONS")
 
 
 def merged(theirs: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]:
@@ -64,6 +73,28 @@ def needs_new_jvm(master: str, options: Mapping[str, str]) -> str:
     if options.get(_CATALOG) == "hive":
         found.append(_CATALOG)
     return f"only a new JVM can have {', '.join(found)}" if found else ""
+
+
+def add_default_jvm_options(conf: SparkConf, options: Sequence[str]) -> None:
+    """Add options of the driver's JVM, which all others override: Spark puts its own default options first."""
+    name = "spark.driver.defaultJavaOptions"
+    given = conf.get(name, "")
+    if options:
+        conf.set(name, f"{shlex.join(options)} {given}".strip())
+
+
+def quick_jvm_options(settings: Settings, conf: SparkConf, environment: Mapping[str, str]) -> list[str]:
+    """Return the options of a driver's JVM in a run on few rows; none if there are more.
+
+    Such a JVM lives for seconds, in which it would spend as much time on compiling as on work. A JVM refuses to start
+    with two garbage collectors, so none is given if the user chose one.
+    """
+    if max(settings.train_rows, settings.test_rows) > _SMALL_ROWS:
+        return []
+    names = [f"spark.driver.{kind}JavaOptions" for kind in ("default", "extra")]
+    given = [*(conf.get(name, "") for name in names), *(environment.get(name, "") for name in _JVM_VARIABLES)]
+    chosen = any(_COLLECTOR.search(text or "") for text in given)
+    return [_QUICK_COMPILER] if chosen else [_QUICK_COMPILER, _QUICK_COLLECTOR]
 
 
 def check_reachable(master: str) -> None:

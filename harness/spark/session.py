@@ -30,6 +30,7 @@ from harness.regions import domain, partition
 from harness.scratch import Scratch, make_scratch
 from harness.settings import Settings, option_name
 from harness.spark import internals, pythonpath
+from harness.spark.class_archive import class_archive
 from harness.spark.jvm import (
     LOST_JVM_FIX,
     end_jvm,
@@ -40,7 +41,14 @@ from harness.spark.jvm import (
     require_jvm_of,
     started_for,
 )
-from harness.spark.options import check_reachable, merged, needs_new_jvm, with_setting
+from harness.spark.options import (
+    add_default_jvm_options,
+    check_reachable,
+    merged,
+    needs_new_jvm,
+    quick_jvm_options,
+    with_setting,
+)
 from harness.spark.pythonpath import harness_cloudpickle, python_environment
 from harness.spark.sdk import sdk_jars, warn_of_unreadable_answers
 
@@ -75,6 +83,7 @@ def build_session(
     app_name: str = "sagemaker-spark-harness",
     log: Path | None = None,
     streams: Mapping[str, int] = MappingProxyType({}),
+    measured: bool = False,
 ) -> SparkSession:
     """Return a session whose SDK and S3A use ``aws``: the running one if its JVM uses the same ``aws``.
 
@@ -85,6 +94,7 @@ def build_session(
 
     :param log: file for Spark's warnings and errors with their stack traces, instead of standard error.
     :param streams: descriptors for the JVM's ``stdout`` and ``stderr``, instead of those of this process.
+    :param measured: True if the speed of the session is measured: the JVM is then the same for any number of rows.
     :raises SetupError: Java or the right pyspark is missing, Spark's master does not answer, or this process has a JVM
         that uses another AWS or lacks the SDK.
     """
@@ -102,6 +112,8 @@ def build_session(
     options = with_setting(settings.spark_options, options)
     options |= _kept_options(aws, java)
     conf = SparkConf(loadDefaults=False).setMaster(settings.spark_master).setAppName(app_name).setAll(options.items())
+    if not measured:
+        add_default_jvm_options(conf, quick_jvm_options(settings, conf, os.environ))
     return SparkSession(_start(conf, aws, settings.spark_master, java, scratch, streams))
 
 
@@ -257,9 +269,14 @@ def _start(
 ) -> SparkContext:
     """Start Spark in this process's JVM, or in a new one that deletes the scratch directory when it ends."""
     starts_jvm = not internals.has_jvm()
+    archive = class_archive(java, conf.get("spark.driver.extraClassPath", ""), scratch.path) if starts_jvm else None
+    if archive:
+        add_default_jvm_options(conf, archive.options())
     started_for(aws)
     try:
         context = _start_context(conf, _launch_environment(aws, master, java), scratch, streams)
+        if archive:
+            archive.make_at_exit(internals.system_property("java.class.path") or "")
         _delete_with_jvm(context, scratch)
         require_jvm_of(aws, sdk=True)  # _JAVA_OPTIONS of the user, for one, would win over ours
     except BaseException:  # a Ctrl-C too

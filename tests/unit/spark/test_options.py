@@ -4,9 +4,17 @@ import socket
 import warnings
 
 import pytest
+from pyspark import SparkConf
 
 from harness.errors import SetupError
-from harness.spark.options import check_reachable, needs_new_jvm, with_setting
+from harness.settings import Settings
+from harness.spark.options import (
+    add_default_jvm_options,
+    check_reachable,
+    needs_new_jvm,
+    quick_jvm_options,
+    with_setting,
+)
 
 OURS = {
     "spark.driver.memory": "4096m",
@@ -73,3 +81,24 @@ def test_one_of_several_masters_is_enough_and_other_kinds_are_sparks_to_check():
         check_reachable(f"spark://127.0.0.1:1,127.0.0.1:{standby.getsockname()[1]}")
     for master in ("local[*]", "yarn", "k8s://https://127.0.0.1:1"):
         check_reachable(master)
+
+
+@pytest.mark.parametrize(
+    ("rows", "given", "expected"),
+    [
+        (3000, "", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"),
+        (3000, "-XX:+UseG1GC", "-XX:TieredStopAtLevel=1 -XX:+UseG1GC"),
+        (60_000, "", ""),
+    ],
+)
+def test_a_small_runs_jvm_compiles_quickly_unless_the_user_chose_otherwise(rows, given, expected):
+    name = "spark.driver.defaultJavaOptions"
+    conf = SparkConf(loadDefaults=False).set(name, given)
+    add_default_jvm_options(conf, quick_jvm_options(Settings(train_rows=rows, test_rows=500), conf, {}))
+    assert conf.get(name) == expected
+
+
+def test_a_collector_that_a_variable_gives_to_each_jvm_is_the_only_one():
+    environment = {"JAVA_TOOL_OPTIONS": "-Xss1m -XX:+UseParallelGC"}
+    small = Settings(train_rows=10, test_rows=10)
+    assert quick_jvm_options(small, SparkConf(loadDefaults=False), environment) == ["-XX:TieredStopAtLevel=1"]
