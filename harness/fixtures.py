@@ -79,9 +79,14 @@ def aws(harness_settings: Settings, pytestconfig: pytest.Config, request: pytest
 
     import boto3  # noqa: PLC0415
 
+    from harness.spark.early import prepare_early  # noqa: PLC0415
+
     with ExitStack() as stack:
         pytestconfig.stash[ENVIRONMENT] = dict(os.environ)
-        opened = stack.enter_context(closing(open_aws(harness_settings, reuses=not _measures(request.session))))
+        # A benchmark must not measure what earlier sessions left.
+        reuses = not _is_requested("benchmark", request.session)
+        meanwhile = prepare_early if _is_requested("spark", request.session) else None
+        opened = stack.enter_context(closing(open_aws(harness_settings, reuses=reuses, meanwhile=meanwhile)))
         pytestconfig.stash[KEEPER] = opened.lease.keeper if opened.lease else None
         stack.enter_context(patch.dict(os.environ, opened.redirected(os.environ), clear=True))
         stack.enter_context(patch.object(boto3, "DEFAULT_SESSION", None))  # it keeps the environment it was made in
@@ -92,9 +97,9 @@ def aws(harness_settings: Settings, pytestconfig: pytest.Config, request: pytest
         pytestconfig.stash[FROM_CACHE] = len(opened.jobs_from_cache())
 
 
-def _measures(session: pytest.Session) -> bool:
-    """Return whether one of the session's tests is a benchmark, which must not measure what earlier sessions left."""
-    return any("benchmark" in getattr(item, "fixturenames", ()) for item in session.items)
+def _is_requested(fixture: str, session: pytest.Session) -> bool:
+    """Return whether a test of the session uses a fixture, itself or through others."""
+    return any(fixture in getattr(item, "fixturenames", ()) for item in session.items)
 
 
 def _prepare_sparks_of_users(aws: AWS, stack: ExitStack) -> None:
@@ -167,8 +172,7 @@ def spark(
     from harness.spark.session import build_session, stop_session  # noqa: PLC0415
     from harness.spark.shared import RestartedSession  # noqa: PLC0415
 
-    measured = any("benchmark" in getattr(item, "fixturenames", ()) for item in request.session.items)
-    session = build_session(aws, harness_settings, measured=measured)
+    session = build_session(aws, harness_settings, measured=_is_requested("benchmark", request.session))
     pytestconfig.stash[SHARED] = RestartedSession(session, aws, harness_settings)
     with checked_fits(aws):
         yield session

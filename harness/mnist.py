@@ -9,10 +9,11 @@ import lzma
 from collections.abc import Iterator
 from functools import lru_cache
 from importlib.resources import files
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:  # the local AWS starts without numpy, and imports it with the first digits
+    import numpy as np
+    import numpy.typing as npt
 
 Split = Literal["train", "test"]
 
@@ -81,6 +82,8 @@ def _read_idx(name: str, rows: int, bytes_per_row: int) -> npt.NDArray[np.uint8]
 
     It has a magic number, whose last byte is the number of dimensions, then their sizes, then the bytes.
     """
+    import numpy as np  # noqa: PLC0415
+
     with (files("harness") / "data" / "mnist" / name).open("rb") as compressed, lzma.open(compressed) as idx:
         dimensions = idx.read(4)[3]
         idx.read(4 * dimensions)
@@ -93,6 +96,8 @@ def _libsvm_lines(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) 
     A line is a row of columns (label, pixels, line end), in which 0 means nothing to write. The conversion looks up the
     other values in a table of all texts that a column can have, and drops the padding.
     """
+    import numpy as np  # noqa: PLC0415
+
     columns = np.ones((len(images), FEATURES + 2), dtype=np.uint8)
     columns[:, 0] += labels
     columns[:, 1:-1] = images
@@ -104,6 +109,8 @@ def _libsvm_lines(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) 
 @lru_cache(maxsize=1)
 def _texts() -> npt.NDArray[np.bytes_]:
     """Return the text of every value of every column, padded with NULs to 8 bytes; shape (786, 256)."""
+    import numpy as np  # noqa: PLC0415
+
     texts = np.zeros((FEATURES + 2, 256), dtype="S8")
     texts[0, 1:11] = [b"%d" % label for label in range(10)]
     texts[1:-1] = [[b" %d:%d" % (index, value) for value in range(256)] for index in range(1, FEATURES + 1)]

@@ -5,7 +5,7 @@ Only :func:`open_aws` decides between the two. Code that receives an :class:`AWS
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -104,12 +104,19 @@ class AWS(Protocol):
         """Stop what was started. An AWS that was closed must not be used again."""
 
 
-def open_aws(settings: Settings, *, creates: bool = True, reuses: bool = False) -> AWS:
+def open_aws(
+    settings: Settings,
+    *,
+    creates: bool = True,
+    reuses: bool = False,
+    meanwhile: Callable[[], object] | None = None,
+) -> AWS:
     """Return the AWS that the settings ask for, checked and ready for use. The caller closes it.
 
     :param creates: False if nothing will be created in it: then no role is needed, and a real account is not checked.
     :param reuses: True to use a kept environment and the cache of trained models, where the settings allow it. What is
         measured must not depend on earlier uses.
+    :param meanwhile: called while a local AWS starts.
     :raises HarnessError: it cannot be used, or a run cannot succeed in it.
     """
     if settings.in_aws:
@@ -120,7 +127,7 @@ def open_aws(settings: Settings, *, creates: bool = True, reuses: bool = False) 
     if not reuses:
         from harness.aws.local import MockAWS  # noqa: PLC0415
 
-        return MockAWS.start(settings)
+        return MockAWS.start(settings, meanwhile=meanwhile)
     from harness.aws.kept import kept_or_started  # noqa: PLC0415
 
-    return kept_or_started(settings)
+    return kept_or_started(settings, meanwhile)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -41,8 +42,10 @@ class KeptAWS(MockAWS):
         self.lease.release()
 
 
-def kept_or_started(settings: Settings) -> MockAWS:
+def kept_or_started(settings: Settings, meanwhile: Callable[[], object] | None = None) -> MockAWS:
     """Return the local AWS of the environment that is kept for this directory, or a new one.
+
+    :param meanwhile: called while a new one starts.
 
     It is a new one if the settings say so, if none is kept, or if it cannot be used; a warning then says why.
     """
@@ -54,4 +57,4 @@ def kept_or_started(settings: Settings) -> MockAWS:
         else:
             kept.use_model_cache(model_cache(settings))
             return kept
-    return MockAWS.start(settings, caches_models=True)
+    return MockAWS.start(settings, caches_models=True, meanwhile=meanwhile)

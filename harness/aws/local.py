@@ -11,13 +11,10 @@ import sys
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, cast
-
-import boto3
-import botocore.session
-from botocore.config import Config
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from harness.aws.cleanup.resources import SAGEMAKER_KINDS
 from harness.aws.faults import FaultInjection
@@ -29,6 +26,9 @@ from harness.localaws.memory import frugal_environment
 from harness.processes import kill_processes_with
 from harness.regions import split_s3_uri
 from harness.settings import Settings
+
+if TYPE_CHECKING:
+    import boto3
 
 _START_SECONDS = 60
 _STOP_SECONDS = 15
@@ -60,19 +60,25 @@ class MockAWS:
         self.role = connection.role
         self.hourly_prices: Mapping[str, Mapping[str, float]] = {}
         self.faults = FaultInjection(self._control)
-        self._session = _session()
 
     _process: subprocess.Popen[bytes]
     _errors: IO[bytes]
 
     @classmethod
     def start(
-        cls, settings: Settings, port: int = 0, *, enforce_iam: bool = False, caches_models: bool = False
+        cls,
+        settings: Settings,
+        port: int = 0,
+        *,
+        enforce_iam: bool = False,
+        caches_models: bool = False,
+        meanwhile: Callable[[], object] | None = None,
     ) -> MockAWS:
         """Start a local AWS and wait until it is ready.
 
         :param enforce_iam: True to allow callers only what the policies in its IAM allow.
         :param caches_models: True to use the cache of trained models, unless the settings turn it off.
+        :param meanwhile: called while it starts.
         :raises SetupError: another process uses the port, or the disk is full.
         :raises LocalAWSError: it did not start.
         """
@@ -87,6 +93,8 @@ class MockAWS:
             env=frugal_environment(os.environ),
             start_new_session=True,  # its owner handles a Ctrl-C in the terminal
         )
+        if meanwhile:
+            meanwhile()
         line = _first_line(cast("IO[bytes]", process.stdout))
         if not line.startswith(b'{"port"'):
             raise _start_failure(process, line, errors, port)
@@ -123,6 +131,8 @@ class MockAWS:
 
         :param credentials: of another caller than the role, as environment variables.
         """
+        from botocore.config import Config  # noqa: PLC0415 - imported while the process starts, or never
+
         credentials = credentials or self.connection.credentials
         return self._session.client(
             service,
@@ -133,6 +143,16 @@ class MockAWS:
             verify=self.connection.pem,
             config=Config(proxies={"https": self.connection.client_proxy}, ignore_configured_endpoint_urls=True),
         )
+
+    @cached_property
+    def _session(self) -> boto3.Session:
+        """A session that does not read the user's profile and does not affect the user's later clients."""
+        import boto3  # noqa: PLC0415 - see above
+        import botocore.session  # noqa: PLC0415
+
+        nothing = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
+        session = botocore.session.Session({**nothing, "profile": (None, None, None, None)})
+        return boto3.Session(botocore_session=session)
 
     def last_output(self) -> str:
         """Return the last lines that the process wrote to its standard error, or ''."""
@@ -263,12 +283,6 @@ def _first(keys: Sequence[str]) -> str:
 def _command(region: str, port: int, enforce_iam: bool) -> list[str]:
     command = [sys.executable, "-m", "harness.localaws", "--region", region, "--port", str(port)]
     return [*command, "--enforce-iam"] if enforce_iam else command
-
-
-def _session() -> boto3.Session:
-    """Return a session that does not read the user's profile and does not affect the user's later clients."""
-    nothing = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
-    return boto3.Session(botocore_session=botocore.session.Session({**nothing, "profile": (None, None, None, None)}))
 
 
 def _first_line(stream: IO[bytes]) -> bytes:

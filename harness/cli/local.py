@@ -51,7 +51,9 @@ def _seed(text: str) -> tuple[Path, str]:
 
 def _upload(aws: MockAWS, seeds: Sequence[tuple[Path, str]]) -> None:
     """Upload the directories that the command line names."""
-    from harness.aws.seeding import seed_local
+    if not seeds:
+        return
+    from harness.aws.seeding import seed_local  # imports boto3
 
     for directory, uri in seeds:
         seed_local(aws, directory, uri)
@@ -106,8 +108,9 @@ def run_command(settings: Settings, command: Sequence[str], seeds: Sequence[tupl
     :raises CommandNotRunError: the command does not exist or is not executable.
     """
     from harness.aws.kept import kept_or_started
+    from harness.java import find_java_early
 
-    with kept_or_started(settings) as aws:
+    with kept_or_started(settings, find_java_early) as aws:
         _upload(aws, seeds)
         seeded = frozenset(aws.resources()["S3 object"]) if seeds else frozenset()
         environment = child_environment(aws, os.environ)

@@ -141,6 +141,7 @@ def _run_pipeline(
     from harness.pipeline.pipeline import Pipeline
     from harness.pipeline.timeline import spans, write
     from harness.processes import ended_in_order
+    from harness.spark.early import prepare_early
     from harness.spark.jvm import end_jvm
     from harness.spark.session import build_session, stop_session
 
@@ -152,7 +153,7 @@ def _run_pipeline(
         if settings.in_aws:
             stack.enter_context(ended_in_order())
         with _timed("AWS", stages, progress):
-            aws = stack.enter_context(closing(open_aws(settings, reuses=True)))
+            aws = stack.enter_context(closing(open_aws(settings, reuses=True, meanwhile=prepare_early)))
             ledger = stack.enter_context(open_ledger(aws, settings))
         with _timed("Spark", stages, progress):
             spark = build_session(aws, settings, log=log)

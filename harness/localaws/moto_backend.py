@@ -54,7 +54,8 @@ _TRUST_POLICY = {
     ],
 }
 _EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-MOTO_SERVICES = ("s3", "sts", "iam", "logs", "sagemaker", "service-quotas", "resourcegroupstaggingapi")
+_TAGGING = "resourcegroupstaggingapi"
+MOTO_SERVICES = ("s3", "sts", "iam", "logs", "sagemaker", "service-quotas", _TAGGING)
 """The services that moto answers for, wholly or in part."""
 _SESSION_SECONDS = 12 * 3600
 LOG_LINES = 100_000
@@ -110,6 +111,8 @@ class Services:
             service = scope["service"]
             with self._lock:
                 if service not in applications:
+                    if service == _TAGGING:
+                        sagemaker_backends[ACCOUNT]  # moto searches accounts that were used
                     applications[service] = create_backend_app(service)
             return applications[service](environ, start_response)
 
@@ -155,7 +158,6 @@ class Services:
                 yield TaggedResource(arn, tags, f"sagemaker:{arn.split(':', 5)[-1].partition('/')[0]}")
 
         SageMakerModelBackend.iter_tagged_resources = resources
-        sagemaker_backends[ACCOUNT]  # moto searches accounts that were used
 
     # --- identity -------------------------------------------------------------------------------------------------
 

@@ -47,6 +47,8 @@ from harness.regions import sample_bucket
 from harness.scratch import make_scratch
 
 _WATCH_SECONDS = 1
+_SAMPLE_AFTER_SECONDS = 1.0
+"""Time after which sample data is written that no client has asked for."""
 PORT_TAKEN = 98
 """Exit code if the given port is taken (EADDRINUSE on Linux)."""
 
@@ -232,9 +234,11 @@ async def _serve(region: str, port: int, directory: Path, *, enforce_iam: bool) 
     owner = os.getppid()
     watcher.start(owner, directory, local_aws.run_id)
     threading.Thread(target=_watch_owner, args=(local_aws, loop, owner), daemon=True).start()
-    # Writing MNIST takes two seconds. Spark takes longer to start, so no caller waits for it.
-    sample = sample_bucket(region)
-    threading.Thread(target=local_aws.services.provide_sample_data, args=(sample,), daemon=True).start()
+    # Writing MNIST takes two seconds of CPU. Spark takes longer to start, so no caller waits for it. A command that
+    # needs no Spark may have ended before it begins.
+    sample = threading.Timer(_SAMPLE_AFTER_SECONDS, local_aws.services.provide_sample_data, [sample_bucket(region)])
+    sample.daemon = True
+    sample.start()
     await local_aws.run(port)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import SetupError
-from harness.java import OPTIONS_FILE, Java, find_java, options_for
+from harness.java import OPTIONS_FILE, Java, find_java, find_java_early, options_for
 
 PROPERTIES = "Property settings:\n    java.home = {home}\n    java.specification.version = {release}\n"
 
@@ -85,3 +85,15 @@ def test_options_in_a_file_are_given_one_by_one_to_a_java_that_reads_no_file(tmp
     asked = [f"{OPTIONS_FILE}{options}", "-Dmine=1"]
     assert options_for(Java(Path("/j"), "17.0.1", "PATH"), asked) == asked
     assert options_for(Java(Path("/j"), "1.8.0_402", "PATH"), asked) == [*given, "-Dmine=1"]
+
+
+def test_a_java_is_run_once_until_the_users_options_change(tmp_path, monkeypatch):
+    home = install_java(tmp_path / "java", "17")
+    executable, runs = home / "bin" / "java", tmp_path / "runs"
+    executable.write_text(executable.read_text() + f"echo >> {shlex.quote(str(runs))}\n")
+    find_java_early(on_path(home)).join()
+    assert find_java(on_path(home)).home == home
+    assert runs.read_text() == "\n"
+    monkeypatch.setenv("JDK_JAVA_OPTIONS", "-Xss2m")
+    find_java(on_path(home))
+    assert runs.read_text() == "\n\n"
