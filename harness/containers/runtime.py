@@ -31,10 +31,12 @@ from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn, Protocol, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
-from harness.containers.server import Model, serve
 from harness.errors import DataError, HarnessError
+
+if TYPE_CHECKING:
+    from harness.containers.server import Model
 
 FAILURE_LIMIT = 1024
 """Longest failure reason that SageMaker shows, in characters of ``output/failure``."""
@@ -187,6 +189,8 @@ def _fail(base: Path, reason: str, exit_code: int) -> int:
 
 
 def _serve(algorithm: Algorithm, base: Path, port: int) -> int:
+    from harness.containers.server import serve  # noqa: PLC0415 - a training job starts faster without a web server
+
     _on_sigterm(sys.exit)
     try:
         model = algorithm.load(base / "model")

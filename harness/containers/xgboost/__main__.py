@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.containers.runtime import TrainingJob, main
-from harness.containers.server import Model
 from harness.containers.xgboost.versions import Version
+
+if TYPE_CHECKING:
+    from harness.containers.server import Model
 
 
 class XGBoost:
