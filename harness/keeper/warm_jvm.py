@@ -44,7 +44,7 @@ class WarmJVM:
         self._outputs = Outputs()
         with _stage(progress, "Spark"):
             out, err = self._outputs.writers
-            session = build_session(aws, settings, streams={"stdout": out, "stderr": err})
+            session = build_session(aws, settings, streams={"stdout": out, "stderr": err}, measured=True)
         process = internals.jvm_process()
         assert process is not None
         self._process = process

@@ -12,6 +12,7 @@ QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 for _name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
     del os.environ[_name]  # pytest-benchmark of a child measures nothing if it finds them
 os.environ.setdefault("JDK_JAVA_OPTIONS", QUICK_JAVA)
+os.environ.setdefault("CI", "true")  # sessions use nothing that earlier ones left, and make no archive of classes
 OUTSIDE = dict(os.environ) | {"HARNESS_MODEL_CACHE": "off"}  # tests are about training
 """The environment before the ``aws`` fixture points this process to the local AWS."""
 
