@@ -1,4 +1,4 @@
-"""``harness cache``: lists the cache of trained models, and clears it."""
+"""``harness cache``: lists trained models and archives of a JVM's classes that later runs use, and clears them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _run(options: argparse.Namespace) -> int:
     from harness.console import print_json
 
     cache = ModelCache(_directory())
-    deleted = cache.clear() if options.clear else None
+    deleted = _clear(cache) if options.clear else None
     entries = cache.entries()
     if options.json:
         found = _described(cache, entries)
@@ -36,6 +36,22 @@ def _run(options: argparse.Namespace) -> int:
     else:
         print(f"{deleted:,} {_entries(deleted)} deleted from {cache.directory}.")
     return 0
+
+
+def _clear(cache: ModelCache) -> int:
+    """Delete all models and archives; return their number."""
+    archives = _archives()
+    for archive in archives:
+        archive.unlink(missing_ok=True)
+    return cache.clear() + len(archives)
+
+
+def _archives() -> list[Path]:
+    """Return the archives of a JVM's classes (:mod:`harness.spark.class_archive`)."""
+    from harness.caches.directory import cache_directory, is_own
+
+    directory = cache_directory("classes", os.environ)
+    return sorted(directory.glob("*.jsa")) if directory and is_own(directory) else []
 
 
 def _directory() -> Path:
@@ -56,6 +72,7 @@ def _described(cache: ModelCache, entries: list[Entry]) -> dict[str, Any]:
         "directory": str(cache.directory),
         "bytes": sum(entry.bytes for entry in entries),
         "limit": cache.limit,
+        "class_archives": [{"path": str(each), "bytes": each.stat().st_size} for each in _archives()],
         "entries": [
             {
                 "image": entry.image,
@@ -78,6 +95,9 @@ def _print(cache: ModelCache, entries: list[Entry]) -> None:
         ("directory", str(cache.directory)),
         ("size", f"{_shown(size)} of {_shown(cache.limit)}, in {len(entries):,} {_entries(len(entries))}"),
     ]
+    if archives := _archives():
+        size = sum(each.stat().st_size for each in archives)
+        figures.append(("JVM classes", f"{_shown(size)} in {len(archives):,} files below {archives[0].parent}"))
     print_figures(console, figures)
     if not entries:
         return
@@ -111,7 +131,7 @@ COMMAND = Command(
     "cache",
     "list or clear the cache of trained models",
     "List the models that the local AWS copies instead of training them again, with the directory and size of the "
-    "cache. The last used ones come first.",
+    "cache. The last used ones come first. Archives of the classes of Spark's JVM are counted, and cleared, too.",
     _add_arguments,
     _run,
 )

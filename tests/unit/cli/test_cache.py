@@ -30,7 +30,9 @@ def test_the_json_has_the_same(cache, capsys):
     assert main(["cache", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     [entry] = found.pop("entries")
-    assert found == {"directory": str(cache.directory), "bytes": entry["bytes"], "limit": 1 << 30}
+    assert found == {
+        "directory": str(cache.directory), "bytes": entry["bytes"], "limit": 1 << 30, "class_archives": [],
+    }  # fmt: skip
     assert (entry["image"], entry["rows"], entry["trained"]) == ("xgboost:1", 60_000, "1970-01-01T00:00:00+00:00")
 
 
@@ -39,6 +41,16 @@ def test_clearing_deletes_all_and_says_how_many(cache, capsys, option, shown):
     assert main(["cache", "--clear", *option]) == 0
     assert shown in capsys.readouterr().out
     assert cache.entries() == []
+
+
+def test_archives_of_classes_are_counted_and_cleared_too(cache, capsys):
+    archive = cache.directory.parent / "classes" / "key.jsa"
+    archive.parent.mkdir()
+    archive.write_bytes(bytes(20 << 20))
+    assert main(["cache"]) == 0
+    assert f"20 MiB in 1 files below {archive.parent}" in " ".join(capsys.readouterr().out.split())
+    assert main(["cache", "--clear"]) == 0
+    assert not archive.exists()
 
 
 def test_a_cache_that_was_never_used_is_empty(monkeypatch, tmp_path, capsys):
