@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import psutil
@@ -18,6 +18,7 @@ RUN_VARIABLE = "HARNESS_RUN"
 
 _END_SECONDS = 3
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
+_reasons: list[Callable[[], str]] = []
 
 
 def end_processes_of(run: str) -> None:
@@ -72,5 +73,15 @@ def ended_in_order() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
+@contextmanager
+def reason_to_end(reason: Callable[[], str]) -> Iterator[None]:
+    """Call ``reason`` when a signal ends the block in order; the interruption has the text that it returns, if any."""
+    _reasons.append(reason)
+    try:
+        yield
+    finally:
+        _reasons.remove(reason)
+
+
 def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt("terminated by a signal")
+    raise KeyboardInterrupt(next(filter(None, [reason() for reason in _reasons]), "terminated by a signal"))

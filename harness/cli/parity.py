@@ -89,17 +89,24 @@ def _replayed(
     options: argparse.Namespace, snapshots: Iterable[Snapshot]
 ) -> list[tuple[Snapshot, list[tuple[Any, dict[str, Any]]]]]:
     """Make the calls of each snapshot, delete what they create, and return the calls with their answers."""
-    from contextlib import closing
+    from contextlib import ExitStack, closing
 
     from harness.aws import open_aws
     from harness.aws.cleanup.reaper import open_ledger
     from harness.bench.endpoints import explained
     from harness.console import ConsoleProgress, PlainConsole
     from harness.parity.replay import Replay
+    from harness.processes import ended_in_order
 
     settings = settings_from(options)
     progress = ConsoleProgress(PlainConsole(stderr=True))
-    with closing(open_aws(settings)) as aws, open_ledger(aws, settings) as ledger, explained(), closing(progress):
+    with ExitStack() as stack:
+        if settings.in_aws:
+            stack.enter_context(ended_in_order())
+        stack.enter_context(closing(progress))
+        aws = stack.enter_context(closing(open_aws(settings)))
+        ledger = stack.enter_context(open_ledger(aws, settings))
+        stack.enter_context(explained())
         done = []
         for snapshot in snapshots:
             progress.begin("calls")

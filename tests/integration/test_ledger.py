@@ -126,20 +126,24 @@ def test_cleaning_up_a_model_of_an_existing_endpoint_leaves_the_endpoint(ours, t
 
 OWNER = """
 import json, subprocess, sys
-from contextlib import closing
+from contextlib import closing, nullcontext
 from harness.aws.cleanup import reaper
 from harness.aws.cleanup.ledger import Ledger
 from harness.aws.cleanup.hooks import watch
 from harness.aws.cleanup.names import names_of
 from harness.aws.cleanup.resources import Resource
 from harness.aws.real import RealAWS
+from harness.processes import ended_in_order
 from harness.settings import Settings
 from tests.support.hosted import create
 
 reaper.SETTLE_SECONDS = 2.0
 role, interrupted = sys.argv[1:]
 settings = Settings(mode="real", role=role)
-with closing(RealAWS.start(settings)) as aws, reaper.open_ledger(aws, settings) as ledger:
+if interrupted == "limit":
+    object.__setattr__(settings, "max_hours", 10 / 3600)  # less than a user may give
+with ended_in_order() if interrupted == "limit" else nullcontext(), \
+        closing(RealAWS.start(settings)) as aws, reaper.open_ledger(aws, settings) as ledger:
     if interrupted == "fit":
         names = ledger.names(settings)
     else:  # all that is named is created
@@ -235,6 +239,16 @@ def test_a_clean_up_that_is_interrupted_is_the_reapers_and_that_is_said(independ
     _, stderr = run.process.communicate("\n", timeout=90)
     assert f"the clean-up was interrupted; process {run.reaper.pid} finishes it" in stderr
     assert "deleted model hsh-" in run.wait()
+
+
+def test_a_run_that_waits_beyond_max_hours_is_ended_in_order_by_its_reaper_and_says_why(independent_aws, tmp_path):
+    run = Run(independent_aws, tmp_path, "limit")
+    run.process.wait(90)  # it reads its standard input, which gives nothing
+    psutil.Process(run.child).kill()
+    stderr = run.process.stderr.read()
+    assert "KeyboardInterrupt: --harness-max-hours 0.00277778 is over, so the run is ended" in stderr
+    assert independent_aws.everything().keys() <= {"log group"}
+    assert "sending SIGTERM to process" in run.ledger.with_suffix(".log").read_text()
 
 
 def test_a_reaper_does_not_end_with_the_run_that_its_own_was_started_in(ours):
