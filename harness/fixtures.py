@@ -159,7 +159,7 @@ def close_ledger(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def spark(
     aws: AWS,
-    ledger: Ledger,  # noqa: ARG001 - marks the JVM
+    ledger: Ledger,  # marks the JVM, and bounds the cost of each fit
     harness_settings: Settings,
     pytestconfig: pytest.Config,
     request: pytest.FixtureRequest,
@@ -174,7 +174,7 @@ def spark(
 
     session = build_session(aws, harness_settings, measured=_is_requested("benchmark", request.session))
     pytestconfig.stash[SHARED] = RestartedSession(session, aws, harness_settings)
-    with checked_fits(aws):
+    with checked_fits(aws, ledger):
         yield session
     del pytestconfig.stash[SHARED]
     stop_session(session)

@@ -231,15 +231,23 @@ def find_prices(source: PriceSource, run: Iterable[Instances]) -> tuple[RunPrice
 
 
 def require_prices(source: PriceSource, settings: Settings, endpoint_types: Sequence[str] = ()) -> RunPrices:
-    """Return the prices of a run's instances.
+    """Return the prices of the instances that the settings name, as :func:`prices_of` does.
 
     :param endpoint_types: as for :func:`instances_of`.
+    :raises SettingsError: one price is unknown, or AWS refuses to list prices.
+    """
+    return prices_of(source, instances_of(settings, endpoint_types), settings.region)
+
+
+def prices_of(source: PriceSource, instances: Iterable[Instances], region: str) -> RunPrices:
+    """Return the prices of some instances.
+
     :raises SettingsError: one price is unknown, or AWS refuses to list prices.
     """
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - slow, and those who read files need none
 
     try:
-        known, unknown = find_prices(source, instances_of(settings, endpoint_types))
+        known, unknown = find_prices(source, instances)
     except (ClientError, BotoCoreError) as error:
         raise SettingsError(
             f"AWS does not list its prices: {error}",
@@ -247,7 +255,7 @@ def require_prices(source: PriceSource, settings: Settings, endpoint_types: Sequ
             fix="allow the caller pricing:GetProducts, or give the prices in a file with --prices",
         ) from error
     if unknown:
-        raise _unknown(source, settings.region, ", ".join(map(str, unknown)))
+        raise _unknown(source, region, ", ".join(map(str, unknown)))
     return known
 
 

@@ -26,7 +26,7 @@ from harness.pipeline.scored_rows import warn_of_other_rows
 from harness.registries import built_in
 from harness.spark.labels import labels_of, whole
 from harness.spark.protobuf_rows import check_protobuf, rules_of
-from harness.spark.sdk import format_options, hyperparameter, projected_columns
+from harness.spark.sdk import format_options, hyperparameter, projected_columns, uses_of
 from harness.spark.validation import Shape, check_frame
 
 _Shapes: TypeAlias = "WeakKeyDictionary[Any, Shape]"
@@ -35,10 +35,11 @@ _USE_OPTIONS = "make a new estimator for each fit, with **estimator_options()"
 
 
 @contextmanager
-def checked_fits(aws: AWS) -> Iterator[None]:
+def checked_fits(aws: AWS, ledger: Ledger) -> Iterator[None]:
     """Have each ``fit`` of the SDK in this block refuse rows that would be lost, and count the rows trained on.
 
-    Models trained in the block warn of rows of another form. A block inside another one does nothing.
+    A ``fit`` that could cost more than the ledger's run may spend is refused too. Models trained in the block warn of
+    rows of another form. A block inside another one does nothing.
     """
     shapes: _Shapes = WeakKeyDictionary()
     transform = SageMakerModel.transform
@@ -49,7 +50,7 @@ def checked_fits(aws: AWS) -> Iterator[None]:
 
     @wraps(fit)
     def checked(self: Any, dataset: DataFrame) -> SageMakerModel:
-        return _check_and_fit(aws, self, dataset, fit, shapes)
+        return _check_and_fit(aws, self, dataset, _within_bound(ledger, fit), shapes)
 
     @wraps(transform)
     def warning(self: Any, dataset: DataFrame, *arguments: Any, **options: Any) -> DataFrame:
@@ -60,6 +61,19 @@ def checked_fits(aws: AWS) -> Iterator[None]:
     checked.checks_rows = True  # type: ignore[attr-defined]
     with patch.object(SageMakerEstimatorBase, "fit", checked), patch.object(SageMakerModel, "transform", warning):
         yield
+
+
+def _within_bound(ledger: Ledger, fit: Callable[..., SageMakerModel]) -> Callable[..., SageMakerModel]:
+    """Return a ``fit`` that creates nothing if that could cost more than the ledger's run may spend."""
+    spending = ledger.spending
+    if spending is None:
+        return fit
+
+    def priced(estimator: Any, frame: DataFrame) -> SageMakerModel:
+        with spending.fit(uses_of(estimator)):
+            return fit(estimator, frame)
+
+    return priced
 
 
 def _check_and_fit(
@@ -125,16 +139,20 @@ def fit(aws: AWS, ledger: Ledger, estimator: Any, frame: DataFrame) -> Any:
     :param estimator: any estimator of the SDK, made with :func:`harness.spark.sdk.estimator_options`, or a ``Pipeline``
         with such estimators as stages. Its model is a ``PipelineModel``.
     :param frame: the training rows.
-    :raises SettingsError: the estimator has names that are not the ledger's, or were used by another ``fit``.
+    :raises SettingsError: the estimator has names that are not the ledger's, or were used by another ``fit``. Or all
+        stages together could cost more than the run may spend. Nothing was created.
     :raises DataError: rows would be lost or changed. Nothing was created.
     :raises PipelineError: it failed, or other rows were trained on than the frame has.
     """
-    stages = [stage.namePolicyFactory.createNamePolicy() for stage in _stages(estimator)]
+    estimators = _stages(estimator)
+    stages = [each.namePolicyFactory.createNamePolicy() for each in estimators]
     jobs = [str(names.trainingJobName()) for names in stages]
     _check_names(ledger, [Resource("training job", job) for job in jobs])
+    if ledger.spending:
+        ledger.spending.check("this fit", [use for each in estimators for use in uses_of(each)])
     ledger.make_bucket()
     try:
-        with checked_fits(aws), ledger.tagging():
+        with checked_fits(aws, ledger), ledger.tagging():
             return estimator.fit(frame)
     except HarnessError:
         raise

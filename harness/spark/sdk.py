@@ -14,9 +14,11 @@ from sagemaker_pyspark.algorithms import XGBoostSageMakerEstimator
 from sagemaker_pyspark.SageMakerEstimator import SageMakerEstimatorBase
 
 from harness.aws import AWS
+from harness.aws.account.spending import Use
 from harness.aws.cleanup.ledger import Ledger
 from harness.aws.cleanup.names import Names
 from harness.aws.cleanup.resources import Resource
+from harness.aws.pricing import Instances
 from harness.containers.xgboost.versions import Version
 from harness.errors import SetupError
 from harness.mnist import HYPERPARAMETERS
@@ -133,6 +135,19 @@ def estimator(aws: AWS, settings: Settings, names: Names) -> XGBoostSageMakerEst
     for name, value in HYPERPARAMETERS.items():
         built.set(built.getParam(name), value)
     return built
+
+
+def uses_of(estimator: SageMakerEstimatorBase) -> list[Use]:
+    """Return the instances that one ``fit`` of an estimator uses, and for how long.
+
+    An endpoint that ``transform`` creates counts too.
+    """
+    job = Instances("training", str(estimator.trainingInstanceType), int(estimator.trainingInstanceCount))
+    training = Use(job, float(estimator.trainingMaxRuntimeInSeconds))
+    if str(estimator.endpointCreationPolicy.toString()) == "DO_NOT_CREATE":
+        return [training]
+    count = int(estimator.endpointInitialInstanceCount)
+    return [training, Use(Instances("hosting", str(estimator.endpointInstanceType), count))]
 
 
 def projected_columns(estimator: SageMakerEstimatorBase) -> list[str]:

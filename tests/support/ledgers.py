@@ -20,7 +20,14 @@ def client(service):
 
 def account(directory, **members):
     """Return an AWS whose ledgers are below a directory."""
-    own = {"mode": "real", "region": "us-east-1", "account": ACCOUNT, "client": client, "hourly_prices": PRICES}
+    own = {
+        "mode": "real",
+        "region": "us-east-1",
+        "account": ACCOUNT,
+        "client": client,
+        "hourly_prices": PRICES,
+        "prices": None,
+    }
     return SimpleNamespace(**own | {"ledger_directory": directory / "state"} | members)
 
 

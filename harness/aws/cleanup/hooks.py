@@ -9,14 +9,19 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from harness.aws.account.spending import Use
 from harness.aws.cleanup.names import run_of
 from harness.aws.cleanup.record import Record
 from harness.aws.cleanup.resources import SAGEMAKER_KINDS, Janitor, Resource, as_list, is_gone, is_valid
-from harness.errors import HarnessError
+from harness.aws.pricing import Instances
+from harness.errors import HarnessError, SettingsError
+from harness.settings import option_name
 
 _NEW = "harness_new"
 """Key, in botocore's context of a call, of the resource that the call was the first to name."""
 _TAG_SECONDS = 5.0
+_LONGEST_BY_DEFAULT = 86_400.0
+"""SageMaker's MaxRuntimeInSeconds of a job that gives none (API reference, StoppingCondition)."""
 
 
 # --- boto3 ------------------------------------------------------------------------------------------------------------
@@ -26,17 +31,19 @@ def watch(client: Any, record: Record) -> Any:
     """Have a boto3 client of SageMaker record what it creates, before it does, and tag it. Return the client."""
     for kind, names in SAGEMAKER_KINDS.items():
         operation = "Create" + names.parameter.removesuffix("Name")
-        client.meta.events.register(f"provide-client-params.sagemaker.{operation}", _recorder(record, kind))
+        client.meta.events.register(f"provide-client-params.sagemaker.{operation}", _recorder(record, kind, client))
         client.meta.events.register(f"after-call.sagemaker.{operation}", _striker(record))
     return client
 
 
-def _recorder(record: Record, kind: str) -> Any:
+def _recorder(record: Record, kind: str, client: Any) -> Any:
     parameter = SAGEMAKER_KINDS[kind].parameter
 
     def expect(params: dict[str, Any], context: dict[str, Any], **_: Any) -> dict[str, Any]:
         name = str(params.get(parameter))
         resource = Resource(kind, name)
+        if record.spending and (uses := _uses(params, client)):
+            record.spending.commit(str(resource), uses)
         if is_valid(resource):  # otherwise AWS, or botocore before it, refuses the name next
             ours = run_of(name, record.header.account) == record.run
             instance_type, count = _instances(params, record)
@@ -53,8 +60,44 @@ def _striker(record: Record) -> Any:
         # After any other refusal the resource may exist: a first attempt was applied, and its answer was lost.
         if _NEW in context and parsed.get("Error", {}).get("Code", "").startswith("AccessDenied"):
             record.strike(context[_NEW])
+            if record.spending:
+                record.spending.strike(str(context[_NEW]))
 
     return strike
+
+
+def _uses(params: dict[str, Any], client: Any) -> list[Use]:
+    """Return the instances that a Create call would use; none if it creates no job and no endpoint.
+
+    An endpoint config is AWS's to describe, since another client may have made it. The members are those of the API
+    reference of CreateTrainingJob (ResourceConfig, StoppingCondition) and DescribeEndpointConfig. AWS's error about a
+    config that does not exist is the one that CreateEndpoint would give.
+
+    :raises SettingsError: a variant has no instances, so that nothing bounds its cost.
+    """
+    if "EndpointName" in params:
+        config = client.describe_endpoint_config(EndpointConfigName=params.get("EndpointConfigName"))
+        variants = [*config["ProductionVariants"], *config.get("ShadowProductionVariants", [])]
+        return [Use(_hosting(variant)) for variant in variants]
+    if "TrainingJobName" not in params:
+        return []
+    resources = params.get("ResourceConfig", {})
+    seconds = params.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", _LONGEST_BY_DEFAULT)
+    groups = resources.get("InstanceGroups") or [resources]
+    return [
+        Use(Instances("training", str(group.get("InstanceType")), group.get("InstanceCount", 1)), seconds)
+        for group in groups
+    ]
+
+
+def _hosting(variant: dict[str, Any]) -> Instances:
+    if "InstanceType" not in variant:
+        raise SettingsError(
+            f"The cost of the variant {variant['VariantName']} has no bound, since it names no instance type.",
+            checked=f"the endpoint config; {option_name('max_cost')} was given",
+            fix=f"name its InstanceType, or leave {option_name('max_cost')} out",
+        )
+    return Instances("hosting", variant["InstanceType"], variant.get("InitialInstanceCount", 1))
 
 
 def _instances(params: dict[str, Any], record: Record) -> tuple[str | None, int]:

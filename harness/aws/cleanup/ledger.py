@@ -21,6 +21,7 @@ from typing import Any
 import boto3
 
 from harness.aws import AWS
+from harness.aws.account.spending import Spending
 from harness.aws.cleanup import hooks
 from harness.aws.cleanup.clock import Clock
 from harness.aws.cleanup.deletion import Deletion
@@ -75,7 +76,9 @@ class Ledger(Record):
             hourly_prices={kind: dict(prices) for kind, prices in aws.hourly_prices.items()},
         )
         file = LedgerFile.create(aws.ledger_directory, header)
-        return cls(file.path, header, [], aws.client, file=file)
+        ledger = cls(file.path, header, [], aws.client, file=file)
+        ledger.spending = Spending.of(aws.prices, settings)
+        return ledger
 
     @classmethod
     def read(cls, path: Path, client: Clients | None = None, account: str | None = None) -> Ledger:

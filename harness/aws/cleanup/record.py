@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from harness.aws.account.spending import Spending
 from harness.aws.cleanup.ledger_file import Entry, Header, LedgerFile
 from harness.aws.cleanup.names import ENDPOINT_LOGS, Names, bears_run, names_of
 from harness.aws.cleanup.resources import KINDS, SAGEMAKER_KINDS, UNKNOWN, Janitor, Leftover, Resource, is_valid
@@ -43,6 +44,8 @@ class Record:
             self._keep(entry)
         self.leftovers: list[Leftover] | None = None if self._entries else []
         """Resources left after the last clean-up of all; None if something was recorded since."""
+        self.spending: Spending | None = None
+        """Cost of what the run creates and its bound; None if there is no bound, or if nothing costs money."""
 
     # --- contents -----------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """Hooks on boto3 and the Spark SDK: resources are recorded before they are created, and tagged."""
 
 import errno
+import json
 from types import SimpleNamespace
 from unittest import mock
 
@@ -8,8 +9,11 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
+from harness.aws.account.spending import Spending
 from harness.aws.cleanup.resources import Resource
-from harness.errors import HarnessError
+from harness.aws.pricing import PriceFile
+from harness.errors import HarnessError, SettingsError
+from harness.settings import Settings
 from tests.support.ledgers import MODEL, client, on_disk
 
 
@@ -70,3 +74,49 @@ def test_the_sdk_bucket_is_made_once_and_kept(ledger):
     ledger.names()
     ledger.clean_up()
     assert [bucket["Name"] for bucket in client("s3").list_buckets()["Buckets"]] == [ledger.bucket]
+
+
+JOB = {"AlgorithmSpecification": {"TrainingInputMode": "File"}, "OutputDataConfig": {"S3OutputPath": "s3://b/"},
+       "ResourceConfig": {"InstanceType": "ml.m4.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 5},
+       "RoleArn": MODEL["ExecutionRoleArn"], "StoppingCondition": {"MaxRuntimeInSeconds": 3600}}  # fmt: skip
+VARIANT = {"VariantName": "all", "ModelName": "mine", "InstanceType": "ml.m4.xlarge", "InitialInstanceCount": 3}
+
+
+@pytest.fixture
+def bounded(ledger, watched, tmp_path):
+    """The watched client of a session of 3 hours that may cost USD 2.75, at USD 0.25 an hour of an instance."""
+    path = tmp_path / "prices.json"
+    prices = {"ml.m4.xlarge": {"training": 0.25, "hosting": 0.25}}
+    path.write_text(json.dumps({"source": "a list", "date": "2026-11-01", "prices": prices}))
+    ledger.spending = Spending(PriceFile(path), Settings(max_hours=3.0), 2.75)
+    watched.create_model(ModelName="mine", **MODEL)
+    return watched
+
+
+def test_jobs_and_endpoints_of_a_watched_client_are_held_to_the_bound_before_they_are_created(ledger, bounded):
+    bounded.create_training_job(TrainingJobName="first", **JOB)
+    assert ledger.spending.total == pytest.approx(0.5)
+    bounded.create_endpoint_config(EndpointConfigName="three", ProductionVariants=[VARIANT])
+    bounded.create_endpoint(EndpointName="first", EndpointConfigName="three")
+    with pytest.raises(SettingsError, match=r"^Endpoint second could bring .* USD 5\.00, above"):
+        bounded.create_endpoint(EndpointName="second", EndpointConfigName="three")
+    assert [each["EndpointName"] for each in bounded.list_endpoints()["Endpoints"]] == ["first"]
+    assert Resource("endpoint", "second") not in ledger.resources
+
+
+def test_an_endpoint_without_instances_is_refused_if_there_is_a_bound(bounded):
+    serverless = {"VariantName": "all", "ModelName": "mine",
+                  "ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 1}}  # fmt: skip
+    bounded.create_endpoint_config(EndpointConfigName="none", ProductionVariants=[serverless])
+    with pytest.raises(SettingsError, match="The cost of the variant all has no bound"):
+        bounded.create_endpoint(EndpointName="mine", EndpointConfigName="none")
+
+
+def test_a_job_of_instance_groups_counts_all_of_them(ledger, bounded):
+    groups = [
+        {"InstanceGroupName": name, "InstanceType": "ml.m4.xlarge", "InstanceCount": count}
+        for name, count in (("a", 1), ("b", 3))
+    ]
+    resources = {"InstanceGroups": groups, "VolumeSizeInGB": 5}
+    bounded.create_training_job(TrainingJobName="mixed", **JOB | {"ResourceConfig": resources})
+    assert ledger.spending.total == pytest.approx(4 * 0.25)
