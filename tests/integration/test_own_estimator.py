@@ -1,14 +1,19 @@
 """A user's own estimator: ``estimator_options`` and ``sagemaker_fit``, and the checks of every ``fit``."""
 
+import json
 import os
 import warnings
+from dataclasses import replace
 
 import pytest
+from pyspark.ml import Pipeline
 from pyspark.ml.linalg import Vectors
 from pyspark.sql.functions import lit, udf
 from sagemaker_pyspark import EndpointCreationPolicy, IAMRole
 from sagemaker_pyspark.algorithms import XGBoostSageMakerEstimator
 
+from harness.aws.account.spending import Spending
+from harness.aws.pricing import PriceFile
 from harness.errors import DataError, PipelineError, SettingsError
 
 pytestmark = [pytest.mark.slow, pytest.mark.spark]
@@ -143,3 +148,53 @@ def test_a_failed_fit_is_reported_with_the_containers_last_words_and_a_fix(sagem
         sagemaker_fit(estimator(objective="rank:pairwise"), rows(0.0, 1.0))
     assert "the container's last lines: " in failed.value.checked
     assert failed.value.fix
+
+
+# --- the cost of a session --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bound(ledger, harness_settings, tmp_path, monkeypatch):
+    """Hold the session to a bound, for 2 hours at USD 0.25 an hour of each instance."""
+    prices = {"ml.m4.xlarge": {"training": 0.25, "hosting": 0.25}}
+    (tmp_path / "prices.json").write_text(json.dumps({"source": "a list", "date": "2026-11-01", "prices": prices}))
+
+    def bound(usd):
+        spending = Spending(PriceFile(tmp_path / "prices.json"), replace(harness_settings, max_hours=2.0), usd)
+        monkeypatch.setattr(ledger, "spending", spending)
+        return spending
+
+    return bound
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"endpointInitialInstanceCount": 2}, "USD 1\\.50, above --harness-max-cost 1"),
+        ({"endpointInstanceType": "ml.p3.16xlarge"}, "No price is known of ml.p3.16xlarge for hosting"),
+    ],
+)
+@pytest.mark.parametrize("fit", ["sagemaker_fit", "fit"])
+def test_every_fit_is_held_to_the_bound_with_its_own_instances(
+    fit, changed, told, sagemaker_fit, estimator_options, rows, aws, bound
+):
+    spending, before = bound(1.0), len(jobs(aws))
+    own = XGBoostSageMakerEstimator(**{**estimator_options(), "trainingMaxRuntimeInSeconds": 7200, **changed})
+    with pytest.raises(SettingsError, match=told):
+        sagemaker_fit(own, rows(0.0, 1.0)) if fit == "sagemaker_fit" else own.fit(rows(0.0, 1.0))
+    assert (len(jobs(aws)), spending.total) == (before, 0)
+
+
+def test_the_stages_of_a_pipeline_are_held_to_the_bound_together(sagemaker_fit, estimator, rows, aws, bound):
+    spending, before = bound(0.9), len(jobs(aws))
+    with pytest.raises(SettingsError, match=r"^This fit could bring this session's cost to USD 1\.00"):
+        sagemaker_fit(Pipeline(stages=[estimator(), estimator()]), rows(0.0, 1.0))
+    assert (len(jobs(aws)), spending.total) == (before, 0)
+
+
+def test_a_fit_without_an_endpoint_costs_its_training_only_and_less_once_that_has_ended(
+    sagemaker_fit, estimator, rows, bound
+):
+    spending = bound(0.5)
+    sagemaker_fit(estimator(), rows(0.0, 1.0, 0.0))
+    assert 0 < spending.total < 0.25

@@ -80,6 +80,7 @@ def test_real_mode_refuses_to_be_shared_by_xdist(run, pytester):
 TERM = """
 import os, signal, time
 import pytest
+from harness.processes import reason_to_end
 
 @pytest.fixture(scope="session")
 def thing():
@@ -87,17 +88,18 @@ def thing():
     print("\\nthe finalizer ran")
 
 def test_it(thing, harness_settings):
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(30)
+    with reason_to_end(lambda: "--harness-max-hours 1 is over"):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(30)
 """
 
 
-def test_sigterm_ends_a_session_in_real_mode_in_order(pytester):
+def test_sigterm_ends_a_session_in_real_mode_in_order_and_pytest_prints_the_reason(pytester):
     pytester.makepyfile(TERM)
     arguments = ("-p", "harness.plugin", "-s", "--harness-mode=real")
     result = pytester.run(sys.executable, "-m", "pytest", *arguments)
     assert result.ret == pytest.ExitCode.INTERRUPTED
-    result.stdout.fnmatch_lines(["the finalizer ran", "*KeyboardInterrupt*"])
+    result.stdout.fnmatch_lines(["the finalizer ran", "*KeyboardInterrupt: --harness-max-hours 1 is over*"])
 
 
 @pytest.mark.parametrize("setting", ["role", "endpoint"])
