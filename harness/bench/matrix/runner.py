@@ -27,11 +27,12 @@ from harness.bench.analysis.statistics import LEAST_RUNS
 from harness.bench.endpoints import explained, host_on_each
 from harness.bench.matrix.budget import (
     CLEAN_UP_SECONDS,
-    HOST_SECONDS,
     SESSION_SECONDS,
     cost,
+    preparation,
     remaining_cost,
     require_time,
+    run_prices,
 )
 from harness.bench.matrix.plan import Cell, Plan, expected_seconds
 from harness.bench.matrix.pytest_session import SessionTooLongError, check_collection, run_session
@@ -148,9 +149,10 @@ def _expectation(plan: Plan, store: Store, missing: Sequence[tuple[int, Cell]]) 
         yield f"with fewer than {LEAST_RUNS} rounds, 'harness compare' reports everything as inconclusive"
     if missing:
         guess = SESSION_SECONDS[plan.base.mode]
+        what, seconds = preparation(plan)
         known = "by the sessions so far" if store.seconds else f"at an estimated {guess:g} s a session"
         yield f"about {rough_time(expected_seconds(len(missing), store.seconds, guess))}, {known}" + (
-            f", and {rough_time(HOST_SECONDS)} to train and host" if plan.base.in_aws else ""
+            f", and {rough_time(seconds)} to {what}" if plan.base.in_aws else ""
         )
 
 
@@ -172,11 +174,12 @@ def _hosted(
     settings = replace(plan.base, training_instance_count=1)  # the number that training uses
     with closing(open_checked(settings, types)) as aws:
         prices = require_prices(aws.prices, settings, types)
-        _say(console, cost(settings, prices, len(missing) * session + HOST_SECONDS))
+        expected = len(missing) * session + preparation(plan)[1]
+        _say(console, cost(settings, run_prices(plan, prices), expected))
         sessions.max_cost = remaining_cost(plan, settings, prices)
         sessions.deadline = time.time() + plan.base.max_hours * 3600 - CLEAN_UP_SECONDS
         with open_ledger(aws, settings) as ledger:
-            with explained(), _shown(console, "training and hosting", 0, None):
+            with explained(), _shown(console, "hosting" if plan.model else "training and hosting", 0, None):
                 latest = sessions.deadline - session
                 sessions.endpoints, failed = host_on_each(
                     aws, ledger, settings, types, lambda text: _say(console, text), latest, plan.model

@@ -26,9 +26,11 @@ from harness.bench.matrix.budget import (
     CLEAN_UP_SECONDS,
     HOST_SECONDS,
     SESSION_SECONDS,
+    TRAIN_SECONDS,
     cost,
     remaining_cost,
     require_time,
+    run_prices,
 )
 from harness.bench.matrix.plan import Plan, axis, counts, differences, expected_seconds
 from harness.bench.matrix.store import Store, in_random_order
@@ -233,6 +235,26 @@ def test_hosting_and_measuring_leave_time_to_clean_up_before_the_ledger_expires(
 def test_the_users_model_is_hosted_if_it_is_named(hosting, tmp_path):
     hosted(replace(hosting.plan, model="theirs"), tmp_path)
     assert hosting.model == "theirs"
+
+
+def test_a_model_that_exists_is_not_trained_so_neither_time_nor_price_of_training_counts(hosting, tmp_path, capsys):
+    theirs = replace(hosting.plan, model="theirs")
+    hosted(theirs, tmp_path)
+    told = capsys.readouterr().err
+    assert "for hosting USD 0.2 an hour" in told
+    assert "for training" not in told
+    with pytest.raises(SettingsError) as caught:
+        require_time(replace(plan(settings={"max_hours": 0.2}), model="theirs"), 120)
+    assert caught.value.checked.startswith("the expected times: 8 minutes to host, 2 minutes to run one")
+
+
+def test_a_model_that_exists_leaves_sessions_more_but_they_may_still_train(prices):
+    limited = replace(plan(settings={"max_cost": 2.0}), model="theirs")
+    settings, known = priced(prices)
+    assert {usage for usage, _ in run_prices(limited, known)} == {"hosting"}
+    assert remaining_cost(limited, settings, known) == pytest.approx(2.0 - 0.6)
+    with pytest.raises(SettingsError, match=r"cost USD 0\.60, .* own training and hosting USD 1\.40 more"):
+        remaining_cost(replace(limited, base=replace(limited.base, max_cost=1.99)), settings, known)
 
 
 def test_results_of_another_model_are_not_mixed_in():
@@ -675,7 +697,7 @@ def test_a_session_has_the_plans_limit_and_the_role_that_sagemaker_assumes_in_aw
 
 
 def test_a_life_may_be_just_long_enough_for_one_session():
-    hours = (HOST_SECONDS + 120 + CLEAN_UP_SECONDS) / 3600
+    hours = (TRAIN_SECONDS + HOST_SECONDS + 120 + CLEAN_UP_SECONDS) / 3600
     require_time(plan(settings={"max_hours": hours + 1e-9}), 120)
     with pytest.raises(SettingsError) as caught:
         require_time(plan(settings={"max_hours": hours - 1e-3}), 120)
