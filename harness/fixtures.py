@@ -224,6 +224,7 @@ def sagemaker_fit(
     A Spark ``Pipeline`` with estimators of the SDK as stages is trained too, and gives a ``PipelineModel``.
     Rows that would be lost on their way are refused before anything is created. Afterwards the rows that the training
     container read are compared with those of the frame. What was created is tagged, and deleted with the session.
+    In real mode with a ``max_cost``, a ``fit`` that could exceed it is refused before anything is created.
     """
     from harness.pipeline.fit import fit  # noqa: PLC0415
 
@@ -234,6 +235,7 @@ def sagemaker_fit(
 def sagemaker_client(aws: AWS, ledger: Ledger) -> Any:
     """A boto3 client of SageMaker. The ``ledger`` records and tags the training jobs, models, endpoint configs and
     endpoints that it creates, and deletes them with the session. It does so with nothing else that the client creates.
+    In real mode, jobs and endpoints that could exceed ``max_cost`` are refused.
     """
     from harness.aws.cleanup.hooks import watch  # noqa: PLC0415
 

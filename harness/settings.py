@@ -53,13 +53,13 @@ class Settings:
     endpoint: str | None = _setting(None, "existing endpoint to use for trained_model in real mode")
     max_cost: float | None = _setting(
         None,
-        "most that a run in real mode may cost, in USD; a run that could cost more does not start",
+        "most that a run in real mode may cost, in USD; whatever could exceed it is not created",
         kind=float,
         least=0,
     )
     max_hours: float = _setting(
         2.0,
-        "longest time that a run in real mode may take, in hours",
+        "hours after which a run in real mode is ended and what it created is deleted",
         kind=float,
         least=0.1,
         most=672,  # SageMaker trains for at most 28 days (MaxRuntimeInSeconds in StoppingCondition's page)

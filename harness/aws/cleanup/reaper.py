@@ -162,7 +162,7 @@ def _cleaned_up(ledger: Ledger, *, keep_unseen: bool = False) -> Iterator[Ledger
 
 @contextmanager
 def _limited(reaper: Reaper, settings: Settings, over: float) -> Iterator[None]:
-    """Give the reason if the reaper ends the block, and tell the reaper once the block has ended or begins to.
+    """Give the reason if the reaper ends the block, and report to the reaper that the block ends.
 
     :param over: the time, by :func:`time.time`, from which ``max_hours`` is the reason.
     """
