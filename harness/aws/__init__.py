@@ -37,6 +37,10 @@ class AWS(Protocol):
         """ARN of the role that SageMaker assumes."""
 
     @property
+    def is_local(self) -> bool:
+        """True if a local AWS answers: in mock mode, and in real mode during a rehearsal."""
+
+    @property
     def outlives_process(self) -> bool:
         """True if resources remain after the process that created them is killed: then a reaper deletes them."""
 

@@ -46,6 +46,7 @@ class MockAWS:
     """A local AWS that this process started. See :class:`harness.aws.AWS` for the members that both AWS's share."""
 
     mode = "mock"
+    is_local = True
     outlives_process = False
     """False: the local AWS ends with its owner, and all that is in it too."""
     prices = None

@@ -18,7 +18,7 @@ from harness.aws.cleanup.ledger_file import state_directory
 from harness.aws.credentials import SharedCredentials, session_of
 from harness.aws.pricing import PriceSource, price_source
 from harness.errors import HarnessError, SettingsError, SetupError
-from harness.localaws.client import MARK
+from harness.localaws.client import ACCOUNT, MARK
 from harness.regions import partition_of
 from harness.settings import Settings, environment_name, ini_name, option_name
 
@@ -80,6 +80,11 @@ class RealAWS:
             return self.session.client("pricing", region_name=place)
 
         return price_source(self.price_file, self.partition, self.region, pricing)
+
+    @property
+    def is_local(self) -> bool:
+        """True if STS names the local AWS's account, as ``harness serve --enforce-iam`` does in a rehearsal."""
+        return self.account == ACCOUNT
 
     @property
     def partition(self) -> str:

@@ -162,7 +162,7 @@ def record_environment(config: pytest.Config, settings: Settings, fixtures: Mapp
     from harness.bench.results.provenance import environment  # noqa: PLC0415
 
     extra_info = fixtures["benchmark"].extra_info
-    extra_info.update(environment(settings).as_json())
+    extra_info.update(environment(settings, fixtures.get("aws")).as_json())
     if not settings.in_aws or "aws" not in fixtures:
         return
     names = endpoints_of(fixtures)

@@ -106,7 +106,7 @@ def describe(outcome: LoadOutcome, settings: Settings, aws: AWS, sent: list[byte
             "limited_by_generator": found.limited_by_sender,
             "tried": [{**asdict(tried), "verdict": tried.verdict.value} for tried in found.tried],
         },
-        "environment": environment(settings).as_json() | _work(plan.batch, sent),
+        "environment": environment(settings, aws).as_json() | _work(plan.batch, sent),
     }  # fmt: skip
 
 

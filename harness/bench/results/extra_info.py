@@ -18,6 +18,9 @@ from harness.errors import ResultsError
 INSTANCE_TYPES = ("training_instance_type", "endpoint_instance_type")
 """Keys that have a meaning in AWS only: the local AWS accepts the names and is no such machine."""
 
+REHEARSAL = "rehearsal"
+"""Mode of results of real mode in the local AWS's account (``harness serve --enforce-iam``)."""
+
 SETTINGS = (
     "mode",
     "region",
@@ -85,7 +88,7 @@ class ExtraInfo:
     """Metadata of one benchmark in one run. None is for a value that was not recorded; an empty text is unknown."""
 
     mode: str | None = _read_by(_text)
-    """``mock`` or ``real``."""
+    """``mock``, ``real``, or ``rehearsal`` for real mode in a local AWS."""
     region: str | None = _read_by(_text)
     training_instance_type: str | None = _read_by(_text)
     endpoint_instance_type: str | None = _read_by(_text)
@@ -120,7 +123,7 @@ class ExtraInfo:
 
     @property
     def in_aws(self) -> bool:
-        """True if the benchmark ran in AWS; False in mock mode, and if no mode is recorded."""
+        """True if the benchmark ran in AWS; False in mock mode and in a rehearsal, and if no mode is recorded."""
         return self.mode == "real"
 
     @classmethod

@@ -16,7 +16,8 @@ from typing import Any
 
 from pytest_benchmark.utils import get_commit_info
 
-from harness.bench.results.extra_info import SETTINGS, ExtraInfo
+from harness.aws import AWS
+from harness.bench.results.extra_info import REHEARSAL, SETTINGS, ExtraInfo
 from harness.errors import SetupError
 from harness.java import find_java
 from harness.settings import Settings
@@ -28,9 +29,15 @@ _SECRET = re.compile("(?i)secret|password|token|access[.]?key")
 https://spark.apache.org/docs/3.3.0/configuration.html."""
 
 
-def environment(settings: Settings) -> ExtraInfo:
-    """Return the metadata that every benchmark records: settings, cores, versions and commit."""
+def environment(settings: Settings, aws: AWS | None = None) -> ExtraInfo:
+    """Return the metadata that every benchmark records: settings, cores, versions and commit.
+
+    :param aws: the AWS that is measured, if any. If the settings ask for a real one and this is local, the mode is
+        that of a rehearsal.
+    """
     found: dict[str, Any] = {name: getattr(settings, name) for name in SETTINGS}
+    if aws is not None and settings.in_aws and aws.is_local:
+        found["mode"] = REHEARSAL
     conf = _spark_conf(settings.spark_options)
     return ExtraInfo(**found | _versions(), spark_conf=conf, cores=_cores(), commit=commit())
 

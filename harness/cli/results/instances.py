@@ -155,8 +155,8 @@ def _notes(predicting: Sequence[Run], local: Sequence[Run]) -> Iterator[str]:
     if local:
         names = sorted({run.benchmark.info.endpoint_instance_type or "none" for run in local})
         yield (
-            f"Refused: {_counted(local)} in mock mode. The local AWS runs on this machine and is not an instance type, "
-            f"although its results name {', '.join(names)}."
+            f"Refused: {_counted(local)} on the local AWS, in mock mode or a rehearsal. It runs on this machine and is "
+            f"not an instance type, although its results name {', '.join(names)}."
         )
     unknown = [run for run in predicting if run not in local and not is_of_aws(run)]
     if unknown:

@@ -3,6 +3,7 @@
 import http.server
 import json
 import threading
+from dataclasses import replace
 
 import boto3
 import pytest
@@ -12,6 +13,7 @@ from harness.aws import open_aws
 from harness.aws import real as module
 from harness.aws.real import RealAWS, principal
 from harness.errors import HarnessError, SettingsError, SetupError
+from harness.localaws.moto_backend import ACCOUNT
 from harness.settings import Settings
 
 ARN = "arn:aws:iam::999999999999:role/elsewhere"
@@ -120,6 +122,12 @@ def test_region_and_account_are_known_and_nothing_is_redirected(keys):
     assert not any("PROXY" in name or "ENDPOINT" in name for name in aws.environment())
     assert aws.jvm_options() == ["-Daws.region=eu-west-1"]
     assert aws.client("s3").meta.endpoint_url == "https://s3.eu-west-1.amazonaws.com"
+
+
+@pytest.mark.parametrize(("account", "is_local"), [(ACCOUNT, True), ("111122223333", False)])
+@mock_aws
+def test_real_mode_in_the_local_aws_s_account_is_a_rehearsal(keys, account, is_local):
+    assert replace(real(role=ARN), account=account).is_local is is_local
 
 
 def test_an_aws_in_which_nothing_is_created_needs_no_role_and_is_not_checked(keys):

@@ -86,7 +86,7 @@ def test_in_real_mode_a_benchmark_of_the_trained_model_records_its_endpoint_and_
     fixtures = {
         "benchmark": SimpleNamespace(extra_info={}),
         "trained_model": SimpleNamespace(endpointName="its-endpoint"),
-        "aws": SimpleNamespace(prices=prices),
+        "aws": SimpleNamespace(prices=prices, is_local=False),
     }
     config = SimpleNamespace(stash=pytest.Stash())
     for _ in range(2):
@@ -117,9 +117,10 @@ class SageMaker:
         return {"ProductionVariants": [{"InstanceType": "ml.c5.xlarge"}]}
 
 
-def recorded_in_real_mode(**models):
+def recorded_in_real_mode(is_local=False, **models):
     """Return what a benchmark in AWS records, whose test has these models as fixtures."""
-    aws = SimpleNamespace(prices=SimpleNamespace(find=lambda *_: None), client=lambda _: SageMaker())
+    prices = SimpleNamespace(find=lambda *_: None)
+    aws = SimpleNamespace(prices=prices, client=lambda _: SageMaker(), is_local=is_local)
     fixtures = {"benchmark": SimpleNamespace(extra_info={}), "aws": aws, **models}
     record_environment(SimpleNamespace(stash=pytest.Stash()), Settings(mode="real"), fixtures)
     return ExtraInfo.read(fixtures["benchmark"].extra_info)
@@ -128,6 +129,11 @@ def recorded_in_real_mode(**models):
 def test_in_real_mode_the_instances_of_a_model_of_ones_own_are_recorded_as_aws_says_them():
     info = recorded_in_real_mode(scoring=OwnModel("mine"))
     assert (info.endpoint, info.endpoint_instance_type, info.endpoint_instance_count) == ("mine", "ml.c5.xlarge", 2)
+
+
+def test_a_rehearsal_in_a_local_aws_is_not_recorded_as_aws():
+    info = recorded_in_real_mode(scoring=OwnModel("mine"), is_local=True)
+    assert (info.mode, info.in_aws) == ("rehearsal", False)
 
 
 def test_of_two_models_none_is_taken_for_the_measured_one():

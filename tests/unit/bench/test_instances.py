@@ -605,17 +605,21 @@ def test_an_unknown_benchmark_is_reported_with_the_existing_ones(instances):
     assert "give part of one of these: test_the_endpoint_alone[batch=815]" in err
 
 
-def test_the_local_aws_is_not_an_instance_type(instances):
-    code, out, err = instances(three(mode="mock"))
+@pytest.mark.parametrize("mode", ["mock", "rehearsal"])
+def test_the_local_aws_is_not_an_instance_type(instances, mode):
+    code, out, err = instances(three(mode=mode))
     assert (code, out) == (4, "")
-    assert "None of these results was measured on AWS instances. Refused: 30 runs of 1 benchmark in mock mode." in err
+    assert (
+        "None of these results was measured on AWS instances. Refused: 30 runs of 1 benchmark on the local AWS, in"
+        in err
+    )
     assert "is not an instance type, although its results name" in err
 
 
 def test_results_of_the_local_aws_among_others_are_refused_and_the_others_compared(instances):
     code, out, _ = instances(three() + measured("ml.p3.2xlarge", [0.1], start=5, mode="mock"))
     assert code == 4
-    assert "Refused: 1 run of 1 benchmark in mock mode" in " ".join(out.split())
+    assert "Refused: 1 run of 1 benchmark on the local AWS, in mock mode" in " ".join(out.split())
     assert SMALL in out
     assert f"{LARGE} is fastest" in " ".join(out.split())
 
