@@ -101,6 +101,11 @@ class Offer:
         return self.endpoints is not None and self.endpoints >= LEAST_RUNS
 
     @property
+    def is_ordered(self) -> bool:
+        """True if its cost and latency have intervals, without which it has no place in an order."""
+        return self.usd_per_million.is_known and self.seconds.is_known
+
+    @property
     def usd_per_hour(self) -> float:
         """Price of all instances together; infinite if unknown."""
         return math.inf if self.price is None else self.price.hourly * self.count
@@ -159,9 +164,15 @@ class Comparison:
         return [offer for offer in self.offers if offer.price is not None]
 
     @cached_property
+    def ordered(self) -> list[Offer]:
+        """Options with a price and intervals, the cheapest first; none if only one of several has intervals."""
+        found = [offer for offer in self.priced if offer.is_ordered]
+        return found if len(found) > 1 or found == self.priced else []
+
+    @cached_property
     def front(self) -> list[Offer]:
-        """Options that no other beats by the estimates, the fastest first."""
-        found = [offer for offer in self.priced if not any(other.beats(offer) for other in self.priced)]
+        """Options of an order that no other in it beats by the estimates, the fastest first."""
+        found = [offer for offer in self.ordered if not any(other.beats(offer) for other in self.ordered)]
         return sorted(found, key=lambda offer: offer.seconds.value)
 
     @cached_property
@@ -174,11 +185,11 @@ class Comparison:
         return (one, other) in self.apart or (other, one) in self.apart
 
     def standing(self, offer: Offer) -> Standing | None:
-        """Return the position relative to the front; None if the price is unknown.
+        """Return the position relative to the front; None if the price is unknown, or too few runs give no order.
 
-        Options that were not measured alternately with this one make the position uncertain.
+        Options that were not measured alternately with this one, or have too few runs, make the position uncertain.
         """
-        if offer.price is None:
+        if offer not in self.ordered:
             return None
         others = [other for other in self.priced if other is not offer]
         if offer in self.front:
@@ -201,11 +212,8 @@ class Comparison:
                 yield f"the price of {offer.name} changed between its runs: the newest is used"
 
     def _of_runs(self) -> Iterator[str]:
-        few = {offer.name: len(offer.runs) for offer in self.offers if len(offer.runs) < LEAST_RUNS}
-        if len(few) == len(self.offers) and len(set(few.values())) == 1:
-            yield f"an interval needs {LEAST_RUNS} runs, and each has {few.popitem()[1]}"
-        elif few:
-            yield f"an interval needs {LEAST_RUNS} runs: {_and([f'{name} has {runs}' for name, runs in few.items()])}"
+        if few := few_runs(self.offers):
+            yield few
         if self.apart:
             pairs = [f"{one.name} with {other.name}" for one, other in self.apart]
             more = [f"{len(pairs) - _MOST_PAIRS} more"] if len(pairs) > _MOST_PAIRS else []
@@ -241,6 +249,16 @@ class Comparison:
         if len(commits) > 1:
             found["commit"] = f"the runs are of several commits: {_and(commits)}"
         yield from (text for key, text in found.items() if key not in _COMPARED_HERE)
+
+
+def few_runs(offers: Sequence[Offer]) -> str:
+    """Return which options have too few runs for an interval; '' if none has."""
+    few = {offer.name: len(offer.runs) for offer in offers if len(offer.runs) < LEAST_RUNS}
+    if not few:
+        return ""
+    if len(few) == len(offers) and len(set(few.values())) == 1:
+        return f"an interval needs {LEAST_RUNS} runs, and each has {few.popitem()[1]}"
+    return f"an interval needs {LEAST_RUNS} runs: {_and([f'{name} has {runs}' for name, runs in few.items()])}"
 
 
 def comparisons(runs: Iterable[Run], prices: PriceSource | None = None) -> list[Comparison]:

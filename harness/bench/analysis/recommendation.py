@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from harness.bench.analysis.instances import P99, Comparison, Offer
+from harness.bench.analysis.instances import P99, Comparison, Offer, few_runs
 from harness.bench.analysis.latency_bound import check_bound, missing_evidence
-from harness.bench.analysis.statistics import LEAST_RUNS, Estimate
+from harness.bench.analysis.statistics import Estimate
 from harness.console import digits, duration
 from harness.errors import ResultsError
 
@@ -67,6 +67,9 @@ def _cheapest_under(comparison: Comparison, bound: float) -> Recommendation:
     wanted = f"p99 under {duration(bound)}"
     held = {offer.name: check_bound(offer, bound) for offer in comparison.priced}
     able = [offer for offer in comparison.priced if held[offer.name].kept]
+    if not able and not comparison.ordered and len(comparison.priced) > 1:
+        sentence = f"By {comparison.label}, none certainly keeps {wanted}: {few_runs(comparison.priced)}."
+        return Recommendation(sentence, None, [])
     if not able:
         nearest = min(comparison.priced, key=lambda offer: (offer.seconds.high, offer.seconds.value))
         missing = missing_evidence(nearest, bound)
@@ -77,7 +80,7 @@ def _cheapest_under(comparison: Comparison, bound: float) -> Recommendation:
             [],
         )
     found = _best(comparison, able, f"is cheapest with {wanted} ({held[able[0].name].explanation})", _cost_of)
-    cheaper = comparison.priced[: comparison.priced.index(able[0])]
+    cheaper = [offer for offer in comparison.priced[: comparison.priced.index(able[0])] if offer.is_ordered]
     if open_ := [offer.name for offer in cheaper if not held[offer.name].broken]:
         sentence = f"{found.sentence.removesuffix('.')}; {' or '.join(open_)} would be cheaper, and may keep it or not."
         return found._replace(sentence=sentence)
@@ -98,6 +101,8 @@ def _fastest_within(comparison: Comparison, budget: float) -> Recommendation:
 
 
 def _without_goal(comparison: Comparison) -> Recommendation:
+    if unknown := _order_unknown(comparison, comparison.priced):
+        return unknown
     cheapest, fastest = (min(comparison.priced, key=_by(measure)) for measure in (_cost_of, _seconds_of))
     if len(comparison.priced) == 1:
         only = f"{cheapest.name} is the only one with a price: {_cost(cheapest)}, {_latency(comparison, cheapest)}"
@@ -131,18 +136,26 @@ def _by(measure: _Measure) -> Callable[[Offer], tuple[float, str]]:
 
 def _best(comparison: Comparison, able: Sequence[Offer], what: str, *measures: _Measure) -> Recommendation:
     """Return the option with the least of a measure; with several, it must have the least of each."""
+    if unknown := _order_unknown(comparison, able):
+        return unknown
     chosen = min(able, key=_by(measures[0]))
     others = [offer for offer in able if offer is not chosen]
     alike = [other for other in others if not all(each(chosen).is_surely_below(each(other)) for each in measures)]
     text = f"By {comparison.label}, {chosen.name} {what}: {_cost(chosen)}, {_latency(comparison, chosen)}"
-    if not all(measure(chosen).is_known for measure in measures) and others:
-        text += f"; an interval needs {LEAST_RUNS} runs, and without it the order is unknown"
-    elif alike:
+    if alike:
         by = " and ".join(_NAMES[measure] for measure in measures)
         text += f"; by {by} it is not distinguishable from {' or '.join(offer.name for offer in alike)}"
     if apart := [offer.name for offer in others if comparison.are_apart(chosen, offer)]:
         text += f"; it was not measured alternately with {' or '.join(apart)}, so the order is uncertain"
     return Recommendation(f"{text}.", chosen, alike)
+
+
+def _order_unknown(comparison: Comparison, able: Sequence[Offer]) -> Recommendation | None:
+    """Return the refusal to order several options of which some have too few runs; None if all have enough."""
+    if len(able) == 1 or all(offer.is_ordered for offer in able):
+        return None
+    names = " and ".join([", ".join(offer.name for offer in able[:-1]), able[-1].name])
+    return Recommendation(f"By {comparison.label}, the order of {names} is unknown: {few_runs(able)}.", None, [])
 
 
 # --- measures in words ------------------------------------------------------------------------------------------------

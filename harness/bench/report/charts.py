@@ -388,8 +388,9 @@ def cost_of(comparison: Comparison) -> Chart:
         }
         for offer in sorted(shown, key=lambda offer: offer.seconds.value)
     ]
-    front = f"{len(comparison.front)} of {len(shown)} lie on the Pareto front: no other is both cheaper and faster."
-    sentences = [recommend(comparison, Goal()).sentence, front, *(f"{text}." for text in comparison.warnings)]
+    best = len(comparison.front)
+    front = [f"{best} of {len(shown)} lie on the Pareto front: no other is both cheaper and faster."] if best else []
+    sentences = [recommend(comparison, Goal()).sentence, *front, *(f"{text}." for text in comparison.warnings)]
     axes = {"axis": f"{comparison.measure}, {unit_name}", "axis_y": "US dollars for a million predictions"}
     return Chart("front", comparison.label, " ".join(sentences), _cost_table(comparison), {"points": points, **axes})
 

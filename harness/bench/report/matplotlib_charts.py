@@ -177,7 +177,7 @@ def _front(axes: Axes, data: dict[str, Any]) -> None:
     axes.step([point["x"] for point in best], [point["y"] for point in best], where="post", color=_ACCENT)
     right, top = (max(max([point[axis], *(point[f"{axis}_ends"] or ())]) for point in points) for axis in "xy")
     for point in points:
-        _point(axes, point, right)
+        _point(axes, point, right, filled=point["front"] or not best)
     axes.set_xlim(0, right * 1.1)
     axes.set_ylim(0, top * 1.15)
     axes.set_xlabel(data["axis"], parse_math=False)
@@ -186,14 +186,18 @@ def _front(axes: Axes, data: dict[str, Any]) -> None:
         axis.set_major_formatter(_NUMBERS)
 
 
-def _point(axes: Axes, point: dict[str, Any], right: float) -> None:
-    """Draw an instance option with its intervals and name; ``right`` is the greatest latency."""
+def _point(axes: Axes, point: dict[str, Any], right: float, *, filled: bool) -> None:
+    """Draw an instance option with its intervals and name.
+
+    :param right: the greatest latency.
+    :param filled: False for an option that is off the front.
+    """
     x, y, is_best = point["x"], point["y"], point["front"]
     if point["x_ends"]:
         axes.plot(point["x_ends"], [y, y], color=_ACCENT, linewidth=1.2)
     if point["y_ends"]:
         axes.plot([x, x], point["y_ends"], color=_ACCENT, linewidth=1.2)
-    axes.plot(x, y, "o", color=_ACCENT, markerfacecolor=_ACCENT if is_best else "white")
+    axes.plot(x, y, "o", color=_ACCENT, markerfacecolor=_ACCENT if filled else "white")
     # Points off the front lie above and to the right of it, so the names go to opposite sides.
     above, leftmost = (-16, 0.2) if is_best else (8, 0.8)
     side, offset = ("right", (-6, above)) if x > right * leftmost else ("left", (6, above))

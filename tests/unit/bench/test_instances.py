@@ -275,9 +275,16 @@ def test_an_option_certainly_dearer_and_perhaps_slower_may_be_on_the_front():
     assert standings(offer("a", 1, 1, 0.1), offer("b", 9, 1.1, 0.1))[1] is Standing.MAYBE_OFF
 
 
-def test_without_intervals_the_front_is_uncertain():
-    [found] = compared(*three(runs=3))
-    assert {found.standing(each) for each in found.offers} == {Standing.MAYBE_ON, Standing.MAYBE_OFF}
+def test_without_intervals_there_is_no_front():
+    [found] = compared(*three(runs=LEAST_RUNS - 1))
+    assert {found.standing(each) for each in found.offers} == {None}
+    assert found.front == []
+
+
+def test_an_option_with_too_few_runs_is_not_on_the_front_and_makes_it_uncertain():
+    few = replace(offer("c", 1, 1, 0.1), seconds=Estimate(1, 0, math.inf))
+    found = standings(offer("a", 2, 5, 0.1), offer("b", 5, 2, 0.1), few)
+    assert found == [Standing.MAYBE_ON, Standing.MAYBE_ON, None]
 
 
 # --- recommendations --------------------------------------------------------------------------------------------------
@@ -407,7 +414,7 @@ def test_a_p99_needs_as_many_requests_as_in_a_load_test():
 def test_a_bound_is_not_kept_without_intervals():
     chosen, sentence = said(Goal(p99_under=10.0), three(runs=3))
     assert chosen is None
-    assert "an interval needs 8 runs, and it has 3" in sentence
+    assert "an interval needs 8 runs, and each has 3" in sentence
 
 
 def test_indistinguishable_options_are_named():
@@ -423,10 +430,16 @@ def test_distinguishable_options_are_not_named():
     assert "distinguishable" not in said(Goal(p99_under=1.0))[1]
 
 
-def test_the_order_of_few_runs_is_reported_as_unknown():
-    chosen, sentence = said(Goal(budget=9.0), three(runs=2))
-    assert chosen == LARGE
-    assert "an interval needs 8 runs, and without it the order is unknown" in sentence
+@pytest.mark.parametrize("goal", [Goal(), Goal(budget=9.0), Goal(p99_under=10.0)])
+def test_of_few_runs_no_order_is_claimed(goal):
+    chosen, sentence = said(goal, three(runs=LEAST_RUNS - 1))
+    assert chosen is None
+    assert sentence.endswith(": an interval needs 8 runs, and each has 7.")
+    assert not re.search("cheapest|fastest|closest", sentence)
+
+
+def test_the_only_option_within_the_budget_needs_no_order():
+    assert said(Goal(budget=0.5), three(runs=2))[0] == SMALL
 
 
 def test_a_bound_requires_p99():

@@ -284,8 +284,15 @@ def test_a_long_history_is_drawn_as_few_points_that_keep_the_extremes():
 
 
 def test_the_front_has_the_options_unbeaten_in_both_cost_and_latency():
-    [chart] = charts.cost(arrange(on_instances()))
+    [chart] = charts.cost(arrange(on_instances(8)))
     assert {point["name"] for point in chart.data["points"] if point["front"]} == {"ml.c5.xlarge", "ml.c5.4xlarge"}
+
+
+def test_the_cost_chart_of_few_runs_claims_no_order():
+    [chart] = charts.cost(arrange(on_instances(7)))
+    assert not any(point["front"] for point in chart.data["points"])
+    assert "is unknown: an interval needs 8 runs" in chart.summary
+    assert "Pareto" not in chart.summary
 
 
 def test_the_cost_of_a_million_predictions_is_the_hours_price_by_the_rows_of_an_hour():

@@ -143,7 +143,7 @@
         Plot.line(best, { x: "x", y: "y", curve: "step-after", stroke: "var(--accent)", strokeWidth: 2 }),
         Plot.ruleY(across, { y: "y", x1: (point) => point.x_ends[0], x2: (point) => point.x_ends[1], stroke: "var(--accent)" }),
         Plot.ruleX(upright, { x: "x", y1: (point) => point.y_ends[0], y2: (point) => point.y_ends[1], stroke: "var(--accent)" }),
-        Plot.dot(points, { x: "x", y: "y", r: 6, stroke: "var(--accent)", strokeWidth: 2, fill: (point) => (point.front ? "var(--accent)" : "var(--raised)") }),
+        Plot.dot(points, { x: "x", y: "y", r: 6, stroke: "var(--accent)", strokeWidth: 2, fill: (point) => (point.front || !best.length ? "var(--accent)" : "var(--raised)") }),
         ...points.map((point, index) => Plot.text([point], {
           x: "x", y: "y", text: "name", dx: corners[index].dx, dy: corners[index].dy, textAnchor: corners[index].dx > 0 ? "start" : "end", ...halo,
         })),
