@@ -12,7 +12,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from harness.aws import AWS
 from harness.aws.account.permissions import explain_denied
-from harness.errors import PipelineError
+from harness.aws.faults import applied_text
+from harness.errors import LocalAWSError, PipelineError
 from harness.spark.jvm import LOST_JVM_FIX, lost_jvm
 from harness.spark.session import root_cause
 
@@ -23,14 +24,19 @@ _LEAST_DISK = 2**24
 """Bytes. With fewer free, a failure is blamed on the full disk: S3's answers to HEAD cannot carry that reason."""
 _FULL = ("No space left on device", "InsufficientStorage", "Could not find any valid local directory")
 """Words of Linux, of the local AWS, and of Hadoop about a full disk."""
+_NOT_EMULATED = "The local AWS does not emulate"
+"""Words of all refusals of the local AWS."""
 _ROWS_LOGGED = re.compile(r"(?:Channel train:|Train matrix has) (\d+) rows")
 
 
-def stage_failure(stage: str, error: BaseException, region: str) -> PipelineError:
-    """Return the error that explains why a stage failed in a region, with a fix for each known cause."""
+def stage_failure(stage: str, error: BaseException, aws: AWS, *, otherwise: str) -> PipelineError:
+    """Return the error that explains why a stage failed, with a fix for each known cause.
+
+    :param otherwise: the fix for an unknown cause: a test and a command show stack traces in their own ways.
+    """
     if lost := lost_jvm():  # first, since a lost JVM answers no question about errors
         return PipelineError(f"Stage '{stage}' failed: {lost}.", fix=LOST_JVM_FIX)
-    if denied := explain_denied(str(error), region):
+    if denied := explain_denied(str(error), aws.region):
         return PipelineError(f"Stage '{stage}' failed: {denied.what}", checked=denied.checked, fix=denied.fix)
     cause = root_cause(error)
     free = shutil.disk_usage(tempfile.gettempdir()).free
@@ -43,9 +49,20 @@ def stage_failure(stage: str, error: BaseException, region: str) -> PipelineErro
         fix = "give the hyperparameter a value in the range of the algorithm's documentation"
     elif "ModelError" in cause or "ServiceUnavailable" in cause:
         fix = "fix the problem in the message; the container's log is in CloudWatch Logs under /aws/sagemaker/Endpoints"
+    elif _NOT_EMULATED in cause:
+        fix = "leave out the member or operation that the message names, or run this in real mode: AWS has it"
     else:
-        fix = "if the cause is not in your code, run it again with --traceback and report its output"
+        fix = otherwise
+    if applied := _applied(aws):
+        fix = f"the test injected faults: {applied}; if it expects this failure, catch PipelineError. Otherwise, {fix}"
     return PipelineError(f"Stage '{stage}' failed: {cause}", fix=fix)
+
+
+def _applied(aws: AWS) -> str:
+    """Return how many calls the faults of the running test have hit; '' if there are none."""
+    with suppress(LocalAWSError):  # it has ended, or the test has cut it off
+        return applied_text(aws.faults.applied()) if aws.faults else ""
+    return ""
 
 
 def check_trained(trained: int | None, held_back: int, sent: int) -> None:

@@ -31,6 +31,9 @@ from harness.spark.validation import Shape, check_frame
 
 _Shapes: TypeAlias = "WeakKeyDictionary[Any, Shape]"
 """Form of the rows that each model was trained on."""
+_SHOW_TRACE = (
+    "fix the cause in the message; estimator.fit(frame) without sagemaker_fit raises it with Java's stack trace"
+)
 _USE_OPTIONS = "make a new estimator for each fit, with **estimator_options()"
 
 
@@ -157,7 +160,7 @@ def fit(aws: AWS, ledger: Ledger, estimator: Any, frame: DataFrame) -> Any:
     except HarnessError:
         raise
     except Exception as error:
-        failure = stage_failure("fit", error, aws.region)
+        failure = stage_failure("fit", error, aws, otherwise=_SHOW_TRACE)
         endpoints = [str(names.endpointName()) for names in stages]
         said = (last_words(aws, *names) for names in zip(reversed(jobs), reversed(endpoints), strict=True))
         failure.checked = "; ".join(filter(None, [failure.checked, *next(filter(None, said), [])]))

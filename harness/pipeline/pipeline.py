@@ -40,6 +40,7 @@ from harness.spark.validation import check_libsvm
 
 SHOWN = 250
 """Rows whose digits are kept for the picture; the reference program keeps as many."""
+_SHOW_TRACE = "if the cause is not in your data, run it again with --traceback and report its output"
 _FOLD_SEED = 42
 
 Array = npt.NDArray[Any]
@@ -167,7 +168,7 @@ class Pipeline:
         except HarnessError:
             raise
         except (Py4JError, Exception) as error:
-            raise stage_failure(name, error, self._aws.region) from error
+            raise stage_failure(name, error, self._aws, otherwise=_SHOW_TRACE) from error
         self._finish(name, time.perf_counter() - began)
 
     def _finish(self, name: str, seconds: float) -> None:
@@ -213,7 +214,7 @@ class Pipeline:
             except HarnessError:
                 raise
             except (Py4JError, Exception) as error:
-                raise stage_failure("fit", error, self._aws.region) from error
+                raise stage_failure("fit", error, self._aws, otherwise=_SHOW_TRACE) from error
         self.outcome.is_from_cache = self._names.training_job in self._aws.jobs_from_cache()
         self.outcome.rows_trained = rows_logged(self._aws, self._names.training_job)
         for name, seconds in parts.items():

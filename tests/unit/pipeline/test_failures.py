@@ -16,15 +16,32 @@ FIXES = {
     "Training job 'j' failed for reason: 'ClientError: bad'": "fix the problem in the reason",
     "Received server error (500) (AmazonSageMakerRuntime: 424 ModelError)": "fix the problem in the message",
     "Identifiable_1 parameter eta given invalid value 2.0.": "give the hyperparameter a value in the range",
-    "something else": "--traceback",
+    "Validation error: The local AWS does not emulate KmsKeyId.": "leave out the member or operation",
+    "something else": "show the trace",
 }
+
+
+def failure(cause, faults=None):
+    aws = SimpleNamespace(region="us-east-1", faults=faults)
+    return stage_failure("fit", ValueError(cause), aws, otherwise="show the trace")
 
 
 @pytest.mark.parametrize("cause", FIXES)
 def test_each_cause_has_its_remedy(cause):
-    error = stage_failure("fit", ValueError(cause), "us-east-1")
+    error = failure(cause)
     assert error.what == f"Stage 'fit' failed: {cause}"
     assert FIXES[cause] in error.fix
+
+
+def test_a_failure_under_injected_faults_names_them_first():
+    error = failure(
+        "Service Unavailable", SimpleNamespace(applied=lambda: {"<fault PutObject: error 503 SlowDown>": 3})
+    )
+    assert error.fix.startswith("the test injected faults: <fault PutObject: error 503 SlowDown> has hit 3 calls;")
+
+
+def test_faults_that_hit_nothing_are_not_named():
+    assert failure("something else", SimpleNamespace(applied=dict)).fix == "show the trace"
 
 
 class Throwable:
