@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shlex
@@ -49,6 +50,55 @@ def _seed(text: str) -> tuple[Path, str]:
     return Path(directory), uri
 
 
+def _add_role(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--role",
+        action="append",
+        default=[],
+        metavar="ROLE",
+        help="create a role that SageMaker can assume first, by name or ARN; may be repeated",
+    )
+
+
+def _create_roles(aws: MockAWS, roles: Sequence[str]) -> None:
+    """Create the roles that the command line names, each trusted by SageMaker and without policies.
+
+    :raises SettingsError: IAM refuses a role, or it is of another account, from which SageMaker could not assume it.
+    """
+    if not roles:
+        return
+    from botocore.exceptions import ClientError, ParamValidationError  # slow to import
+
+    iam = aws.client("iam")
+    trust = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    for role in roles:
+        path, name = _path_and_name(aws, role)
+        try:
+            iam.create_role(Path=path, RoleName=name, AssumeRolePolicyDocument=document)
+        except iam.exceptions.EntityAlreadyExistsException:
+            continue
+        except (ClientError, ParamValidationError) as error:
+            raise SettingsError(
+                f"--role is {role!r}, which IAM refuses: {error}",
+                fix="give the name or ARN of a role, such as MySageMakerRole",
+            ) from error
+
+
+def _path_and_name(aws: MockAWS, role: str) -> tuple[str, str]:
+    """Return the path and the name of a role that is given by name or ARN."""
+    if not role.startswith("arn:"):
+        return "/", role
+    own = f"{aws.role.partition(':role/')[0]}:role/"
+    if not role.startswith(own):
+        raise SettingsError(
+            f"--role is {role!r}, but roles in this local AWS begin with {own!r}.",
+            fix="have the program read its role from a variable; SAGEMAKER_ROLE has the ARN of a role that exists",
+        )
+    path, _, name = f"/{role.removeprefix(own)}".rpartition("/")
+    return f"{path}/", name
+
+
 def _upload(aws: MockAWS, seeds: Sequence[tuple[Path, str]]) -> None:
     """Upload the directories that the command line names."""
     if not seeds:
@@ -63,6 +113,7 @@ def _add_exec_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, ["region", "fresh"])
     add_no_cache(parser)
     _add_seed(parser)
+    _add_role(parser)
     parser.add_argument(
         "command", nargs=argparse.REMAINDER, metavar="CMD", help="the command and its arguments, after --"
     )
@@ -74,13 +125,14 @@ def _run_exec(options: argparse.Namespace) -> int:
         raise SettingsError(
             "harness exec needs a command.", fix="put it after two dashes: harness exec -- python train.py"
         )
-    return run_command(settings_from(options), command, options.seed)
+    return run_command(_settings(options), command, options.seed, options.role)
 
 
 def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, ["region"])
     add_no_cache(parser)
     _add_seed(parser)
+    _add_role(parser)
     parser.add_argument("--port", type=int, default=0, help="port of its proxy on 127.0.0.1 (default: a free one)")
     parser.add_argument(
         "--enforce-iam",
@@ -92,7 +144,12 @@ def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
 def _run_serve(options: argparse.Namespace) -> int:
     if not 0 <= options.port < 65_536:
         raise SettingsError(f"--port is {options.port}.", fix="give a number from 0 to 65535")
-    return serve(settings_from(options), options.port, options.seed, enforce_iam=options.enforce_iam)
+    return serve(_settings(options), options.port, options.seed, options.role, enforce_iam=options.enforce_iam)
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    """Return the settings, without ``--role``, which names roles to create here."""
+    return settings_from(argparse.Namespace(**{**vars(options), "role": None}))
 
 
 class CommandNotRunError(SettingsError):
@@ -101,16 +158,20 @@ class CommandNotRunError(SettingsError):
     exit_code = 127
 
 
-def run_command(settings: Settings, command: Sequence[str], seeds: Sequence[tuple[Path, str]] = ()) -> int:
+def run_command(
+    settings: Settings, command: Sequence[str], seeds: Sequence[tuple[Path, str]] = (), roles: Sequence[str] = ()
+) -> int:
     """Run a command inside its own local AWS and return its exit code: 128 plus the number of a signal, as in shells.
 
     :param seeds: directories that are uploaded first, each with its ``s3://`` URI.
+    :param roles: names or ARNs of roles that are created first, for SageMaker to assume.
     :raises CommandNotRunError: the command does not exist or is not executable.
     """
     from harness.aws.kept import kept_or_started
     from harness.java import find_java_early
 
     with kept_or_started(settings, find_java_early) as aws:
+        _create_roles(aws, roles)
         _upload(aws, seeds)
         seeded = frozenset(aws.resources()["S3 object"]) if seeds else frozenset()
         environment = child_environment(aws, os.environ)
@@ -228,10 +289,14 @@ def _not_found(aws: MockAWS) -> Iterator[str]:
             f"run 'harness exec --seed DIRECTORY=s3://{bucket} -- CMD'"
         )
     for role in _refused_roles(calls):
-        yield (
-            f"SageMaker cannot assume {role} in the local AWS. Give your program the role in the variable "
-            f"SAGEMAKER_ROLE, which exists there: {aws.role}"
-        )
+        yield (f"SageMaker cannot assume {role}, which does not exist in the local AWS. {_role_fix(aws, role)}")
+
+
+def _role_fix(aws: MockAWS, role: str) -> str:
+    """Return how a program gets a role that exists."""
+    own = aws.role.partition(":role/")[0]
+    create = f"To create it first, run 'harness exec --role {role} -- CMD'. Or have" if role.startswith(own) else "Have"
+    return f"{create} the program read the variable SAGEMAKER_ROLE, which is set: {aws.role}"
 
 
 def _remaining(aws: MockAWS, seeded: Collection[str]) -> Iterator[str]:
@@ -290,10 +355,18 @@ def _shell_commands(aws: MockAWS, environment: Mapping[str, str]) -> str:
     return "\n".join([*exports, *([f"unset {' '.join(lacking)}"] if lacking else [])])
 
 
-def serve(settings: Settings, port: int, seeds: Sequence[tuple[Path, str]] = (), *, enforce_iam: bool = False) -> int:
+def serve(
+    settings: Settings,
+    port: int,
+    seeds: Sequence[tuple[Path, str]] = (),
+    roles: Sequence[str] = (),
+    *,
+    enforce_iam: bool = False,
+) -> int:
     """Run a local AWS until a signal arrives; print its variables as shell commands on standard output.
 
     :param seeds: directories that are uploaded first, each with its ``s3://`` URI.
+    :param roles: names or ARNs of roles that are created first, for SageMaker to assume.
     :param enforce_iam: True to allow callers only what policies in its IAM allow. The variables are then those of an
         administrator, who may do everything and creates users, roles and policies.
     :raises SetupError: the port is in use.
@@ -304,6 +377,7 @@ def serve(settings: Settings, port: int, seeds: Sequence[tuple[Path, str]] = (),
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: came.append(number))
     with MockAWS.start(settings, port, enforce_iam=enforce_iam, caches_models=True) as aws:
+        _create_roles(aws, roles)
         _upload(aws, seeds)
         print(_shell_commands(aws, os.environ))
         sys.stdout.flush()

@@ -163,7 +163,14 @@ def test_a_role_of_another_account_is_named_with_the_one_to_use(run):
     role = "arn:aws:iam::210987654321:role/AcmeSageMaker"
     done = run("exec", "--", sys.executable, "-c", LEAVES.replace('os.environ["SAGEMAKER_ROLE"]', repr(role)))
     assert done.returncode == 1
-    assert f"\n\nharness: SageMaker cannot assume {role} in the local AWS. Give your program" in done.stderr
+    assert f"\n\nharness: SageMaker cannot assume {role}, which does not exist in the local AWS. Have" in done.stderr
+
+
+def test_a_program_that_names_its_own_role_runs_if_an_option_creates_it(run):
+    role = "arn:aws:iam::123456789012:role/service-role/MySageMakerRole"
+    program = LEAVES.replace('os.environ["SAGEMAKER_ROLE"]', repr(role))
+    done = run("exec", "--role", role, "--", sys.executable, "-c", program)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_signal_is_the_commands_to_handle(start):

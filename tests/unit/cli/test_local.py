@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import boto3
 import pytest
+from moto import mock_aws
 
 from harness.aws.cleanup.resources import SAGEMAKER_KINDS
 from harness.cli import local as execution
-from harness.errors import LocalAWSError
+from harness.errors import LocalAWSError, SettingsError
 from harness.java import Java
 from harness.localaws.client import Connection
 from harness.localaws.exceptions import ValidationException
@@ -121,8 +123,46 @@ def test_a_role_that_a_failed_command_named_and_that_does_not_exist_is_named_onc
     calls = [{"error": "ValidationException", "message": str(refused.value)}] * 2
     execution._report(ended(calls), failed=True)
     [_, line] = capsys.readouterr().err.splitlines()
-    assert line.startswith("harness: SageMaker cannot assume arn:aws:iam::210987654321:role/Acme in the local AWS. ")
-    assert line.endswith("SAGEMAKER_ROLE, which exists there: arn:ours")
+    assert line.startswith("harness: SageMaker cannot assume arn:aws:iam::210987654321:role/Acme, which does not exist")
+    assert line.endswith(". Have the program read the variable SAGEMAKER_ROLE, which is set: arn:ours")
+
+
+def test_a_role_that_could_exist_is_named_with_the_option_that_creates_it():
+    aws = SimpleNamespace(role="arn:aws:iam::123456789012:role/ours")
+    fix = execution._role_fix(aws, "arn:aws:iam::123456789012:role/path/Mine")
+    assert fix.startswith("To create it first, run 'harness exec --role arn:aws:iam::123456789012:role/path/Mine --")
+
+
+def in_iam():
+    """Return an AWS whose IAM is moto's."""
+    role = "arn:aws:iam::123456789012:role/ours"
+    return SimpleNamespace(role=role, client=lambda service: boto3.client(service, "us-east-1", **KEYS))
+
+
+KEYS = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
+
+
+@pytest.mark.parametrize(
+    ("role", "arn"),
+    [
+        ("Mine", "arn:aws:iam::123456789012:role/Mine"),
+        ("arn:aws:iam::123456789012:role/a/b/Mine", "arn:aws:iam::123456789012:role/a/b/Mine"),
+    ],
+)
+@mock_aws
+def test_roles_are_created_for_sagemaker_to_assume(role, arn):
+    execution._create_roles(in_iam(), [role, role])
+    found = in_iam().client("iam").get_role(RoleName="Mine")["Role"]
+    assert found["Arn"] == arn
+    [statement] = found["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "sagemaker.amazonaws.com"}
+
+
+@pytest.mark.parametrize("role", ["arn:aws:iam::210987654321:role/Acme", "", "arn:aws-cn:iam::123456789012:role/x"])
+@mock_aws
+def test_a_role_that_cannot_exist_here_is_refused(role):
+    with pytest.raises(SettingsError, match="--role is "):
+        execution._create_roles(in_iam(), [role])
 
 
 def test_objects_that_a_command_leaves_are_named_apart_from_resources_and_without_seeded_ones(capsys):
