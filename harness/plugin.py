@@ -347,9 +347,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def _refused_text(hosts: list[str]) -> str:
     from harness.console import printable_text  # noqa: PLC0415
+    from harness.regions import is_aws_host  # noqa: PLC0415
 
     named = printable_text(", ".join(hosts))
-    return (
-        f"Requests to these hosts failed, because the local AWS does not emulate them: {named}. "
-        "Requests to your own hosts go there directly if NO_PROXY names them before the session."
-    )
+    text = f"Requests to these hosts failed, because the local AWS does not emulate them: {named}."
+    if any(map(is_aws_host, hosts)):
+        text += (
+            " AWS's hosts are never let through: replace such a client in the test (a stub of botocore, moto), or run "
+            "it in real mode. boto3 shows this refusal as ProxyConnectionError."
+        )
+    if not all(map(is_aws_host, hosts)):
+        text += " Requests to your own hosts go there directly if NO_PROXY names them before the session."
+    return text

@@ -81,6 +81,11 @@ def domains() -> set[str]:
     return {str(each["outputs"][kind]) for each in _partitions() for kind in kinds}
 
 
+def is_aws_host(host: str) -> bool:
+    """Return whether a host, perhaps with a port, is in a domain of AWS's service endpoints."""
+    return re.sub(r":\d+$", "", host).endswith(tuple(f".{domain}" for domain in domains()))
+
+
 # --- S3 ---------------------------------------------------------------------------------------------------------------
 
 

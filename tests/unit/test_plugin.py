@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from harness.plugin import _refused_text
 from harness.settings import Settings
 
 SHOW = "def test_it(harness_settings): print('\\n', harness_settings)"
@@ -320,9 +321,22 @@ OPENED = FAKE_AWS.replace("lambda settings, **_: Fake()", "lambda settings, **as
 
 
 @pytest.mark.parametrize(("fixtures", "used"), [("aws", True), ("aws, benchmark", False)])
-def test_a_session_with_a_benchmark_does_not_use_the_cache_of_models(run, pytester, fixtures, used):
+def test_a_session_with_a_benchmark_uses_nothing_that_earlier_sessions_left(run, pytester, fixtures, used):
     pytester.makeconftest(OPENED)
-    assert f"{{'caches_models': {used}}}" in run("-s", test=f"def test_it({fixtures}): pass").stdout.str()
+    assert f"'reuses': {used}" in run("-s", test=f"def test_it({fixtures}): pass").stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("host", "advice", "other"),
+    [
+        ("wiki.example:443", "if NO_PROXY names them", "ProxyConnectionError"),
+        ("dynamodb.us-east-1.amazonaws.com:443", "boto3 shows this refusal as ProxyConnectionError", "NO_PROXY"),
+    ],
+)
+def test_the_advice_on_a_refused_host_fits_aws_s_hosts_and_others(host, advice, other):
+    text = _refused_text([host])
+    assert advice in text
+    assert other not in text
 
 
 @pytest.mark.slow
