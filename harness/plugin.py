@@ -78,6 +78,8 @@ _REFUSED = "harness_refused"
 """Key of :data:`~harness.fixtures.REFUSED` in what a process of pytest-xdist reports."""
 _FROM_CACHE = "harness_from_cache"
 """Key of :data:`~harness.fixtures.FROM_CACHE` in what a process of pytest-xdist reports."""
+_FAILED_BY_RESOURCES: pytest.StashKey[bool] = pytest.StashKey()
+"""Key in the session's stash: whether all tests passed, and resources failed the session."""
 _SEEN: pytest.StashKey[set[str]] = pytest.StashKey()
 """Key in the session's stash: refused hosts that the report of a test has named."""
 
@@ -278,6 +280,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
             session.config.workeroutput[_FROM_CACHE] = session.config.stash.get(FROM_CACHE, 0)
         if _fails(session.config) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            session.config.stash[_FAILED_BY_RESOURCES] = True
 
 
 def _fails(config: pytest.Config) -> bool:
@@ -288,7 +291,16 @@ def _fails(config: pytest.Config) -> bool:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Delete the directory that pytest-benchmark creates for its results in every session, if it is empty."""
+    """Say in pytest's last line that resources failed the session, and delete an empty directory of pytest-benchmark.
+
+    pytest-benchmark creates the directory for its results in every session.
+    """
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and config.stash.get(_FAILED_BY_RESOURCES, False):
+        section = "left over in AWS" if config.stash.get(LEFTOVERS, []) else "not deleted by this session"
+        reporter.write_line(
+            f"harness: the session failed, because of the resources in the section '{section}'", red=True
+        )
     storage = getattr(getattr(config, "_benchmarksession", None), "storage", None)
     if isinstance(path := getattr(storage, "path", None), Path):
         with suppress(OSError):  # it has results

@@ -82,7 +82,7 @@ def domains() -> set[str]:
 
 
 def is_aws_host(host: str) -> bool:
-    """Return whether a host, perhaps with a port, is in a domain of AWS's service endpoints."""
+    """Return whether a host, perhaps with a port, is in a domain that AWS's service endpoints have."""
     return re.sub(r":\d+$", "", host).endswith(tuple(f".{domain}" for domain in domains()))
 
 

@@ -23,7 +23,7 @@ from harness.regions import domains
 PROXY_USER = "harness"
 """The user name of the proxy's password."""
 ACCOUNT = "123456789012"
-"""The local AWS's account, which is the example of AWS's documentation and moto's default:
+"""The local AWS's account, as in the examples in AWS's documentation, and moto's default:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html."""
 MARK = "HARNESS_LOCAL_AWS"
 """Variable that is set where AWS clients are redirected to a local AWS. Real mode refuses to start if it is set."""

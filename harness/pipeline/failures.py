@@ -50,7 +50,7 @@ def stage_failure(stage: str, error: BaseException, aws: AWS, *, otherwise: str)
     elif "ModelError" in cause or "ServiceUnavailable" in cause:
         fix = "fix the problem in the message; the container's log is in CloudWatch Logs under /aws/sagemaker/Endpoints"
     elif _NOT_EMULATED in cause:
-        fix = "leave out the member or operation that the message names, or run this in real mode: AWS has it"
+        fix = "omit the member or operation that the message names, or run this in real mode: AWS has it"
     else:
         fix = otherwise
     if applied := _applied(aws):

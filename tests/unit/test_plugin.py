@@ -222,6 +222,7 @@ def test_what_no_ledger_deleted_is_listed_and_fails_the_session_unless_a_setting
     result = run(f"--harness-unrecorded={setting}", test="def test_it(aws): pass")
     assert result.ret == code
     result.stdout.fnmatch_lines(UNKNOWN_TO_THE_LEDGER)
+    assert result.outlines[-1].endswith("in the section 'not deleted by this session'") == (code == 1)
 
 
 STASHED = """

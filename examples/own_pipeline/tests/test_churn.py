@@ -2,6 +2,7 @@
 
 import churn
 import pytest
+
 from harness.errors import PipelineError
 
 

@@ -16,7 +16,7 @@ FIXES = {
     "Training job 'j' failed for reason: 'ClientError: bad'": "fix the problem in the reason",
     "Received server error (500) (AmazonSageMakerRuntime: 424 ModelError)": "fix the problem in the message",
     "Identifiable_1 parameter eta given invalid value 2.0.": "give the hyperparameter a value in the range",
-    "Validation error: The local AWS does not emulate KmsKeyId.": "leave out the member or operation",
+    "Validation error: The local AWS does not emulate KmsKeyId.": "omit the member or operation",
     "something else": "show the trace",
 }
 
