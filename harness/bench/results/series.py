@@ -228,7 +228,9 @@ def tell_apart(series: Sequence[Labelled]) -> None:
         if len({tuple(one.setting.get(name) for name in others) for one in alike}) == len(alike):
             differing = others  # cells of a matrix have directories too
         for one in alike:
-            one.label += f" ({', '.join(_told(name, one.setting.get(name, 'unknown')) for name in differing)})"
+            # A series of the local AWS has no instance types.
+            names = [name for name in differing if name in one.setting or name not in INSTANCE_TYPES]
+            one.label += f" ({', '.join(_told(name, one.setting.get(name, 'unknown')) for name in names)})"
 
 
 def _told(name: str, value: str) -> str:

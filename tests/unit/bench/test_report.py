@@ -191,6 +191,13 @@ def test_instance_types_are_sorted_by_size():
     assert ordered == ["medium", "large", "xlarge", "2xlarge", "10xlarge"]
 
 
+def test_the_label_of_a_local_result_next_to_those_of_aws_names_no_unknown_instances():
+    local, there = {"mode": "mock"}, {"mode": "real", "endpoint_instance_type": "ml.c5.large"}
+    runs = [result(n, {"a": [1.0]}, extra_info=noted) for n, noted in enumerate((local, there))]
+    labels = {series.label for series in arrange(runs)}
+    assert labels == {"a (mode mock)", "a (ml.c5.large, mode real)"}
+
+
 def test_a_benchmark_on_another_machine_is_another_series():
     other = MACHINE | {"cpu": {"brand_raw": "Made-up 9000", "count": 64}}
     labels = {series.label for series in arrange([result(0, {"a": [1.0]}), result(1, {"a": [1.0]}, machine=other)])}
