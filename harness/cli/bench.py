@@ -37,8 +37,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mode real (default: one of MNIST, trained on --train-rows)")  # fmt: skip
     for name, what in (("batch", "rows per request to the endpoint"), ("partitions", "partitions of the DataFrame")):
         parser.add_argument(f"--{name}", metavar="N,…", help=f"{what}; passed to pytest")
-    parser.add_argument("--rounds", type=int, default=8, metavar="N", help="runs of each cell (default: 8, the "
-        "minimum for a verdict)")  # fmt: skip
+    parser.add_argument("--rounds", type=int, default=8, metavar="N", help="runs of each cell (default: 8, "
+        "enough for a verdict on one benchmark; 2 to 30 benchmarks need 9 to 13)")  # fmt: skip
     parser.add_argument("--output", type=Path, default=Path("bench-results"), metavar="DIR", help="directory for the "
         "results, <cell>/<round>.json (default: bench-results)")  # fmt: skip
     add_settings(parser, [name for name in SETTINGS if name not in _NOT_OPTIONS])
