@@ -241,9 +241,13 @@ def members_text() -> str:
 
 
 def features_text() -> str:
-    """Return the features of SageMaker that are not emulated, as one sentence."""
+    """Return the features of SageMaker that are not emulated, those of operations and those of their members."""
     *most, last = [*coverage.features_not_emulated("sagemaker-runtime"), *coverage.features_not_emulated("sagemaker")]
-    return f"It does not emulate these features of SageMaker, and refuses them by name: {', '.join(most)} and {last}.\n"
+    return (
+        f"It does not emulate these features of SageMaker, and refuses them by name: {', '.join(most)} and {last}. "
+        "Requests for serverless endpoints, multi-model endpoints, models of several containers, VPCs and KMS keys are "
+        "refused too.\n"
+    )
 
 
 # --- Markdown ---------------------------------------------------------------------------------------------------------
