@@ -225,6 +225,8 @@ def sagemaker_fit(
     Rows that would be lost on their way are refused before anything is created. Afterwards the rows that the training
     container read are compared with those of the frame. What was created is tagged, and deleted with the session.
     In real mode with a ``max_cost``, a ``fit`` that could exceed it is refused before anything is created.
+
+    A ``fit`` that fails raises :class:`harness.errors.PipelineError`, with the reason and the container's last lines.
     """
     from harness.pipeline.fit import fit  # noqa: PLC0415
 
