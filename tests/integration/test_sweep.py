@@ -80,6 +80,7 @@ class Account:
             mode="real",
             client=self.aws.client,
             hourly_prices={},
+            prices=None,
             ledger_directory=state_directory(),
         )
         ledger = Ledger.open(aws, Settings(), run=self.run)

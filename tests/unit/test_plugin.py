@@ -193,7 +193,8 @@ FAKE_AWS = """
 
     class Fake:
         mode, region, account, role = "mock", "us-east-1", "1", "arn:aws:iam::1:role/r"
-        ledger_directory, hourly_prices, outlives_process, faults = Path("ledger").resolve(), {}, False, None
+        ledger_directory, hourly_prices, outlives_process = Path("ledger").resolve(), {}, False
+        prices, faults = None, None
         lease = None
         def redirected(self, environment): return {**environment, "AWS_ACCESS_KEY_ID": "local"}
         def client(self, service): return Client(service)
