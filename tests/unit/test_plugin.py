@@ -29,7 +29,8 @@ def run(pytester):
     return run
 
 
-def test_without_options_the_defaults_hold(run):
+def test_without_options_the_defaults_hold(run, monkeypatch):
+    monkeypatch.delenv("CI")
     run().stdout.fnmatch_lines([f"*{Settings(train_rows=60_000)}".replace("[", "[[]")])
 
 

@@ -131,7 +131,7 @@ COMMAND = Command(
     "cache",
     "list or clear the cache of trained models",
     "List the models that the local AWS copies instead of training them again, with the directory and size of the "
-    "cache. The last used ones come first. Archives of the classes of Spark's JVM are counted, and cleared, too.",
+    "cache. The last used ones come first. Archives of the classes of a JVM are counted, and cleared, too.",
     _add_arguments,
     _run,
 )
