@@ -20,7 +20,7 @@ def execution(monkeypatch):
     """Commands given to ``harness exec``, which are not run, and what happens instead."""
     seen = []
 
-    def run_command(settings, command, seeds):
+    def run_command(settings, command, seeds, roles):
         seen.append((settings, command))
         return 5
 
