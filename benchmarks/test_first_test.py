@@ -54,9 +54,9 @@ def seconds_to_end(run, tmp_path):  # noqa: F811 - a fixture
 def seconds_to_test(seconds_to_end, tmp_path):
     """Run pytest with one file of tests, and return the seconds until its first test ended."""
 
-    def seconds(name, text):
+    def seconds(name, text, *options):
         (tmp_path / name).write_text(text)
-        return seconds_to_end("-m", "pytest", "-q", "-p", "no:cacheprovider", *SMALL, name)
+        return seconds_to_end("-m", "pytest", "-q", "-p", "no:cacheprovider", *SMALL, *options, name)
 
     return seconds
 
@@ -80,6 +80,20 @@ def test_spark_ready_in_a_process_of_its_own(benchmark, record_value, seconds_to
 def test_the_first_of_two_tests_of_a_trained_model(benchmark, record_value, seconds_to_test):
     ours = partial(seconds_to_test, "test_readme.py", README)
     compare(benchmark, record_value, ours, partial(seconds_to_test, "test_empty.py", EMPTY), "an empty test")
+
+
+@pytest.mark.benchmark(group="first test")
+@pytest.mark.parametrize("cache", ["off", "on"])
+def test_the_first_of_two_tests_in_a_kept_environment(benchmark, record_value, run, seconds_to_test, cache):  # noqa: F811
+    kept = ("-o", "harness_fresh=no", f"--harness-model-cache={cache}")
+    ours = partial(seconds_to_test, "test_readme.py", README, *kept)
+    fresh = partial(seconds_to_test, "test_readme.py", README, "--harness-fresh", "--harness-model-cache=off")
+    run("-m", "harness", "up")
+    try:
+        ours()  # the cache has the model now
+        compare(benchmark, record_value, ours, fresh, "a new environment")
+    finally:
+        run("-m", "harness", "down")
 
 
 @pytest.mark.benchmark(group="first test")
