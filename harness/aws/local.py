@@ -214,12 +214,16 @@ class MockAWS:
         """Drop every connection of AWS clients and refuse new ones. ``cut=False`` accepts them again."""
         self._control("POST", "/network", {"cut": cut})
 
-    def reset(self, *, identities: bool = False) -> None:
-        """Delete all resources, objects, logs, faults and calls. The role and the credentials stay.
+    def reset(self) -> None:
+        """Delete all resources, objects, logs, faults and calls. The role and the credentials stay."""
+        self._control("POST", "/reset")
 
-        :param identities: True to delete users, other roles, policies, and registered containers too.
+    def renew(self) -> None:
+        """Make it as good as new for another run.
+
+        It is reset, and forgets users, other roles, policies, registered containers and refused hosts too.
         """
-        self._control("POST", "/reset", {"identities": identities})
+        self._control("POST", "/renew")
 
     def close(self) -> None:
         """Stop the local AWS and all that runs in it."""

@@ -250,7 +250,7 @@ class Keeper:
                     process.kill()
 
     def _clean_aws(self) -> None:
-        self._aws.reset(identities=True)
+        self._aws.renew()
         shutil.rmtree(self._aws.ledger_directory, ignore_errors=True)
         delete_unused()
 

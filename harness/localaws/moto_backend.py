@@ -128,15 +128,20 @@ class Services:
                     backends.reset()
 
     def reset_identities(self) -> None:
-        """Forget every user, group, policy and other role, and what was changed in the role; keep the credentials."""
+        """Forget every user, group, policy and other role, and what was changed in the role.
+
+        Sessions of roles end, except those whose credentials the harness has given out.
+        """
         with self._lock:
+            ours = {session.access_key_id for session in self._sessions.values()}
             for partition, contents in self._identities.items():
+                sessions = sts_backends[ACCOUNT][partition].assumed_roles
+                sessions[:] = [session for session in sessions if session.access_key_id in ours]
                 backend = iam_backends[ACCOUNT][partition]
-                keys = dict(backend.access_keys)
+                keys = {name: key for name, key in backend.access_keys.items() if name in ours}
                 for name, content in contents.items():
-                    setattr(backend, name, type(content)(content))
-                known = {session.access_key_id for session in sts_backends[ACCOUNT][partition].assumed_roles}
-                backend.access_keys = {name: key for name, key in keys.items() if name in known}
+                    _refill(getattr(backend, name), content)
+                backend.access_keys.update(keys)
             self._put_role()
 
     def keeps_tags(self, region: str, arn: str) -> bool:
@@ -366,6 +371,15 @@ class Services:
                 del events[: LOG_LINES // 10]
 
         return write
+
+
+def _refill(collection: Any, content: Any) -> None:
+    """Replace the content of a dictionary or list, which other objects hold too."""
+    collection.clear()
+    if isinstance(collection, dict):
+        collection.update(content)
+    else:
+        collection.extend(content)
 
 
 def _contents(backend: Any) -> dict[str, Any]:

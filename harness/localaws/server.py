@@ -146,7 +146,8 @@ class LocalAWS:
             ("POST", "/network"): lambda network: self.gateway.cut(network["cut"]),
             ("POST", "/quotas"): lambda quota: self.quotas.set(quota["name"], quota["value"]),
             ("POST", "/prices"): lambda prices: self.price_list.put(prices["products"]),
-            ("POST", "/reset"): lambda wanted: self._reset(identities=wanted.get("identities", False)),
+            ("POST", "/reset"): lambda _: self._reset(),
+            ("POST", "/renew"): lambda _: self._renew(),
             ("POST", "/shutdown"): lambda _: self.stopping.set(),
         }
 
@@ -174,16 +175,19 @@ class LocalAWS:
             },
         }
 
-    async def _reset(self, *, identities: bool) -> None:
+    async def _renew(self) -> None:
+        await self._reset()
+        self.services.reset_identities()
+        self.images.clear()
+        self.calls.forget_refused()
+
+    async def _reset(self) -> None:
         self.gateway.cut(False)
         self.faults.clear()
         self.quotas.reset()
         self.price_list.put([])
         for part in (self.plane, self.services):
             await asyncio.get_running_loop().run_in_executor(None, part.reset)
-        if identities:
-            self.services.reset_identities()
-            self.images.clear()
         self.calls.clear()
 
 

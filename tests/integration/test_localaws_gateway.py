@@ -16,7 +16,7 @@ import pyarrow.dataset
 import pyarrow.parquet
 import pytest
 from botocore.config import Config
-from botocore.exceptions import HTTPClientError
+from botocore.exceptions import ClientError, HTTPClientError
 
 from harness.aws.local import MockAWS
 from harness.errors import LocalAWSError, SetupError
@@ -80,6 +80,28 @@ def test_a_reset_keeps_only_identities_and_refused_hosts(apart):
     assert (left["calls"], left["counts"], left["refused"][-1]) == ([], {}, "example.org")
     assert apart.client("s3").list_buckets()["Buckets"] == []
     assert "assumed-role" in apart.client("sts").get_caller_identity()["Arn"]
+
+
+def test_a_renewed_local_aws_knows_nothing_of_the_run_before(apart):
+    iam, sts, image = apart.client("iam"), apart.client("sts"), "111122223333.dkr.ecr.us-east-1.amazonaws.com/mine:1"
+    nobody = {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    trust, role = json.dumps({"Version": "2012-10-17", "Statement": [nobody]}), apart.role.rpartition("/")[2]
+    iam.create_role(RoleName="mine", AssumeRolePolicyDocument=trust)
+    iam.create_user(UserName="mine")
+    iam.update_assume_role_policy(RoleName=role, PolicyDocument=trust)
+    apart.register_container(image, ["true"])
+    ask(plain(apart), "GET", "http://example.org/", password(apart))
+    before = apart.connection.credentials
+    apart.renew()
+    assert (apart.refused_hosts(), iam.list_users()["Users"]) == ([], [])
+    assert [each["RoleName"] for each in iam.list_roles()["Roles"]] == [role]
+    assert iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]["Statement"] != [nobody]
+    assert "assumed-role" in sts.get_caller_identity()["Arn"]
+    assert before == apart.connection.credentials
+    with pytest.raises(ClientError, match="has no image"):
+        apart.client("sagemaker").create_model(
+            ModelName="m", ExecutionRoleArn=apart.role, PrimaryContainer={"Image": image}
+        )
 
 
 def test_the_error_about_a_local_aws_that_ended_quotes_its_last_output(monkeypatch):

@@ -69,6 +69,11 @@ class CallLog:
             self._calls.clear()
             self._counts.clear()
 
+    def forget_refused(self) -> None:
+        """Forget the refused hosts too, which are of a run that has ended."""
+        with self._lock:
+            self._refused.clear()
+
     def as_json(self) -> dict[str, Any]:
         """Return the calls, the counts by operation and the hosts refused."""
         with self._lock:

@@ -49,11 +49,10 @@ class AWS:
     def __init__(self, directory):
         self.connection = SimpleNamespace(pid=os.getpid(), run_id="no-such-run", to_json=lambda: "{}")
         self.ledger_directory = directory / "ledger"
-        self.running, self.resets = True, 0
+        self.running, self.renewals = True, 0
 
-    def reset(self, *, identities):
-        assert identities
-        self.resets += 1
+    def renew(self):
+        self.renewals += 1
 
     def last_output(self):
         return "last words"
@@ -111,10 +110,10 @@ def test_one_session_has_the_environment_at_a_time(kept):
 
 def test_a_session_in_order_leaves_the_same_jvm_and_an_empty_aws(kept):
     kept = warm(kept)
-    made, resets = JVM.made, kept.aws.resets
+    made, renewals = JVM.made, kept.aws.renewals
     borrow(kept.directory, LIKENESS).release()
     ready(kept)
-    assert (JVM.made, kept.aws.resets) == (made, resets + 1)
+    assert (JVM.made, kept.aws.renewals) == (made, renewals + 1)
 
 
 def test_after_a_session_that_ends_without_a_word_all_is_started_again(kept):
