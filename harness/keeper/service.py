@@ -9,7 +9,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,6 +82,7 @@ class Keeper:
         except BaseException:
             self._ending.set()
             raise
+        self._used = time.time()
         self._become("ready")
 
     def _become(self, state: str) -> None:
@@ -109,7 +110,7 @@ class Keeper:
         return self._spoilt
 
     def _is_over(self, place: Path, login: psutil.Process | None) -> bool:
-        idle = self._session is None and time.time() - self._used > self._idle
+        idle = self._state == "ready" and self._session is None and time.time() - self._used > self._idle
         logged_out = login is not None and not login.is_running()
         return idle or logged_out or self._ending.is_set() or not place.exists() or not self._aws.running
 
@@ -117,10 +118,10 @@ class Keeper:
         with self._changed:
             idle = self._state == "ready" and not self._session
             if idle and self._jvm is not None and self._jvm.exit_code is not None:
-                self._start_again()
+                self._start_again("its JVM has ended")
 
-    def _start_again(self) -> None:
-        self._state = "it is being started again, after a session that was killed or used much memory"
+    def _start_again(self, why: str) -> None:
+        self._state = f"it is being started again: {why}"
         self._spoilt = True
         self._ending.set()
 
@@ -227,7 +228,7 @@ class Keeper:
         """Make all as it was before a session, or end to be started again."""
         assert self._jvm is not None
         try:
-            self._end_what_a_session_left(self._jvm.gateway.pid)
+            self._end_what_a_session_left(_family(self._jvm.gateway.pid) | _family(self._aws.connection.pid))
             clean = in_order and self._jvm.exit_code is None and self._jvm.reset()
             self._clean_aws()
         except Exception:
@@ -238,13 +239,11 @@ class Keeper:
             if clean:
                 self._state = "ready"
             else:
-                self._start_again()
+                self._start_again("the last session did not end in order, or left much memory in use")
             self._changed.notify_all()
 
-    def _end_what_a_session_left(self, jvm: int) -> None:
-        run = self._aws.connection.run_id
-        ours = _family(jvm)
-        for process in processes_with(RUN_VARIABLE, run):
+    def _end_what_a_session_left(self, ours: Collection[int]) -> None:
+        for process in processes_with(RUN_VARIABLE, self._aws.connection.run_id):
             if process.pid not in ours:
                 with suppress(psutil.Error):
                     process.kill()

@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -121,6 +122,7 @@ class Talk:
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
         self._file = connection.makefile("rb")
+        self._lock = threading.Lock()
 
     @classmethod
     def to(cls, directory: Path) -> Talk:
@@ -150,11 +152,12 @@ class Talk:
         """
         line = json.dumps({"ask": question, **content}).encode() + b"\n"
         try:
-            if outputs:
-                socket.send_fds(self._socket, [line], outputs)
-            else:
-                self._socket.sendall(line)
-            answer = self._file.readline(_MOST)
+            with self._lock:
+                if outputs:
+                    socket.send_fds(self._socket, [line], outputs)
+                else:
+                    self._socket.sendall(line)
+                answer = self._file.readline(_MOST)
         except TimeoutError as error:
             raise SetupError(f"{_SILENT}: it takes too long.", fix=_AGAIN) from error
         except OSError as error:
