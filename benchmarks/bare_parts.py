@@ -26,7 +26,7 @@ from harness.spark.session import build_session
 class NoAWS:
     """An AWS without any configuration for clients."""
 
-    mode, region, account, role, lease = "none", "us-east-1", "", "", None
+    mode, region, account, role, lease, notes = "none", "us-east-1", "", "", None, []
 
     def environment(self):
         return {}

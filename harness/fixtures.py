@@ -42,8 +42,8 @@ FROM_CACHE: pytest.StashKey[int] = pytest.StashKey()
 """Key in the session's stash: number of training jobs whose models came from the cache of trained models."""
 OPEN_LEDGER: pytest.StashKey[tuple[Ledger, ExitStack]] = pytest.StashKey()
 """Key in the session's stash: its ledger, and the stack that closes it."""
-KEEPER: pytest.StashKey[int | None] = pytest.StashKey()
-"""Key in the session's stash: the process of the kept environment that it uses; None if it started its own."""
+NOTES: pytest.StashKey[list[str]] = pytest.StashKey()
+"""Key in the session's stash: sentences about how its AWS was opened."""
 ENVIRONMENT: pytest.StashKey[dict[str, str]] = pytest.StashKey()
 """Key in the session's stash: the environment before this process was redirected to an AWS."""
 SHARED: pytest.StashKey[SharedSession] = pytest.StashKey()
@@ -87,7 +87,10 @@ def aws(harness_settings: Settings, pytestconfig: pytest.Config, request: pytest
         reuses = not _is_requested("benchmark", request.session)
         meanwhile = prepare_early if _is_requested("spark", request.session) else None
         opened = stack.enter_context(closing(open_aws(harness_settings, reuses=reuses, meanwhile=meanwhile)))
-        pytestconfig.stash[KEEPER] = opened.lease.keeper if opened.lease else None
+        pytestconfig.stash[NOTES] = opened.notes
+        if opened.lease:
+            opened.notes.append(f"Used the environment of 'harness up', process {opened.lease.keeper}.")
+            stack.callback(_detach)
         stack.enter_context(patch.dict(os.environ, opened.redirected(os.environ), clear=True))
         stack.enter_context(patch.object(boto3, "DEFAULT_SESSION", None))  # it keeps the environment it was made in
         _prepare_sparks_of_users(opened, stack)
@@ -95,6 +98,13 @@ def aws(harness_settings: Settings, pytestconfig: pytest.Config, request: pytest
         pytestconfig.stash[REMAINING] = opened.remaining()
         pytestconfig.stash[REFUSED] = opened.refused_hosts()
         pytestconfig.stash[FROM_CACHE] = len(opened.jobs_from_cache())
+
+
+def _detach() -> None:
+    if "pyspark" in sys.modules:  # otherwise it has no JVM
+        from harness.spark.internals import detach  # noqa: PLC0415
+
+        detach()
 
 
 def _is_requested(fixture: str, session: pytest.Session) -> bool:

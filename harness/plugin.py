@@ -21,8 +21,8 @@ from harness.errors import HarnessError, SettingsError
 from harness.fixtures import (
     COUNTS,
     FROM_CACHE,
-    KEEPER,
     LEFTOVERS,
+    NOTES,
     REFUSED,
     REMAINING,
     SHARED,
@@ -76,6 +76,8 @@ _REMAINING, _COUNTS = "harness_remaining", "harness_counts"
 """Keys of :data:`~harness.fixtures.REMAINING` and COUNTS in what a process of pytest-xdist reports."""
 _REFUSED = "harness_refused"
 """Key of :data:`~harness.fixtures.REFUSED` in what a process of pytest-xdist reports."""
+_NOTES = "harness_notes"
+"""Key of :data:`~harness.fixtures.NOTES` in what a process of pytest-xdist reports."""
 _FROM_CACHE = "harness_from_cache"
 """Key of :data:`~harness.fixtures.FROM_CACHE` in what a process of pytest-xdist reports."""
 _FAILED_BY_RESOURCES: pytest.StashKey[bool] = pytest.StashKey()
@@ -278,6 +280,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
             session.config.workeroutput[_REFUSED] = session.config.stash.get(REFUSED, [])
             session.config.workeroutput[_COUNTS] = session.config.stash.get(COUNTS, {})
             session.config.workeroutput[_FROM_CACHE] = session.config.stash.get(FROM_CACHE, 0)
+            session.config.workeroutput[_NOTES] = session.config.stash.get(NOTES, [])
         if _fails(session.config) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
             session.config.stash[_FAILED_BY_RESOURCES] = True
@@ -313,6 +316,7 @@ def pytest_testnodedown(node: Any) -> None:
     output, stash = getattr(node, "workeroutput", {}), node.config.stash
     stash.setdefault(REMAINING, []).extend(output.get(_REMAINING, []))
     stash.setdefault(REFUSED, []).extend(output.get(_REFUSED, []))
+    stash.setdefault(NOTES, []).extend(output.get(_NOTES, []))
     stash[FROM_CACHE] = stash.get(FROM_CACHE, 0) + output.get(_FROM_CACHE, 0)
     if counts := output.get(_COUNTS):
         stash[COUNTS] = {name: count + stash.get(COUNTS, {}).get(name, 0) for name, count in counts.items()}
@@ -330,8 +334,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if counts := config.stash.get(COUNTS, {}):
         numbers = ", ".join(f"{count:,} {name}" for name, count in counts.items())
         terminalreporter.line(f"harness: AWS resources of this session: {numbers}")
-    if keeper := config.stash.get(KEEPER, None):
-        terminalreporter.line(f"harness: used the environment of 'harness up', process {keeper}")
+    for note in config.stash.get(NOTES, []):
+        terminalreporter.line(f"harness: {note}")
     if cached := config.stash.get(FROM_CACHE, 0):
         option = f"{option_name('model_cache')}=off"
         terminalreporter.line(f"harness: models from the cache, not trained again: {cached:,} ({option} trains them)")

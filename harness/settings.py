@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -71,9 +70,9 @@ class Settings:
         choices=("fail", "warn"),
     )
     fresh: str = _setting(
-        "auto",
-        "start a local AWS and a JVM even where 'harness up' keeps them: yes, no, or auto (yes if CI is set)",
-        choices=("auto", "yes", "no"),
+        "no",
+        "start a local AWS and a JVM even where 'harness up' keeps them; by default if CI is set",
+        choices=("no", "yes"),
         flag="yes",
     )
     model_cache: str = _setting(
@@ -108,8 +107,8 @@ class Settings:
 
     @property
     def uses_kept(self) -> bool:
-        """True to use an environment that ``harness up`` keeps. A regression run depends on no earlier one."""
-        return self.fresh == "no" or (self.fresh == "auto" and not os.environ.get("CI"))
+        """True to use an environment that ``harness up`` keeps."""
+        return self.fresh == "no"
 
     @property
     def existing_endpoint(self) -> str | None:
@@ -177,11 +176,16 @@ def read_settings(
     given = {name: source_and_text for name, source_and_text in found.items() if source_and_text is not None}
     if "region" not in given and given.get("mode", ("", ""))[1] == "real":
         given |= _region_of_profile(environment)
-    if "model_cache" not in given and environment.get("CI", "").lower() not in _NO_CI:
-        given["model_cache"] = ("CI", "off")  # a regression run trains what it asserts
+    if in_ci(environment):  # a regression run depends on nothing that an earlier one left
+        given = {"model_cache": ("CI", "off"), "fresh": ("CI", "yes")} | given
     settings = Settings(**{name: _parse(fields[name], text, source) for name, (source, text) in given.items()})
     object.__setattr__(settings, "_origins", {name: source for name, (source, _) in given.items()})
     return settings
+
+
+def in_ci(environment: Mapping[str, str]) -> bool:
+    """Return whether a service for continuous integration runs this: it sets the variable ``CI``."""
+    return environment.get("CI", "").lower() not in _NO_CI
 
 
 def _find(

@@ -61,6 +61,10 @@ class AWS(Protocol):
         """The lease of the kept environment that this AWS is in; None if it was started for this process."""
 
     @property
+    def notes(self) -> list[str]:
+        """Sentences for the user about how this AWS was opened."""
+
+    @property
     def faults(self) -> FaultInjection | None:
         """Injection of faults; None if this AWS has no such means."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,14 +46,17 @@ def kept_or_started(settings: Settings, meanwhile: Callable[[], object] | None =
 
     :param meanwhile: called while a new one starts.
 
-    It is a new one if the settings say so, if none is kept, or if it cannot be used; a warning then says why.
+    It is a new one if the settings say so, if none is kept, or if it cannot be used; a note then says why.
     """
+    notes = []
     if settings.uses_kept and is_private(place(Path.cwd())):
         try:
             kept = KeptAWS(borrow(Path.cwd(), likeness(settings)))
         except NotKeptError as error:
-            warnings.warn(f"The kept environment is not used: {error.what}", stacklevel=3)
+            notes = [f"The kept environment is not used: {error.what}"]
         else:
             kept.use_model_cache(model_cache(settings))
             return kept
-    return MockAWS.start(settings, caches_models=True, meanwhile=meanwhile)
+    started = MockAWS.start(settings, caches_models=True, meanwhile=meanwhile)
+    started.notes += notes
+    return started

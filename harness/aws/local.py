@@ -61,6 +61,7 @@ class MockAWS:
         self.role = connection.role
         self.hourly_prices: Mapping[str, Mapping[str, float]] = {}
         self.faults = FaultInjection(self._control)
+        self.notes: list[str] = []
 
     _process: subprocess.Popen[bytes]
     _errors: IO[bytes]
@@ -94,8 +95,13 @@ class MockAWS:
             env=frugal_environment(os.environ),
             start_new_session=True,  # its owner handles a Ctrl-C in the terminal
         )
-        if meanwhile:
-            meanwhile()
+        try:
+            if meanwhile:
+                meanwhile()
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
         line = _first_line(cast("IO[bytes]", process.stdout))
         if not line.startswith(b'{"port"'):
             raise _start_failure(process, line, errors, port)

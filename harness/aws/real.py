@@ -45,6 +45,7 @@ class RealAWS:
     hourly_prices: dict[str, dict[str, float]] = field(default_factory=dict)
     """USD an hour of one instance, by kind of resource and instance type, for those that preflight found."""
 
+    notes: list[str] = field(default_factory=list)
     price_file: str | None = None
     """JSON file of prices, used instead of the AWS Price List."""
 

@@ -171,6 +171,7 @@ def run_command(
     from harness.java import find_java_early
 
     with kept_or_started(settings, find_java_early) as aws:
+        _print_notes(aws)
         _create_roles(aws, roles)
         _upload(aws, seeds)
         seeded = frozenset(aws.resources()["S3 object"]) if seeds else frozenset()
@@ -251,6 +252,13 @@ def _in_foreground() -> bool:
             return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
     except OSError:
         return False
+
+
+def _print_notes(aws: MockAWS) -> None:
+    if aws.notes:
+        from harness.console import print_text
+
+        print_text("\n".join(f"harness: {note}" for note in aws.notes), sys.stderr)
 
 
 def _report(aws: MockAWS, seeded: Collection[str] = (), *, failed: bool = False) -> None:
@@ -376,7 +384,7 @@ def serve(
     came: list[int] = []  # not an Event: the interrupted code may hold its lock
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: came.append(number))
-    with MockAWS.start(settings, port, enforce_iam=enforce_iam, caches_models=True) as aws:
+    with MockAWS.start(settings, port, enforce_iam=enforce_iam, caches_models=not enforce_iam) as aws:
         _create_roles(aws, roles)
         _upload(aws, seeds)
         print(_shell_commands(aws, os.environ))

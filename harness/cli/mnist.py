@@ -157,6 +157,8 @@ def _run_pipeline(
             ledger = stack.enter_context(open_ledger(aws, settings))
         with _timed("Spark", stages, progress):
             spark = build_session(aws, settings, log=log)
+        for note in aws.notes:
+            progress.say(note)
         try:
             outcome = Pipeline(aws, ledger, spark, settings, progress, data).run()
             if timeline is not None:

@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from typing import Any
+import tempfile
+from typing import IO, Any
 
 from harness.console import Progress
 from harness.errors import SetupError
@@ -20,12 +21,19 @@ def launch(settings: Settings, idle: float, progress: Progress) -> dict[str, Any
     :param idle: seconds without a session after which it ends.
     :raises SetupError: it did not start.
     """
-    process = _start(settings, idle)
+    with tempfile.TemporaryFile() as errors:
+        return _follow(_start(settings, idle, errors), errors, progress)
+
+
+def _follow(process: subprocess.Popen[bytes], errors: IO[bytes], progress: Progress) -> dict[str, Any]:
     last = ""
     assert process.stdout is not None
     with process.stdout as lines:
         for text in lines:
-            line = json.loads(text)
+            try:
+                line = json.loads(text)
+            except ValueError:  # the user's sitecustomize may print
+                continue
             if "begin" in line:
                 progress.begin(line["begin"])
             elif "end" in line:
@@ -37,17 +45,23 @@ def launch(settings: Settings, idle: float, progress: Progress) -> dict[str, Any
             else:
                 last = line.get("failed", "")
     progress.close()
-    raise SetupError(f"The environment did not start. {last}".strip(), fix="run 'harness doctor'")
+    errors.seek(0)
+    written = errors.read().decode(errors="replace").strip().splitlines()
+    raise SetupError(
+        f"The environment did not start. {last}".strip(),
+        checked=f"its last output: {written[-1]}" if written else "",
+        fix="run 'harness doctor'",
+    )
 
 
-def _start(settings: Settings, idle: float) -> subprocess.Popen[bytes]:
+def _start(settings: Settings, idle: float, errors: IO[bytes]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "harness.keeper", "--region", settings.region, "--idle", str(idle)]
-    passed = {name: os.environ[name] for name in ("PATH", "XDG_RUNTIME_DIR") if name in os.environ}
+    passed = {name: os.environ[name] for name in ("XDG_RUNTIME_DIR",) if name in os.environ}
     return subprocess.Popen(
         [*command, "--login", str(os.getsid(0))],
         env=passed | kept_variables(os.environ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=errors,
         start_new_session=True,
     )

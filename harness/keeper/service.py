@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
 _ASK_SECONDS = 5.0
 _MOST = 1 << 20
+_LONGEST_SECONDS = 5 * 3600
+"""Age after which an environment is started again: the credentials of its local AWS last for twelve hours."""
 _CLEANING = "it is being cleaned after a session"
 _CLEANING_SECONDS = 30.0
 """Longest time that a session waits for the end of the one before."""
@@ -66,10 +68,11 @@ class Keeper:
         self._state = "it is being started"
         """``ready``, or the reason why no session can use the environment."""
         self._session: Session | None = None
+        self._connection: socket.socket | None = None
         self._served = 0
         self._jvm: WarmJVM | None = None
         self._ending = threading.Event()
-        self._spoilt = False
+        self._spoilt = self._unwanted = False
 
     def warm(self, progress: Progress) -> None:
         """Start the JVM, use it once, and be ready; end the keeper if that does not succeed.
@@ -104,21 +107,33 @@ class Keeper:
             try:
                 connection, _ = listener.accept()
             except TimeoutError:
-                self._notice_dead_jvm()
+                self._look()
                 continue
             threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
-        return self._spoilt
+        return self._spoilt and not self._unwanted
 
     def _is_over(self, place: Path, login: psutil.Process | None) -> bool:
-        idle = self._state == "ready" and self._session is None and time.time() - self._used > self._idle
+        """Return whether to end; from then on, no session gets the environment."""
         logged_out = login is not None and not login.is_running()
-        return idle or logged_out or self._ending.is_set() or not place.exists() or not self._aws.running
-
-    def _notice_dead_jvm(self) -> None:
         with self._changed:
-            idle = self._state == "ready" and not self._session
-            if idle and self._jvm is not None and self._jvm.exit_code is not None:
+            unused = self._state == "ready" and self._session is None
+            if unused and time.time() - self._began > _LONGEST_SECONDS:
+                self._start_again("its credentials expire soon")
+            idle = unused and time.time() - self._used > self._idle
+            if idle or logged_out or not place.exists() or not self._aws.running:
+                self._unwanted = True
+                self._ending.set()
+        return self._ending.is_set()
+
+    def _look(self) -> None:
+        """Notice the end of an unused JVM, and that of a session whose connection a fork of it holds open."""
+        with self._changed:
+            unused = self._state == "ready" and not self._session
+            if unused and self._jvm is not None and self._jvm.exit_code is not None:
                 self._start_again("its JVM has ended")
+            if self._session and self._connection and not psutil.pid_exists(self._session.pid):
+                with suppress(OSError):
+                    self._connection.shutdown(socket.SHUT_RDWR)
 
     def _start_again(self, why: str) -> None:
         self._state = f"it is being started again: {why}"
@@ -152,7 +167,6 @@ class Keeper:
             "since": self._began,
             "state": self._state,
             "region": self._settings.region,
-            "likeness": dict(self._likeness),
             "sessions": self._served,
             "session": vars(session) if session else None,
             "idle_seconds": 0.0 if session else time.time() - self._used,
@@ -166,8 +180,9 @@ class Keeper:
 
     def _down(self) -> dict[str, Any]:
         with self._changed:
-            if self._session and self._state == "ready":
+            if self._session and self._state == "ready" and psutil.pid_exists(self._session.pid):
                 return {"refused": f"process {self._session.pid} uses it: {self._session.command}"}
+            self._unwanted = True
             self._ending.set()
         return {}
 
@@ -179,7 +194,7 @@ class Keeper:
             reason = self._reason_against(wanted.likeness)
             jvm = self._jvm
             if not reason:
-                self._session = Session(wanted.pid, wanted.command)
+                self._session, self._connection = Session(wanted.pid, wanted.command), connection
                 self._served += 1
         if reason or jvm is None:
             for each in outputs:
@@ -193,6 +208,7 @@ class Keeper:
             _say(connection, {"keeper": os.getpid(), "aws": self._aws.connection.to_json(), "gateway": gateway})
             in_order = self._attend(connection, jvm)
         finally:
+            self._become(_CLEANING)
             jvm.write_to([])
             self._renew(in_order)
 
@@ -235,7 +251,7 @@ class Keeper:
             log.exception("the environment cannot be made clean")
             clean = False
         with self._changed:
-            self._session, self._used = None, time.time()
+            self._session, self._connection, self._used = None, None, time.time()
             if clean:
                 self._state = "ready"
             else:

@@ -18,6 +18,8 @@ _OF_JVMS = ("SPARK_", "PYSPARK_", "HADOOP_", "JAVA_", "JDK_JAVA_", "_JAVA_")
 _OF_TRUST = ("AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE")
 """Variables whose authorities a local AWS adds its own to."""
 _ALSO_OF_JVMS = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR", "TZ", "USER")
+_OF_CONTAINERS = ("PATH", "VIRTUAL_ENV")
+"""Variables that containers inherit from a local AWS, apart from those above."""
 _PACKAGES = ("pyspark", "sagemaker_pyspark", "py4j", "moto", "xgboost")
 
 
@@ -29,7 +31,7 @@ def kept_variables(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environment.items()
-        if name.startswith(_OF_JVMS) or name in (*_ALSO_OF_JVMS, *_OF_TRUST)
+        if name.startswith(_OF_JVMS) or name in (*_ALSO_OF_JVMS, *_OF_CONTAINERS, *_OF_TRUST)
     }
 
 

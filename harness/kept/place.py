@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
+import shutil
 import tempfile
 from pathlib import Path
 
+from harness.caches.directory import is_own
 from harness.errors import SetupError
 
 SOCKET = "socket"
@@ -24,7 +25,7 @@ def runtime_directory() -> Path | None:
     See https://specifications.freedesktop.org/basedir-spec/latest/ (``XDG_RUNTIME_DIR``).
     """
     named = os.environ.get("XDG_RUNTIME_DIR", "")
-    return Path(named) if named and _is_own(Path(named)) else None
+    return Path(named) if named and is_own(Path(named)) else None
 
 
 def place(directory: Path) -> Path:
@@ -35,19 +36,17 @@ def place(directory: Path) -> Path:
 
 def is_private(path: Path) -> bool:
     """Return whether a directory belongs to this user, and no other user can use it."""
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+    return is_own(path) and path.is_dir() and not path.stat().st_mode & 0o077
 
 
 def make_place(directory: Path) -> Path:
-    """Make the place of a working directory, which must not exist.
+    """Make the place of a working directory. One that a killed keeper left is replaced.
 
     :raises SetupError: another user has made it, or it cannot be made.
     """
     made = place(directory)
+    if is_private(made):
+        shutil.rmtree(made, ignore_errors=True)
     try:
         made.mkdir(mode=0o700)
     except OSError as error:
@@ -57,11 +56,3 @@ def make_place(directory: Path) -> Path:
             fix="delete it, or set XDG_RUNTIME_DIR to a directory that is yours",
         ) from error
     return made
-
-
-def _is_own(path: Path) -> bool:
-    try:
-        found = path.stat()
-    except OSError:
-        return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()

@@ -127,13 +127,15 @@ class Services:
                 for backends in list(moto.backends.get_backend(name).values()):
                     backends.reset()
 
-    def reset_identities(self) -> None:
+    def reset_identities(self, kept: str) -> None:
         """Forget every user, group, policy and other role, and what was changed in the role.
 
         Sessions of roles end, except those whose credentials the harness has given out.
+
+        :param kept: access key of the run's own session.
         """
         with self._lock:
-            ours = {session.access_key_id for session in self._sessions.values()}
+            ours = {kept, *(session.access_key_id for session in self._sessions.values())}
             for partition, contents in self._identities.items():
                 sessions = sts_backends[ACCOUNT][partition].assumed_roles
                 sessions[:] = [session for session in sessions if session.access_key_id in ours]

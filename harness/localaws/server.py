@@ -177,7 +177,7 @@ class LocalAWS:
 
     async def _renew(self) -> None:
         await self._reset()
-        self.services.reset_identities()
+        self.services.reset_identities(self.credentials["AWS_ACCESS_KEY_ID"])
         self.images.clear()
         self.calls.forget_refused()
 

@@ -28,6 +28,7 @@ import pyspark
 import harness
 from harness.caches.directory import cache_directory, is_own, make_private
 from harness.java import Java
+from harness.settings import in_ci
 
 _KEPT = 3
 """Most archives that are kept, 160 MB each. A machine may have several environments."""
@@ -56,7 +57,7 @@ class ClassArchive:
     @property
     def wanted(self) -> bool:
         """True if there is no archive, and no process makes one or failed to in the last day."""
-        if self.path.exists() or os.environ.get("CI"):  # a machine of a CI service is used once
+        if self.path.exists() or in_ci(os.environ):  # a machine of a CI service is used once
             return False
         return not _is_recent(self._attempt)
 
@@ -148,7 +149,7 @@ def _environment(given: Mapping[str, str]) -> dict[str, str]:
 
 def make(java: str, classes: Path, archive: Path, class_path: str) -> None:
     """Make an archive of the listed classes, and delete all but the last used archives."""
-    made = archive.with_suffix(".part")
+    made = archive.with_suffix(f".{os.getpid()}.part")  # another process may make it too
     made.unlink(missing_ok=True)
     command = [java, "-Xshare:dump", f"-XX:SharedClassListFile={classes}", f"-XX:SharedArchiveFile={made}"]
     # With this collector the archive has Java's own objects too, which all collectors can use.

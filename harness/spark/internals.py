@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial, partialmethod
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeAlias
@@ -27,6 +27,9 @@ JavaObject: TypeAlias = Any
 """A Java object in py4j. It has the members of its Java class."""
 
 # ---- the JVM of this process
+
+
+_DO_INIT = SparkContext._do_init
 
 
 def has_jvm() -> bool:
@@ -54,9 +57,19 @@ def start_context(conf: SparkConf, popen: Mapping[str, Any], directory: Path) ->
     shown = [(name, value) for name, value in conf.getAll() if not name.startswith("spark.executorEnv.")]
     at_launch = SparkConf(loadDefaults=False).setAll(shown)
     ours = SimpleNamespace(mkdtemp=partial(tempfile.mkdtemp, dir=directory), mkstemp=tempfile.mkstemp)
+    if isinstance(jvm_process(), KeptJVM):
+        _set_as_launcher_does(conf, shown)
     with patch.object(java_gateway, "tempfile", ours):
         gateway = SparkContext._gateway or java_gateway.launch_gateway(at_launch, dict(popen))
     return SparkContext(conf=conf, gateway=gateway)
+
+
+def _set_as_launcher_does(conf: SparkConf, options: Iterable[tuple[str, str]]) -> None:
+    """Set options as Spark's launcher does: with its defaults, and as properties that later contexts read."""
+    conf.setIfMissing("spark.master", "local[*]").setIfMissing("spark.app.name", "pyspark-shell")
+    system: JavaObject = _any_jvm().java.lang.System
+    for name, value in {"spark.master": conf.get("spark.master"), **dict(options)}.items():
+        system.setProperty(name, value)
 
 
 def running_context() -> SparkContext | None:
@@ -107,13 +120,38 @@ def gateway_address() -> tuple[int, int, str]:
     return gateway.proc.pid, given.port, given.auth_token
 
 
-def attach(process: KeptJVM) -> None:
-    """Use a JVM that is kept as this process's JVM."""
+def attach(process: KeptJVM, variables: Mapping[str, str]) -> None:
+    """Use a JVM that is kept as this process's JVM, until :func:`detach`.
+
+    It forgets the options of Spark that it was started with. They would be defaults of every new context.
+
+    :param variables: for Python workers of all contexts, since the JVM has its own. They are not options of Spark,
+        which its pages and logs show.
+    """
     address = {"PYSPARK_GATEWAY_PORT": str(process.gateway.port), "PYSPARK_GATEWAY_SECRET": process.gateway.secret}
     with patch.dict(os.environ, address):
         gateway = java_gateway.launch_gateway()
     gateway.proc = process
     SparkContext._gateway, SparkContext._jvm = gateway, gateway.jvm
+    system: JavaObject = gateway.jvm.java.lang.System
+    for name in list(system.getProperties().stringPropertyNames()):
+        if name.startswith("spark.") and not name.startswith("spark.submit."):
+            system.clearProperty(name)
+    SparkContext._do_init = partialmethod(_init_with, variables)
+
+
+def _init_with(context: SparkContext, variables: Mapping[str, str], *arguments: Any, **options: Any) -> None:
+    _DO_INIT(context, *arguments, **options)
+    context.environment.update(variables)
+
+
+def detach() -> None:
+    """Close this process's connection to a kept JVM, which another process may use next."""
+    if isinstance(jvm_process(), KeptJVM):
+        gateway: JavaObject = SparkContext._gateway
+        forget_jvm()
+        SparkContext._do_init = _DO_INIT
+        gateway.close()
 
 
 def configure_logging(file: Path) -> None:

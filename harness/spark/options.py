@@ -67,7 +67,7 @@ def needs_new_jvm(master: str, options: Mapping[str, str]) -> str:
     Its launcher reads some options (https://spark.apache.org/docs/3.3.0/configuration.html, "in client mode, this
     config must not be set through the SparkConf directly"). Hive's metastore would remain in it.
     """
-    if not re.fullmatch(r"local(\[.*\])?", master):
+    if master and not re.fullmatch(r"local(\[.*\])?", master):  # the launcher's default is local[*]
         return f"executors of {master} are in separate JVMs"
     found = [name for name in sorted(options) if name.startswith(_OF_LAUNCHERS)]
     if options.get(_CATALOG) == "hive":

@@ -69,7 +69,6 @@ logger.committer.name = org.apache.hadoop.fs.s3a.commit.AbstractS3ACommitterFact
 logger.committer.level = error
 """
 _LOGGING_FILE = "log4j2.properties"
-_LOCAL = "local[*]"
 _TO_STDERR = """
 appender.log.type = Console
 appender.log.target = SYSTEM_ERR
@@ -110,7 +109,6 @@ def build_session(
     scratch = make_scratch("harness-spark-")
     options = _options(aws, settings.spark_master, jars, scratch.path, java, log)
     options = with_setting(settings.spark_options, options)
-    options |= _kept_options(aws, java)
     conf = SparkConf(loadDefaults=False).setMaster(settings.spark_master).setAppName(app_name).setAll(options.items())
     if not measured:
         add_default_jvm_options(conf, quick_jvm_options(settings, conf, os.environ))
@@ -123,18 +121,16 @@ def _use_kept_jvm(aws: AWS, master: str, options: Mapping[str, str]) -> None:
     if aws.lease is None or gateway is None or internals.has_jvm():
         return
     if reason := needs_new_jvm(master, options):
-        warnings.warn(f"Spark starts another JVM than the one of the kept environment: {reason}.", stacklevel=4)
+        aws.notes.append(f"Spark starts another JVM than the one of the kept environment: {reason}.")
         return
-    internals.attach(KeptJVM(aws.lease, gateway))
+    internals.attach(KeptJVM(aws.lease, gateway), _workers_variables(aws))
 
 
-def _kept_options(aws: AWS, java: Java) -> dict[str, str]:
-    """Return the options that give Python workers of a kept JVM the variables of this process; none in a new JVM."""
-    if not is_kept():
-        return {}
-    ours = _launch_environment(aws, _LOCAL, java)
+def _workers_variables(aws: AWS) -> dict[str, str]:
+    """Return the variables of this process for the Python workers of a kept JVM, apart from those that it has."""
+    ours = {**os.environ, **python_environment()}
     kept = {*aws.environment(), *kept_variables(ours)}
-    return {f"spark.executorEnv.{name}": value for name, value in ours.items() if name not in kept}
+    return {name: value for name, value in ours.items() if name not in kept}
 
 
 def get_or_create(builder: SparkSession.Builder, aws: AWS) -> SparkSession:
@@ -159,7 +155,7 @@ def _start_as_built(builder: SparkSession.Builder, aws: AWS) -> None:
     master = given.get("spark.master", "")
     _use_kept_jvm(aws, master, given)
     java = _java()
-    options = merged(given, _aws_options(aws, master, sdk_jars(), java)) | _kept_options(aws, java)
+    options = merged(given, _aws_options(aws, master, sdk_jars(), java))
     _start(SparkConf().setAll(options.items()), aws, master, java, make_scratch("harness-spark-"))
 
 

@@ -134,7 +134,7 @@ def test_a_session_finds_nothing_of_the_one_before_it(kept, harness, session):
     ready(harness)
     first, seen = session(OF_THIS_SESSION="first")
     assert first.returncode == 0, first.stdout
-    assert f"used the environment of 'harness up', process {kept['pid']}" in first.stdout
+    assert f"Used the environment of 'harness up', process {kept['pid']}." in first.stdout
     assert "from the JVM" in first.stderr
     second, seen_again = session(OF_THIS_SESSION="second")
     assert second.returncode == 0, second.stdout

@@ -196,7 +196,7 @@ FAKE_AWS = """
         mode, region, account, role = "mock", "us-east-1", "1", "arn:aws:iam::1:role/r"
         ledger_directory, hourly_prices, outlives_process = Path("ledger").resolve(), {}, False
         prices, faults = None, None
-        lease = None
+        lease, notes = None, []
         def redirected(self, environment): return {**environment, "AWS_ACCESS_KEY_ID": "local"}
         def client(self, service): return Client(service)
         def remaining(self): return []

@@ -196,11 +196,12 @@ def test_an_endpoint_that_exists_is_used_in_real_mode_only():
 
 
 @pytest.mark.parametrize(
-    ("fresh", "ci", "uses"), [("auto", "", True), ("auto", "true", False), ("no", "true", True), ("yes", "", False)]
-)
-def test_a_kept_environment_is_used_except_in_ci_and_where_it_is_not_wanted(monkeypatch, fresh, ci, uses):
-    monkeypatch.setenv("CI", ci)
-    assert Settings(fresh=fresh).uses_kept == uses
+    ("given", "uses"),
+    [({}, True), ({"CI": "true"}, False), ({"CI": "false"}, True), ({"HARNESS_FRESH": "yes"}, False),
+     ({"CI": "true", "HARNESS_FRESH": "no"}, True)],
+)  # fmt: skip
+def test_a_kept_environment_is_used_except_in_ci_and_where_it_is_not_wanted(given, uses):
+    assert read_settings({}, given).uses_kept == uses
 
 
 def test_a_settings_error_ends_a_command_with_code_2():

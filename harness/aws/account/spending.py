@@ -56,7 +56,7 @@ class Spending:
         self._ends = time.time() + settings.max_hours * 3600
         self._lock = threading.RLock()
         self._fits = 0
-        self._charges: dict[str, list[_Charge]] = {}
+        self._commitments: list[tuple[str, list[_Charge]]] = []
 
     @classmethod
     def of(cls, prices: PriceSource | None, settings: Settings) -> Spending | None:
@@ -69,31 +69,31 @@ class Spending:
     def total(self) -> float:
         """USD that all committed to so far may cost."""
         with self._lock:
-            return sum(charge.usd for charges in self._charges.values() for charge in charges)
+            return sum(charge.usd for _, charges in self._commitments for charge in charges)
 
     def check(self, name: str, uses: Sequence[Use]) -> list[_Charge]:
         """Return the charges of what is about to be created, if the bound allows them.
 
-        :param name: names it in the error, such as ``endpoint mine``. It replaces what was committed by this name.
+        :param name: names it in the error, such as ``endpoint mine``. It counts again if it is created again.
         :raises SettingsError: the bound does not allow it, or a price is unknown.
         """
         charges = self._charged(uses)
-        with self._lock:
-            others = {other: known for other, known in self._charges.items() if other != name}
-        total = sum(charge.usd for known in [*others.values(), charges] for charge in known)
+        total = self.total + sum(charge.usd for charge in charges)
         if total > self._bound + _ROUNDING:
-            raise self._too_much(name, charges, others, total)
+            raise self._too_much(name, charges, total)
         return charges
 
     def commit(self, name: str, uses: Sequence[Use]) -> None:
         """Add what is about to be created to the run's cost, as :meth:`check` does and raises."""
         with self._lock:
-            self._charges[name] = self.check(name, uses)
+            self._commitments.append((name, self.check(name, uses)))
 
     def strike(self, name: str) -> None:
-        """Take off what AWS refused to create."""
+        """Take off what AWS refused to create: the last commitment of this name."""
         with self._lock:
-            self._charges.pop(name, None)
+            last = next((each for each in reversed(self._commitments) if each[0] == name), None)
+            if last:
+                self._commitments.remove(last)
 
     @contextmanager
     def fit(self, uses: Sequence[Use]) -> Iterator[None]:
@@ -109,7 +109,10 @@ class Spending:
         yield
         took = max(time.time() - began, 0.0)
         with self._lock:
-            self._charges[name] = [_shortened(charge, took) for charge in self._charges[name]]
+            self._commitments = [
+                (each, [_shortened(charge, took) for charge in charges] if each == name else charges)
+                for each, charges in self._commitments
+            ]
 
     def _charged(self, uses: Sequence[Use]) -> list[_Charge]:
         left = max(self._ends - time.time(), 0.0)
@@ -123,10 +126,8 @@ class Spending:
         hourly = [prices[use.instances.usage, use.instances.instance_type].hourly for use in uses]
         return [_charge(use, left, price, self._settings.max_hours) for use, price in zip(uses, hourly, strict=True)]
 
-    def _too_much(
-        self, name: str, charges: Sequence[_Charge], others: dict[str, list[_Charge]], total: float
-    ) -> SettingsError:
-        committed = [f"{other}: {_listed(known)}" for other, known in others.items()] or ["nothing"]
+    def _too_much(self, name: str, charges: Sequence[_Charge], total: float) -> SettingsError:
+        committed = [f"{other}: {_listed(known)}" for other, known in self._commitments] or ["nothing"]
         lines = ["the worst case, with endpoints until the session's end. Committed so far:", *committed]
         return SettingsError(
             f"{name[0].upper()}{name[1:]} could bring this session's cost to USD {_up(total):.2f}, above "

@@ -33,7 +33,18 @@ def watch(client: Any, record: Record) -> Any:
         operation = "Create" + names.parameter.removesuffix("Name")
         client.meta.events.register(f"provide-client-params.sagemaker.{operation}", _recorder(record, kind, client))
         client.meta.events.register(f"after-call.sagemaker.{operation}", _striker(record))
+    client.meta.events.register("provide-client-params.sagemaker.UpdateEndpoint", _bounder(record, client))
     return client
+
+
+def _bounder(record: Record, client: Any) -> Any:
+    """Return a hook that holds an endpoint's update to the bound. Its old instances count on, to the run's end."""
+
+    def bound(params: dict[str, Any], **_: Any) -> None:
+        if record.spending and (uses := _uses(params, client)):
+            record.spending.commit(f"update of endpoint {params['EndpointName']}", uses)
+
+    return bound
 
 
 def _recorder(record: Record, kind: str, client: Any) -> Any:

@@ -12,7 +12,7 @@ from harness.cli.options import Command, add_settings, settings_from
 from harness.errors import SettingsError, SetupError
 
 _IDLE_MINUTES = 30.0
-_END_SECONDS = 20.0
+_END_SECONDS = 60.0
 _KEPT, _NOT_KEPT = 0, 1
 
 
@@ -54,20 +54,31 @@ def _status() -> dict[str, Any] | None:
 
 
 def _run_down(_: argparse.Namespace) -> int:
-    from harness.kept.lease import KeeperEndedError, NotKeptError, Talk
     from harness.kept.place import place
     from harness.waiting import wait_until
+
+    where = place(Path.cwd())
+    if not where.exists():
+        print("No environment is kept for this directory.")
+        return _KEPT
+    # One that is being started again answers after some seconds.
+    wait_until(lambda: _asked_to_end() or not where.exists(), "the environment to answer", timeout=_END_SECONDS)
+    wait_until(lambda: not where.exists(), "the environment to end", timeout=_END_SECONDS)
+    return _KEPT
+
+
+def _asked_to_end() -> bool:
+    """Ask the environment of this directory to end; return False if it does not answer now."""
+    from harness.kept.lease import KeeperEndedError, NotKeptError, Talk
 
     try:
         with closing(Talk.to(Path.cwd())) as talk:
             reason = talk.ask("down").get("refused")
     except (NotKeptError, KeeperEndedError):
-        print("No environment is kept for this directory.")
-        return _KEPT
+        return False
     if reason:
         raise SetupError(f"The environment is in use: {reason}.", fix="end that process first")
-    wait_until(lambda: not place(Path.cwd()).exists(), "the environment to end", timeout=_END_SECONDS)
-    return _KEPT
+    return True
 
 
 def _add_status_arguments(parser: argparse.ArgumentParser) -> None:

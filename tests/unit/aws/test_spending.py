@@ -83,13 +83,16 @@ def test_an_instance_type_without_a_price_is_refused_by_name(spending):
         spending(9.0).check("this fit", [Use(Instances("hosting", "ml.p3.16xlarge", 2))])
 
 
-def test_something_committed_again_or_struck_counts_once_or_not(spending):
-    session = spending(1.5)
+def test_something_created_again_counts_again_and_what_was_refused_does_not(spending):
+    session = spending(2.5)
     for _ in range(2):
         session.commit("endpoint mine", [Use(HOSTING)])
-    assert session.total == pytest.approx(1.0)
+    assert session.total == pytest.approx(2.0)
+    with pytest.raises(SettingsError, match="could bring this session's cost to USD 3"):
+        session.commit("endpoint mine", [Use(HOSTING)])
     session.strike("endpoint mine")
-    assert session.total == 0
+    session.strike("endpoint other")
+    assert session.total == pytest.approx(1.0)
 
 
 def test_without_a_bound_or_where_nothing_costs_money_nothing_is_counted():

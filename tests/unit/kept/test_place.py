@@ -28,9 +28,15 @@ def test_without_a_runtime_directory_it_is_in_the_temporary_one(tmp_path, monkey
     assert place(tmp_path).parent == tmp_path
 
 
-def test_a_place_is_private_and_made_once(tmp_path):
+def test_a_place_is_private_and_what_a_killed_keeper_left_is_replaced(tmp_path):
     made = make_place(tmp_path)
-    assert is_private(made)
+    (made / SOCKET).touch()
+    assert is_private(make_place(tmp_path))
+    assert list(made.iterdir()) == []
+
+
+def test_a_place_that_others_could_use_is_not_replaced(tmp_path):
+    make_place(tmp_path).chmod(0o755)
     with pytest.raises(SetupError, match="cannot be made: File exists"):
         make_place(tmp_path)
 
