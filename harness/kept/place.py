@@ -17,6 +17,8 @@ from harness.errors import SetupError
 
 SOCKET = "socket"
 """Name of the keeper's socket in its place."""
+_LONGEST = 103
+"""Longest path of a socket, in characters, on macOS (sockaddr_un.sun_path); Linux has 107."""
 
 
 def runtime_directory() -> Path | None:
@@ -31,7 +33,9 @@ def runtime_directory() -> Path | None:
 def place(directory: Path) -> Path:
     """Return the place of the environment that is kept for a working directory; it may not exist."""
     digest = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:12]
-    return (runtime_directory() or Path(tempfile.gettempdir())) / f"harness-kept-{os.getuid()}-{digest}"
+    name = f"harness-kept-{os.getuid()}-{digest}"
+    roots = [runtime_directory() or Path(tempfile.gettempdir()), Path("/tmp")]
+    return next((root / name for root in roots if len(str(root / name / SOCKET)) <= _LONGEST), roots[0] / name)
 
 
 def is_private(path: Path) -> bool:

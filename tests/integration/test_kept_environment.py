@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import psutil
 import pytest
@@ -215,9 +216,14 @@ def test_options_that_only_a_new_jvm_can_have_are_honoured(kept, harness, sessio
     assert seen["property"] == "own"
 
 
-def test_nobody_else_can_use_it(kept, project, monkeypatch):
-    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    found = project / "scratch" / place(project).name
+def places(directory):
+    """Return the places of a directory that exist; one with a long path is in ``/tmp``."""
+    roots = (directory / "scratch", Path("/tmp"))
+    return [root / place(directory).name for root in roots if (root / place(directory).name).exists()]
+
+
+def test_nobody_else_can_use_it(kept, project):
+    [found] = places(project)
     assert found.stat().st_mode & 0o777 == 0o700
 
 
@@ -231,6 +237,6 @@ def test_nothing_of_a_killed_keeper_remains(run_in, tmp_path):
     keeper.kill()
     _, left = psutil.wait_procs(family, timeout=60)
     assert left == []
-    wait_until(lambda: not os.listdir(tmp_path / "scratch"), "the directories to be deleted")
+    wait_until(lambda: not os.listdir(tmp_path / "scratch") and not places(tmp_path), "the directories to be deleted")
     assert outside("status").returncode == 1
     assert outside("down").returncode == 0

@@ -89,7 +89,9 @@ def test_the_report_shows_throughput_by_setting(there, measured):
 def test_instances_refuses_them_since_the_local_aws_is_no_instance_type(there):
     done = there("instances", "bench-results")
     assert done.returncode == 4
-    assert "Refused: 2 runs of 1 benchmark in mock mode" in " ".join((done.stdout + done.stderr).split())
+    assert "Refused: 2 runs of 1 benchmark on the local AWS, in mock mode or a rehearsal" in " ".join(
+        (done.stdout + done.stderr).split()
+    )
 
 
 GUIDE = Path(ROOT) / "docs" / "guides" / "benchmarks.md"

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.spark]
 
 FAKE_AWS = """
 class FakeAWS:
-    mode, account, role = "mock", "1" * 12, "arn:aws:iam::111111111111:role/r"
+    mode, account, role, lease = "mock", "1" * 12, "arn:aws:iam::111111111111:role/r", None
 
     def __init__(self, region="us-east-1"):
         self.region = region

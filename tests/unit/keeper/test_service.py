@@ -59,9 +59,9 @@ class AWS:
 
 
 @pytest.fixture
-def kept(tmp_path, monkeypatch):
+def kept(tmp_path, tmp_path_factory, monkeypatch):
     """A keeper that serves ``tmp_path`` in a thread, and ends with the test."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))  # the path of a socket must be short
     monkeypatch.setattr(service, "WarmJVM", JVM)
     monkeypatch.setattr(service, "_LOOK_SECONDS", 0.02)
     place = make_place(tmp_path)

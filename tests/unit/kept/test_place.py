@@ -1,5 +1,7 @@
 """The directory in which a kept environment is found."""
 
+from pathlib import Path
+
 import pytest
 
 from harness.errors import SetupError
@@ -8,16 +10,15 @@ from harness.kept.place import SOCKET, is_private, make_place, place, runtime_di
 
 
 @pytest.fixture(autouse=True)
-def runtime(tmp_path, monkeypatch):
-    directory = tmp_path / "runtime"
-    directory.mkdir()
+def runtime(tmp_path_factory, monkeypatch):
+    directory = tmp_path_factory.mktemp("run")  # the path of a socket must be short
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(directory))
     return directory
 
 
 def test_each_working_directory_has_its_own_place(tmp_path, runtime):
     assert place(tmp_path) != place(runtime)
-    assert place(tmp_path) == place(tmp_path / "runtime" / "..")
+    assert place(tmp_path) == place(runtime / ".." / tmp_path.name)
     assert place(tmp_path).parent == runtime
 
 
@@ -26,6 +27,12 @@ def test_without_a_runtime_directory_it_is_in_the_temporary_one(tmp_path, monkey
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert runtime_directory() is None
     assert place(tmp_path).parent == tmp_path
+
+
+def test_a_temporary_directory_with_a_long_path_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / ("long" * 30)))
+    assert place(tmp_path).parent == Path("/tmp")
 
 
 def test_a_place_is_private_and_what_a_killed_keeper_left_is_replaced(tmp_path):

@@ -24,7 +24,7 @@ PROBE = "import pyspark.serializers as s, sys; print(s.cloudpickle.__name__)"
 class FakeAWS:
     """An AWS that leads nowhere."""
 
-    mode, region, account, role = "mock", "us-east-1", "123456789012", ROLE
+    mode, region, account, role, lease = "mock", "us-east-1", "123456789012", ROLE, None
 
     def __init__(self, region="us-east-1"):
         self.region = region
