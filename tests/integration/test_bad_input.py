@@ -136,7 +136,8 @@ def test_a_full_disk_during_upload_is_reported_with_the_directory(failing, few, 
     faults.add("PutObject", effect="disk_full", times=1000)
     error = failing(few)
     assert "no disk left in " in error.what
-    assert error.fix == "free some disk, or point TMPDIR to a disk that has some"
+    assert "<fault PutObject: disk_full> has hit " in error.fix
+    assert error.fix.endswith("Otherwise, free some disk, or point TMPDIR to a disk that has some")
 
 
 def test_a_write_without_access_to_s3_fails_at_once_and_the_fault_counts_its_calls(spark, aws, faults):

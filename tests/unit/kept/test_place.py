@@ -22,11 +22,11 @@ def test_each_working_directory_has_its_own_place(tmp_path, runtime):
     assert place(tmp_path).parent == runtime
 
 
-def test_without_a_runtime_directory_it_is_in_the_temporary_one(tmp_path, monkeypatch):
+def test_without_a_runtime_directory_it_is_in_the_temporary_one(tmp_path, runtime, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "absent"))
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(runtime))
     assert runtime_directory() is None
-    assert place(tmp_path).parent == tmp_path
+    assert place(tmp_path).parent == runtime
 
 
 def test_a_temporary_directory_with_a_long_path_is_not_used(tmp_path, monkeypatch):
