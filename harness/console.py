@@ -160,6 +160,15 @@ class Progress:
     def close(self) -> None:
         """Leave the terminal as it was."""
 
+    @contextmanager
+    def timed(self, stage: str, stages: dict[str, float]) -> Iterator[None]:
+        """Show the block as a stage, and add its seconds to the stages if it succeeds."""
+        began = time.perf_counter()
+        self.begin(stage)
+        yield
+        stages[stage] = time.perf_counter() - began
+        self.end(stage, stages[stage])
+
 
 class ConsoleProgress(Progress):
     """Progress on a console: the current stage on a terminal, and a line for each stage that ended."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
     from harness.aws import AWS
     from harness.aws.cleanup.resources import Resource
-    from harness.console import Progress
     from harness.pipeline.pipeline import Data, Outcome
     from harness.pipeline.timeline import StageTimes
 
@@ -147,15 +144,15 @@ def _run_pipeline(
 
     stages: dict[str, float] = {}
     if data.train or data.test:
-        with _timed("check", stages, progress):
+        with progress.timed("check", stages):
             assert data.rows  # reads and checks the files before anything is started
     with ExitStack() as stack:
         if settings.in_aws:
             stack.enter_context(ended_in_order())
-        with _timed("AWS", stages, progress):
+        with progress.timed("AWS", stages):
             aws = stack.enter_context(closing(open_aws(settings, reuses=True, meanwhile=prepare_early)))
             ledger = stack.enter_context(open_ledger(aws, settings))
-        with _timed("Spark", stages, progress):
+        with progress.timed("Spark", stages):
             spark = build_session(aws, settings, log=log)
         for note in aws.notes:
             progress.say(note)
@@ -171,16 +168,6 @@ def _run_pipeline(
     outcome.leftovers = ledger.leftovers or []
     outcome.stages = {**stages, **outcome.stages}
     return outcome, aws
-
-
-@contextmanager
-def _timed(stage: str, stages: dict[str, float], progress: Progress) -> Iterator[None]:
-    """Show the block as a stage, and add its seconds to the stages if it succeeds."""
-    began = time.perf_counter()
-    progress.begin(stage)
-    yield
-    stages[stage] = time.perf_counter() - began
-    progress.end(stage, stages[stage])
 
 
 def _write(output: Path, outcome: Outcome, settings: Settings, aws: AWS) -> None:

@@ -158,10 +158,6 @@ class Keeper:
     def status(self) -> dict[str, Any]:
         """Return what the environment is and holds, as JSON."""
         session = self._session
-        try:
-            aws_memory = int(psutil.Process(self._aws.connection.pid).memory_info().rss)
-        except psutil.Error:
-            aws_memory = 0
         return {
             "pid": os.getpid(),
             "since": self._began,
@@ -172,9 +168,9 @@ class Keeper:
             "idle_seconds": 0.0 if session else time.time() - self._used,
             "ends_after_idle_seconds": self._idle,
             "memory": {
-                "keeper": int(psutil.Process().memory_info().rss),
-                "local AWS": aws_memory,
-                "JVM": self._jvm.memory if self._jvm else 0,
+                "keeper": _memory(os.getpid()),
+                "local AWS": _memory(self._aws.connection.pid),
+                "JVM": _memory(self._jvm.gateway.pid) if self._jvm else 0,
             },
         }
 
@@ -274,6 +270,14 @@ class Keeper:
         if self._jvm:
             self._jvm.end()
         end_processes_of(self._aws.connection.run_id)
+
+
+def _memory(pid: int) -> int:
+    """Return the bytes of memory that a process uses; 0 if it has ended."""
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return 0
 
 
 def _family(pid: int) -> set[int]:

@@ -1,17 +1,14 @@
 """The JVM of a kept environment: started, used once so that the next use is fast, and made clean after each session.
 
 A program cannot reset a JVM. After a session that ended in order, what Spark, Hadoop, the SDK and a test can change in
-it is put back. After any other, the JVM is replaced.
+it is put back. After any other, the environment is started again.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 
-import psutil
 from pyspark.sql import SparkSession
 
 from harness.aws.cleanup.reaper import open_ledger
@@ -42,7 +39,7 @@ class WarmJVM:
         :raises HarnessError: it does not start, or cannot train, host and predict.
         """
         self._outputs = Outputs()
-        with _stage(progress, "Spark"):
+        with progress.timed("Spark", {}):
             out, err = self._outputs.writers
             session = build_session(aws, settings, streams={"stdout": out, "stderr": err}, measured=True)
         process = internals.jvm_process()
@@ -52,7 +49,7 @@ class WarmJVM:
         """The address of its gateway."""
         self._state = internals.JVMState()
         try:
-            with _stage(progress, "first use"):
+            with progress.timed("first use", {}):
                 _use(aws, settings, session)
         finally:
             stop_session(session)
@@ -62,14 +59,6 @@ class WarmJVM:
     def exit_code(self) -> int | None:
         """Its exit code, or None while it runs."""
         return self._process.poll()
-
-    @property
-    def memory(self) -> int:
-        """Bytes of memory that it uses."""
-        try:
-            return int(psutil.Process(self.gateway.pid).memory_info().rss)
-        except psutil.Error:
-            return 0
 
     def write_to(self, descriptors: Sequence[int]) -> None:
         """Pass on what it writes to these two descriptors from now on, or nowhere."""
@@ -92,11 +81,3 @@ def _use(aws: MockAWS, settings: Settings, spark: SparkSession) -> None:
         model = fit(aws, ledger, estimator(aws, few, ledger.names(few)), read_mnist(spark, aws, "train", _ROWS))
         model.transform(read_mnist(spark, aws, "test", _ROWS)).collect()
         clean_up(model, ledger)
-
-
-@contextmanager
-def _stage(progress: Progress, name: str) -> Iterator[None]:
-    began = time.perf_counter()
-    progress.begin(name)
-    yield
-    progress.end(name, time.perf_counter() - began)

@@ -30,7 +30,6 @@ class JVM:
         JVM.made += 1
         self.gateway = Gateway(os.getpid(), 1, "secret")
         self.exit_code = None
-        self.memory = 0
         self.outputs = []
 
     def write_to(self, descriptors):
