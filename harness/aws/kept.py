@@ -25,12 +25,11 @@ class KeptAWS(MockAWS):
         super().__init__(Connection.from_json(lease.aws))
         self.lease = lease
         self.connection.write_profiles(os.environ)
-        self._pid = self.connection.pid
 
     @property
     def running(self) -> bool:
         """True if the process runs."""
-        return bool(psutil.pid_exists(self._pid))
+        return bool(psutil.pid_exists(self.connection.pid))
 
     def last_output(self) -> str:
         """See :meth:`MockAWS.last_output`."""

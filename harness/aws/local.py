@@ -163,7 +163,7 @@ class MockAWS:
 
     def last_output(self) -> str:
         """Return the last lines that the process wrote to its standard error, or ''."""
-        return _last_lines(self._errors)
+        return last_lines(self._errors)
 
     def _control(self, method: str, path: str, content: Any = None) -> Any:
         """Call the control API. If it does not answer, the error has the process's last output."""
@@ -305,7 +305,7 @@ def _first_line(stream: IO[bytes]) -> bytes:
     return lines[0] if lines else b""
 
 
-def _last_lines(file: IO[bytes]) -> str:
+def last_lines(file: IO[bytes]) -> str:
     """Return the last lines of a file. Its position stays: the process that writes the file shares it."""
     start = max(0, os.fstat(file.fileno()).st_size - _OUTPUT_BYTES)
     text = os.pread(file.fileno(), _OUTPUT_BYTES, start).decode(errors="replace")
@@ -350,7 +350,7 @@ def _start_failure(process: subprocess.Popen[bytes], line: bytes, errors: IO[byt
         process.wait()
     if b'"errno": 98' in line or b'"errno": 48' in line:
         return _unusable_port(port, os.strerror(errno.EADDRINUSE))
-    last = _last_lines(errors).splitlines()[-1:]
+    last = last_lines(errors).splitlines()[-1:]
     return LocalAWSError(
         "The local AWS did not start.",
         checked=f"its output: {line.decode(errors='replace').strip() or '; '.join(last) or 'none'}",

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from typing import IO, Any
 
+from harness.aws.local import last_lines
 from harness.console import Progress
 from harness.errors import SetupError
 from harness.kept.likeness import kept_variables
@@ -45,11 +46,10 @@ def _follow(process: subprocess.Popen[bytes], errors: IO[bytes], progress: Progr
             else:
                 last = line.get("failed", "")
     progress.close()
-    errors.seek(0)
-    written = errors.read().decode(errors="replace").strip().splitlines()
+    written = last_lines(errors).splitlines()[-1:]
     raise SetupError(
         f"The environment did not start. {last}".strip(),
-        checked=f"its last output: {written[-1]}" if written else "",
+        checked=f"its last output: {written[0]}" if written else "",
         fix="run 'harness doctor'",
     )
 

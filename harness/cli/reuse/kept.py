@@ -34,7 +34,7 @@ def _run_up(options: argparse.Namespace) -> int:
     from harness.keeper.launch import launch
 
     settings = settings_from(options)
-    if found := _status():
+    if found := _ask("status"):
         print(f"An environment is kept for this directory already: process {found['pid']}, {found['state']}.")
         return _KEPT
     launch(settings, options.idle * 60, ConsoleProgress(PlainConsole(stderr=True)))
@@ -42,13 +42,13 @@ def _run_up(options: argparse.Namespace) -> int:
     return _KEPT
 
 
-def _status() -> dict[str, Any] | None:
-    """Return the status of the environment of this directory, or None if there is none."""
+def _ask(question: str) -> dict[str, Any] | None:
+    """Return the answer of the environment of this directory, or None if none answers now."""
     from harness.kept.lease import KeeperEndedError, NotKeptError, Talk
 
     try:
         with closing(Talk.to(Path.cwd())) as talk:
-            return talk.ask("status")
+            return talk.ask(question)
     except (NotKeptError, KeeperEndedError):
         return None
 
@@ -69,16 +69,10 @@ def _run_down(_: argparse.Namespace) -> int:
 
 def _asked_to_end() -> bool:
     """Ask the environment of this directory to end; return False if it does not answer now."""
-    from harness.kept.lease import KeeperEndedError, NotKeptError, Talk
-
-    try:
-        with closing(Talk.to(Path.cwd())) as talk:
-            reason = talk.ask("down").get("refused")
-    except (NotKeptError, KeeperEndedError):
-        return False
-    if reason:
-        raise SetupError(f"The environment is in use: {reason}.", fix="end that process first")
-    return True
+    answer = _ask("down")
+    if answer and "refused" in answer:
+        raise SetupError(f"The environment is in use: {answer['refused']}.", fix="end that process first")
+    return answer is not None
 
 
 def _add_status_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,7 +82,7 @@ def _add_status_arguments(parser: argparse.ArgumentParser) -> None:
 def _run_status(options: argparse.Namespace) -> int:
     from harness.console import PlainConsole, print_figures, print_json
 
-    found = _status()
+    found = _ask("status")
     if options.json:
         print_json(found or {})
     elif found is None:
