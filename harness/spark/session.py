@@ -68,7 +68,6 @@ logger.metrics.level = error
 logger.committer.name = org.apache.hadoop.fs.s3a.commit.AbstractS3ACommitterFactory
 logger.committer.level = error
 """
-_LOGGING_FILE = "log4j2.properties"
 _TO_STDERR = """
 appender.log.type = Console
 appender.log.target = SYSTEM_ERR
@@ -174,7 +173,7 @@ def _options(
 
     :param scratch: directory that is deleted with the JVM.
     """
-    logging = scratch / _LOGGING_FILE
+    logging = scratch / "log4j2.properties"
     logging.write_text(_LOGGING + (_to_file(log) if log else _TO_STDERR))
     ours = [f"-Dlog4j2.configurationFile={logging}", f"-Dderby.system.home={scratch}", f"-Djava.io.tmpdir={scratch}"]
     if is_kept():

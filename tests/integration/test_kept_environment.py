@@ -18,7 +18,7 @@ from tests.support.processes import alive
 
 pytestmark = [pytest.mark.slow, pytest.mark.spark]
 
-# What a session can change for the next one, and then what the next one finds.
+# A session that reads the state it finds, then changes all that it can.
 SESSION = """
 import json, os, subprocess, sys
 import boto3

@@ -168,7 +168,7 @@ def bound(ledger, harness_settings, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"endpointInitialInstanceCount": 2}, "USD 1\\.50, above --harness-max-cost 1"),
         ({"endpointInstanceType": "ml.p3.16xlarge"}, "No price is known of ml.p3.16xlarge for hosting"),
@@ -176,11 +176,11 @@ def bound(ledger, harness_settings, tmp_path, monkeypatch):
 )
 @pytest.mark.parametrize("fit", ["sagemaker_fit", "fit"])
 def test_every_fit_is_held_to_the_bound_with_its_own_instances(
-    fit, changed, told, sagemaker_fit, estimator_options, rows, aws, bound
+    fit, changed, message, sagemaker_fit, estimator_options, rows, aws, bound
 ):
     spending, before = bound(1.0), len(jobs(aws))
     own = XGBoostSageMakerEstimator(**{**estimator_options(), "trainingMaxRuntimeInSeconds": 7200, **changed})
-    with pytest.raises(SettingsError, match=told):
+    with pytest.raises(SettingsError, match=message):
         sagemaker_fit(own, rows(0.0, 1.0)) if fit == "sagemaker_fit" else own.fit(rows(0.0, 1.0))
     assert (len(jobs(aws)), spending.total) == (before, 0)
 

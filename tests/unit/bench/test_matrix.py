@@ -240,9 +240,9 @@ def test_the_users_model_is_hosted_if_it_is_named(hosting, tmp_path):
 def test_a_model_that_exists_is_not_trained_so_neither_time_nor_price_of_training_counts(hosting, tmp_path, capsys):
     theirs = replace(hosting.plan, model="theirs")
     hosted(theirs, tmp_path)
-    told = capsys.readouterr().err
-    assert "for hosting USD 0.2 an hour" in told
-    assert "for training" not in told
+    output = capsys.readouterr().err
+    assert "for hosting USD 0.2 an hour" in output
+    assert "for training" not in output
     with pytest.raises(SettingsError) as caught:
         require_time(replace(plan(settings={"max_hours": 0.2}), model="theirs"), 120)
     assert caught.value.checked.startswith("the expected times: 8 minutes to host, 2 minutes to run one")
