@@ -11,7 +11,6 @@ import json
 import tempfile
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -89,7 +88,7 @@ class Services:
         self._providing = threading.Lock()
         self._provided: set[str] = set()
         self._sessions: dict[tuple[str, str, str], Any] = {}
-        self._samples: weakref.WeakValueDictionary[str, Body] = weakref.WeakValueDictionary()
+        self._samples: dict[str, Body] = {}
         self._policies = [] if enforce_iam else [_EVERYTHING]
         for partition in regions.PARTITIONS:
             sts_backends[ACCOUNT][partition].assumed_roles = _Sessions(iam_backends[ACCOUNT][partition].access_keys)
@@ -327,7 +326,7 @@ class Services:
             self._provided.add(bucket)
 
     def _sample(self, split: mnist.Split) -> Body:
-        """Return a split of MNIST, which the buckets of all regions share."""
+        """Return a split of MNIST, which is written once: the buckets of all regions share it, also after a reset."""
         body = self._samples.get(split)
         if body is None:
             body = self._samples[split] = _written(mnist.libsvm(split))

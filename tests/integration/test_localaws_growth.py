@@ -2,6 +2,7 @@
 
 import socket
 import uuid
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
@@ -235,14 +236,27 @@ def upload(aws, headers, body):
     return connection
 
 
-def test_a_reset_gives_back_everything(apart, s3, versioned):
+def test_a_reset_gives_back_everything_but_the_sample_data(apart, s3, versioned):
+    before = disk(apart)
     s3.put_object(Bucket=BUCKET, Key="k", Body=LARGE)
     s3.put_object(Bucket=versioned, Key="k", Body=LARGE)
     s3.upload_part(**begin(s3), PartNumber=1, Body=PART)
-    assert disk(apart) > 0
+    assert disk(apart) > before
     apart.reset()
-    wait_until(lambda: disk(apart) == 0, "every body to be deleted", timeout=10)
+    wait_until(lambda: disk(apart) == before, "every other body to be deleted", timeout=10)
     s3.create_bucket(Bucket=versioned)  # which its fixture deletes
+
+
+def test_the_sample_data_is_written_once(apart, s3):
+    def written():
+        return {file.name: file.stat().st_ctime_ns for file in Path(apart.connection.directory, "objects").iterdir()}
+
+    apart.reset()
+    wait_until(lambda: len(written()) == 2, "the bodies of other tests to be deleted", timeout=10)
+    before = written()
+    apart.reset()
+    assert len(s3.list_objects_v2(Bucket="sagemaker-sample-data-us-east-1")["Contents"]) == 2
+    assert written() == before
 
 
 def test_regions_share_the_sample_data(apart, s3):
