@@ -14,6 +14,9 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms.html. As
 ``train`` exits with 0 on success, with 2 for an error that the user can fix, and with 1 for any other error. On SIGTERM
 it saves the model trained so far and exits with 0. ``serve`` answers until SIGTERM. With ``HARNESS_DIE_WITH_STDIN=1``
 both exit when their stdin closes, so that they do not outlive a killed parent.
+
+``prepare train`` and ``prepare serve`` import what the work needs, and begin it when a line of JSON on stdin names the
+``directory`` and the ``variables`` of the process.
 """
 
 from __future__ import annotations
@@ -96,6 +99,9 @@ class Algorithm(Protocol):
         :raises UserError: no readable model exists.
         """
 
+    def prepare(self, work: str) -> None:
+        """Import what ``train`` or ``serve`` needs."""
+
 
 @dataclass(frozen=True)
 class Package:
@@ -108,12 +114,20 @@ class Package:
 
     def train(self, job: TrainingJob) -> None:
         """See :meth:`Algorithm.train`."""
-        import_module(f"{self.name}.training").train(job)
+        self.module("training").train(job)
 
     def load(self, model_dir: Path) -> Model:
         """See :meth:`Algorithm.load`."""
-        model: Model = import_module(f"{self.name}.serving").load(model_dir)
+        model: Model = self.module("serving").load(model_dir)
         return model
+
+    def prepare(self, work: str) -> None:
+        """See :meth:`Algorithm.prepare`."""
+        self.module("training" if work == "train" else "serving")
+
+    def module(self, name: str) -> Any:
+        """Return a module of the package."""
+        return import_module(f"{self.name}.{name}")
 
 
 def run(package: str) -> NoReturn:
@@ -124,8 +138,10 @@ def run(package: str) -> NoReturn:
 
 
 def main(algorithm: Algorithm, arguments: list[str]) -> int:
-    """Run the container with its one argument, ``train`` or ``serve``, and return the exit code."""
+    """Run the container with its argument, ``train`` or ``serve``, and return the exit code."""
     cast("TextIOWrapper", sys.stdout).reconfigure(line_buffering=True)
+    if arguments[:1] == ["prepare"] and not _is_given_work(algorithm, *(arguments := arguments[1:])):
+        return 0
     if os.environ.get("HARNESS_DIE_WITH_STDIN") == "1":
         threading.Thread(target=_die_with_stdin, daemon=True).start()
     base = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
@@ -135,6 +151,21 @@ def main(algorithm: Algorithm, arguments: list[str]) -> int:
         return _serve(algorithm, base, int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080")))
     print(f"usage: train | serve (not {' '.join(arguments) or 'nothing'})", file=sys.stderr)
     return 2
+
+
+def _is_given_work(algorithm: Algorithm, work: str) -> bool:
+    """Prepare for work, and wait for the line that gives it; return False if stdin closes without one."""
+    algorithm.prepare(work)
+    if work == "serve":
+        import harness.containers.server  # noqa: F401, PLC0415 - see _serve
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return False
+    given = json.loads(line)
+    os.environ.clear()
+    os.environ.update(given["variables"])
+    os.chdir(given["directory"])
+    return True
 
 
 def read_job(base: Path) -> TrainingJob:

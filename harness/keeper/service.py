@@ -158,6 +158,7 @@ class Keeper:
     def status(self) -> dict[str, Any]:
         """Return what the environment is and holds, as JSON."""
         session = self._session
+        local_aws = self._aws.connection.pid
         return {
             "pid": os.getpid(),
             "since": self._began,
@@ -169,7 +170,8 @@ class Keeper:
             "ends_after_idle_seconds": self._idle,
             "memory": {
                 "keeper": _memory(os.getpid()),
-                "local AWS": _memory(self._aws.connection.pid),
+                "local AWS": _memory(local_aws),
+                "containers": sum(map(_memory, _family(local_aws) - {local_aws})),
                 "JVM": _memory(self._jvm.gateway.pid) if self._jvm else 0,
             },
         }

@@ -41,6 +41,7 @@ from harness.localaws.sagemaker.control_plane import ControlPlane
 from harness.localaws.sagemaker.hosting.deployment import Deployer
 from harness.localaws.sagemaker.hosting.launch import Launcher
 from harness.localaws.sagemaker.images import Images
+from harness.localaws.sagemaker.prepared_containers import PreparedContainers
 from harness.localaws.sagemaker.training.trainer import Trainer
 from harness.processes import end_processes_of
 from harness.regions import sample_bucket
@@ -64,7 +65,8 @@ class LocalAWS:
         self.proxy_password = secrets.token_urlsafe(24)
         self.faults = Faults()
         self.calls = CallLog()
-        self.images = Images()
+        self.prepared = PreparedContainers(directory / "prepared")
+        self.images = Images(self.prepared)
         self.authority = CertificateAuthority(directory)
         buckets.install()
         self.services = Services(_made(directory / "objects"), enforce_iam=enforce_iam)
@@ -129,6 +131,7 @@ class LocalAWS:
         await self.stopping.wait()
         await self.gateway.stop()
         await asyncio.get_running_loop().run_in_executor(None, self.plane.reset)
+        self.prepared.end()
         watcher.kill_containers(self.directory)  # also one that was just being started
 
     def _handlers(self) -> dict[tuple[str, str], Any]:
@@ -180,6 +183,7 @@ class LocalAWS:
         self.services.reset_identities(self.credentials["AWS_ACCESS_KEY_ID"])
         self.images.clear()
         self.calls.forget_refused()
+        self.prepared.prepare_again()
 
     async def _reset(self) -> None:
         self.gateway.cut(False)

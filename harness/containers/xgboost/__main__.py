@@ -8,37 +8,36 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost.html, except if it would
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.containers.runtime import TrainingJob, main
+from harness.containers.runtime import Package, TrainingJob, main
 from harness.containers.xgboost.versions import Version
 
 if TYPE_CHECKING:
     from harness.containers.server import Model
 
 
-class XGBoost:
-    """The algorithm. Training and serving are imported on demand, so that an endpoint starts fast."""
+@dataclass(frozen=True)
+class XGBoost(Package):
+    """The algorithm, as the image of one version has it."""
 
-    def __init__(self, version: Version) -> None:
-        self.version = version
+    version: Version
 
     def train(self, job: TrainingJob) -> None:
         """See :meth:`harness.containers.runtime.Algorithm.train`."""
-        from harness.containers.xgboost import training  # noqa: PLC0415
-
-        training.train(job, self.version)
+        self.module("training").train(job, self.version)
 
     def load(self, model_dir: Path) -> Model:
         """See :meth:`harness.containers.runtime.Algorithm.load`."""
-        from harness.containers.xgboost import serving  # noqa: PLC0415
-
-        return serving.load(model_dir, self.version)
+        model: Model = self.module("serving").load(model_dir, self.version)
+        return model
 
 
 if __name__ == "__main__":
     # The xgboost package imports scikit-learn if installed. That takes over a second and is not needed here.
     sys.modules["sklearn"] = None  # type: ignore[assignment]
-    *named, command = sys.argv[1:] or [""]
-    sys.exit(main(XGBoost(Version(*(named or ["1"]))), [command]))
+    arguments = sys.argv[1:]
+    version = arguments.pop(0) if arguments and arguments[0] not in ("prepare", "train", "serve") else "1"
+    sys.exit(main(XGBoost("harness.containers.xgboost", Version(version)), arguments))

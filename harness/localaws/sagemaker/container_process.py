@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from harness.localaws.sagemaker.container_paths import as_in_container
+from harness.localaws.sagemaker.prepared_containers import PreparedContainers, launch
 
 LINE_BYTES = 256 * 1024 - 26
 """Most bytes of a line of output. Longer lines are split, as the agent that writes SageMaker's logs does to stay below
@@ -39,30 +40,16 @@ class ContainerProcess:
         root: Path,
         environment: Mapping[str, str],
         on_line: Callable[[str], None],
+        prepared: PreparedContainers | None = None,
     ) -> None:
-        """Start ``command``, with ``root`` in place of ``/opt/ml``, which lines name instead of it."""
+        """Start ``command``, with ``root`` in place of ``/opt/ml``, which lines name instead of it.
+
+        :param prepared: has processes that can become the container.
+        """
         self._root = root
-        inherited = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        self._process = subprocess.Popen(
-            list(command),
-            cwd=root,
-            env={
-                **inherited,
-                "HOME": str(root),
-                "PYTHONUNBUFFERED": "1",
-                # XGBoost's threads sleep while they wait for each other. Spinning threads take the cores from other
-                # processes, and on a busy machine from each other: five times the CPU, four times the time.
-                "OMP_WAIT_POLICY": "passive",
-                "SAGEMAKER_BASE_DIR": str(root),
-                # The pipe on standard input closes when this process ends, even by a crash.
-                "HARNESS_DIE_WITH_STDIN": "1",
-                **environment,
-            },
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        variables = {**all_variables(environment), "HOME": str(root), "SAGEMAKER_BASE_DIR": str(root)}
+        taken = prepared.take(command, root, variables) if prepared else None
+        self._process = taken or launch(command, root, variables)
         self._killed = False
         self._reader = threading.Thread(target=self._read, args=(on_line,), daemon=True)
         self._reader.start()
@@ -122,6 +109,24 @@ class ContainerProcess:
             os.killpg(self._process.pid, number)
         except (ProcessLookupError, PermissionError):
             return  # it has ended
+
+
+def all_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of a container, apart from those of its directory.
+
+    :param environment: those that the service and the request give it.
+    """
+    inherited = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return {
+        **inherited,
+        "PYTHONUNBUFFERED": "1",
+        # XGBoost's threads sleep while they wait for each other. Spinning threads take the cores from other processes,
+        # and on a busy machine from each other: five times the CPU, four times the time.
+        "OMP_WAIT_POLICY": "passive",
+        # The pipe on standard input closes when this process ends, even by a crash.
+        "HARNESS_DIE_WITH_STDIN": "1",
+        **environment,
+    }
 
 
 def split_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:

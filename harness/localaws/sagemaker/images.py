@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from harness.localaws.exceptions import ValidationException
 from harness.localaws.sagemaker.algorithm_metrics import METRICS, Metrics
+from harness.localaws.sagemaker.container_process import all_variables
+from harness.localaws.sagemaker.prepared_containers import PreparedContainers
 from harness.regions import domain
 from harness.registries import (
     SAGEMAKER_XGBOOST,
@@ -31,6 +33,17 @@ class Image:
     """True for an algorithm of the harness, False for a command that was registered."""
     serving_variables: Mapping[str, str] = field(default_factory=dict)
     """Environment variables of the command when it serves, unless the model has others."""
+    prepared: PreparedContainers | None = None
+    """Processes that can become its containers."""
+
+    def prepare_to_serve(self, environment: Mapping[str, str]) -> None:
+        """Start a process that can become the next container that serves.
+
+        :param environment: variables that the service gives it.
+        """
+        if self.prepared:
+            variables = all_variables({**environment, **self.serving_variables})
+            self.prepared.prepare([*self.command, "serve"], variables)
 
 
 _VERSIONS = {
@@ -46,12 +59,12 @@ _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 busy cores, KMeans takes 58 to 350 ms for a request of 5 MB with such threads, and 11 to 32 ms without."""
 
 
-def _run(algorithm: BuiltIn) -> Image:
+def _run(algorithm: BuiltIn, prepared: PreparedContainers) -> Image:
     """Return the image of a built-in algorithm. Its module in ``harness.containers`` has its repository's name."""
     name = algorithm.repository.removeprefix("sagemaker-")
     version = (algorithm.version,) if name == "xgboost" else ()
     command = (sys.executable, "-m", f"harness.containers.{name.replace('-', '_')}", *version)
-    return Image(command, METRICS[name], is_built_in=True, serving_variables=_ONE_THREAD)
+    return Image(command, METRICS[name], True, _ONE_THREAD, prepared)
 
 
 def _elsewhere(uri: str) -> str:
@@ -68,7 +81,8 @@ def _elsewhere(uri: str) -> str:
 class Images:
     """The images that can be run."""
 
-    def __init__(self) -> None:
+    def __init__(self, prepared: PreparedContainers) -> None:
+        self._prepared = prepared
         self._registered: dict[str, Image] = {}
         self._lock = threading.Lock()
 
@@ -97,7 +111,7 @@ class Images:
                 return self._registered[uri]
             known = ", ".join([_BUILT_IN, *sorted(self._registered)])
         if algorithm := built_in(uri):
-            return _run(algorithm)
+            return _run(algorithm, self._prepared)
         raise ValidationException(
             f"The local AWS has no image {uri}.{_elsewhere(uri)} It has {known}. Register the command for your image "
             "with aws.register_container(image, command)."

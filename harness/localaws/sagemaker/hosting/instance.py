@@ -54,6 +54,7 @@ class Instance:
         self, image: Image, root: Path, environment: Mapping[str, str], on_line: Callable[[str], None]
     ) -> None:
         self._command = [*image.command, "serve"]
+        self._prepared = image.prepared
         self.root = root
         self._environment = dict(environment)
         self._write = on_line
@@ -114,7 +115,7 @@ class Instance:
                 return  # else a container would start after stop()
             self.port = free_port()
             environment = {**self._environment, "SAGEMAKER_BIND_TO_PORT": str(self.port)}
-            self._process = ContainerProcess(self._command, self.root, environment, self._on_line)
+            self._process = ContainerProcess(self._command, self.root, environment, self._on_line, self._prepared)
 
     def _wait_for_ping(self) -> bool:
         assert self._process is not None

@@ -236,6 +236,7 @@ class TrainingRun:
         processes: list[ContainerProcess] = []
         try:
             processes += (self._start(host, tracker) for host in self._hosts)
+            self._image.prepare_to_serve(self._environment)  # most models that are trained are hosted then
             outcome = self._watch(processes)
         finally:
             for process in processes:
@@ -267,7 +268,8 @@ class TrainingRun:
                 self._lines.append((host, line))
             write(line)
 
-        return ContainerProcess([*self._image.command, "train"], self._roots[host], environment, on_line)
+        command = [*self._image.command, "train"]
+        return ContainerProcess(command, self._roots[host], environment, on_line, self._image.prepared)
 
     def _line_writer(self, host: str, metrics: Sequence[tuple[str, str]], note: str = "") -> Callable[[str], None]:
         """Return a function that writes a line to the log of a host, and finds metrics in it on the first host.
