@@ -5,7 +5,10 @@ import psutil
 
 def alive(process):
     """Return whether a process still runs."""
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # it has ended in between
+        return False
 
 
 def descendants(process):
