@@ -12,12 +12,14 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial, partialmethod
 from pathlib import Path
+from socketserver import BaseServer
 from types import SimpleNamespace
 from typing import Any, TypeAlias
 from unittest.mock import patch
 
 from py4j.java_gateway import JavaClass
 from pyspark import SparkConf, SparkContext, java_gateway
+from pyspark.accumulators import AccumulatorServer
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
@@ -30,6 +32,7 @@ JavaObject: TypeAlias = Any
 
 
 _DO_INIT = SparkContext._do_init
+_NOTICE_SECONDS = 0.02
 
 
 def has_jvm() -> bool:
@@ -61,7 +64,13 @@ def start_context(conf: SparkConf, popen: Mapping[str, Any], directory: Path) ->
         _set_as_launcher_does(conf, shown)
     with patch.object(java_gateway, "tempfile", ours):
         gateway = SparkContext._gateway or java_gateway.launch_gateway(at_launch, dict(popen))
-    return SparkContext(conf=conf, gateway=gateway)
+    with patch.object(AccumulatorServer, "serve_forever", _serve_until_told):
+        return SparkContext(conf=conf, gateway=gateway)
+
+
+def _serve_until_told(server: AccumulatorServer) -> None:
+    """Do what ``serve_forever`` does, and notice the end of the context at once, not within half a second."""
+    BaseServer.serve_forever(server, poll_interval=_NOTICE_SECONDS)
 
 
 def _set_as_launcher_does(conf: SparkConf, options: Iterable[tuple[str, str]]) -> None:
