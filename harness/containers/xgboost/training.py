@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from harness.containers.runtime import TrainingJob, UserError
 from harness.containers.xgboost import artifact, hyperparameters
 from harness.containers.xgboost.data import plain_message, read_channel
 from harness.containers.xgboost.versions import Version
-from harness.libsvm import Array, LibSVM
+from harness.libsvm import Array, LibSVM, Matrix
 from harness.libsvm.parallel import CORES
 
 _CHANNELS = ("train", "validation")
@@ -131,6 +132,7 @@ def _matrices(data: dict[str, LibSVM], threads: int) -> dict[str, xgb.DMatrix]:
             f"Please check features in training and validation data: {' and '.join(map(str, sorted(widths)))} columns."
         )
     width = widths.pop()
+    _fill_column_0(rows.features for rows in data.values())
     matrices = {}
     for name in list(data):
         rows = data.pop(name).widened(width)
@@ -139,6 +141,23 @@ def _matrices(data: dict[str, LibSVM], threads: int) -> dict[str, xgb.DMatrix]:
         if rows.qids is not None:
             matrices[name].set_group(_group_sizes(rows.qids))
     return matrices
+
+
+def _fill_column_0(features: Iterable[Matrix]) -> None:
+    """Set column 0 of dense rows to 0 if it is missing from all rows of all hosts, as from rows that count from 1.
+
+    No tree splits a column of one value, so that the model is the same. XGBoost takes a sixth less time for rows from
+    which no value is missing.
+    """
+    features = list(features)
+    if not instances.anywhere(any(map(_may_have_column_0, features))):
+        for rows in features:
+            rows[:, :1] = 0
+
+
+def _may_have_column_0(rows: Matrix) -> bool:
+    """Return whether a row has a value in column 0, or rows are sparse."""
+    return not isinstance(rows, np.ndarray) or not np.isnan(rows[:, :1]).all()
 
 
 def _check_groups(matrix: xgb.DMatrix, objective: str) -> None:
