@@ -36,6 +36,7 @@ from harness import mnist, regions
 from harness.localaws.s3 import disk_bodies
 from harness.localaws.s3.bodies.body import Body, BodyWriter
 from harness.localaws.s3.storage import moto_versions, stored
+from harness.localaws.s3.streaming import Measured
 from harness.regions import region_of_sample_bucket
 
 WSGIApp = Callable[..., Iterable[bytes]]
@@ -437,9 +438,10 @@ def _lasts(session: Any) -> bool:
 
 def _written(chunks: Iterable[bytes]) -> Body:
     with BodyWriter() as writer:
+        target = Measured(writer)
         for chunk in chunks:
-            writer.write(chunk)
-        return writer.finish()
+            target.write(chunk)
+        return writer.finish(target.md5)
 
 
 def role_arn(region: str) -> str:
