@@ -15,10 +15,12 @@ from __future__ import annotations
 import atexit
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,8 +37,14 @@ _KEPT = 3
 _ATTEMPT_SECONDS = 24 * 3600
 """Time after which an archive that could not be made is attempted again."""
 _DUMP_SECONDS = 600
+_LISTS = 2
+"""Version of the rules for lists of classes. An archive of an earlier version is not used."""
 _ESSENTIAL = b"com/amazonaws/services/sagemakerruntime/model/InvokeEndpointResult\n"
 """A class of ``transform``. A session without it loads too few classes for an archive."""
+_GENERATED = b"java/lang/invoke/BoundMethodHandle$Species_"
+"""Start of the names of classes that Java generates."""
+_VERSIONED = re.compile(r"META-INF/versions/\d+/(.+)\.class")
+"""Classes for newer releases in a jar: https://docs.oracle.com/en/java/javase/17/docs/specs/jar/jar.html"""
 _QUIET = ("-Xlog:cds=off", "-Xlog:cds+dynamic=off")
 """Java would report an archive that it cannot use."""
 _ON_CLASS_PATH = ("SPARK_CONF_DIR", "HADOOP_CONF_DIR", "YARN_CONF_DIR", "SPARK_DIST_CLASSPATH")
@@ -131,7 +139,7 @@ def _key(java: Java, class_path: str, environment: Mapping[str, str]) -> str:
     jars = [*map(Path, class_path.split(os.pathsep)), Path(str(pyspark.__file__)).parent / "jars"]
     files = [(str(jar), jar.stat().st_size, jar.stat().st_mtime_ns) for jar in jars]
     further = [environment.get(name) for name in _ON_CLASS_PATH]
-    text = repr((harness.__version__, str(java.home), java.version, build, files, further))
+    text = repr((harness.__version__, _LISTS, str(java.home), java.version, build, files, further))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -147,10 +155,33 @@ def _environment(given: Mapping[str, str]) -> dict[str, str]:
     return {name: given[name] for name in ("PATH", "PYTHONPATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH") if name in given}
 
 
+def with_files(classes: bytes, class_path: str) -> bytes:
+    """Return a list of classes without those that have no file of their name in a jar of a class path or in Java.
+
+    Java 17 ends with SIGSEGV if it takes such a class from an archive while there is an agent, a profiler or a flight
+    recorder, which get the bytes of each class (``FileMapInfo::open_stream_for_jvmti``). Found with log4j's classes for
+    Java 9, and with those that bind the arguments of a method handle.
+    """
+    versioned = {found[1].encode() for name in _entries(class_path) if (found := _VERSIONED.fullmatch(name))}
+
+    def has_file(line: bytes) -> bool:
+        name = line.rstrip().replace(b".", b"/").rpartition(b" ")[2]  # "@lambda-form-invoker [SPECIES_RESOLVE] a.b.C"
+        return name not in versioned and not name.startswith(_GENERATED)
+
+    return b"".join(line for line in classes.splitlines(keepends=True) if has_file(line))
+
+
+def _entries(class_path: str) -> Iterator[str]:
+    for path in class_path.split(os.pathsep):
+        with suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(path) as jar:
+            yield from jar.namelist()
+
+
 def make(java: str, classes: Path, archive: Path, class_path: str) -> None:
     """Make an archive of the listed classes, and delete all but the last used archives."""
     made = archive.with_suffix(f".{os.getpid()}.part")  # another process may make it too
     made.unlink(missing_ok=True)
+    classes.write_bytes(with_files(classes.read_bytes(), class_path))
     command = [java, "-Xshare:dump", f"-XX:SharedClassListFile={classes}", f"-XX:SharedArchiveFile={made}"]
     # With this collector the archive has Java's own objects too, which all collectors can use.
     done = subprocess.run([*command, "-XX:+UseG1GC", "-Xmx1g", "-cp", class_path], check=False, timeout=_DUMP_SECONDS)

@@ -1,12 +1,13 @@
 """Archive of classes: its name, and the sessions that use it, list classes for it, or leave it alone."""
 
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from harness.java import Java
-from harness.spark.class_archive import _ESSENTIAL, class_archive
+from harness.spark.class_archive import _ESSENTIAL, class_archive, with_files
 
 
 @pytest.fixture(autouse=True)
@@ -98,3 +99,14 @@ def test_the_first_of_two_sessions_makes_the_archive(archive, monkeypatch):
     attempt = archive.path.with_suffix(".classes")
     assert attempt.read_bytes() == b"java/lang/Object\n" + _ESSENTIAL
     assert attempt.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_classes_without_a_file_of_their_name_are_left_out_of_an_archive(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.jar", "w") as jar:
+        for name in ("a/B.class", "META-INF/versions/9/a/B.class", "META-INF/versions/11/a/C.class", "a/D.class"):
+            jar.writestr(name, b"")
+    generated = b"@lambda-form-invoker [SPECIES_RESOLVE] java.lang.invoke.BoundMethodHandle$Species_LL\n"
+    kept = b"a/D\njava/lang/invoke/BoundMethodHandle$SpeciesData\n@lambda-proxy a/D run ()La/B; REF_x a/B m ()V\n"
+    listed = b"a/B\na/C\njava/lang/invoke/BoundMethodHandle$Species_L\n" + generated + kept
+    class_path = os.pathsep.join([str(tmp_path / "a.jar"), str(tmp_path), str(tmp_path / "missing.jar")])
+    assert with_files(listed, class_path) == kept
