@@ -24,7 +24,7 @@ from moto.s3.models import FakeBucket, FakeKey, FakeMultipart, S3Backend
 from moto.settings import S3_UPLOAD_PART_MIN_SIZE
 
 from harness.localaws.s3.bodies import checksums
-from harness.localaws.s3.bodies.body import Body, BodyWriter
+from harness.localaws.s3.bodies.body import Body
 from harness.localaws.s3.bodies.checksums import Checksum
 
 
@@ -83,16 +83,6 @@ def _complete_with_parts(multipart: FakeMultipart, wanted: Iterable[tuple[int, s
     return Body.joined(part.body for part in parts.values()), f"{digests.hexdigest()}-{len(parts)}", None
 
 
-def _range(body: Body, start: int, length: int) -> Body:
-    """Return a range of a body: the body itself if the range is all of it, else a copy of the range."""
-    if (start, length) == (0, body.size):
-        return body
-    with BodyWriter() as writer:
-        for block in body.blocks(start, length):
-            writer.write(block)
-        return writer.finish()
-
-
 class _BodyKey(FakeKey):  # type: ignore[misc]  # moto carries no types
     """moto's object, with a :class:`Body` in place of an open file."""
 
@@ -125,19 +115,21 @@ class _BodyKey(FakeKey):  # type: ignore[misc]  # moto carries no types
     def checksum(self) -> Checksum:
         """The checksum that was stored with the object, or else the one that S3 adds."""
         if self.kept_checksum is None:
-            self.kept_checksum = checksums.of_body(self.body, checksums.DEFAULT)
+            self.kept_checksum = self.checksum_in(checksums.DEFAULT)
         return self.kept_checksum
 
     @checksum.setter
     def checksum(self, new: Checksum) -> None:
         self.kept_checksum = new
+        if new.kind == checksums.FULL_OBJECT:
+            self.body.checksums[new.algorithm] = new
 
     def checksum_in(self, algorithm: str) -> Checksum:
         """Return the checksum of the whole body by an algorithm."""
-        kept = self.kept_checksum
-        if kept and (kept.algorithm, kept.kind) == (algorithm, checksums.FULL_OBJECT):
-            return kept
-        return checksums.of_body(self.body, algorithm)
+        known: dict[str, Checksum] = self.body.checksums
+        if algorithm not in known:
+            known[algorithm] = checksums.of_body(self.body, algorithm)
+        return known[algorithm]
 
     def dispose(self, garbage: bool = False) -> None:
         """Do nothing. A reader may still need the body, which is deleted with the last reference."""
@@ -232,7 +224,7 @@ def _copy_part_sharing(
     source: Body = backend.get_object(src_bucket_name, src_key_name, version_id=src_version_id).body
     start, end = (0, source.size - 1) if start_byte is None or end_byte is None else (start_byte, end_byte)
     multipart = backend.get_bucket(dest_bucket_name).multiparts[multipart_id]
-    part = multipart.set_part(part_id, _range(source, start, end - start + 1))
+    part = multipart.set_part(part_id, source.part(start, end - start + 1))
     part.checksum = part.checksum_in(multipart.plan.algorithm)
     if beside := _beside.get():
         beside.found = part

@@ -59,4 +59,31 @@ def test_a_range_of_a_body_in_pieces_is_that_of_its_bytes(files, monkeypatch, pi
     monkeypatch.setattr(bodies, "IN_MEMORY", 4)  # some pieces in memory and some in files
     body, data = Body.joined(map(Body.of, pieces)), b"".join(pieces)
     assert b"".join(body.blocks(start, length)) == data[start : start + length]
-    assert whole(disk_bodies._range(body, start, length)) == data[start : start + length]
+    assert whole(body.part(start, length)) == data[start : start + length]
+
+
+def test_a_range_of_joined_bodies_shares_them_and_any_other_is_a_copy(files):
+    parts = [Body.of(LARGE), Body.of(LARGE[1:] + b"-"), Body.of(b"end")]
+    body = Body.joined(parts)
+    assert body.part(0, body.size) is body
+    assert body.part(len(LARGE), len(LARGE)) is parts[1]
+    shared = body.part(len(LARGE), len(LARGE) + 3)
+    assert len(files()) == 2
+    copied = body.part(1, len(LARGE))
+    assert len(files()) == 3
+    del body, parts
+    assert len(files()) == 2
+    assert whole(shared) == LARGE[1:] + b"-end"
+    assert whole(copied) == (LARGE + LARGE[1:])[1 : len(LARGE) + 1]
+
+
+def test_what_is_known_of_a_part_is_not_computed_again_for_its_copy(monkeypatch):
+    def key(body):
+        return disk_bodies._BodyKey("key", body, "123456789012", region_name="us-east-1")
+
+    keys = [key(Body.of(data)) for data in (LARGE, LARGE[::-1])]
+    known = [(key.etag, key.checksum, key.checksum_in("SHA1")) for key in keys]
+    body = Body.joined(key.body for key in keys)
+    copies = [key(body.part(start, len(LARGE))) for start in (0, len(LARGE))]
+    monkeypatch.setattr(Body, "blocks", None)
+    assert [(copy.etag, copy.checksum, copy.checksum_in("SHA1")) for copy in copies] == known

@@ -13,7 +13,7 @@ import weakref
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import IO
+from typing import IO, Any
 
 IN_MEMORY = 1 << 20
 """Bytes from which a body is a file."""
@@ -52,6 +52,8 @@ class Body:
         self._ends = list(itertools.accumulate(len(piece) for piece in self._pieces))
         self._md5 = md5
         self._joined_from = joined_from
+        self.checksums: dict[str, Any] = {}
+        """Checksums of the whole by algorithm, once they are known."""
 
     @classmethod
     def of(cls, data: bytes) -> Body:
@@ -89,6 +91,25 @@ class Body:
         if self._joined_from:
             return [digest for part in self._joined_from for digest in (str(part.size), *part.digests())]
         return [self.md5]
+
+    def part(self, start: int, length: int) -> Body:
+        """Return a range as a body: a copy, unless the range is the whole or consists of bodies that were joined.
+
+        A copy does not keep the other bytes on disk. S3A renames an object by copying the ranges in which it sent it.
+        """
+        if (start, length) == (0, self.size):
+            return self
+        inside, position = [], 0
+        for body in self._joined_from:
+            if start <= position and position + body.size <= start + length:
+                inside.append(body)
+            position += body.size
+        if inside and sum(body.size for body in inside) == length:
+            return inside[0] if len(inside) == 1 else Body.joined(inside)
+        with BodyWriter() as writer:
+            for block in self.blocks(start, length):
+                writer.write(block)
+            return writer.finish()
 
     def read(self, start: int, length: int) -> bytes:
         """Return up to ``length`` bytes from offset ``start``: fewer at the end of a piece, none at the end."""
