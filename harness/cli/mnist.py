@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import threading
 from collections import Counter
 from contextlib import ExitStack, closing
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 
     from harness.aws import AWS
     from harness.aws.cleanup.resources import Resource
-    from harness.pipeline.pipeline import Data, Outcome
+    from harness.pipeline.data import Data
+    from harness.pipeline.outcome import Outcome
     from harness.pipeline.timeline import StageTimes
 
 _PACKAGES = ("pyspark", "sagemaker-pyspark", "xgboost-cpu", "xgboost", "moto", "boto3", "numpy")
@@ -61,7 +64,7 @@ def _run(options: argparse.Namespace) -> int:
         )
     for split in ("train", "test"):
         _check_data(split, getattr(options, f"{split}_data"), getattr(options, f"{split}_rows"))
-    from harness.pipeline.pipeline import Data
+    from harness.pipeline.data import Data
 
     data = Data(options.train_data, options.test_data, options.validation_fraction)
     run_mnist(settings, data, options.output, options.timeline)
@@ -135,12 +138,9 @@ def _run_pipeline(
 ) -> tuple[Outcome, AWS]:
     from harness.aws import open_aws
     from harness.aws.cleanup.reaper import open_ledger
-    from harness.pipeline.pipeline import Pipeline
     from harness.pipeline.timeline import spans, write
     from harness.processes import ended_in_order
     from harness.spark.early import prepare_early
-    from harness.spark.jvm import end_jvm
-    from harness.spark.session import build_session, stop_session
 
     stages: dict[str, float] = {}
     if data.train or data.test:
@@ -152,10 +152,17 @@ def _run_pipeline(
         with progress.timed("AWS", stages):
             aws = stack.enter_context(closing(open_aws(settings, reuses=True, meanwhile=prepare_early)))
             ledger = stack.enter_context(open_ledger(aws, settings))
+        # Not before the local AWS starts: these import pyspark.
+        from harness.pipeline.pipeline import Pipeline
+        from harness.spark.jvm import end_jvm
+        from harness.spark.session import build_session, stop_session
+
         with progress.timed("Spark", stages):
             spark = build_session(aws, settings, log=log)
         for note in aws.notes:
             progress.say(note)
+        # The pictures need matplotlib, whose import takes longer than drawing. Here Python waits for Java.
+        threading.Thread(target=import_module, args=["harness.pipeline.plots"], daemon=True).start()
         try:
             outcome = Pipeline(aws, ledger, spark, settings, progress, data).run()
             if timeline is not None:
@@ -173,7 +180,7 @@ def _run_pipeline(
 def _write(output: Path, outcome: Outcome, settings: Settings, aws: AWS) -> None:
     """Write the report and its pictures."""
     from harness.pipeline import plots
-    from harness.pipeline.pipeline import report
+    from harness.pipeline.outcome import report
 
     output.mkdir(exist_ok=True)
     content = report(outcome, settings, aws, versions())

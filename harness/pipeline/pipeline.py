@@ -5,18 +5,12 @@ Used by ``harness mnist`` and by benchmarks. No code here depends on the mode.
 
 from __future__ import annotations
 
-import errno
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from py4j.protocol import Py4JError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - its customary name
@@ -25,95 +19,22 @@ from sagemaker_pyspark import SageMakerModel
 from harness.aws import AWS
 from harness.aws.cleanup.ledger import Ledger
 from harness.aws.cleanup.names import Names
-from harness.aws.cleanup.resources import Leftover, Resource
 from harness.console import Progress
-from harness.errors import DataError, HarnessError, PipelineError
-from harness.mnist import CLASSES, FEATURES, Split
+from harness.errors import HarnessError, PipelineError
+from harness.mnist import FEATURES, Split
+from harness.pipeline.data import Data
 from harness.pipeline.failures import check_trained, last_words, rows_logged, stage_failure
-from harness.pipeline.plots import confusion_counts
+from harness.pipeline.outcome import Array, Outcome
 from harness.pipeline.progress import FitWatcher, RowCounter
 from harness.settings import Settings
 from harness.spark.data import read_libsvm, read_mnist
 from harness.spark.jvm import end_jvm
 from harness.spark.sdk import estimator
-from harness.spark.validation import check_libsvm
 
 SHOWN = 250
 """Rows whose digits are kept for the picture; the reference program keeps as many."""
 _SHOW_TRACE = "if the cause is not in your data, run it again with --traceback and report its output"
 _FOLD_SEED = 42
-
-Array = npt.NDArray[Any]
-
-
-@dataclass
-class Outcome:
-    """Results of a run of the pipeline."""
-
-    stages: dict[str, float] = field(default_factory=dict)
-    """Seconds by stage, in order."""
-    training_job: str = ""
-    """Name of the training job, whether or not it was created."""
-    created: list[Resource] = field(default_factory=list)
-    leftovers: list[Leftover] = field(default_factory=list)
-    is_from_cache: bool = False
-    """True if the model was copied from the cache of trained models."""
-    rows_trained: int | None = None
-    """Rows that the training containers logged as read; None if they logged none."""
-    labels: Array = field(default_factory=lambda: np.empty(0))
-    """Labels of the test rows, shape (rows predicted,)."""
-    predictions: Array = field(default_factory=lambda: np.empty(0))
-    """Predicted classes of the test rows, shape (rows predicted,)."""
-    images: Array = field(default_factory=lambda: np.empty((0, FEATURES)))
-    """Pixels of the first test rows, shape (at most 250, 784)."""
-    validation_rows: int = 0
-    validation_accuracy: float | None = None
-
-    @property
-    def accuracy(self) -> float:
-        """Fraction of test rows that were predicted correctly."""
-        return float(np.mean(self.labels == self.predictions))
-
-    @property
-    def rows_per_second(self) -> float:
-        """Test rows predicted per second of the transform stage."""
-        return len(self.predictions) / self.stages["transform"]
-
-
-@dataclass(frozen=True)
-class Data:
-    """Source of the digits: the sample bucket, or the user's LibSVM files."""
-
-    train: Path | None = None
-    test: Path | None = None
-    validation_fraction: float = 0.0
-    """Fraction of the training rows that is held back for validation."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.validation_fraction < 1:
-            raise DataError(
-                f"The validation fraction is {self.validation_fraction:g}.",
-                fix="give a fraction from 0 to below 1",
-            )
-
-    @cached_property
-    def rows(self) -> dict[Split, int]:
-        """Number of rows in each user file, which are checked here. The sample bucket is not counted.
-
-        :raises DataError: a file is missing or empty, or has a row that is not a digit.
-        """
-        files: list[tuple[Split, Path | None]] = [("train", self.train), ("test", self.test)]
-        return {split: _check_digits(path) for split, path in files if path is not None}
-
-
-def _check_digits(path: Path) -> int:
-    """Return the number of rows in a LibSVM file.
-
-    :raises DataError: the path is not a file, or :func:`~harness.spark.validation.check_libsvm` refuses it.
-    """
-    if path.is_dir():
-        raise DataError(f"{path} cannot be read: {os.strerror(errno.EISDIR)}.", fix="name a LibSVM file")
-    return check_libsvm(path, features=FEATURES, classes=CLASSES)
 
 
 class Pipeline:
@@ -295,28 +216,3 @@ def parts_of_fit(whole: float, began: float, created: float, trained: float) -> 
 def _images(test: DataFrame) -> Array:
     rows = test.select("features").take(SHOWN)
     return np.array([row.features.toArray() for row in rows]).reshape(-1, FEATURES)
-
-
-def report(outcome: Outcome, settings: Settings, aws: AWS, versions: dict[str, str]) -> dict[str, Any]:
-    """Return the content of ``report.json``."""
-    counts = confusion_counts(outcome.labels, outcome.predictions)
-    return {
-        "accuracy": outcome.accuracy,
-        "validation_accuracy": outcome.validation_accuracy,
-        "trained": "from cache" if outcome.is_from_cache else "by this run",
-        "rows_trained": outcome.rows_trained,
-        "rows_validated": outcome.validation_rows,
-        "rows_predicted": len(outcome.predictions),
-        "rows_per_second": outcome.rows_per_second,
-        "stages": outcome.stages,
-        "created": [str(resource) for resource in outcome.created],
-        "leftovers": [str(leftover.resource) for leftover in outcome.leftovers],
-        "confusion": counts.tolist(),
-        "mode": aws.mode,
-        "region": aws.region,
-        "training_instance_type": settings.training_instance_type,
-        "endpoint_instance_type": settings.endpoint_instance_type,
-        "endpoint_instance_count": settings.endpoint_instance_count,
-        "spark_master": settings.spark_master,
-        "versions": versions,
-    }

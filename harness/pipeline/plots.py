@@ -14,7 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullFormatter
 
-CLASSES = 10
+from harness.mnist import CLASSES
+from harness.pipeline.outcome import confusion_counts
+
 SAMPLES = 16
 """Digits shown of each predicted class."""
 
@@ -146,15 +148,6 @@ def _label_rows(axes: Axes, labels: Array, predictions: Array) -> None:
         texts.append(f"predicted {digit}\n{len(of_class):,}, {np.count_nonzero(of_class != digit):,} wrong")
     axes.set_yticks([digit * _HEIGHT + _WIDTH / 2 for digit in range(CLASSES)], texts, fontsize=11)
     axes.set_xticks([])
-
-
-def confusion_counts(labels: Array, predictions: Array) -> Array:
-    """Return the number of digits for each (true, predicted) class; shape (10, 10).
-
-    Labels and predictions are whole numbers of any type.
-    """
-    pairs = labels.astype(int) * CLASSES + predictions.astype(int)
-    return np.bincount(pairs, minlength=CLASSES**2).reshape(CLASSES, CLASSES)
 
 
 def _name_classes(axes: Axes, counts: Array) -> None:

@@ -11,16 +11,17 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 from botocore.exceptions import ClientError
-from pyspark.sql import SparkSession
 from rich.console import Console
 
 from harness.aws import AWS
 from harness.console import ConsoleProgress
-from harness.spark.internals import finished_jobs, jvm_process
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 _STAGES, _JAVA, _JOBS, _TRAINING = "stages", "Java", "Spark jobs", "training job"
 
@@ -66,11 +67,15 @@ def spans(aws: AWS, spark: SparkSession, training_job: str) -> list[Span]:
 
     The calls to AWS are known if it records them, as the local AWS does with the latest 10,000.
     """
+    from harness.spark.internals import finished_jobs  # noqa: PLC0415 - imports pyspark, which takes a second
+
     found = [*_java(spark), *(Span(_JOBS, *job) for job in finished_jobs(spark)), *_training(aws, training_job)]
     return found + [_call_span(call) for call in aws.recorded_calls()]
 
 
 def _java(spark: SparkSession) -> Iterator[Span]:
+    from harness.spark.internals import jvm_process  # noqa: PLC0415 - see above
+
     process = jvm_process()
     if process is not None:
         started = spark.sparkContext.startTime / 1000

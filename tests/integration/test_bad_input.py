@@ -14,7 +14,8 @@ from sagemaker_pyspark import CustomNamePolicyFactory, S3DataPath
 from harness.console import Progress
 from harness.errors import DataError, PipelineError
 from harness.mnist import HYPERPARAMETERS
-from harness.pipeline.pipeline import Data, Pipeline
+from harness.pipeline.data import Data
+from harness.pipeline.pipeline import Pipeline
 from harness.spark.validation import check_libsvm
 from tests.support.estimators import libsvm_estimator
 from tests.support.outside import OUTSIDE, ROOT

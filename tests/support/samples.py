@@ -9,6 +9,7 @@ import numpy as np
 from harness import mnist
 from harness.bench.results.reader import Benchmark, Result
 from harness.pipeline import plots
+from harness.pipeline.outcome import confusion_counts
 
 START = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 MACHINE = {"node": "here", "cpu": {"brand_raw": "Made-up 3000", "count": 2}, "python_version": "3.11.7"}
@@ -102,7 +103,7 @@ def mnist_report(directory):
         "rows_predicted": 300,
         "rows_per_second": 1000.0,
         "stages": {"Spark": 4.0, "train": 2.5},
-        "confusion": plots.confusion_counts(digits.labels, predictions).tolist(),
+        "confusion": confusion_counts(digits.labels, predictions).tolist(),
         "mode": "mock",
         "region": "us-east-1",
         "training_instance_type": "ml.m4.xlarge",

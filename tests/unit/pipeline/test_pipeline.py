@@ -7,7 +7,9 @@ import pytest
 
 from harness.aws.cleanup.resources import Leftover, Resource
 from harness.errors import DataError
-from harness.pipeline.pipeline import Data, Outcome, parts_of_fit, report
+from harness.pipeline.data import Data
+from harness.pipeline.outcome import Outcome, report
+from harness.pipeline.pipeline import parts_of_fit
 from harness.settings import Settings
 
 
