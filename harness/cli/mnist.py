@@ -159,6 +159,8 @@ def _run_pipeline(
 
         with progress.timed("Spark", stages):
             spark = build_session(aws, settings, log=log)
+        if aws.lease:
+            progress.say(f"Using the environment of 'harness up', process {aws.lease.keeper}.")
         for note in aws.notes:
             progress.say(note)
         # The pictures need matplotlib, whose import takes longer than drawing. Here Python waits for Java.

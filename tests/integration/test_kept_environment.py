@@ -216,6 +216,13 @@ def test_commands_use_it_one_after_the_other(kept, harness):
     assert str(kept["pid"]) in harness("up").stdout
 
 
+def test_the_reference_program_uses_it_and_says_so(kept, harness):
+    ready(harness)
+    done = harness("mnist", "--train-rows=500", "--test-rows=100")
+    assert done.returncode == 0, done.stderr
+    assert f"Using the environment of 'harness up', process {kept['pid']}." in done.stderr
+
+
 def test_options_that_only_a_new_jvm_can_have_are_honoured(kept, harness, session):
     ready(harness)
     done, seen = session("--harness-spark-conf", "spark.driver.extraJavaOptions=-Dmine=own")
