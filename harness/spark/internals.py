@@ -104,9 +104,11 @@ def system_property(name: str) -> str | None:
 
 
 def variable(name: str) -> str | None:
-    """Return an environment variable of this process's JVM, which must exist."""
-    value: str | None = _any_jvm().java.lang.System.getenv(name)
-    return value
+    """Return an environment variable of this process's JVM, which must exist. It is asked once for each."""
+    known: dict[str, str | None] = vars(SparkContext._gateway).setdefault("harness_variables", {})
+    if name not in known:
+        known[name] = _any_jvm().java.lang.System.getenv(name)
+    return known[name]
 
 
 def has_class(name: str) -> bool:

@@ -36,14 +36,14 @@ class Image:
     prepared: PreparedContainers | None = None
     """Processes that can become its containers."""
 
-    def prepare_to_serve(self, environment: Mapping[str, str]) -> None:
-        """Start a process that can become the next container that serves.
+    def prepare(self, work: str, environment: Mapping[str, str]) -> None:
+        """Start a process that can become the next container that does this work: ``train`` or ``serve``.
 
-        :param environment: variables that the service gives it.
+        :param environment: variables that the service and the request give it.
         """
         if self.prepared:
-            variables = all_variables({**environment, **self.serving_variables})
-            self.prepared.prepare([*self.command, "serve"], variables)
+            own = self.serving_variables if work == "serve" else {}
+            self.prepared.prepare([*self.command, work], all_variables({**own, **environment}))
 
 
 _VERSIONS = {

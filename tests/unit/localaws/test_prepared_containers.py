@@ -130,5 +130,5 @@ def test_only_built_in_algorithms_are_prepared(prepared, tmp_path, name, is_prep
     images = Images(prepared)
     images.register("mine", [sys.executable, "mine.py"])
     uri = {"kmeans": "382416733822.dkr.ecr.us-east-1.amazonaws.com/kmeans:1"}.get(name, name)
-    images.find(uri).prepare_to_serve(PATHS)
+    images.find(uri).prepare("serve", PATHS)
     assert bool(waiting(tmp_path)) is is_prepared

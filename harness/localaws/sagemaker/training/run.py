@@ -104,6 +104,7 @@ class TrainingRun:
         if found:
             outcome = self._repeat(found)
         else:
+            self._image.prepare("train", self._variables)
             download(self._inputs, self._roots)
             self._inputs.clear()  # deleted objects take disk as long as their bodies are kept
             outcome = "Stopped" if self._job.status == "Stopping" else self._train()
@@ -236,7 +237,7 @@ class TrainingRun:
         processes: list[ContainerProcess] = []
         try:
             processes += (self._start(host, tracker) for host in self._hosts)
-            self._image.prepare_to_serve(self._environment)  # most models that are trained are hosted then
+            self._image.prepare("serve", self._environment)  # most models that are trained are hosted then
             outcome = self._watch(processes)
         finally:
             for process in processes:
@@ -252,14 +253,14 @@ class TrainingRun:
         self._seconds = time.monotonic() - began
         return outcome
 
+    @property
+    def _variables(self) -> dict[str, str]:
+        """Variables of each container of the job."""
+        job = {"TRAINING_JOB_NAME": self._job.name, "TRAINING_JOB_ARN": self._job.arn}
+        return {**self._environment, **job, **self._job.request.get("Environment", {})}
+
     def _start(self, host: str, tracker: str) -> ContainerProcess:
-        environment = {
-            **self._environment,
-            "TRAINING_JOB_NAME": self._job.name,
-            "TRAINING_JOB_ARN": self._job.arn,
-            "HARNESS_TRACKER_PORT": tracker,
-            **self._job.request.get("Environment", {}),
-        }
+        environment = {"HARNESS_TRACKER_PORT": tracker, **self._variables}
         write = self._line_writer(host, self._metric_definitions())
 
         def on_line(line: str) -> None:
