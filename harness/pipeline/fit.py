@@ -27,7 +27,7 @@ from harness.registries import built_in
 from harness.spark.labels import labels_of, whole
 from harness.spark.protobuf_rows import check_protobuf, rules_of
 from harness.spark.sdk import format_options, hyperparameter, projected_columns, uses_of
-from harness.spark.validation import Shape, check_frame
+from harness.spark.validation import Shape, check_frame, sample_rows
 
 _Shapes: TypeAlias = "WeakKeyDictionary[Any, Shape]"
 """Form of the rows that each model was trained on."""
@@ -100,7 +100,8 @@ def _check_and_fit(
     if shape is not None:
         shapes[model] = shape
     trained = rows_logged(aws, str(estimator.latestTrainingJob))
-    check_trained(trained, 0, (sent.count() if rows is None else rows) * _copies(estimator))
+    known = sample_rows(sent) if rows is None else rows
+    check_trained(trained, 0, (sent.count() if known is None else known) * _copies(estimator))
     return model
 
 

@@ -17,16 +17,17 @@ from pathlib import Path
 from typing import NamedTuple, overload
 
 import numpy as np
+import numpy.typing as npt
 from py4j.protocol import Py4JJavaError
 from pyspark.ml.linalg import VectorUDT
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F  # noqa: N812 - its customary name
 from pyspark.sql.types import DoubleType, StructField, StructType
 
-from harness import libsvm
 from harness.errors import DataError
+from harness.mnist import ROWS
 from harness.regions import region_of_sample_bucket, split_s3_uri
-from harness.spark.internals import optimized_plan, under_schema
+from harness.spark.internals import JavaObject, optimized_plan, under_schema
 from harness.spark.labels import Labels, labels_of
 from harness.spark.session import root_cause
 
@@ -41,8 +42,6 @@ ALL_DENSE = (
 _COLUMNS = (("label", "double"), ("features", "vector"))
 _GLOB = "*?[]{}\\"
 _GZIP = b"\x1f\x8b"
-_SPARK_READS = libsvm.BLANKS - {"tab"}
-"""Deviations that Spark's reader tolerates as well."""
 
 
 @overload
@@ -82,10 +81,13 @@ def check_libsvm(
 
 
 def _check_file(path: Path, features: int | None, classes: int | None) -> int:
+    from harness import libsvm  # noqa: PLC0415 - imports pyarrow, which frames do not need
+
+    spark_reads = libsvm.BLANKS - {"tab"}
     try:
         for file in _files(path):
             _check_name(file, path)
-        rows = libsvm.read([path], features=features, dtype=np.float32, tolerate=_SPARK_READS)
+        rows = libsvm.read([path], features=features, dtype=np.float32, tolerate=spark_reads)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.", fix="name a LibSVM file") from error
     if not len(rows):
@@ -117,7 +119,7 @@ def _check_name(file: Path, given: Path) -> None:
         raise DataError(f"{file} starts with '_' or '.': Spark skips it and reads no row.", fix="rename it")
 
 
-def _check_labels(path: Path, labels: libsvm.Array, classes: int | None) -> None:
+def _check_labels(path: Path, labels: npt.NDArray[np.float64], classes: int | None) -> None:
     odd = np.flatnonzero(np.abs(labels) >= BEYOND)
     if len(odd):
         raise DataError(
@@ -157,11 +159,31 @@ def _check_columns(frame: DataFrame) -> None:
 
 def is_sample(frame: DataFrame) -> bool:
     """Return whether a frame has only (the first) rows of the SageMaker sample bucket."""
+    files = frame.inputFiles() if _source(frame).nodeName().startswith("LogicalRelation") else []
+    return bool(files) and all(region_of_sample_bucket(split_s3_uri(file)[0]) for file in files)
+
+
+def sample_rows(frame: DataFrame) -> int | None:
+    """Return the number of rows of a frame that :func:`is_sample`, without computing it; None for any other frame.
+
+    None too if it has other data than the digits, whose number is unknown here.
+    """
+    if not is_sample(frame):
+        return None
+    files = list(_source(frame).relation().location().inputFiles())  # a file that is read twice is there twice
+    splits = [split for file in files for split in ROWS if f"/spark/mnist/{split}/" in file]
+    if len(splits) < len(files):
+        return None
+    rows, limit = sum(ROWS[split] for split in splits), optimized_plan(frame).maxRows()
+    return min(rows, int(limit.get())) if limit.isDefined() else rows
+
+
+def _source(frame: DataFrame) -> JavaObject:
+    """Return the part of a frame's plan below what limits or moves its rows."""
     plan = optimized_plan(frame)
     while plan.nodeName() in ("GlobalLimit", "LocalLimit", "Repartition"):
         plan = plan.child()
-    files = frame.inputFiles() if plan.nodeName().startswith("LogicalRelation") else []
-    return bool(files) and all(region_of_sample_bucket(split_s3_uri(file)[0]) for file in files)
+    return plan
 
 
 class Shape(NamedTuple):

@@ -22,7 +22,7 @@ from harness.containers.xgboost.data import read_request
 from harness.errors import DataError
 from harness.libsvm import strategies
 from harness.libsvm.dataset import to_csr
-from harness.spark.validation import check_libsvm
+from harness.spark.validation import check_libsvm, sample_rows
 from tests.support.estimators import libsvm_estimator
 from tools.libsvm_differences import serialize_frame
 
@@ -248,6 +248,27 @@ def test_a_frame_that_arrives_unchanged_is_accepted_and_counted(spark):
 def test_rows_of_the_sample_bucket_are_not_read_by_the_check(spark, aws, mnist_train):
     assert check_libsvm(mnist_train, classes=10) is None
     assert check_libsvm(mnist_train.limit(5).where("label >= 0"), classes=10) == 5
+
+
+def test_rows_of_the_sample_bucket_are_counted_without_a_job(spark, aws):
+    def read(*paths):
+        return spark.read.format("libsvm").option("numFeatures", "784").load(list(paths))
+
+    train, test = (f"s3a://sagemaker-sample-data-{aws.region}/spark/mnist/{split}/" for split in ("train", "test"))
+    frames = {
+        60_000: read(train),
+        70_000: read(train, test),
+        20_000: read(test, test),
+        7: read(test).coalesce(1).limit(20).limit(7),
+        10_000: read(test).repartition(3).limit(10_001),
+    }
+    tracker = spark.sparkContext.statusTracker()
+    before = tracker.getJobIdsForGroup(None)
+    assert [sample_rows(frame) for frame in frames.values()] == list(frames)
+    others = [read(test).where("label > 5"), read(test).union(read(test)), read(test).sample(0.5), spark.range(3)]
+    assert [sample_rows(frame) for frame in others] == [None] * len(others)
+    assert tracker.getJobIdsForGroup(None) == before
+    assert [read(test, test).count(), frames[7].count()] == [20_000, 7]
 
 
 GOOD = (1.0, Vectors.dense([1.0, 2.0]))
