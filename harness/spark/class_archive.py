@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,14 +37,15 @@ _KEPT = 3
 _ATTEMPT_SECONDS = 24 * 3600
 """Time after which an archive that could not be made is attempted again."""
 _DUMP_SECONDS = 600
-_LISTS = 2
+_LISTS = 3
 """Version of the rules for lists of classes. An archive of an earlier version is not used."""
 _ESSENTIAL = b"com/amazonaws/services/sagemakerruntime/model/InvokeEndpointResult\n"
 """A class of ``transform``. A session without it loads too few classes for an archive."""
 _GENERATED = b"java/lang/invoke/BoundMethodHandle$Species_"
-"""Start of the names of classes that Java generates."""
-_VERSIONED = re.compile(r"META-INF/versions/\d+/(.+)\.class")
-"""Classes for newer releases in a jar: https://docs.oracle.com/en/java/javase/17/docs/specs/jar/jar.html"""
+"""Start of the names of classes that Java generates, as it needs them."""
+_CLASS = re.compile(r"(?P<release>META-INF/versions/\d+/)?(?P<name>.+)\.class")
+"""A class in a jar, or one for newer releases: https://docs.oracle.com/en/java/javase/17/docs/specs/jar/jar.html"""
+_NAME = re.compile(rb"[\w$/]+")
 _QUIET = ("-Xlog:cds=off", "-Xlog:cds+dynamic=off")
 """Java would report an archive that it cannot use."""
 _ON_CLASS_PATH = ("SPARK_CONF_DIR", "HADOOP_CONF_DIR", "YARN_CONF_DIR", "SPARK_DIST_CLASSPATH")
@@ -156,25 +157,34 @@ def _environment(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def with_files(classes: bytes, class_path: str) -> bytes:
-    """Return a list of classes without those that have no file of their name in a jar of a class path or in Java.
+    """Return a list of classes without those that have no file of their name, or another one for a newer release.
 
-    Java 17 ends with SIGSEGV if it takes such a class from an archive while there is an agent, a profiler or a flight
-    recorder, which get the bytes of each class (``FileMapInfo::open_stream_for_jvmti``). Found with log4j's classes for
-    Java 9, and with those that bind the arguments of a method handle.
+    Java 17 ends with SIGSEGV if it takes a class without a file from an archive while there is an agent, a profiler or
+    a flight recorder, which get the bytes of each class (``FileMapInfo::open_stream_for_jvmti``). Found with log4j's
+    classes for Java 9, and with those that bind the arguments of a method handle. All classes of a jar with such a
+    class are left out, since they may have it as a supertype.
     """
-    versioned = {found[1].encode() for name in _entries(class_path) if (found := _VERSIONED.fullmatch(name))}
-
-    def has_file(line: bytes) -> bool:
-        name = line.rstrip().replace(b".", b"/").rpartition(b" ")[2]  # "@lambda-form-invoker [SPECIES_RESOLVE] a.b.C"
-        return name not in versioned and not name.startswith(_GENERATED)
-
-    return b"".join(line for line in classes.splitlines(keepends=True) if has_file(line))
-
-
-def _entries(class_path: str) -> Iterator[str]:
+    dropped: set[bytes] = set()
     for path in class_path.split(os.pathsep):
-        with suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(path) as jar:
-            yield from jar.namelist()
+        plain, versioned = _classes_in(path)
+        dropped |= versioned | (plain if versioned - plain - {b"module-info"} else set())
+
+    def is_kept(line: bytes) -> bool:
+        names = _NAME.findall(line)  # "a/B", or of lambda expressions: "@lambda-proxy a/B run ()La/C; …"
+        is_generated = _GENERATED in line.replace(b".", b"/")
+        return not is_generated and not any(name in dropped or name[1:] in dropped for name in names)
+
+    return b"".join(line for line in classes.splitlines(keepends=True) if is_kept(line))
+
+
+def _classes_in(path: str) -> tuple[set[bytes], set[bytes]]:
+    """Return the names of the classes of a jar, and of those for newer releases; none of any other file."""
+    try:
+        with zipfile.ZipFile(path) as jar:
+            found = [match for match in map(_CLASS.fullmatch, jar.namelist()) if match]
+    except (OSError, zipfile.BadZipFile):
+        found = []
+    return {m["name"].encode() for m in found if not m["release"]}, {m["name"].encode() for m in found if m["release"]}
 
 
 def make(java: str, classes: Path, archive: Path, class_path: str) -> None:

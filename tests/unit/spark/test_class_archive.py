@@ -101,12 +101,29 @@ def test_the_first_of_two_sessions_makes_the_archive(archive, monkeypatch):
     assert attempt.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_classes_without_a_file_of_their_name_are_left_out_of_an_archive(tmp_path):
-    with zipfile.ZipFile(tmp_path / "a.jar", "w") as jar:
-        for name in ("a/B.class", "META-INF/versions/9/a/B.class", "META-INF/versions/11/a/C.class", "a/D.class"):
-            jar.writestr(name, b"")
-    generated = b"@lambda-form-invoker [SPECIES_RESOLVE] java.lang.invoke.BoundMethodHandle$Species_LL\n"
-    kept = b"a/D\njava/lang/invoke/BoundMethodHandle$SpeciesData\n@lambda-proxy a/D run ()La/B; REF_x a/B m ()V\n"
-    listed = b"a/B\na/C\njava/lang/invoke/BoundMethodHandle$Species_L\n" + generated + kept
-    class_path = os.pathsep.join([str(tmp_path / "a.jar"), str(tmp_path), str(tmp_path / "missing.jar")])
-    assert with_files(listed, class_path) == kept
+def jar_of(path, *classes):
+    with zipfile.ZipFile(path, "w") as jar:
+        for name in classes:
+            jar.writestr(f"{name}.class", b"")
+    return str(path)
+
+
+def test_classes_without_a_file_of_their_name_are_left_out_with_their_jar(tmp_path):
+    mixed = jar_of(tmp_path / "a.jar", "a/B", "META-INF/versions/9/a/C", "META-INF/versions/9/module-info")
+    plain = jar_of(tmp_path / "d.jar", "d/E", "META-INF/versions/9/module-info")
+    class_path = os.pathsep.join([mixed, plain, str(tmp_path), str(tmp_path / "missing.jar")])
+    assert with_files(b"a/B\na/C\nd/E\nx/Y\n", class_path) == b"d/E\nx/Y\n"
+
+
+def test_classes_with_another_file_for_a_newer_release_are_left_out_with_their_lambda_expressions(tmp_path):
+    jar = jar_of(tmp_path / "a.jar", "a/B", "a/D", "META-INF/versions/11/a/B")
+    kept = b"# a comment\na/D\n@lambda-proxy a/D run ()Ljava/lang/Runnable; ()V REF_x a/D m ()V ()V\n"
+    proxies = b"@lambda-proxy a/B run ()Ljava/lang/Runnable; ()V\n@lambda-proxy a/D run ()La/B; ()V\n"
+    assert with_files(b"a/B\n" + proxies + kept, jar) == kept
+
+
+def test_classes_that_java_generates_are_left_out():
+    kept = b"java/lang/invoke/BoundMethodHandle$SpeciesData\n@lambda-form-invoker [LF_RESOLVE] a.B c L_L\n"
+    generated = b"java/lang/invoke/BoundMethodHandle$Species_L\n"
+    resolved = b"@lambda-form-invoker [SPECIES_RESOLVE] java.lang.invoke.BoundMethodHandle$Species_LL\n"
+    assert with_files(generated + resolved + kept, "") == kept
