@@ -7,7 +7,7 @@ import json
 import sys
 import threading
 from collections import Counter
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -164,7 +164,7 @@ def _run_pipeline(
         for note in aws.notes:
             progress.say(note)
         # The pictures need matplotlib, whose import takes longer than drawing. Here Python waits for Java.
-        threading.Thread(target=import_module, args=["harness.pipeline.plots"], daemon=True).start()
+        threading.Thread(target=_import_plots, daemon=True).start()
         try:
             outcome = Pipeline(aws, ledger, spark, settings, progress, data).run()
             if timeline is not None:
@@ -177,6 +177,11 @@ def _run_pipeline(
     outcome.leftovers = ledger.leftovers or []
     outcome.stages = {**stages, **outcome.stages}
     return outcome, aws
+
+
+def _import_plots() -> None:
+    with suppress(Exception):  # it is raised where the pictures are drawn
+        import_module("harness.pipeline.plots")
 
 
 def _write(output: Path, outcome: Outcome, settings: Settings, aws: AWS) -> None:

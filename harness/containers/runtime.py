@@ -24,6 +24,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import signal
 import sys
 import threading
@@ -138,27 +139,44 @@ def run(package: str) -> NoReturn:
 
 
 def main(algorithm: Algorithm, arguments: list[str]) -> int:
-    """Run the container with its argument, ``train`` or ``serve``, and return the exit code."""
+    """Run the container with its argument, ``train`` or ``serve``, after ``prepare`` or not; return the exit code."""
     cast("TextIOWrapper", sys.stdout).reconfigure(line_buffering=True)
-    if arguments[:1] == ["prepare"] and not _is_given_work(algorithm, *(arguments := arguments[1:])):
-        return 0
+    stopping = threading.Event()
+    _on_sigterm(stopping.set)
+    if arguments in (["prepare", "train"], ["prepare", "serve"]):
+        arguments = arguments[1:]
+        if not _is_given_work(algorithm, arguments[0], stopping):
+            return 0
     if os.environ.get("HARNESS_DIE_WITH_STDIN") == "1":
         threading.Thread(target=_die_with_stdin, daemon=True).start()
     base = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
     if arguments == ["train"]:
-        return _train(algorithm, base)
+        return _train(algorithm, base, stopping)
     if arguments == ["serve"]:
-        return _serve(algorithm, base, int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080")))
+        return _serve(algorithm, base, stopping)
     print(f"usage: train | serve (not {' '.join(arguments) or 'nothing'})", file=sys.stderr)
     return 2
 
 
-def _is_given_work(algorithm: Algorithm, work: str) -> bool:
-    """Prepare for work, and wait for the line that gives it; return False if stdin closes without one."""
+def _is_given_work(algorithm: Algorithm, work: str, stopping: threading.Event) -> bool:
+    """Prepare for work, and wait for the line that gives it; return False if stdin closes or SIGTERM comes first.
+
+    SIGTERM after the line is for the work, which the process may not have begun.
+    """
+
+    def end_if_idle() -> None:
+        stopping.set()
+        if not select.select([sys.stdin], [], [], 0)[0]:
+            sys.exit(0)
+
     algorithm.prepare(work)
     if work == "serve":
         import harness.containers.server  # noqa: F401, PLC0415 - see _serve
+    _on_sigterm(end_if_idle)
+    if stopping.is_set():
+        end_if_idle()
     line = sys.stdin.buffer.readline()
+    _on_sigterm(stopping.set)
     if not line:
         return False
     given = json.loads(line)
@@ -168,9 +186,10 @@ def _is_given_work(algorithm: Algorithm, work: str) -> bool:
     return True
 
 
-def read_job(base: Path) -> TrainingJob:
+def read_job(base: Path, stopping: threading.Event | None = None) -> TrainingJob:
     """Return the job described by the files in ``input/config``.
 
+    :param stopping: set when SageMaker requests a stop.
     :raises OSError, ValueError: a file that SageMaker always writes is missing or not JSON.
     """
     config = base / "input" / "config"
@@ -185,6 +204,7 @@ def read_job(base: Path) -> TrainingJob:
         channels=channels,
         hosts=tuple(resources["hosts"]),
         host=resources["current_host"],
+        stopping=stopping or threading.Event(),
     )
 
 
@@ -192,10 +212,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     return cast("dict[str, Any]", json.loads(path.read_text()))
 
 
-def _train(algorithm: Algorithm, base: Path) -> int:
+def _train(algorithm: Algorithm, base: Path, stopping: threading.Event) -> int:
     try:
-        job = read_job(base)
-        _on_sigterm(job.stopping.set)
+        job = read_job(base, stopping)
         job.model_dir.mkdir(parents=True, exist_ok=True)
         algorithm.train(job)
     except (UserError, DataError) as error:
@@ -219,16 +238,18 @@ def _fail(base: Path, reason: str, exit_code: int) -> int:
     return exit_code
 
 
-def _serve(algorithm: Algorithm, base: Path, port: int) -> int:
+def _serve(algorithm: Algorithm, base: Path, stopping: threading.Event) -> int:
     from harness.containers.server import serve  # noqa: PLC0415 - a training job starts faster without a web server
 
     _on_sigterm(sys.exit)
+    if stopping.is_set():
+        return 0
     try:
         model = algorithm.load(base / "model")
     except (UserError, DataError) as error:
         print(_without_native_stack(f"[ERROR] {error}\n"), end="", file=sys.stderr, flush=True)
         return UserError.exit_code
-    serve(model, port)
+    serve(model, int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080")))
     return 0
 
 

@@ -158,7 +158,7 @@ class Keeper:
     def status(self) -> dict[str, Any]:
         """Return what the environment is and holds, as JSON."""
         session = self._session
-        local_aws = self._aws.connection.pid
+        local_aws = self._aws.connection
         return {
             "pid": os.getpid(),
             "since": self._began,
@@ -170,8 +170,8 @@ class Keeper:
             "ends_after_idle_seconds": self._idle,
             "memory": {
                 "keeper": _memory(os.getpid()),
-                "local AWS": _memory(local_aws),
-                "containers": sum(map(_memory, _family(local_aws) - {local_aws})),
+                "local AWS": _memory(local_aws.pid),
+                "containers": sum(_memory(each.pid) for each in _containers(local_aws.directory)),
                 "JVM": _memory(self._jvm.gateway.pid) if self._jvm else 0,
             },
         }
@@ -280,6 +280,11 @@ def _memory(pid: int) -> int:
         return int(psutil.Process(pid).memory_info().rss)
     except psutil.Error:
         return 0
+
+
+def _containers(directory: str) -> list[psutil.Process]:
+    """Return the containers below a local AWS's directory, and the processes that wait to become one."""
+    return processes_with("SAGEMAKER_BASE_DIR", f"{directory}{os.sep}")
 
 
 def _family(pid: int) -> set[int]:

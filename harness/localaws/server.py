@@ -130,8 +130,8 @@ class LocalAWS:
         print(self.connection().to_json(), flush=True)
         await self.stopping.wait()
         await self.gateway.stop()
-        await asyncio.get_running_loop().run_in_executor(None, self.plane.reset)
-        self.prepared.end()
+        for last in (self.plane.reset, self.prepared.end):
+            await asyncio.get_running_loop().run_in_executor(None, last)
         watcher.kill_containers(self.directory)  # also one that was just being started
 
     def _handlers(self) -> dict[tuple[str, str], Any]:
@@ -183,7 +183,7 @@ class LocalAWS:
         self.services.reset_identities(self.credentials["AWS_ACCESS_KEY_ID"])
         self.images.clear()
         self.calls.forget_refused()
-        self.prepared.prepare_again()
+        await asyncio.get_running_loop().run_in_executor(None, self.prepared.prepare_again)
 
     async def _reset(self) -> None:
         self.gateway.cut(False)

@@ -171,7 +171,7 @@ def sample_rows(frame: DataFrame) -> int | None:
     if not is_sample(frame):
         return None
     files = list(_source(frame).relation().location().inputFiles())  # a file that is read twice is there twice
-    splits = [split for file in files for split in ROWS if f"/spark/mnist/{split}/" in file]
+    splits = [split for file in files for split in ROWS if file.endswith(f"/spark/mnist/{split}/mnist_{split}.libsvm")]
     if len(splits) < len(files):
         return None
     rows, limit = sum(ROWS[split] for split in splits), optimized_plan(frame).maxRows()

@@ -90,7 +90,7 @@ def running(process, what):
 
 def test_ctrl_c_during_training_ends_it_quickly_with_nothing_left(start, tmp_path):
     process = start("mnist", "--train-rows=6000", "--test-rows=100")
-    below = running(process, "harness.containers.xgboost 1 train")
+    below = running(process, "harness.containers.xgboost 1 prepare train")
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
@@ -121,7 +121,7 @@ def test_a_jvm_that_is_killed_is_reported_in_a_sentence_with_nothing_left(start,
 
 def test_files_of_a_run_killed_with_its_jvm_are_deleted_by_the_next_run(start, run, tmp_path):
     process = start("mnist", "--train-rows=6000", "--test-rows=100")
-    jvm = jvm_of(running(process, "harness.containers.xgboost 1 train"))
+    jvm = jvm_of(running(process, "harness.containers.xgboost 1 prepare train"))
     process.kill()
     jvm.kill()
     process.wait()
@@ -134,8 +134,9 @@ def test_files_of_a_run_killed_with_its_jvm_are_deleted_by_the_next_run(start, r
 
 def test_nothing_is_left_of_one_that_is_killed_while_it_serves(start, tmp_path):
     process = start("mnist", "--train-rows=300", "--test-rows=10000")
-    below = running(process, "harness.containers.xgboost 1 serve")
-    for part in ("java", "harness.localaws", "harness.containers.xgboost 1 serve"):
+    assert any(line.split()[:1] == ["host"] for line in process.stderr), "the endpoint is in service"
+    below = descendants(process)
+    for part in ("java", "harness.localaws", "harness.containers.xgboost 1 prepare serve"):
         assert any(part in command for command in commands(below)), part
     process.kill()
     wait_until(lambda: not any(map(alive, below)), "JVM, local AWS and containers to end", timeout=10)

@@ -115,21 +115,13 @@ class _BodyKey(FakeKey):  # type: ignore[misc]  # moto carries no types
     def checksum(self) -> Checksum:
         """The checksum that was stored with the object, or else the one that S3 adds."""
         if self.kept_checksum is None:
-            self.kept_checksum = self.checksum_in(checksums.DEFAULT)
+            self.kept_checksum = self.body.checksum(checksums.DEFAULT)
         return self.kept_checksum
 
     @checksum.setter
     def checksum(self, new: Checksum) -> None:
         self.kept_checksum = new
-        if new.kind == checksums.FULL_OBJECT:
-            self.body.checksums[new.algorithm] = new
-
-    def checksum_in(self, algorithm: str) -> Checksum:
-        """Return the checksum of the whole body by an algorithm."""
-        known: dict[str, Checksum] = self.body.checksums
-        if algorithm not in known:
-            known[algorithm] = checksums.of_body(self.body, algorithm)
-        return known[algorithm]
+        self.body.know(new)
 
     def dispose(self, garbage: bool = False) -> None:
         """Do nothing. A reader may still need the body, which is deleted with the last reference."""
@@ -206,7 +198,7 @@ def _copy_sharing(backend: S3Backend, src_key: FakeKey, *arguments: Any, **named
     _copy_object(backend, _Shared(src_key), *arguments, **named)
     if (beside := _beside.get()) and (copy := beside.found):
         copy.multipart = None  # a copy is one piece, with one checksum of the whole
-        copy.checksum = src_key.checksum_in(beside.plan.algorithm if beside.plan else src_key.checksum.algorithm)
+        copy.checksum = src_key.body.checksum(beside.plan.algorithm if beside.plan else src_key.checksum.algorithm)
 
 
 def _copy_part_sharing(
@@ -225,7 +217,7 @@ def _copy_part_sharing(
     start, end = (0, source.size - 1) if start_byte is None or end_byte is None else (start_byte, end_byte)
     multipart = backend.get_bucket(dest_bucket_name).multiparts[multipart_id]
     part = multipart.set_part(part_id, source.part(start, end - start + 1))
-    part.checksum = part.checksum_in(multipart.plan.algorithm)
+    part.checksum = part.body.checksum(multipart.plan.algorithm)
     if beside := _beside.get():
         beside.found = part
     return part

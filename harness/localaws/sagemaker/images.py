@@ -34,12 +34,12 @@ class Image:
     serving_variables: Mapping[str, str] = field(default_factory=dict)
     """Environment variables of the command when it serves, unless the model has others."""
     prepared: PreparedContainers | None = None
-    """Processes that can become its containers."""
+    """Processes that can become its containers, if these have no variables of their request."""
 
     def prepare(self, work: str, environment: Mapping[str, str]) -> None:
         """Start a process that can become the next container that does this work: ``train`` or ``serve``.
 
-        :param environment: variables that the service and the request give it.
+        :param environment: variables that the service gives it.
         """
         if self.prepared:
             own = self.serving_variables if work == "serve" else {}
@@ -59,7 +59,7 @@ _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 busy cores, KMeans takes 58 to 350 ms for a request of 5 MB with such threads, and 11 to 32 ms without."""
 
 
-def _run(algorithm: BuiltIn, prepared: PreparedContainers) -> Image:
+def _run(algorithm: BuiltIn, prepared: PreparedContainers | None) -> Image:
     """Return the image of a built-in algorithm. Its module in ``harness.containers`` has its repository's name."""
     name = algorithm.repository.removeprefix("sagemaker-")
     version = (algorithm.version,) if name == "xgboost" else ()
@@ -81,7 +81,11 @@ def _elsewhere(uri: str) -> str:
 class Images:
     """The images that can be run."""
 
-    def __init__(self, prepared: PreparedContainers) -> None:
+    def __init__(self, prepared: PreparedContainers | None = None) -> None:
+        """Know the built-in algorithms.
+
+        :param prepared: has processes that can become their containers.
+        """
         self._prepared = prepared
         self._registered: dict[str, Image] = {}
         self._lock = threading.Lock()

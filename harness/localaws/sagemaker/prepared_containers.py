@@ -8,20 +8,27 @@ when it becomes a container (:func:`harness.containers.runtime.main`).
 from __future__ import annotations
 
 import json
+import logging
+import os
 import re
+import signal
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
 _MOST = 4
 """Most processes that wait, of about 100 MB each: two algorithms that train and serve."""
+_LONGEST = 32_768
+"""Most bytes that a process is given, less than a pipe holds: it reads them once it has imported its libraries."""
 _LATE = re.compile(
     r"AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|REGION|DEFAULT_REGION)|HOME|HARNESS_TRACKER_PORT"
     r"|SAGEMAKER_(BASE_DIR|BIND_TO_PORT)|TRAINING_JOB_(NAME|ARN)"
 )
 """Variables that differ from one container of an algorithm to the next."""
+log = logging.getLogger(__name__)
 
 
 class _Kind(NamedTuple):
@@ -32,13 +39,14 @@ class _Kind(NamedTuple):
 
 
 class PreparedContainers:
-    """The processes that wait, at most one of each kind."""
+    """The processes that wait, at most one of each kind. Without one, a container is a new process."""
 
     def __init__(self, directory: Path) -> None:
         """Let processes wait in a directory, which is created."""
         self._directory = directory
         self._waiting: dict[_Kind, subprocess.Popen[bytes]] = {}
         self._used: list[_Kind] = []
+        self._ended = False
         self._lock = threading.Lock()
 
     def prepare(self, command: Sequence[str], variables: Mapping[str, str]) -> None:
@@ -60,15 +68,17 @@ class PreparedContainers:
 
         :return: None if none waits.
         """
+        work = json.dumps({"directory": str(root), "variables": dict(variables)}).encode() + b"\n"
+        if len(work) > _LONGEST:
+            return None
         kind = _kind(command, variables)
         with self._lock:
             self._used = [kind, *(used for used in self._used if used != kind)][:_MOST]
             process = self._waiting.pop(kind, None)
         if process is None:
             return None
-        work = {"directory": str(root), "variables": dict(variables)}
         try:
-            _pipe(process).write(json.dumps(work).encode() + b"\n")
+            _pipe(process).write(work)
             _pipe(process).flush()
         except OSError:  # it has been killed
             _end(process)
@@ -76,21 +86,32 @@ class PreparedContainers:
         return process
 
     def end(self) -> None:
-        """End the processes that wait."""
+        """End the processes that wait, and start none again."""
         with self._lock:
+            self._ended = True
             waiting, self._waiting = self._waiting, {}
         for process in waiting.values():
             _end(process)
 
     def _prepare(self, kind: _Kind) -> None:
         with self._lock:
-            if kind in self._waiting or len(self._waiting) >= _MOST:
-                return
-            self._directory.mkdir(exist_ok=True)
-            command = [*kind.command[:-1], "prepare", kind.command[-1]]
-            place = str(self._directory / "waiting")
-            variables = {**dict(kind.variables), "HOME": str(self._directory), "SAGEMAKER_BASE_DIR": place}
-            self._waiting[kind] = launch(command, self._directory, variables)
+            ended = [known for known, process in self._waiting.items() if process.poll() is not None]
+            if len(self._waiting) - len(ended) >= _MOST and kind not in self._waiting:
+                ended.append(next(iter(self._waiting)))  # the one that has waited longest
+            unused = [self._waiting.pop(known) for known in ended]
+            if not self._ended and kind not in self._waiting:
+                try:
+                    self._waiting[kind] = self._start(kind)
+                except OSError:  # too many processes, for one: containers are new processes then
+                    log.exception("no container is prepared")
+        for process in unused:
+            _end(process)
+
+    def _start(self, kind: _Kind) -> subprocess.Popen[bytes]:
+        self._directory.mkdir(exist_ok=True)
+        command = [*kind.command[:-1], "prepare", kind.command[-1]]
+        place = {"HOME": str(self._directory), "SAGEMAKER_BASE_DIR": str(self._directory / "waiting")}
+        return launch(command, self._directory, {**dict(kind.variables), **place})
 
 
 def launch(command: Sequence[str], directory: Path, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -116,5 +137,10 @@ def _pipe(process: subprocess.Popen[bytes]) -> IO[bytes]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.communicate()
+    """Kill a process with its group, whether or not it has ended."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for pipe in (process.stdin, process.stdout):
+        with suppress(OSError):  # what it was given and did not read
+            cast("IO[bytes]", pipe).close()
+    process.wait()

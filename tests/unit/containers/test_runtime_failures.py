@@ -1,6 +1,7 @@
 """The failure file of a container: the reason with its hint, without a library's stack."""
 
 import json
+import threading
 
 import pytest
 
@@ -32,6 +33,6 @@ def test_the_failure_file_has_the_reason_and_its_hint(tmp_path, capsys, error, r
     configuration = {"resourceconfig": {"hosts": ["algo-1"], "current_host": "algo-1"}}
     for name in ("hyperparameters", "inputdataconfig", "resourceconfig"):
         (tmp_path / f"input/config/{name}.json").write_text(json.dumps(configuration.get(name, {})))
-    assert runtime._train(Fails(error), tmp_path) in (1, 2)
+    assert runtime._train(Fails(error), tmp_path, threading.Event()) in (1, 2)
     assert (tmp_path / "output/failure").read_text() == reason
     assert "libxgboost" not in capsys.readouterr().err

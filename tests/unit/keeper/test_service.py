@@ -46,7 +46,8 @@ class AWS:
     """A local AWS that holds nothing."""
 
     def __init__(self, directory):
-        self.connection = SimpleNamespace(pid=os.getpid(), run_id="no-such-run", to_json=lambda: "{}")
+        found = {"pid": os.getpid(), "run_id": "no-such-run", "directory": str(directory)}
+        self.connection = SimpleNamespace(**found, to_json=lambda: "{}")
         self.ledger_directory = directory / "ledger"
         self.running, self.renewals = True, 0
 

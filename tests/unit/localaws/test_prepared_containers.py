@@ -12,16 +12,20 @@ from harness.localaws.sagemaker.images import Images
 from harness.localaws.sagemaker.prepared_containers import PreparedContainers
 from harness.processes import processes_with
 from harness.waiting import wait_until
+from tests.support.processes import alive
 
 ALGORITHM = """
-import os, sys
+import os, sys, time
 from pathlib import Path
 from harness.containers.runtime import Package, main
 
 class Shown(Package):
     def prepare(self, work):
         print("prepares", work, os.environ.get("EARLY"), flush=True)
+        time.sleep(float(os.environ.get("SLOW", "0")))
     def train(self, job):
+        if job.stopping.is_set():
+            return print("is stopped")
         print("trains in", Path.cwd(), "as", os.environ["TRAINING_JOB_NAME"], os.environ.get("EARLY"))
 
 sys.exit(main(Shown(""), sys.argv[1:]))
@@ -109,13 +113,58 @@ def test_the_kinds_used_last_are_prepared_again(train, prepared, tmp_path, monke
         assert "EARLY" not in process.environ()
 
 
-def test_no_more_processes_wait_than_the_limit(prepared, command, tmp_path, monkeypatch):
+def test_the_process_that_waits_longest_makes_room_for_another(prepared, command, tmp_path, monkeypatch):
     monkeypatch.setattr(prepared_containers, "_MOST", 2)
     for number in range(4):
         prepared.prepare(command, {**PATHS, "EARLY": str(number)})
-    assert len(waiting(tmp_path)) == 2
+    assert sorted(process.environ()["EARLY"] for process in waiting(tmp_path)) == ["2", "3"]
     prepared.end()
     assert not waiting(tmp_path)
+
+
+def test_a_process_that_has_ended_is_replaced(prepared, command, tmp_path):
+    prepared.prepare(command, PATHS)
+    (first,) = waiting(tmp_path)
+    first.kill()
+    wait_until(lambda: not alive(first), "its end", timeout=10)
+    prepared.prepare(command, PATHS)
+    (second,) = waiting(tmp_path)
+    assert second.pid != first.pid
+
+
+def test_none_is_prepared_after_the_end_or_where_none_can_start(prepared, command, tmp_path):
+    prepared.prepare(["/missing/command", "train"], PATHS)
+    prepared.end()
+    prepared.prepare(command, PATHS)
+    prepared.prepare_again()
+    assert not waiting(tmp_path)
+
+
+def test_sigterm_ends_a_process_that_waits(prepared, command):
+    prepared.prepare(command, PATHS)
+    _, process = prepared._waiting.popitem()
+    assert process.stdout.readline().startswith(b"prepares")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+
+
+def test_sigterm_while_libraries_are_imported_is_for_the_work_that_was_given(prepared, command, tmp_path):
+    prepared.prepare(command, {**PATHS, "SLOW": "1"})
+    root = tmp_path / "job"
+    (root / "input/config").mkdir(parents=True)
+    for file, text in FILES.items():
+        (root / "input/config" / f"{file}.json").write_text(text)
+    process = prepared.take(command, root, {**PATHS, "SLOW": "1", "SAGEMAKER_BASE_DIR": str(root)})
+    assert process.stdout.readline().startswith(b"prepares"), "its own handler is in place"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    assert process.stdout.read() == b"is stopped\n"
+
+
+def test_work_that_a_pipe_does_not_hold_is_for_a_new_process(train, prepared, tmp_path):
+    like(train, prepared)
+    assert train("second", AWS_SESSION_TOKEN="t" * 40_000)[1] == ["trains in /opt/ml as second None"]
+    assert len(waiting(tmp_path)) == 1
 
 
 def test_a_prepared_process_ends_with_its_standard_input(prepared, command, tmp_path):

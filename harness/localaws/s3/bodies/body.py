@@ -13,7 +13,10 @@ import weakref
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import IO, Any
+from typing import IO
+
+from harness.localaws.s3.bodies import checksums
+from harness.localaws.s3.bodies.checksums import Checksum
 
 IN_MEMORY = 1 << 20
 """Bytes from which a body is a file."""
@@ -52,8 +55,7 @@ class Body:
         self._ends = list(itertools.accumulate(len(piece) for piece in self._pieces))
         self._md5 = md5
         self._joined_from = joined_from
-        self.checksums: dict[str, Any] = {}
-        """Checksums of the whole by algorithm, once they are known."""
+        self._checksums: dict[str, Checksum] = {}
 
     @classmethod
     def of(cls, data: bytes) -> Body:
@@ -91,6 +93,17 @@ class Body:
         if self._joined_from:
             return [digest for part in self._joined_from for digest in (str(part.size), *part.digests())]
         return [self.md5]
+
+    def checksum(self, algorithm: str) -> Checksum:
+        """Return the checksum of the whole, computed when first asked for."""
+        if algorithm not in self._checksums:
+            self._checksums[algorithm] = checksums.of_body(self, algorithm)
+        return self._checksums[algorithm]
+
+    def know(self, checksum: Checksum) -> None:
+        """Keep a checksum that was computed while the body was received, unless it is one of the parts' checksums."""
+        if checksum.kind == checksums.FULL_OBJECT:
+            self._checksums[checksum.algorithm] = checksum
 
     def part(self, start: int, length: int) -> Body:
         """Return a range as a body: a copy, unless the range is the whole or consists of bodies that were joined.

@@ -176,7 +176,7 @@ def _add_parts(element: ElementTree.Element, request: Request, found: Any) -> No
         part = _add(element, "Part")
         _add(part, "PartNumber", str(number))
         _add(part, "Size", str(upload.parts[number].size))
-        _add_checksum(part, upload.parts[number].checksum_in(upload.plan.algorithm), with_type=False)
+        _add_checksum(part, upload.parts[number].body.checksum(upload.plan.algorithm), with_type=False)
 
 
 def _number(request: Request, header: str, default: int) -> int:

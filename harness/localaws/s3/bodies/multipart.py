@@ -156,7 +156,7 @@ def _checked(upload: Any, content: bytes, headers: Mapping[str, str]) -> Checksu
     size = sum(stored.size for _, stored in found)
     if (said := headers.get(_SIZE)) is not None and said != str(size):
         raise invalid(f"The provided '{_SIZE}' header value {said} does not match what was computed: {size}")
-    checksum = checksums.of_parts([(s.checksum_in(plan.algorithm), s.size) for _, s in found], plan.kind)
+    checksum = checksums.of_parts([(s.body.checksum(plan.algorithm), s.size) for _, s in found], plan.kind)
     expected = checksums.given(headers)
     if expected and (expected.algorithm, expected.value.partition("-")[0]) != (
         checksum.algorithm,
@@ -174,7 +174,7 @@ def _check_part(plan: Plan, part: Part, stored: Any) -> None:
                 f"The upload was created using a {plan.algorithm.lower()} checksum. The complete request must "
                 f"include the checksum for each part. It was missing for part {part.number} in the request."
             )
-    elif part.checksum != stored.checksum_in(part.checksum.algorithm):
+    elif part.checksum != stored.body.checksum(part.checksum.algorithm):
         error = AWSError(
             "One or more of the specified parts could not be found. The part may not have been uploaded, or the "
             "specified entity tag may not match the part's entity tag."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -131,9 +132,11 @@ class Launcher:
         (root / "model").symlink_to(variant.directory / "model")
         group, stream = f"/aws/sagemaker/Endpoints/{endpoint.name}", f"{variant.name}/i-{number:017x}"
         write = log_writer(self._services, self._authorization, role, endpoint.region, group, stream)
+        own = container.get("Environment", {})
         image = self._images.find(container["Image"])
-        credentials = self._environment(endpoint.region, role)
-        environment = {**credentials, **image.serving_variables, **container.get("Environment", {})}
+        if own:
+            image = replace(image, prepared=None)
+        environment = {**self._environment(endpoint.region, role), **image.serving_variables, **own}
         return Instance(image, root, environment, write)
 
 
