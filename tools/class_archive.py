@@ -1,7 +1,7 @@
 """Makes an archive of Java's classes before the tests, whose JVMs then need a sixth less CPU.
 
 ``python -m tools.class_archive`` runs the reference program once with few rows, unless there is an archive. It is made
-when the program has ended, beside whatever runs next.
+when the program has ended, while the next command runs.
 """
 
 from __future__ import annotations

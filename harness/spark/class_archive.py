@@ -162,7 +162,7 @@ def with_files(classes: bytes, class_path: str) -> bytes:
     Java 17 ends with SIGSEGV if it takes a class without a file from an archive while there is an agent, a profiler or
     a flight recorder, which get the bytes of each class (``FileMapInfo::open_stream_for_jvmti``). Found with log4j's
     classes for Java 9, and with those that bind the arguments of a method handle. All classes of a jar with such a
-    class are left out, since they may have it as a supertype.
+    class are omitted, since they may have it as a supertype.
     """
     dropped: set[bytes] = set()
     for path in class_path.split(os.pathsep):
