@@ -47,7 +47,7 @@ def _check(options: argparse.Namespace, snapshots: list[Snapshot]) -> int:
     from harness.console import PlainConsole, plural, print_json
     from harness.parity.replay import differences
 
-    replayed = _replayed(options, snapshots)
+    _, replayed = _replayed(options, snapshots)
     found = [
         each
         for snapshot, answered in replayed
@@ -72,9 +72,9 @@ def _record(options: argparse.Namespace, snapshots: list[Snapshot]) -> int:
     from harness.parity.snapshot import DOCUMENTATION, write
 
     require_writable(options.output)
-    observed = f"observed {datetime.now(timezone.utc):%Y-%m-%d}"
-    stamp = observed if settings_from(options).in_aws else DOCUMENTATION
-    for snapshot, answered in _replayed(options, snapshots):
+    is_local, replayed = _replayed(options, snapshots)
+    stamp = DOCUMENTATION if is_local else f"observed {datetime.now(timezone.utc):%Y-%m-%d}"
+    for snapshot, answered in replayed:
         answers = {id(call): answer for call, answer in answered}
         calls = [
             replace(call, answer=answers[id(call)], stamp=stamp) if id(call) in answers else call
@@ -87,8 +87,11 @@ def _record(options: argparse.Namespace, snapshots: list[Snapshot]) -> int:
 
 def _replayed(
     options: argparse.Namespace, snapshots: Iterable[Snapshot]
-) -> list[tuple[Snapshot, list[tuple[Any, dict[str, Any]]]]]:
-    """Make the calls of each snapshot, delete what they create, and return the calls with their answers."""
+) -> tuple[bool, list[tuple[Snapshot, list[tuple[Any, dict[str, Any]]]]]]:
+    """Make the calls of each snapshot, and delete what they create.
+
+    :return: whether a local AWS answered, in real mode too (a rehearsal); and the calls with their answers.
+    """
     from contextlib import ExitStack, closing
 
     from harness.aws import open_aws
@@ -112,7 +115,7 @@ def _replayed(
             progress.begin("calls")
             done.append((snapshot, list(Replay(aws, ledger, settings).answers(snapshot, progress))))
         progress.begin("deleting")
-    return done
+    return aws.is_local, done
 
 
 def _show(found: list[Difference]) -> None:
