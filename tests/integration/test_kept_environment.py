@@ -73,7 +73,7 @@ def test_that_it_is_killed(spark):
     if os.environ.get("INTERRUPTED"):
         raise KeyboardInterrupt
     if os.environ.get("KILLED"):
-        subprocess.Popen(["sleep", "1000"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.Popen(["sleep", "98765"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         spark.sparkContext.setLogLevel("ERROR")
         os.kill(os.getpid(), 9)
 """
@@ -163,15 +163,14 @@ def test_a_session_has_what_one_of_its_own_has(kept, harness, session):
 def test_after_a_session_without_an_orderly_end_the_jvm_is_another_and_nothing_runs(kept, harness, session, how, code):
     ready(harness)
     before = {child.pid for child in psutil.Process(kept["pid"]).children(recursive=True)}
-    jobs = {process.pid for process in psutil.process_iter() if process.name() == "sleep"}
     done, _ = session(**{how: "1"})
     assert done.returncode == code, done.stdout
     status = ready(harness)
     assert status["pid"] == kept["pid"]
     after = {child.pid for child in psutil.Process(kept["pid"]).children(recursive=True)}
     assert not before & after
-    left = [process for process in psutil.process_iter(["name"]) if process.info["name"] == "sleep"]
-    assert {process.pid for process in left if alive(process)} <= jobs
+    left = [process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"] == ["sleep", "98765"]]
+    assert not any(map(alive, left))
     assert session()[0].returncode == 0
 
 
