@@ -52,16 +52,21 @@ def train(tmp_path, prepared, command):
     """Run a job with these variables; return its exit code and its output."""
 
     def train(name="job", **variables):
-        root = tmp_path / name
-        (root / "input/config").mkdir(parents=True)
-        for file, text in FILES.items():
-            (root / "input/config" / f"{file}.json").write_text(text)
+        root = configured(tmp_path / name)
         lines = []
         given = {"TRAINING_JOB_NAME": name, "HARNESS_DIE_WITH_STDIN": "1", **PATHS, **variables}
         process = ContainerProcess(command, root, given, lines.append, prepared)
         return process.wait(20), lines
 
     return train
+
+
+def configured(root):
+    """Return the directory of a job, which is made."""
+    (root / "input/config").mkdir(parents=True)
+    for file, text in FILES.items():
+        (root / "input/config" / f"{file}.json").write_text(text)
+    return root
 
 
 def waiting(tmp_path):
@@ -150,10 +155,7 @@ def test_sigterm_ends_a_process_that_waits(prepared, command):
 
 def test_sigterm_while_libraries_are_imported_is_for_the_work_that_was_given(prepared, command, tmp_path):
     prepared.prepare(command, {**PATHS, "SLOW": "1"})
-    root = tmp_path / "job"
-    (root / "input/config").mkdir(parents=True)
-    for file, text in FILES.items():
-        (root / "input/config" / f"{file}.json").write_text(text)
+    root = configured(tmp_path / "job")
     process = prepared.take(command, root, {**PATHS, "SLOW": "1", "SAGEMAKER_BASE_DIR": str(root)})
     assert process.stdout.readline().startswith(b"prepares"), "its own handler is in place"
     process.send_signal(signal.SIGTERM)
