@@ -1,5 +1,7 @@
 """Checks of processes that a test started."""
 
+from contextlib import suppress
+
 import psutil
 
 
@@ -21,4 +23,8 @@ def descendants(process):
 
 def commands(processes):
     """Return the command lines of those processes that still run."""
-    return [" ".join(process.cmdline()) for process in processes if alive(process)]
+    found = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):  # it has ended; a zombie counts too
+            found.append(" ".join(process.cmdline()))
+    return found
