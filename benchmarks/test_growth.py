@@ -62,9 +62,9 @@ def grows(benchmark, record_value, record_work, aws, sizes):
     return measure
 
 
-def dense_size(rows):
-    """Return the bytes of rows as the SDK sends them."""
-    return sum(int(row_sizes(mnist.load(split).images, "dense").sum()) for split in splits(rows))
+def sent(form):
+    """Return a function that returns the bytes of a number of rows as the SDK sends them."""
+    return lambda rows: sum(int(row_sizes(mnist.load(split).images, form).sum()) for split in splits(rows))
 
 
 @pytest.mark.benchmark(group="growth")
@@ -85,7 +85,7 @@ def test_growth_of_transform(grows, trained_model, frame, form):
     def transform(rows):
         assert consume(trained_model.transform(frame(rows, form))) == rows
 
-    grows(transform, dense_size)
+    grows(transform, sent(form))
 
 
 @pytest.mark.benchmark(group="growth")
@@ -99,4 +99,4 @@ def test_growth_of_fit(grows, aws, ledger, harness_settings, frame, form):
         assert rows_logged(aws, names.training_job) in (rows, None)  # AWS may show a log late
         assert ledger.clean_up(names.resources) == []
 
-    grows(fit, dense_size)
+    grows(fit, sent(form))
