@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial, partialmethod
 from pathlib import Path
@@ -62,7 +63,8 @@ def start_context(conf: SparkConf, popen: Mapping[str, Any], directory: Path) ->
     ours = SimpleNamespace(mkdtemp=partial(tempfile.mkdtemp, dir=directory), mkstemp=tempfile.mkstemp)
     if isinstance(jvm_process(), KeptJVM):
         _set_as_launcher_does(conf, shown)
-    with patch.object(java_gateway, "tempfile", ours):
+    often = SimpleNamespace(sleep=lambda _: time.sleep(_NOTICE_SECONDS))  # pyspark looks for the port every 0.1 s
+    with patch.object(java_gateway, "tempfile", ours), patch.object(java_gateway, "time", often):
         gateway = SparkContext._gateway or java_gateway.launch_gateway(at_launch, dict(popen))
     with patch.object(AccumulatorServer, "serve_forever", _serve_until_told):
         return SparkContext(conf=conf, gateway=gateway)
