@@ -285,6 +285,7 @@ def test_the_tags_of_a_resource_are_those_of_the_arn_that_aws_tells(janitor, ans
 def test_log_groups_are_known_by_their_whole_name(janitor):
     client("logs").create_log_group(logGroupName="/aws/e10")
     assert janitor.state(Resource("log group", "/aws/e1")) is None
+    assert janitor.state(Resource("log group", "/aws/e10")) == "exists"
     assert janitor.delete(Resource("log group", "/aws/e10"), timeout=5) is None
 
 

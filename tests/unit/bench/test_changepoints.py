@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from harness.bench.analysis.changepoints import LEAST_STRETCH, stretches
+from harness.bench.analysis.changepoints import LEAST_STRETCH, _gamma, stretches
 from tests.support.samples import noisy
 
 
@@ -70,3 +70,8 @@ def test_runs_of_one_commit_are_one_stretch():
     medians = noisy(40)
     medians[20:] *= 2
     assert changes(medians, [0] * 40) == []
+
+
+@pytest.mark.parametrize(("times", "gamma"), [([0, 2, 4], 1 / 4), ([0, 1, 5, 5], 1 / 16), ([3, 3, 3, 3, 9], 1.0)])
+def test_the_kernel_is_as_wide_as_the_median_of_squared_differences(times, gamma):
+    assert _gamma(np.array(times, float)) == pytest.approx(gamma)

@@ -8,6 +8,7 @@ import json
 import math
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -740,3 +741,13 @@ def test_an_offer_without_a_price_costs_it_is_not_known_what():
     assert (unknown.usd_per_hour, unknown.usd_per_million) == (math.inf, Estimate(math.inf, 0.0, math.inf))
     assert unknown.name == "2 × a"
     assert replace(offer("a", 1.0, 0.1), count=2).usd_per_hour == 2.0
+
+
+@pytest.mark.parametrize("median", [0.0, -1.0, math.nan, math.inf])
+def test_a_median_that_is_no_positive_number_is_skipped(median):
+    benchmark = SimpleNamespace(name="test_it", median=median)
+    assert arrange([SimpleNamespace(benchmarks={"test_it": benchmark})]) == []
+
+
+def test_the_rows_of_a_comparison_are_those_of_its_setting():
+    assert Comparison.rows.fget(SimpleNamespace(setting={"rows": "815"})) == 815.0

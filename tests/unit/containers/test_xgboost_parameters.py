@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.containers.runtime import UserError, read_job
-from harness.containers.xgboost import serving, training
+from harness.containers.xgboost import hyperparameters, serving, training
 from harness.containers.xgboost.versions import Version
 
 COLUMNS = 4
@@ -200,3 +200,16 @@ def test_a_ranking_without_groups_is_refused_instead_of_trained_as_one_group(obj
     channels = {"train": data("reg:logistic", 1)}
     with pytest.raises(UserError, match=f"Hyperparameter objective: {objective} needs groups of rows"):
         trained(Version("1"), {"num_round": 1, "objective": objective}, channels)
+
+
+@pytest.mark.parametrize("metric", ["error", "error@0.7", "map@5", "ndcg@10"])
+def test_a_metric_may_have_its_threshold(metric):
+    given = {"num_round": "1", "objective": "rank:pairwise", "eval_metric": metric}
+    assert hyperparameters.read(given, Version("1.7-1"))["eval_metric"] == [metric]
+
+
+@pytest.mark.parametrize("metric", ["auc@0.5", "ndcg@5-"])
+def test_a_threshold_that_is_none_is_refused(metric):
+    given = {"num_round": "1", "objective": "rank:pairwise", "eval_metric": metric}
+    with pytest.raises(UserError, match=metric.partition("@")[0]):
+        hyperparameters.read(given, Version("1.7-1"))
