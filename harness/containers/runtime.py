@@ -30,7 +30,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
@@ -131,11 +131,14 @@ class Package:
         return import_module(f"{self.name}.{name}")
 
 
-def run(package: str) -> NoReturn:
-    """Be the container of the algorithm in a package, with the command line of this process."""
-    # XGBoost, which connects the hosts of a job, imports scikit-learn if installed. That takes over a second.
+def run(algorithm: Algorithm, arguments: list[str] | None = None) -> NoReturn:
+    """Be the container of an algorithm.
+
+    :param arguments: of :func:`main`; by default those of the command line.
+    """
+    # XGBoost, which also connects the hosts of a job, imports scikit-learn if installed. That takes over a second.
     sys.modules["sklearn"] = None  # type: ignore[assignment]
-    sys.exit(main(Package(package), sys.argv[1:]))
+    sys.exit(main(algorithm, sys.argv[1:] if arguments is None else arguments))
 
 
 def main(algorithm: Algorithm, arguments: list[str]) -> int:
@@ -186,10 +189,9 @@ def _is_given_work(algorithm: Algorithm, work: str, stopping: threading.Event) -
     return True
 
 
-def read_job(base: Path, stopping: threading.Event | None = None) -> TrainingJob:
+def read_job(base: Path) -> TrainingJob:
     """Return the job described by the files in ``input/config``.
 
-    :param stopping: set when SageMaker requests a stop.
     :raises OSError, ValueError: a file that SageMaker always writes is missing or not JSON.
     """
     config = base / "input" / "config"
@@ -204,7 +206,6 @@ def read_job(base: Path, stopping: threading.Event | None = None) -> TrainingJob
         channels=channels,
         hosts=tuple(resources["hosts"]),
         host=resources["current_host"],
-        stopping=stopping or threading.Event(),
     )
 
 
@@ -214,7 +215,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _train(algorithm: Algorithm, base: Path, stopping: threading.Event) -> int:
     try:
-        job = read_job(base, stopping)
+        job = replace(read_job(base), stopping=stopping)
         job.model_dir.mkdir(parents=True, exist_ok=True)
         algorithm.train(job)
     except (UserError, DataError) as error:

@@ -4,7 +4,7 @@ The image is closed. Behaviour is that of https://docs.aws.amazon.com/sagemaker/
 SageMaker Spark SDK, and of logs that users published.
 """
 
-from harness.containers.runtime import run
+from harness.containers.runtime import Package, run
 
 if __name__ == "__main__":
-    run("harness.containers.linear_learner")
+    run(Package("harness.containers.linear_learner"))

@@ -4,7 +4,7 @@ The container is closed. Its sources are https://docs.aws.amazon.com/sagemaker/l
 notebooks. docs/reference/pca.md lists what differs.
 """
 
-from harness.containers.runtime import run
+from harness.containers.runtime import Package, run
 
 if __name__ == "__main__":
-    run("harness.containers.pca")
+    run(Package("harness.containers.pca"))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.containers.runtime import Package, TrainingJob, main
+from harness.containers.runtime import Package, TrainingJob, run
 from harness.containers.xgboost.versions import Version
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ class XGBoost(Package):
 
 
 if __name__ == "__main__":
-    # The xgboost package imports scikit-learn if installed. That takes over a second and is not needed here.
-    sys.modules["sklearn"] = None  # type: ignore[assignment]
     arguments = sys.argv[1:]
     version = arguments.pop(0) if arguments and arguments[0] not in ("prepare", "train", "serve") else "1"
-    sys.exit(main(XGBoost("harness.containers.xgboost", Version(version)), arguments))
+    run(XGBoost("harness.containers.xgboost", Version(version)), arguments)
