@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.localaws.exceptions import ValidationException
 from harness.localaws.sagemaker.algorithm_metrics import METRICS, Metrics
@@ -36,6 +36,10 @@ class Image:
     prepared: PreparedContainers | None = None
     """Processes that can become its containers, if these have no variables of their request."""
 
+    def for_request(self, variables: Mapping[str, str]) -> Image:
+        """Return the image for containers with these variables of a request: none is prepared if there are any."""
+        return replace(self, prepared=None) if variables else self
+
     def prepare(self, work: str, environment: Mapping[str, str]) -> None:
         """Start a process that can become the next container that does this work: ``train`` or ``serve``.
 
@@ -43,7 +47,7 @@ class Image:
         """
         if self.prepared:
             own = self.serving_variables if work == "serve" else {}
-            self.prepared.prepare([*self.command, work], all_variables({**own, **environment}))
+            self.prepared.prepare([*self.command, work], all_variables({**environment, **own}))
 
 
 _VERSIONS = {

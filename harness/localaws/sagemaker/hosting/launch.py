@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,9 +132,7 @@ class Launcher:
         group, stream = f"/aws/sagemaker/Endpoints/{endpoint.name}", f"{variant.name}/i-{number:017x}"
         write = log_writer(self._services, self._authorization, role, endpoint.region, group, stream)
         own = container.get("Environment", {})
-        image = self._images.find(container["Image"])
-        if own:
-            image = replace(image, prepared=None)
+        image = self._images.find(container["Image"]).for_request(own)
         environment = {**self._environment(endpoint.region, role), **image.serving_variables, **own}
         return Instance(image, root, environment, write)
 

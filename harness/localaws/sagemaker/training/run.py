@@ -10,7 +10,6 @@ import random
 import tarfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -70,7 +69,7 @@ class TrainingRun:
         :param cache: of trained models, None to train in any case.
         """
         self._job = job
-        self._image = replace(image, prepared=None) if job.request.get("Environment") else image
+        self._image = image.for_request(job.request.get("Environment", {}))
         self._services = services
         self._environment = environment
         self._authorization = authorization
