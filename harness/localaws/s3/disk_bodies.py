@@ -89,7 +89,7 @@ class _BodyKey(FakeKey):  # type: ignore[misc]  # moto carries no types
     body: Body
     _etag: str | None
     kept_checksum: Checksum | None = None
-    """The checksum, once it is known."""
+    """The checksum that was stored with the object."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -114,9 +114,7 @@ class _BodyKey(FakeKey):  # type: ignore[misc]  # moto carries no types
     @property
     def checksum(self) -> Checksum:
         """The checksum that was stored with the object, or else the one that S3 adds."""
-        if self.kept_checksum is None:
-            self.kept_checksum = self.body.checksum(checksums.DEFAULT)
-        return self.kept_checksum
+        return self.kept_checksum or self.body.checksum(checksums.DEFAULT)
 
     @checksum.setter
     def checksum(self, new: Checksum) -> None:
