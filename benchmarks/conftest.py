@@ -57,6 +57,12 @@ def whole_numbers(text, option):
     return list(dict.fromkeys(map(int, parts)))
 
 
+@pytest.fixture
+def sizes(pytestconfig):
+    """The numbers of ``--rows``, ascending, for a benchmark that compares them."""
+    return sorted(chosen(pytestconfig, "rows"))
+
+
 @pytest.fixture(autouse=True)
 def _uses_the_harness(harness_settings):
     """Every result here says what it was measured on and with, also that of a benchmark without another fixture."""

@@ -20,12 +20,6 @@ from harness.regions import sample_bucket
 
 
 @pytest.fixture
-def sizes(pytestconfig):
-    """The numbers of rows, ascending."""
-    return sorted(int(rows) for rows in pytestconfig.getoption("rows").split(","))
-
-
-@pytest.fixture
 def frame(spark, aws):
     """Return a number of MNIST's rows, from S3A or from a directory."""
 
