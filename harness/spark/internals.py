@@ -34,6 +34,7 @@ JavaObject: TypeAlias = Any
 
 _DO_INIT = SparkContext._do_init
 _NOTICE_SECONDS = 0.02
+"""Seconds between two checks of what pyspark waits for."""
 
 
 def has_jvm() -> bool:
