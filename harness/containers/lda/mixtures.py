@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from harness.recordio import Array
 
@@ -25,15 +26,16 @@ _UNSEEN = 1e-12
 
 
 def infer(counts: Any, alpha: Array, beta: Array) -> Array:
-    """Return the mixture of each document, dense or sparse. One without words of any topic has the prior's mixture.
+    """Return the mixture of each document in float32. One without words of any topic has the prior's mixture.
 
-    :param counts: shape (documents, words).
+    :param counts: shape (documents, words), dense or sparse.
     :param beta: shape (topics, words).
     """
     prior = alpha / alpha.sum()
-    mixtures = np.tile(prior, (counts.shape[0], 1)).astype(np.float64)
-    beta = beta.astype(np.float64)
-    open_rows = np.flatnonzero(counts @ (beta.sum(axis=0) > 0).astype(np.float64) > 0)
+    mixtures = np.tile(prior, (counts.shape[0], 1)).astype(np.float32)
+    used = np.flatnonzero(np.asarray(counts.sum(axis=0)).ravel() * beta.sum(axis=0) > 0)
+    counts, beta = counts[:, used].astype(np.float32), beta.take(used, axis=1).astype(np.float32)
+    open_rows = np.flatnonzero(np.asarray(counts.sum(axis=1)).ravel() > 0)
     mixtures[open_rows] = 1.0 / len(alpha)
     counts = counts[open_rows]
     for _ in range(_MOST_CYCLES):
@@ -44,7 +46,8 @@ def infer(counts: Any, alpha: Array, beta: Array) -> Array:
         second = _step(counts, first, beta)
         moving = np.abs(second - first).max(axis=1) > _CONVERGED
         mixtures[open_rows] = np.where(moving[:, None], _extrapolated(start, first, second), second)
-        open_rows, counts = open_rows[moving], counts[moving]
+        if not moving.all():
+            open_rows, counts = open_rows[moving], counts[moving]
     return mixtures
 
 
@@ -67,18 +70,20 @@ def _extrapolated(start: Array, first: Array, second: Array) -> Array:
 def _ratios(counts: Any, mixtures: Array, beta: Array) -> Array:
     """Return the product of each document's counts, divided by their probabilities, with the topics."""
     if isinstance(counts, np.ndarray):
-        return cast("Array", (counts / np.maximum(mixtures @ beta, _LEAST)) @ beta.T)
-    divided = counts.copy()
-    divided.data = counts.data / np.maximum(_probabilities(counts, mixtures, beta), _LEAST)
-    return np.asarray(divided @ beta.T)
+        ratios = mixtures @ beta
+        np.maximum(ratios, _LEAST, out=ratios)
+        np.divide(counts, ratios, out=ratios)  # in place: with new memory for each, it takes 1.6 times as long
+        return cast("Array", ratios @ beta.T)
+    ratios = counts.data / np.maximum(_probabilities(counts, mixtures, beta), _LEAST)
+    return np.asarray(csr_matrix((ratios, counts.indices, counts.indptr), counts.shape) @ beta.T)
 
 
 def _probabilities(counts: Any, mixtures: Array, beta: Array) -> Array:
     """Return the probability of each stored word of sparse documents."""
-    rows = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
-    result = np.zeros(len(rows))
-    for topic, words in enumerate(beta):  # all at once, it would need an array as large as that for each topic
-        result += mixtures[rows, topic] * words[counts.indices]
+    lengths = np.diff(counts.indptr)
+    result = np.zeros(len(counts.indices), np.result_type(mixtures, beta))
+    for shares, words in zip(mixtures.T, beta, strict=True):  # all topics at once would need that array for each
+        result += np.repeat(shares, lengths) * words.take(counts.indices)
     return result
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 from harness.containers.amazon import array_models, requests
 from harness.containers.amazon.model import Served
 from harness.containers.lda import mixtures
@@ -31,6 +29,6 @@ def load(model_dir: Path) -> Served:
     def predict(rows: Matrix) -> Mapping[str, Array]:
         if rows.min() < 0:
             raise DataError("a count of words is negative")
-        return {"topic_mixture": mixtures.infer(rows, alpha, beta).astype(np.float32)}
+        return {"topic_mixture": mixtures.infer(rows, alpha, beta)}
 
     return Served(beta.shape[1], predict, takes=(*_ANSWERS, requests.CSV), answers=_ANSWERS)
