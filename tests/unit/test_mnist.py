@@ -8,6 +8,7 @@ TRAIN_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 TEST_COUNTS = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("split", "counts", "mean"), [("train", TRAIN_COUNTS, 33.318), ("test", TEST_COUNTS, 33.791)])
 def test_each_split_holds_the_published_digits(split, counts, mean):
     images, labels = mnist.load(split)
@@ -39,11 +40,13 @@ def test_an_unknown_split_is_an_error_that_names_the_existing_ones():
         mnist.load("validation")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("split", "size"), [("train", 69_430_283), ("test", 11_671_108)])
 def test_the_libsvm_text_has_as_many_bytes_as_the_sample_bucket_holds(split, size):
     assert sum(map(len, mnist.libsvm(split))) == size
 
 
+@pytest.mark.slow
 def test_the_libsvm_text_read_back_is_the_dataset(tmp_path):
     path = tmp_path / "test.libsvm"
     path.write_bytes(b"".join(mnist.libsvm("test")))

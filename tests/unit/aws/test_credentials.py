@@ -75,6 +75,7 @@ def test_keys_of_a_profile_that_do_not_end_become_variables(given, share):
     assert share(environment).items() >= {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "S"}.items()
 
 
+@pytest.mark.slow
 def test_temporary_credentials_of_a_profile_are_served_to_who_knows_the_token(given, share, tmp_path):
     shared = share(given(process_profile(tmp_path, Expiration=SOON), AWS_PROFILE="mine"))
     assert "AWS_ACCESS_KEY_ID" not in shared
@@ -85,6 +86,7 @@ def test_temporary_credentials_of_a_profile_are_served_to_who_knows_the_token(gi
             asked(shared, wrong)
 
 
+@pytest.mark.slow
 def test_credentials_about_to_end_are_renewed_and_those_that_cannot_be_are_not_given(given, share, tmp_path):
     soon = (datetime.now(timezone.utc) + timedelta(minutes=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
     shared = share(given(process_profile(tmp_path, Expiration=soon), AWS_PROFILE="mine"))
@@ -96,6 +98,7 @@ def test_credentials_about_to_end_are_renewed_and_those_that_cannot_be_are_not_g
     assert asked(shared)["Expiration"] == SOON
 
 
+@pytest.mark.slow
 def test_a_child_process_finds_the_served_credentials_and_the_rest_of_its_profile(given, share, monkeypatch, tmp_path):
     shared = share(given(process_profile(tmp_path, Expiration=SOON), AWS_PROFILE="mine"))
     asked_once = (tmp_path / "count").read_text()
@@ -109,6 +112,7 @@ def test_a_child_process_finds_the_served_credentials_and_the_rest_of_its_profil
     assert (tmp_path / "count").read_text() == asked_once
 
 
+@pytest.mark.slow
 def test_the_session_keeps_its_profile_when_the_environment_points_to_its_credential_server(
     given, monkeypatch, tmp_path
 ):

@@ -80,6 +80,7 @@ def test_a_regions_partition_is_in_every_arn(region, partition):
     assert json.dumps(documents).count("arn:") == json.dumps(documents).count(f"arn:{partition}:")
 
 
+@pytest.mark.slow
 def test_the_cloudformation_template_is_one_that_cloudformations_linter_accepts():
     template = policies.cloudformation(["us-east-1", "eu-west-1"], "me/mine")
     assert template["Resources"].keys() > policies.cloudformation(["us-east-1"], None)["Resources"].keys()

@@ -85,6 +85,7 @@ def test_a_shell_redirected_to_a_local_aws_is_refused_with_the_reason(keys, monk
     assert "harness serve" in caught.value.checked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("caller", "expected"),
     [
@@ -175,6 +176,7 @@ def test_an_unknown_profile_is_reported(monkeypatch):
         real(role=ARN)
 
 
+@pytest.mark.slow
 def test_expired_credentials_are_reported_with_the_remedy(keys, monkeypatch, expired_sts):
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", expired_sts)
     with pytest.raises(SetupError, match="token included in the request is expired") as caught:

@@ -33,6 +33,7 @@ def rates(path):
     return {rate.way: rate for rate in calibration.rates(list(calibration.cut(blocks, about["pairs"])))}
 
 
+@pytest.mark.slow
 def test_on_a_quiet_machine_every_method_finds_the_slowdown(record):
     found = rates(record(5 * 20 + 7, noise=0.005))
     assert len(found) == 8
@@ -49,6 +50,7 @@ def test_on_a_noisy_machine_fixed_thresholds_alarm_and_compare_does_not(record):
     assert found["harness compare, alternating"].false_alarms == 0
 
 
+@pytest.mark.slow
 def test_the_table_has_intervals_of_its_rates(record, capsys):
     assert calibration.main([str(record(100, noise=0.005))]) == 0
     out = capsys.readouterr().out
@@ -63,6 +65,7 @@ def test_a_recording_may_be_compressed(record):
     assert calibration.read_recording(compressed) == calibration.read_recording(path)
 
 
+@pytest.mark.slow
 def test_the_same_rounds_make_more_comparisons_of_fewer_pairs(record, capsys):
     assert calibration.main([str(record(100, noise=0.005)), "--pairs", "10"]) == 0
     assert "10 comparisons of 10 pairs" in capsys.readouterr().out

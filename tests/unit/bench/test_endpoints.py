@@ -91,6 +91,7 @@ def test_if_no_type_can_host_the_model_the_first_reason_is_raised(host):
         host(SageMaker(m5_large="Failed", c5_xlarge="Failed", p5_large="Failed"))
 
 
+@pytest.mark.slow
 def test_training_and_all_waits_together_end_by_the_deadline(host):
     sagemaker = SageMaker(m5_large="Creating", p5_large="Creating")
     began = time.time()

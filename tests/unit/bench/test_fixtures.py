@@ -37,6 +37,7 @@ def recorded(pytester, monkeypatch):
     return recorded
 
 
+@pytest.mark.slow
 def test_a_benchmark_that_uses_a_fixture_of_the_harness_records_its_environment(recorded):
     info = ExtraInfo.read(recorded(SETTINGS)[0])
     assert (info.mode, info.spark_master) == ("mock", Settings().spark_master)
@@ -44,10 +45,12 @@ def test_a_benchmark_that_uses_a_fixture_of_the_harness_records_its_environment(
     assert info.python
 
 
+@pytest.mark.slow
 def test_every_benchmark_of_a_session_with_an_option_of_the_harness_records_its_environment(recorded):
     assert recorded(ALONE, "--harness-spark-master=local[3]")[0]["spark_master"] == "local[3]"
 
 
+@pytest.mark.slow
 def test_a_benchmark_that_does_not_use_the_harness_keeps_its_result_as_it_is(recorded):
     assert recorded(ALONE)[0] == {}
 

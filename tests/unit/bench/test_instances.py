@@ -248,6 +248,7 @@ def test_the_newest_of_several_prices_is_used_and_reported():
 # --- the front --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6)), min_size=1, max_size=8))
 @settings(max_examples=200)
 def test_the_front_equals_that_of_a_sweep_from_the_fastest_option(figures):

@@ -43,6 +43,7 @@ def test_both_checkouts_run_their_own_code_alternately(checkouts, tmp_path, monk
     assert len(alternating(base, changed)) == 3
 
 
+@pytest.mark.slow
 def test_a_failure_is_reported_with_the_output_of_pytest(checkouts, tmp_path, capsys):
     (checkouts[1] / "subject.py").write_text("raise ImportError('no such thing')")
     code = interleave.main([*map(str, checkouts), "--pairs=8", f"--output={tmp_path / 'results'}", *PYTEST])

@@ -84,6 +84,7 @@ def test_every_rank_of_the_histogram_can_be_asked_for():
     assert [times.at_rank(rank) for rank in (1, 500, 999, 1000)] == pytest.approx([0.001, 0.5, 0.999, 1.0], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_all_requests_of_an_open_loop_are_answered(connections):
     measurement = open_loop(connections, poisson(300, 1, seed=1))
     assert measurement.planned == measurement.sent == measurement.answered == 300
@@ -91,6 +92,7 @@ def test_all_requests_of_an_open_loop_are_answered(connections):
     assert not measurement.failures
 
 
+@pytest.mark.slow
 def test_connections_are_kept(connections):
     closed_loop(connections, 0.1, queries=2)
     measurement = closed_loop(connections, 0.3, queries=2)
@@ -98,6 +100,7 @@ def test_connections_are_kept(connections):
     assert measurement.answered > 20
 
 
+@pytest.mark.slow
 def test_a_query_of_several_requests_counts_once(connections):
     measurement = closed_loop(connections, 0.3, requests=4)
     assert measurement.requests == 4 * measurement.answered
@@ -138,6 +141,7 @@ def child_of(parent, name, newest):
     return max(children, key=lambda child: child.create_time()).pid
 
 
+@pytest.mark.slow
 def test_a_load_ends_when_its_watch_returns_false(connections):
     began = time.monotonic()
     measurement = open_loop(connections, poisson(50, 30, seed=1), watch=lambda so_far: so_far.sent < 20)
@@ -147,6 +151,7 @@ def test_a_load_ends_when_its_watch_returns_false(connections):
     assert measurement.latencies.percentile(50) > 0
 
 
+@pytest.mark.slow
 def test_an_answer_with_too_few_predictions_is_a_failure(route):
     connections = Connections(SignedRequests(runtime(), "digits", [ROW * 3], rows=3), route)
     measurement = closed_loop(connections, 0.1)
@@ -156,6 +161,7 @@ def test_an_answer_with_too_few_predictions_is_a_failure(route):
     assert measurement.answered == 0
 
 
+@pytest.mark.slow
 def test_an_answer_after_the_limit_is_a_timeout(requests, route):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         instead = f"runtime.sagemaker.eu-west-1.amazonaws.com:443:127.0.0.1:{silent.getsockname()[1]}"

@@ -580,6 +580,7 @@ def test_no_session_starts_in_less_than_the_guessed_time(timed):
     assert timed(SESSION_SECONDS["mock"] - 1).seconds == []
 
 
+@pytest.mark.slow
 def test_a_session_ended_by_the_time_limit_has_not_failed(write, timed, capsys):
     write("time.sleep(60)")
     assert timed(2, 0.1).seconds == [0.1]
@@ -605,12 +606,14 @@ def session(*more, **others):
     runner.run_session(sys.executable, Path(), arguments, Path("out.json"), environment=os.environ, **others)
 
 
+@pytest.mark.slow
 def test_a_session_trains_every_model(write):
     write("import os; assert os.environ['HARNESS_MODEL_CACHE'] == 'off'")
     session()
     assert not any("model-cache" in each for each in plan().arguments(plan().cells[0]))
 
 
+@pytest.mark.slow
 def test_a_session_that_takes_too_long_is_ended(write):
     write("time.sleep(60)")
     with pytest.raises(ResultsError, match="took longer than 2 s"):
@@ -626,6 +629,7 @@ def test_a_session_that_measured_nothing_has_no_result(write, opened):
     assert not list(Path().glob("out*"))
 
 
+@pytest.mark.slow
 def test_results_of_a_failure_are_deleted_by_the_next_session(write):
     Path("out.failed").write_text(WHOLE)
     session()

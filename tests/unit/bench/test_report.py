@@ -366,6 +366,7 @@ def test_names_cannot_reverse_text_or_break_a_picture(report, tmp_path):
     assert ElementTree.parse(next(path for path in drawn if path.suffix == ".svg"))
 
 
+@pytest.mark.slow
 def test_nothing_is_loaded_and_only_the_pages_own_scripts_may_run(report, mnist, tmp_path):
     page = report(history(noisy(12)), mnist)
     links = [value for _, attributes in page.elements for name, value in attributes.items() if name in ("src", "href")]

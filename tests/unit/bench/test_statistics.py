@@ -95,6 +95,7 @@ def test_the_same_times_give_the_same_effect(random):
     assert judge([Pairs(values)]) == judge([Pairs(values)])
 
 
+@pytest.mark.slow
 def test_bursts_do_not_raise_false_alarms(random):
     found = [verdict(Pairs(bursts(random, 15))) for _ in range(100)]
     assert sum(one in (Verdict.FASTER, Verdict.SLOWER) for one in found) <= 1
@@ -105,6 +106,7 @@ def test_bursts_do_not_hide_ten_percent(random):
     assert found.count(Verdict.SLOWER) >= 19
 
 
+@pytest.mark.slow
 def test_autocorrelated_noise_does_not_raise_false_alarms_if_the_order_is_random(random):
     alarms = 0
     for _ in range(60):
@@ -121,6 +123,7 @@ def test_many_comparisons_raise_p_and_leave_the_interval(random):
     assert (together.low, together.high) == (alone.low, alone.high)
 
 
+@pytest.mark.slow
 def test_many_comparisons_with_no_effect_hardly_ever_have_one_false_alarm(random):
     families = [judge([Pairs(random.normal(0, 0.1, 15)) for _ in range(10)]) for _ in range(20)]
     assert sum(any(effect.p <= 0.01 for effect in effects) for effects in families) <= 1

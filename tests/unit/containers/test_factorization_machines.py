@@ -207,6 +207,7 @@ def test_diverged_training_is_the_users_error(tmp_path):
         training.train(job)
 
 
+@pytest.mark.slow
 def test_two_hosts_that_share_the_rows_train_the_model_of_one(tmp_path):
     rows, order = ratings(2000), np.arange(2000).reshape(-1, 2, 50)  # batches of 100, half of each on each host
     given = settings(mini_batch_size="100", epochs="3")

@@ -181,6 +181,7 @@ def test_a_job_stopped_before_its_first_batch_leaves_no_model(tmp_path):
     assert not list((base / "model").iterdir())
 
 
+@pytest.mark.slow
 def test_a_stopped_job_leaves_the_model_so_far(tmp_path, monkeypatch):
     base = jobs.prepare(tmp_path, {**GIVEN, "epochs": "1000000"}, train=blobs())
     job = jobs.read_job(base)

@@ -31,6 +31,7 @@ def matched(found, expected):
     return cosines[linear_sum_assignment(-cosines)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(5, 100, 2000), (8, 1000, 2000), (20, 500, 6000)], ids=["small", "wide", "many"])
 @pytest.mark.parametrize("seed", range(2))
 def test_planted_topics_are_recovered(shape, seed):
@@ -71,6 +72,7 @@ def test_whitening_makes_the_second_moment_the_identity():
     assert np.allclose(whitener.T @ inverse, np.eye(5))
 
 
+@pytest.mark.slow
 def test_a_vocabulary_of_20_000_words_needs_no_square_of_it():
     beta, _, counts = planted(4, 20_000, 300, 400)
     assert matched(learned(counts, 4, 0.4).beta, beta).min() >= 0.95
@@ -95,6 +97,7 @@ def test_mixtures_are_those_of_the_greatest_likelihood(as_matrix):
     assert np.allclose(found.sum(axis=1), 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("as_matrix", [csr_matrix, np.asarray])
 def test_accelerated_steps_are_few_and_end_at_the_likelihood_of_many_plain_ones(as_matrix, monkeypatch):
     digits = load_digits()

@@ -57,6 +57,7 @@ def accuracy(model, rows):
     return float(np.mean(model.predict(rows.features)["predicted_label"] == rows.labels))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
 def test_a_regressor_reaches_the_least_squares(optimizer):
     train, test = numbers(), numbers(seed=1)

@@ -121,6 +121,7 @@ def test_another_width_is_named_as_the_service_does(tmp_path):
         training.train(read_job(jobs.prepare(tmp_path, settings(REGRESSOR, feature_dim="4"), train=rows(REGRESSOR))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [BINARY, REGRESSOR])
 def test_two_hosts_that_share_the_rows_train_the_model_of_one(tmp_path, kind):
     features, labels = rows(kind, 1000)
@@ -138,6 +139,7 @@ def test_two_hosts_that_share_the_rows_train_the_model_of_one(tmp_path, kind):
     assert list((bases[1] / "model").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_rows_of_all_hosts_choose_the_model_and_its_threshold(tmp_path):
     features, labels = rows(BINARY, 600)
     order = np.argsort(labels, kind="stable")  # nearly all rows of a host have one label
@@ -163,6 +165,7 @@ def test_hosts_with_rows_of_different_widths_fail_the_job(tmp_path):
     assert "cannot copy sequence with size 2 to array axis with dimension 3" in outputs[0]
 
 
+@pytest.mark.slow
 def test_a_host_with_fewer_rows_than_a_batch_fails_the_job_on_all_hosts(tmp_path):
     bases = [tmp_path / "1", tmp_path / "2"]
     for number, base in enumerate(bases):
@@ -180,6 +183,7 @@ def test_fewer_rows_than_the_default_batch_are_refused_as_by_aws(tmp_path):
     assert error.value.fix == "set mini_batch_size to at most 999"
 
 
+@pytest.mark.slow
 def test_a_host_that_runs_out_of_rows_contributes_nothing(tmp_path):
     bases = [tmp_path / "1", tmp_path / "2"]
     for number, base in enumerate(bases):
@@ -190,6 +194,7 @@ def test_a_host_that_runs_out_of_rows_contributes_nothing(tmp_path):
     assert artifact.load(bases[0] / "model").width == 3
 
 
+@pytest.mark.slow
 def test_validation_rows_of_the_first_host_choose_the_model_on_all_hosts(tmp_path):
     bases = [tmp_path / "1", tmp_path / "2"]
     for number, base in enumerate(bases):

@@ -132,6 +132,7 @@ def test_training_needs_no_information_that_only_linux_provides(base, monkeypatc
     assert trained(base).num_features() == 6
 
 
+@pytest.mark.slow
 def test_training_saves_a_model_that_xgboost_reads(base):
     code, output = train(base)
     assert code == 0, output
@@ -140,6 +141,7 @@ def test_training_saves_a_model_that_xgboost_reads(base):
     assert booster.num_boosted_rounds() == 3
 
 
+@pytest.mark.slow
 def test_training_equals_xgboost_in_process(base):
     train(base)
     features, labels = digits()
@@ -149,6 +151,7 @@ def test_training_equals_xgboost_in_process(base):
     assert np.array_equal(booster.predict(new), same.predict(new))
 
 
+@pytest.mark.slow
 def test_each_round_prints_its_metrics_with_train_first(base):
     prepare(base, {**PARAMETERS, "eval_metric": "merror,mlogloss"}, ("validation", "train"))
     save(base / "input/data/validation/part-0", *digits(seed=2))
@@ -172,6 +175,7 @@ def test_early_stopping_of_the_first_image_keeps_all_rounds_and_knows_the_best(b
     assert booster.best_iteration == rounds - 3
 
 
+@pytest.mark.slow
 def test_the_first_column_of_csv_is_the_label(base):
     features, labels = digits()
     np.savetxt(base / "input/data/train/part-0", np.column_stack([labels, features]), delimiter=",", fmt="%g")
@@ -205,6 +209,7 @@ def test_a_wrong_channel_is_a_user_error(base, channels, message):
     assert failure(base) == message
 
 
+@pytest.mark.slow
 def test_a_bad_line_is_a_user_error_that_names_the_line(base):
     (base / "input/data/train/part-1").write_text("1 1:2\n1 -1:3\n")
     assert train(base)[0] == 2
@@ -214,6 +219,7 @@ def test_a_bad_line_is_a_user_error_that_names_the_line(base):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", ["4194305", "2000000000", "99999999999999999999"])
 def test_an_index_above_the_limit_is_a_user_error_that_names_it(base, index):
     (base / "input/data/train/part-1").write_text(f"1 1:2\n1 1:1 {index}:3\n")
@@ -228,6 +234,7 @@ def test_too_many_columns_are_a_user_error(base):
     assert "part-0, line 1: 10,000,000 columns; the limit is 100,000. It is read as CSV" in failure(base)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", ["1" * 500_000 + "x", "1" * 500_000 + ".5.", "1e" + "9" * 500_000, "." * 500_000])
 def test_an_invalid_number_is_a_user_error(base, number):
     (base / "input/data/train/part-1").write_text(f"1 1:{number}\n")
@@ -235,6 +242,7 @@ def test_an_invalid_number_is_a_user_error(base, number):
     assert "part-1, line 1, column 5: " in failure(base)
 
 
+@pytest.mark.slow
 def test_a_label_beyond_the_classes_is_a_user_error(base):
     (base / "input/data/train/part-1").write_text("7 1:2\n")
     assert train(base)[0] == 2
@@ -274,6 +282,7 @@ def test_sigterm_saves_the_model_so_far(base):
     assert 3 <= trained(base).num_boosted_rounds() < 1_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["train", "serve"])
 def test_a_container_ends_with_its_stdin(base, command):
     prepare(base, {**PARAMETERS, "num_round": "1000000"})
@@ -316,6 +325,7 @@ def test_csv_has_one_float_for_each_row_separated_by_commas(served):
     assert text == ",".join(map(str, booster.predict(xgb.DMatrix(features)).tolist()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", ["0\n0 1:5\n0", "0 1:1 2:2\n0\n 0 3:4\n", "1\n2\n3\n"])
 def test_every_row_is_answered_even_if_empty(served, rows):
     assert len(invoke(served[1], rows)[1].split(",")) == 3
@@ -337,6 +347,7 @@ def test_csv_rows_have_no_label(served):
     assert invoke(port, body, "text/csv")[1] == ",".join(map(str, expected))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "headers", "status", "text"),
     [

@@ -43,6 +43,7 @@ def as_in_the_documentation(directory, code):
     return [float(number) for number in done.stdout.split()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("version", "code"), [(FIRST, UNPICKLE), (NEWER, LOAD)])
 def test_a_model_loads_as_aws_documents_it_for_the_version(tmp_path, version, code):
     directory = train(tmp_path, version)

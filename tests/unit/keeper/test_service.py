@@ -171,6 +171,7 @@ def test_it_ends_when_nobody_uses_it(kept):
     assert kept.anew == [False]
 
 
+@pytest.mark.slow
 def test_it_does_not_end_while_a_session_uses_it(kept):
     kept = warm(kept, idle=0.2)
     lease = borrow(kept.directory, LIKENESS)

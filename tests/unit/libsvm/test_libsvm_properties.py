@@ -151,6 +151,7 @@ def test_a_broken_rule_is_named_with_its_line_column_and_text(broken):
     assert found == (broken.line, broken.column, broken.rule, broken.found)
 
 
+@pytest.mark.slow
 @given(malformed(), st.lists(lines(), min_size=3, max_size=20))
 def test_a_broken_rule_is_named_in_the_same_way_far_into_a_stream(broken, before):
     text = "".join(f"{line}\n" for line in before).encode() + broken.text
@@ -159,6 +160,7 @@ def test_a_broken_rule_is_named_in_the_same_way_far_into_a_stream(broken, before
     assert (caught.value.line, caught.value.rule) == (len(before) + broken.line, broken.rule)
 
 
+@pytest.mark.slow
 @given(decorated())
 def test_tolerated_deviations_change_no_row_and_are_reported(decorated_text):
     read = libsvm.parse(decorated_text.text, tolerate=libsvm.DEVIATIONS)
@@ -181,6 +183,7 @@ def test_deviations_are_reported_alike_in_parts_and_as_a_whole(decorated_text):
     assert read.report == whole.report
 
 
+@pytest.mark.slow
 @given(decorated(), st.sampled_from(sorted(libsvm.DEVIATIONS)))
 def test_a_deviation_that_is_not_tolerated_is_an_error_in_its_first_line(decorated_text, refused):
     assume(refused in decorated_text.changes and refused not in ("zero-based", "comment"))

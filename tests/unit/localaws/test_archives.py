@@ -109,6 +109,7 @@ def test_a_file_occurs_once_and_is_not_a_directory(pack, tmp_path, second):
     assert (tmp_path / "model" / "model").read_bytes() == b"1"
 
 
+@pytest.mark.slow
 def test_an_archive_that_unpacks_to_a_thousand_times_its_size_is_stopped(pack, tmp_path):
     attack = pack((member("model"), bytes(200_000_000)))
     assert attack.stat().st_size < 205_000
@@ -123,6 +124,7 @@ def test_no_archive_unpacks_to_more_than_the_total(monkeypatch, pack, tmp_path):
     assert "more than 100,000 bytes" in refusal(pack((member("model"), os.urandom(120_000))), tmp_path / "large")
 
 
+@pytest.mark.slow
 def test_zeros_after_the_last_member_count_too(tmp_path):
     (tmp_path / "model.tar.gz").write_bytes(gzip.compress(member("model").tobuf() + bytes(100_000_000)))
     assert "it unpacks to more than" in refusal(tmp_path / "model.tar.gz", tmp_path / "model")

@@ -115,6 +115,7 @@ def test_wildcards_take_no_time_that_grows_with_their_power(pattern):
     assert like(pattern + "*", "aaaab" * 600)
 
 
+@pytest.mark.slow
 def test_a_variable_that_never_ends_is_text():
     assert decided(statement(resource="${" * 50_000), resource="arn:aws:s3:::bucket") is IMPLICIT
 

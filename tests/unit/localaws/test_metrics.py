@@ -55,6 +55,7 @@ def test_an_expression_that_takes_for_ever_is_given_up_and_others_are_not(look):
     assert "The metric 1 is not read from here on. Its expression: it takes more than 1 s." in look.reports[0]
 
 
+@pytest.mark.slow
 def test_an_expression_that_is_slow_on_many_lines_is_given_up_too(look):
     looking = look("(a|a)*b", "=([0-9]+)")
     for number in range(100):
@@ -62,6 +63,7 @@ def test_an_expression_that_is_slow_on_many_lines_is_given_up_too(look):
     assert len(look.reports) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("expression", "reported"),
     [("(", "it is not a regular expression: missing )"),

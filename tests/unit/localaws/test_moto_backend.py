@@ -49,6 +49,7 @@ def services(tmp_path_factory):
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
+@pytest.mark.slow
 def test_containers_of_a_role_share_a_session_until_half_of_its_time_has_passed(services):
     assert services["same"] == [True, False, False]
     assert services["before"] == [2, 2]

@@ -153,6 +153,7 @@ def test_sigterm_ends_a_process_that_waits(prepared, command):
     assert process.wait(20) == 0
 
 
+@pytest.mark.slow
 def test_sigterm_while_libraries_are_imported_is_for_the_work_that_was_given(prepared, command, tmp_path):
     prepared.prepare(command, {**PATHS, "SLOW": "1"})
     root = configured(tmp_path / "job")

@@ -36,6 +36,7 @@ def test_right_predictions_bear_no_mark(tmp_path, some):
     assert marked(drawn_digits(tmp_path, some, some.labels)) == 0
 
 
+@pytest.mark.slow
 def test_each_wrong_digit_shown_is_marked_the_same(tmp_path, some):
     one, two = some.labels.copy(), some.labels.copy()
     one[:1] = (one[:1] + 1) % 10
@@ -45,11 +46,13 @@ def test_each_wrong_digit_shown_is_marked_the_same(tmp_path, some):
     assert marks[1] == pytest.approx(2 * marks[0], rel=0.05)
 
 
+@pytest.mark.slow
 def test_predictions_as_spark_returns_them_give_the_same_picture(tmp_path, some):
     as_doubles = drawn_digits(tmp_path, some, some.labels.astype(float))
     assert np.array_equal(as_doubles, drawn_digits(tmp_path, some, some.labels))
 
 
+@pytest.mark.slow
 def test_the_digits_themselves_are_in_the_picture(tmp_path, some):
     blank = some._replace(images=np.zeros_like(some.images))
     ink = [1 - drawn_digits(tmp_path, digits, digits.labels).mean() for digits in (some, blank)]
@@ -71,6 +74,7 @@ def test_all_digits_are_counted_although_the_first_are_drawn(tmp_path, some, mon
     assert titles == ["Digits by predicted class: 2 of 300 are wrong (up to 16 of each are shown)"]
 
 
+@pytest.mark.slow
 def test_a_class_predicted_only_later_is_not_called_never_predicted(tmp_path, some, monkeypatch):
     written = texts_written(monkeypatch)
     predictions = np.where(some.labels == 4, 9, some.labels)

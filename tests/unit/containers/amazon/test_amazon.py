@@ -300,6 +300,7 @@ with instances.connected(job):
 """
 
 
+@pytest.mark.slow
 def test_two_hosts_sum_their_arrays():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
