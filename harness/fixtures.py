@@ -10,8 +10,10 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, nullcontext
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -30,8 +32,10 @@ if TYPE_CHECKING:  # every pytest run loads this module, so slow imports are in 
 
 LEFTOVERS: pytest.StashKey[list[Leftover]] = pytest.StashKey()
 """Key in the session's stash: resources that it created and could not delete."""
-REMAINING: pytest.StashKey[list[str]] = pytest.StashKey()
-"""Key in the session's stash: what existed in its own AWS when that was closed, a line each."""
+REMAINING: pytest.StashKey[list[tuple[str, str]]] = pytest.StashKey()
+"""Key in the session's stash: what existed in its own AWS when that was closed, and the tests that created it."""
+STARTED: pytest.StashKey[list[tuple[float, str]]] = pytest.StashKey()
+"""Key in the session's stash: the tests in the order in which they began, each with seconds since the epoch."""
 UNRECORDED: pytest.StashKey[list[str]] = pytest.StashKey()
 """Key in the session's stash: what was created in AWS since it began, by it or by others, and is in no ledger."""
 COUNTS: pytest.StashKey[dict[str, int]] = pytest.StashKey()
@@ -95,9 +99,19 @@ def aws(harness_settings: Settings, pytestconfig: pytest.Config, request: pytest
         stack.enter_context(patch.object(boto3, "DEFAULT_SESSION", None))  # it keeps the environment it was made in
         _prepare_sparks_of_users(opened, stack)
         yield opened
-        pytestconfig.stash[REMAINING] = opened.remaining()
+        started = pytestconfig.stash.get(STARTED, [])
+        pytestconfig.stash[REMAINING] = [(each.text, _tests_at(each.created, started)) for each in opened.remaining()]
         pytestconfig.stash[REFUSED] = opened.refused_hosts()
         pytestconfig.stash[FROM_CACHE] = len(opened.jobs_from_cache())
+
+
+def _tests_at(moments: Iterable[float], started: Sequence[tuple[float, str]]) -> str:
+    """Return the first test that ran at one of these moments, and how many others did; '' if none had begun."""
+    begun = [bisect_right(started, moment, key=itemgetter(0)) for moment in sorted(moments)]
+    tests = list(dict.fromkeys(started[number - 1][1] for number in begun if number))
+    if len(tests) > 1:
+        return f"{tests[0]} and {len(tests) - 1:,} other{'s' if len(tests) > 2 else ''}"
+    return "".join(tests)
 
 
 def _detach() -> None:

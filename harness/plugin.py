@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+import time
 from collections.abc import Generator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ from harness.fixtures import (
     REFUSED,
     REMAINING,
     SHARED,
+    STARTED,
     UNRECORDED,
     aws,
     close_ledger,
@@ -190,7 +192,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Remember which test stopped the session of the fixture ``spark``."""
+    """Remember when each test began, and which one stopped the session of the fixture ``spark``."""
+    item.config.stash.setdefault(STARTED, []).append((time.time(), item.nodeid))
     result = yield
     if (shared := item.config.stash.get(SHARED, None)) is not None:
         shared.note(item.nodeid)
@@ -345,7 +348,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("left over in AWS", red=True)
         terminalreporter.line(leftovers_text(found))
     reported = {str(leftover.resource) for leftover in found}
-    if remaining := [line for line in config.stash.get(REMAINING, []) if line not in reported]:
+    if remaining := [each for each in config.stash.get(REMAINING, []) if each[0] not in reported]:
         from harness.aws.cleanup.leftovers import remaining_text  # noqa: PLC0415
 
         terminalreporter.section("not deleted by this session", yellow=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from harness.settings import Settings
 
 if TYPE_CHECKING:
+    from harness.aws.cleanup.resources import Remaining
     from harness.aws.faults import FaultInjection
     from harness.aws.pricing import PriceSource
     from harness.kept.lease import Lease
@@ -72,8 +73,8 @@ class AWS(Protocol):
     def runs_registered_containers(self) -> bool:
         """True if :meth:`register_container` works; False if images come from registries only."""
 
-    def remaining(self) -> list[str]:
-        """Return what exists now and would remain in AWS, a line each; empty if others use the account too.
+    def remaining(self) -> list[Remaining]:
+        """Return what exists now and would remain in AWS; empty if others use the account too.
 
         Of S3 it has the number of objects in each bucket, and the first keys. Logs do not count.
         """

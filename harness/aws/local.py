@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from harness.aws.cleanup.resources import SAGEMAKER_KINDS
+from harness.aws.cleanup.resources import SAGEMAKER_KINDS, Remaining
 from harness.aws.faults import FaultInjection
 from harness.caches.directory import cache_directory
 from harness.errors import LocalAWSError, SetupError
@@ -205,16 +205,28 @@ class MockAWS:
         """Return the process's ``memory`` and ``peak_memory`` in bytes, and the ``endpoints`` with their processes."""
         return cast("dict[str, Any]", self._control("GET", "/status"))
 
-    def remaining(self) -> list[str]:
+    def remaining(self) -> list[Remaining]:
         """See :meth:`harness.aws.AWS.remaining`."""
         if not self.running:
             return []
-        found = self.resources()
-        return [*named_resources(found), *(f"S3 objects: {line}" for line in objects_by_bucket(found))]
+        found = self._existing()
+        times: dict[str, list[float]] = {}
+        for uri, created in (*found["S3 object"], *found["S3 upload"]):
+            times.setdefault(split_s3_uri(uri)[0], []).append(created)
+        return [
+            *(Remaining(f"{kind} {name}", (created,)) for kind in SAGEMAKER_KINDS for name, created in found[kind]),
+            *(
+                Remaining(f"S3 objects: {line}", tuple(times[bucket]))
+                for bucket, line in objects_by_bucket(_names(found)).items()
+            ),
+        ]
 
     def resources(self) -> dict[str, list[str]]:
         """Return the names of all resources by kind. See :meth:`harness.localaws.server.LocalAWS.resources`."""
-        return cast("dict[str, list[str]]", self._control("GET", "/resources"))
+        return _names(self._existing())
+
+    def _existing(self) -> dict[str, list[tuple[str, float]]]:
+        return cast("dict[str, list[tuple[str, float]]]", self._control("GET", "/resources"))
 
     def cut_network(self, cut: bool = True) -> None:
         """Drop every connection of AWS clients and refuse new ones. ``cut=False`` accepts them again."""
@@ -274,8 +286,12 @@ def named_resources(found: Mapping[str, Sequence[str]]) -> list[str]:
     return [f"{kind} {name}" for kind in SAGEMAKER_KINDS for name in found[kind]]
 
 
-def objects_by_bucket(found: Mapping[str, Sequence[str]], known: Collection[str] = ()) -> list[str]:
-    """Return for each bucket the number of S3 objects and unfinished uploads, and the first keys.
+def _names(found: Mapping[str, Sequence[tuple[str, float]]]) -> dict[str, list[str]]:
+    return {kind: [name for name, _ in of_one] for kind, of_one in found.items()}
+
+
+def objects_by_bucket(found: Mapping[str, Sequence[str]], known: Collection[str] = ()) -> dict[str, str]:
+    """Return for each bucket the number of S3 objects and unfinished uploads, and the first keys, as a text.
 
     :param known: URIs that are not counted.
     """
@@ -284,7 +300,7 @@ def objects_by_bucket(found: Mapping[str, Sequence[str]], known: Collection[str]
         if uri not in known:
             bucket, key = split_s3_uri(uri)
             keys.setdefault(bucket, []).append(key)
-    return [f"{len(of_one):,} in s3://{bucket} ({_first(of_one)})" for bucket, of_one in sorted(keys.items())]
+    return {bucket: f"{len(of_one):,} in s3://{bucket} ({_first(of_one)})" for bucket, of_one in sorted(keys.items())}
 
 
 def _first(keys: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 
 from harness.aws.account.permissions import explain_denied
 from harness.aws.cleanup.ledger_file import state_directory
+from harness.aws.cleanup.resources import Remaining
 from harness.aws.credentials import SharedCredentials, session_of
 from harness.aws.pricing import PriceSource, price_source
 from harness.errors import HarnessError, SettingsError, SetupError
@@ -135,7 +136,7 @@ class RealAWS:
         """Return a boto3 client of a service."""
         return self.session.client(service)
 
-    def remaining(self) -> list[str]:
+    def remaining(self) -> list[Remaining]:
         """Return nothing: others use the account too. ``harness sweep`` finds what runs of the harness left."""
         return []
 

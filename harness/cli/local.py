@@ -318,8 +318,8 @@ def _remaining(aws: MockAWS, seeded: Collection[str]) -> Iterator[str]:
     if remaining := named_resources(found):
         more = f", and {len(remaining) - _SHOWN:,} more" if len(remaining) > _SHOWN else ""
         yield printable(f"in AWS these would remain: {', '.join(remaining[:_SHOWN])}{more}")
-    if objects := objects_by_bucket(found, seeded):
-        yield printable(f"in AWS these S3 objects, your results or leftovers, would remain: {', '.join(objects)}")
+    if objects := ", ".join(objects_by_bucket(found, seeded).values()):
+        yield printable(f"in AWS these S3 objects, your results or leftovers, would remain: {objects}")
 
 
 def _missing_buckets(calls: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -333,18 +333,20 @@ class Services:
             body = self._samples[split] = _written(mnist.libsvm(split))
         return body
 
-    def resources(self) -> dict[str, list[str]]:
-        """Return the URIs of objects and unfinished uploads, except sample data, and the names of log groups.
+    def resources(self) -> dict[str, list[tuple[str, float]]]:
+        """Return objects and unfinished uploads (URIs), except sample data, and log groups, with their creation times.
 
         An object whose latest version is a delete marker is none.
         """
         buckets = [each for each in stored.all_buckets() if not region_of_sample_bucket(each.name)]
         regions = [backend for account in list(logs_backends.values()) for backend in list(account.values())]
-        return {
-            "S3 object": sorted(f"s3://{bucket.name}/{each.key}" for bucket in buckets for each in bucket.objects()),
-            "S3 upload": sorted(f"s3://{bucket.name}/{each.key}" for bucket in buckets for each in bucket.uploads()),
-            "log group": sorted({name for backend in regions for name in list(backend.groups)}),
+        groups = [each for backend in regions for each in list(backend.groups.values())]
+        found = {
+            "S3 object": [(_uri(bucket, each.key), each.written) for bucket in buckets for each in bucket.objects()],
+            "S3 upload": [(_uri(bucket, each.key), each.begun) for bucket in buckets for each in bucket.uploads()],
+            "log group": [(each.name, each.creation_time) for each in groups],
         }
+        return {kind: sorted((name, _since_epoch(moment)) for name, moment in of_one) for kind, of_one in found.items()}
 
     # --- logs -----------------------------------------------------------------------------------------------------
 
@@ -430,6 +432,14 @@ class _Sessions(list[Any]):
             for over in [known for known in self if known.expiration <= now]:
                 self._keys.pop(over.access_key_id, None)
             self[:] = [*(known for known in self if known.expiration > now), session]
+
+
+def _uri(bucket: stored.Bucket, key: str) -> str:
+    return f"s3://{bucket.name}/{key}"
+
+
+def _since_epoch(utc: datetime) -> float:
+    return utc.replace(tzinfo=timezone.utc).timestamp()
 
 
 def _lasts(session: Any) -> bool:

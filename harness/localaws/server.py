@@ -157,8 +157,8 @@ class LocalAWS:
     def _use_model_cache(self, directory: str | None) -> None:
         self.trainer.use_cache(Path(directory) if directory else None)
 
-    def resources(self) -> dict[str, list[str]]:
-        """Return the names of existing resources by kind.
+    def resources(self) -> dict[str, list[tuple[str, float]]]:
+        """Return the existing resources by kind: name, and seconds since the epoch when each was created.
 
         The kinds are training jobs that still run, models, endpoint configs, endpoints, S3 objects and unfinished
         uploads (as URIs, without SageMaker's sample data), and log groups.

@@ -86,6 +86,34 @@ def test_a_project_uses_the_fixtures_by_their_names_alone(session):
     assert "left over in AWS" not in result.stdout.str()
 
 
+FORGETFUL = """
+from harness.registries import image
+
+def test_one(s3_client):
+    s3_client.create_bucket(Bucket="shop")
+
+def test_two(s3_client):
+    s3_client.put_object(Bucket="shop", Key="a", Body=b"1")
+
+def test_three(s3_client, aws):
+    s3_client.create_multipart_upload(Bucket="shop", Key="b")
+    container = {"Image": image("kmeans", aws.region)}
+    aws.client("sagemaker").create_model(ModelName="m", ExecutionRoleArn=aws.role, PrimaryContainer=container)
+
+def test_four(s3_client):
+    s3_client.create_bucket(Bucket="other")
+    s3_client.put_object(Bucket="other", Key="a", Body=b"1")
+    s3_client.delete_object(Bucket="other", Key="a")
+"""
+
+
+def test_what_remains_is_listed_with_the_tests_that_created_it(session):
+    result = session(test_forgetful=FORGETFUL)
+    model = "  model m, created during test_forgetful.py::test_three"
+    objects = "  S3 objects: 2 in s3://shop (a, b), created during test_forgetful.py::test_two and 1 other"
+    result.stdout.fnmatch_lines([model, objects, "to fix:*"], consecutive=True)
+
+
 def test_resources_missed_by_the_sdks_cleanup_fail_the_session_and_are_deleted(session):
     result = session(**CARELESS)
     assert result.ret == pytest.ExitCode.TESTS_FAILED

@@ -25,5 +25,7 @@ def test_two_processes_share_nothing_and_one_summary_has_what_both_left(pytester
     result = pytester.runpytest_subprocess("-n", "2", "--dist", "loadfile")
     result.assert_outcomes(passed=2)
     text = result.stdout.str()
-    assert text.count("S3 objects: 1 in s3://same-name-in-each") == 2
+    test = "test_a_bucket_of_another_process_is_not_visible"
+    for file in ("test_one", "test_two"):
+        assert f"S3 objects: 1 in s3://same-name-in-each (key), created during {file}.py::{test}" in text
     assert text.count("wiki.example") == 1

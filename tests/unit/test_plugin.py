@@ -212,8 +212,17 @@ FAKE_AWS = """
 """
 
 
-REMAINS = "\n    Fake.remaining = lambda self: ['endpoint e', 'model m']\n"
-UNKNOWN_TO_THE_LEDGER = ["*not deleted by this session*", "*In AWS they would remain*", "  endpoint e", "  model m"]
+REMAINS = """
+    import time
+    from harness.aws.cleanup.resources import Remaining
+
+    BEFORE = time.time()
+    Fake.remaining = lambda self: [Remaining("endpoint e", (BEFORE,)), Remaining("model m", (BEFORE, time.time()))]
+"""
+UNKNOWN_TO_THE_LEDGER = [
+    *("*not deleted by this session*", "*In AWS they would remain*"),
+    *("  endpoint e", "  model m, created during test*"),
+]
 
 
 @pytest.mark.parametrize(("setting", "code"), [("fail", 1), ("warn", 0)])
@@ -247,7 +256,7 @@ def test_resources_are_counted_in_one_line_and_those_of_a_shared_account_fail_no
 def test_a_leftover_of_the_ledger_is_not_listed_twice(run, pytester):
     pytester.makeconftest(FAKE_AWS + REMAINS)
     result = run(test=LEFTOVER.format("").replace("model(pytestconfig)", "model(pytestconfig, aws)"))
-    result.stdout.fnmatch_lines(["*not deleted by this session*", "*In AWS they would remain*", "  model m"])
+    result.stdout.fnmatch_lines(["*not deleted by this session*", "*In AWS they would remain*", "  model m, created*"])
 
 
 @pytest.mark.slow
@@ -463,6 +472,7 @@ def test_it({}): pass
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interrupted", ["thing", "ledger, thing"])
 def test_an_interrupted_set_up_is_cleaned_up_after_once(pytester, interrupted):
     pytester.makeconftest(FAKE_AWS + CLEAN_UP)
@@ -473,6 +483,7 @@ def test_an_interrupted_set_up_is_cleaned_up_after_once(pytester, interrupted):
     result.stdout.fnmatch_lines(["*left over in AWS*"])
 
 
+@pytest.mark.slow
 def test_resources_of_a_skipped_finalizer_are_cleaned_up(pytester):
     pytester.makeconftest(FAKE_AWS + CLEAN_UP)
     lost = "from harness.aws.cleanup.resources import Resource\n\ndef test_it(ledger, request):\n"

@@ -32,8 +32,12 @@ def leftovers_text(left: Sequence[Leftover]) -> str:
     return "\n".join([*(line.rstrip() for line in text.getvalue().splitlines()), "to delete it:", *commands])
 
 
-def remaining_text(lines: Sequence[str]) -> str:
-    """Return what a session did not delete, at most :data:`_SHOWN` lines of it, and how it can be deleted in AWS."""
+def remaining_text(remaining: Sequence[tuple[str, str]]) -> str:
+    """Return what a session did not delete, at most :data:`_SHOWN` lines of it, and how it can be deleted in AWS.
+
+    :param remaining: pairs of what there is and the tests that created it.
+    """
+    lines = [f"{text}, created during {tests}" if tests else text for text, tests in remaining]
     return "\n".join(
         [
             "The local AWS ended with these in it. In AWS they would remain, and endpoints cost money:",

@@ -52,6 +52,15 @@ class Resource(NamedTuple):
         return f"{self.kind} {self.name}"
 
 
+class Remaining(NamedTuple):
+    """A resource, or the objects of a bucket, that is in an AWS until a user deletes it."""
+
+    text: str
+    """The kind and name of a resource, or the objects of a bucket."""
+    created: tuple[float, ...]
+    """When it was created, or each of the objects: seconds since the epoch."""
+
+
 class Leftover(NamedTuple):
     """Resource that should be gone and is not, or whose state AWS does not report."""
 

@@ -106,9 +106,9 @@ class ControlPlane:
         """Return the tags of every resource of a region, by ARN."""
         return {arn: dict(tags) for arn, tags in list(self._tags.items()) if arn.split(":")[3] == region}
 
-    def resources(self) -> dict[str, list[str]]:
-        """Return the names of the resources in all regions, by kind; of training jobs those that still run."""
-        return {title: kind.names() for title, kind in self._kinds.items()}
+    def resources(self) -> dict[str, list[tuple[str, float]]]:
+        """Return name and creation time of the resources in all regions, by kind; of jobs those that still run."""
+        return {title: kind.existing() for title, kind in self._kinds.items()}
 
     def ask_to_stop(self) -> None:
         """Ask every endpoint's containers to end, and start none again."""

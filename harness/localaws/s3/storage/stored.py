@@ -58,8 +58,13 @@ class Version:
     @property
     def modified(self) -> datetime:
         """The time of writing in UTC, in whole seconds and without a time zone."""
+        return self.written.replace(microsecond=0)
+
+    @property
+    def written(self) -> datetime:
+        """The time of writing in UTC, more precise than S3 says it, and without a time zone."""
         time: datetime = self._stored.last_modified
-        return time.replace(microsecond=0)
+        return time
 
     @property
     def storage_class(self) -> str:

@@ -39,6 +39,10 @@ class Endpoints(ResourceKind[Endpoint]):
             "ListEndpoints": self.list_page,
         }
 
+    def created(self, resource: Endpoint) -> float:
+        """See :meth:`ResourceKind.created`."""
+        return resource.created
+
     def create(self, call: Call) -> dict[str, Any]:
         """Add an endpoint and begin to deploy it (CreateEndpoint)."""
         name, config = call.parameters["EndpointName"], self._config(call)

@@ -35,9 +35,13 @@ class ResourceKind(ABC, Generic[Resource]):
     def operations(self) -> dict[str, Operation]:
         """Return the operations by name."""
 
-    def names(self) -> list[str]:
-        """Return the names of the resources in all regions."""
-        return [name for _, name in list(self._resources)]
+    @abstractmethod
+    def created(self, resource: Resource) -> float:
+        """Return when a resource was created, in seconds since the epoch."""
+
+    def existing(self) -> list[tuple[str, float]]:
+        """Return name and creation time of the resources in all regions."""
+        return [(name, self.created(resource)) for (_, name), resource in list(self._resources.items())]
 
     def clear(self) -> None:
         """Forget every resource."""
@@ -113,6 +117,11 @@ class StoredRequests(ResourceKind[dict[str, Any]]):
             f"Delete{self.member}": self.delete,
             f"List{self.member}s": self.list_page,
         }
+
+    def created(self, resource: dict[str, Any]) -> float:
+        """See :meth:`ResourceKind.created`."""
+        time_of_request: float = resource["CreationTime"]
+        return time_of_request
 
     @abstractmethod
     def check(self, call: Call) -> None:

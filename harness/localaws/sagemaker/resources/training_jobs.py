@@ -49,9 +49,13 @@ class TrainingJobs(ResourceKind[Job]):
             "ListTrainingJobs": self.list_page,
         }
 
-    def names(self) -> list[str]:
-        """Return the names of the jobs that still run, in all regions."""
-        return [job.name for job in self.all() if not job.done]
+    def created(self, resource: Job) -> float:
+        """See :meth:`ResourceKind.created`."""
+        return resource.created
+
+    def existing(self) -> list[tuple[str, float]]:
+        """Return name and creation time of the jobs that still run, in all regions."""
+        return [(job.name, job.created) for job in self.all() if not job.done]
 
     def create(self, call: Call) -> dict[str, Any]:
         """Add a job and start it (CreateTrainingJob)."""
