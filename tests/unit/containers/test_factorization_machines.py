@@ -58,6 +58,7 @@ def test_scores_are_the_sum_over_all_pairs():
     assert model.predict(sparse.csr_matrix(rows))["score"] == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_a_planted_model_of_degree_2_is_recovered():
     model, test = trained(ratings(), epochs="40", factors_wd="0", linear_wd="0"), ratings(seed=1)
     rmse = np.sqrt(np.mean((model.predict(test.features)["score"] - test.labels) ** 2))

@@ -88,6 +88,7 @@ def test_sparse_rows_give_the_model_of_the_same_dense_rows(kind):
     assert other.predict(rows.features)["score"] == pytest.approx(one.predict(dense.features)["score"], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_quantile_loss_leaves_its_share_of_labels_below_the_prediction():
     train, test = numbers(), numbers(seed=1)
     model, _ = trained(train, REGRESSOR, test, loss="quantile_loss", quantile=0.9, mini_batch_size=100, epochs=40)

@@ -154,6 +154,7 @@ def test_rows_of_all_hosts_choose_the_model_and_its_threshold(tmp_path):
     assert np.mean(predicted == labels) > 0.9
 
 
+@pytest.mark.slow
 def test_hosts_with_rows_of_different_widths_fail_the_job(tmp_path):
     features, labels = rows(REGRESSOR)
     bases = [tmp_path / "1", tmp_path / "2"]

@@ -185,6 +185,7 @@ def test_the_first_column_of_csv_is_the_label(base):
     assert trained(base).num_features() == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
@@ -227,6 +228,7 @@ def test_an_index_above_the_limit_is_a_user_error_that_names_it(base, index):
     assert f"part-1, line 2, column 7: '{index}' breaks the rule that no index is above" in failure(base)
 
 
+@pytest.mark.slow
 def test_too_many_columns_are_a_user_error(base):
     prepare(base, content_type="text/csv")
     (base / "input/data/train/part-0").write_text("1," * 9_999_999 + "1\n")
@@ -258,6 +260,7 @@ def test_hidden_files_are_refused(base):
     )
 
 
+@pytest.mark.slow
 def test_an_empty_channel_is_a_user_error(base):
     (base / "input/data/train/part-0").write_bytes(b"")
     assert train(base)[0] == 2
@@ -331,6 +334,7 @@ def test_every_row_is_answered_even_if_empty(served, rows):
     assert len(invoke(served[1], rows)[1].split(",")) == 3
 
 
+@pytest.mark.slow
 def test_written_zeros_are_not_missing_values(served):
     booster, port = served
     features = np.zeros((1, 6))

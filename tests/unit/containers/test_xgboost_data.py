@@ -96,6 +96,7 @@ def test_index_0_is_column_0_in_training_and_in_requests(tmp_path):
     assert answer(XGBoostModel(booster, FIRST), "1 0:1.5 3:2", "text/libsvm")[0] == 200
 
 
+@pytest.mark.slow
 def test_rows_from_index_1_leave_column_0_empty_in_training_and_in_requests(tmp_path):
     booster = trained(tmp_path, as_libsvm(FEATURES, 1, LABELS.astype(str)))
     assert same_trees(booster, in_process(with_column_0(FEATURES), label=LABELS))
@@ -114,6 +115,7 @@ def test_rows_are_read_as_xgboost_reads_the_file(tmp_path):
     assert theirs.get_weight().tolist() == ours.weights.tolist()
 
 
+@pytest.mark.slow
 def test_a_libsvm_request_to_a_model_of_csv_is_off_by_one(tmp_path):
     booster = trained(tmp_path, as_csv(LABELS, FEATURES), "text/csv")
     assert same_trees(booster, in_process(FEATURES, label=LABELS))
@@ -126,6 +128,7 @@ def test_a_libsvm_request_to_a_model_of_csv_is_off_by_one(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_csv_request_to_a_model_of_libsvm_from_index_1_is_off_by_one(tmp_path):
     booster = trained(tmp_path, as_libsvm(FEATURES, 1, LABELS.astype(str)))
     shifted = np.column_stack([FEATURES, np.full(60, np.nan)])
@@ -177,11 +180,13 @@ def test_weights_of_libsvm_rows_give_the_model_of_xgboost_in_process(tmp_path):
     assert not same_trees(booster, in_process(FEATURES, label=LABELS))
 
 
+@pytest.mark.slow
 def test_csv_weights_takes_the_second_column_as_weights(tmp_path):
     booster = trained(tmp_path, as_csv(LABELS, WEIGHTS, FEATURES), "text/csv", csv_weights="1")
     assert same_trees(booster, in_process(FEATURES, label=LABELS, weight=WEIGHTS))
 
 
+@pytest.mark.slow
 def test_csv_weights_of_0_keeps_the_second_column_a_feature(tmp_path):
     booster = trained(tmp_path, as_csv(LABELS, WEIGHTS, FEATURES), "text/csv", csv_weights="0")
     assert same_trees(booster, in_process(np.column_stack([WEIGHTS, FEATURES]), label=LABELS))

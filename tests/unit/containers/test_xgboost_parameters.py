@@ -184,6 +184,7 @@ def trained(version, chosen, channels):
         return serving.load(Path(name) / "model", version)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(jobs())
 def test_a_model_predicts_as_xgboost_with_the_documented_parameters_does(job):

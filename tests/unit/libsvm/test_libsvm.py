@@ -223,6 +223,7 @@ def test_broken_gzip_is_an_error(read, spoil):
         read(spoil(gzip.compress(random.Random(1).randbytes(500).hex().encode())))
 
 
+@pytest.mark.slow
 def test_memory_depends_on_the_batch_and_not_on_the_stream():
     class Endless(io.RawIOBase):
         def read(self, size):

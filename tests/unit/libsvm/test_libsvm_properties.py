@@ -53,6 +53,7 @@ without_slow_path = mock.patch.object(reader, "read_strictly", side_effect=Asser
 # ---- eight properties of datasets
 
 
+@pytest.mark.slow
 @given(datasets())
 def test_written_rows_read_back_bit_for_bit(data):
     assert same(libsvm.parse(written(data), features=data.features.shape[1]), data)
