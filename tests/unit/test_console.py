@@ -97,7 +97,16 @@ def test_an_error_is_printed_literally(capsys):
 
 
 @pytest.mark.parametrize(
-    ("text", "code"), [("a", "`a`"), ("a`b", "``a`b``"), ("``", "``` `` ```"), ("<b>\n", "`<b>\\n`"), ("`", "`` ` ``")]
+    ("text", "code"),
+    [
+        ("a", "`a`"),
+        ("a`b", "``a`b``"),
+        ("``", "``` `` ```"),
+        ("`a", "`` `a ``"),
+        ("a`", "`` a` ``"),
+        ("<b>\n", "`<b>\\n`"),
+        ("`", "`` ` ``"),
+    ],
 )
 def test_code_in_markdown_cannot_be_ended(text, code):
     assert markdown_code(text) == code

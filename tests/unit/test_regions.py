@@ -23,6 +23,12 @@ def test_a_region_is_in_the_partition_that_botocore_gives(region):
     assert regions.partition(region) == Session().get_partition_for_region(region)
 
 
+def test_a_host_is_in_a_domain_of_its_regions_partition():
+    hosts = ["s3.us-east-1.amazonaws.com", "s3.cn-north-1.amazonaws.com.cn", "s3.us-east-1.api.aws", "amazonaws.com"]
+    assert [regions.is_in_domain(host, "us-east-1") for host in hosts] == [True, False, True, False]
+    assert [regions.is_in_domain(host, "cn-north-1") for host in hosts] == [False, True, False, False]
+
+
 def test_a_region_that_botocore_does_not_know_is_in_the_partition_that_its_name_fits():
     assert [regions.partition(f"{start}-north-9") for start in ("eu", "cn", "us-gov", "xx")] == [
         "aws",

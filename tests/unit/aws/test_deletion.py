@@ -139,6 +139,14 @@ def test_existing_resources_are_returned_with_their_state_and_the_command_that_d
     assert endpoint in ledger.unseen
 
 
+def test_an_endpoint_that_is_being_deleted_is_waited_for(ledger, monkeypatch):
+    waits = []
+    monkeypatch.setattr(ledger.deletion, "patience", 20.0)
+    monkeypatch.setattr(ledger.deletion._janitor, "settled", lambda resource, seconds: waits.append(seconds))
+    assert ledger.deletion.still_there([Resource("endpoint", "e")]) == []
+    assert 19 < waits[0] <= 20
+
+
 def test_a_log_group_remains_only_if_requested(ledger):
     names = ledger.names()
     client("logs").create_log_group(logGroupName=f"/aws/sagemaker/Endpoints/{names.endpoint}")

@@ -8,10 +8,13 @@ from botocore.exceptions import ClientError
 
 from harness.aws.cleanup import discovery, sweep
 from harness.aws.cleanup.discovery import Look, Remain
+from harness.aws.cleanup.ledger_file import Header, LedgerFile, state_directory
 from harness.aws.cleanup.names import new_run
 from harness.aws.cleanup.record import EXPIRES_TAG, RUN_TAG
-from harness.aws.cleanup.resources import Resource
+from harness.aws.cleanup.resources import Leftover, Resource
 from harness.aws.cleanup.sweep import Wishes
+from harness.errors import HarnessError
+from harness.settings import Settings
 
 ACCOUNT = "123456789012"
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
@@ -110,3 +113,56 @@ def test_a_failed_search_of_tags_is_reported_and_a_denied_one_is_not(code, told)
     region = discovery._Region("us-east-1", ACCOUNT, lambda _: tagging)
     assert region._tagged() == []
     assert len(region._trouble) == told
+
+
+def searched(**wishes):
+    """Search an account without resources, from us-east-1."""
+    wishes = Wishes(all_regions=True, **wishes)
+    return sweep._find(sweep._Account(mock.Mock(), ACCOUNT), "us-east-1", [], wishes)
+
+
+def test_ledgers_that_others_can_write_are_not_believed_and_the_search_is_incomplete(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert not searched().unseen
+    state_directory().mkdir(parents=True, mode=0o700)
+    state_directory().chmod(0o777)
+    found = searched()
+    assert "None of them is believed" in found.notes[0]
+    assert found.unseen
+
+
+def test_a_run_is_over_once_its_process_has_ended_whatever_its_time(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    header = Header(RUN, ACCOUNT, "eu-west-1", "real", "arn", "2026-11-22T12:00:00Z", "2199-01-01T00:00:00Z", 1)
+    ledger = LedgerFile.create(state_directory(), header)
+    assert searched().notes == []
+    ledger.close()
+    assert searched().notes == [f"{ledger.path} is of region eu-west-1: add --region eu-west-1 or --all-regions."]
+
+
+def test_what_a_damaged_ledger_leaves_has_the_reason_in_its_state(monkeypatch):
+    monkeypatch.setattr(sweep, "_finish", mock.Mock(side_effect=HarnessError("The ledger was changed.")))
+    ledger = mock.Mock()
+    ledger.deletion.remaining.return_value = [Leftover(Resource("model", "m"), "exists", None, "aws …")]
+    assert [each.state for each in sweep._finish_safely(ledger, mock.Mock(), False)] == [
+        "exists: The ledger was changed."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("left", "unseen", "billed", "delete", "clean"),
+    [
+        (0, False, False, True, True),
+        (1, False, False, True, False),
+        (0, True, False, True, False),
+        (0, False, True, True, False),
+        (0, False, True, False, True),
+    ],
+)
+def test_an_account_is_clean_if_all_was_searched_and_nothing_that_costs_stays(left, unseen, billed, delete, clean):
+    endpoint = Remain(Resource("endpoint", "e"), "us-east-1", "r", "name", NOW, "InService")
+    seen = sweep._Seen([endpoint] * billed, unseen=unseen)
+    wishes = Wishes(delete=delete)
+    account = sweep._Account(mock.Mock(), ACCOUNT)
+    found = sweep.Sweep(account, Settings(mode="mock"), wishes, seen)
+    assert found.is_clean([Leftover(Resource("model", "m"), "exists", 0.25, "aws …")] * left) is clean

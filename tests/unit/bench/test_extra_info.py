@@ -3,7 +3,9 @@
 import math
 from types import SimpleNamespace
 
+import pyspark
 import pytest
+import xgboost
 from botocore.exceptions import ClientError
 
 from harness.aws.pricing import Price
@@ -49,6 +51,7 @@ def test_every_benchmark_records_its_settings_and_versions_whether_or_not_they_a
     written = environment(Settings(spark_master="local[3]")).as_json()
     assert written.keys() == {*COMPARED, "commit"} - {"dataset", "rows", "bytes"}
     assert written["spark_master"] == "local[3]"
+    assert (written["spark"], written["xgboost"]) == (pyspark.__version__, xgboost.__version__)
 
 
 def test_options_of_spark_are_recorded_in_one_order_and_without_secrets():

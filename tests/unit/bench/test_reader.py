@@ -143,8 +143,8 @@ def test_binary_files_are_distinguished_from_text(tmp_path):
     ("bad", "told"),
     [
         (entry("bad", data=[], rounds=0), "it has no round"),
-        (entry("bad", data=[0.1, -1.0]), "no positive number"),
-        (entry("bad", data=[0.1, float("nan")]), "no positive number"),
+        (entry("bad", data=[0.3, -0.1, 0.3]), "a round's time is no positive number"),
+        (entry("bad", data=[0.1, float("nan")]), "a round's time is no positive number"),
         (entry("bad", data=[], median=0.0), "its median is no positive number"),
         ({"fullname": "bad"}, "it has no 'stats'"),
         (entry("bad") | {"extra_info": [1]}, "its extra_info is no JSON object"),

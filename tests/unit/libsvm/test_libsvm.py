@@ -11,6 +11,8 @@ from scipy import sparse
 from harness import libsvm
 from harness.errors import DataError, LibSVMError
 from harness.libsvm import inputs, reader
+from harness.libsvm.rules import Rules
+from harness.libsvm.strict import read_strictly
 
 
 def written(labels, features):
@@ -55,6 +57,10 @@ def test_the_last_newline_is_optional(text):
 @pytest.mark.parametrize(("text", "rows"), [(b"", 0), (b"1", 1), (b"1\n2\n", 2), (b"1\n2 1:5\n3", 3)])
 def test_a_line_without_features_is_a_row(text, rows):
     assert len(libsvm.parse(text)) == libsvm.parse(text).features.shape[0] == rows
+
+
+def test_rows_without_features_have_no_column():
+    assert read_strictly(inputs.Part(b"1\n2\n", 1, ""), Rules()).features.shape == (2, 0)
 
 
 def test_a_fixed_width_adds_columns_without_values():
