@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any, cast
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from harness.recordio import Array
 
@@ -19,6 +18,8 @@ _MOST_CYCLES = 1000
 _CONVERGED = 1e-6
 _KEPT = 0.1
 """Share of a topic that a long step keeps: a share of zero would stay zero."""
+_LONGEST = 1e4
+"""Upper bound of the length of a step, whose square is a 32-bit float."""
 _LEAST = 1e-30
 """Lower bound of a divisor. A word that no topic has changes no mixture."""
 _UNSEEN = 1e-12
@@ -62,7 +63,7 @@ def _extrapolated(start: Array, first: Array, second: Array) -> Array:
     change = first - start
     bend = second - first - change
     lengths = [np.linalg.norm(each, axis=1, keepdims=True) for each in (change, bend)]
-    step = np.maximum(lengths[0] / np.maximum(lengths[1], _LEAST), 1.0)
+    step = np.clip(lengths[0] / np.maximum(lengths[1], _LEAST), 1.0, _LONGEST)
     found = np.maximum(start + 2.0 * step * change + step**2 * bend, _KEPT * second)
     return cast("Array", found / np.maximum(found.sum(axis=1, keepdims=True), _LEAST))
 
@@ -75,7 +76,8 @@ def _ratios(counts: Any, mixtures: Array, beta: Array) -> Array:
         np.divide(counts, ratios, out=ratios)  # in place: with new memory for each, it takes 1.6 times as long
         return cast("Array", ratios @ beta.T)
     ratios = counts.data / np.maximum(_probabilities(counts, mixtures, beta), _LEAST)
-    return np.asarray(csr_matrix((ratios, counts.indices, counts.indptr), counts.shape) @ beta.T)
+    divided = type(counts)((ratios, counts.indices, counts.indptr), counts.shape)
+    return np.asarray(divided @ beta.T)
 
 
 def _probabilities(counts: Any, mixtures: Array, beta: Array) -> Array:

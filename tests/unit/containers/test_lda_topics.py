@@ -135,3 +135,11 @@ def test_the_likelihood_is_the_mean_over_words(as_matrix):
     counts = as_matrix(np.array([[1, 1, 0], [0, 0, 2]], dtype=np.float32))
     found = mixtures.per_word_likelihood(counts, np.eye(2), beta)
     assert found == pytest.approx((2 * np.log(0.5) + 2 * np.log(0.8)) / 4)
+
+
+def test_steps_of_mixtures_that_hardly_bend_do_not_overflow():
+    counts = np.random.default_rng(1).poisson(1, (60, 5)).astype(np.float32)
+    beta = np.random.default_rng(2).dirichlet(np.ones(5), 2)
+    with np.errstate(over="raise", invalid="raise"):
+        found = mixtures.infer(counts, np.ones(2), beta)
+    assert np.allclose(found.sum(axis=1), 1)
