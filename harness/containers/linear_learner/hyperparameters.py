@@ -15,6 +15,8 @@ from harness.containers.amazon.hyperparameters import read as read_schema
 from harness.containers.linear_learner.model import BINARY, LOSSES, MULTICLASS, REGRESSOR
 from harness.containers.runtime import UserError
 
+_LEAST_CLASSES = 3
+
 
 def _positive(default: Any, *, auto: bool = False) -> Entry:
     return number(0, default=default, ends="()", auto=auto)
@@ -22,7 +24,7 @@ def _positive(default: Any, *, auto: bool = False) -> Entry:
 
 SCHEMA: dict[str, Entry] = {
     "predictor_type": choice(BINARY, MULTICLASS, REGRESSOR, default=REQUIRED),
-    "num_classes": integer(3, 1_000_000, default=None),
+    "num_classes": integer(1, 1_000_000, default=None),
     "feature_dim": integer(default="auto", auto=True),
     "accuracy_top_k": integer(default=3),
     "balance_multiclass_weights": boolean(default=False),
@@ -86,6 +88,8 @@ def read(given: Mapping[str, str]) -> dict[str, Any]:
     kind, loss = values["predictor_type"], values["loss"]
     if kind == MULTICLASS and values["num_classes"] is None:
         raise UserError("No value(s) were specified for 'num_classes' which are required hyperparameter(s)")
+    if kind == MULTICLASS and values["num_classes"] < _LEAST_CLASSES:  # other predictors ignore it
+        raise UserError(f"u'{values['num_classes']}' is not valid under any of the given schemas")
     if loss not in ("auto", *LOSSES[kind]):
         raise UserError(
             f"Hyperparameter loss: {loss} is not a loss of predictor_type {kind}.",

@@ -92,6 +92,11 @@ def test_no_hyperparameter_is_left_without_an_effect():
     assert {effect[1] for effect in EFFECTS} | READ_ELSEWHERE == set(hyperparameters.SCHEMA)
 
 
+@pytest.mark.parametrize("kind", [BINARY, REGRESSOR])
+def test_a_number_of_classes_is_ignored_unless_there_are_several(kind):
+    assert hyperparameters.read({"predictor_type": kind, "num_classes": "1"})["num_classes"] == 1
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -102,7 +107,11 @@ def test_no_hyperparameter_is_left_without_an_effect():
         ({"momentum": "1"}, "u'1' is not valid under any of the given schemas"),
         ({"wd": "-0.1"}, "u'-0.1' is not valid under any of the given schemas"),
         ({"positive_example_weight_mult": "none"}, "u'none' is not valid under any of the given schemas"),
-        ({"num_classes": "2"}, "u'2' is not valid under any of the given schemas"),
+        ({"num_classes": "0"}, "u'0' is not valid under any of the given schemas"),
+        (
+            {"predictor_type": "multiclass_classifier", "num_classes": "2"},
+            "u'2' is not valid under any of the given schemas",
+        ),
         ({"use_bias": "yes"}, "u'yes' is not one of [u'true', u'false', u'True', u'False']"),
         ({"loss": "huber"}, "u'huber' is not one of"),
         ({"loss": "logistic"}, "loss: logistic is not a loss of predictor_type regressor"),
