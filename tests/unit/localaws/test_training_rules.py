@@ -7,6 +7,7 @@ from harness.localaws.sagemaker.training.rules import check_request, checkpoint_
 
 XGBOOST = "811284229777.dkr.ecr.us-east-1.amazonaws.com/xgboost:1"
 KMEANS = "382416733822.dkr.ecr.us-east-1.amazonaws.com/kmeans:1"
+LDA = "766337827248.dkr.ecr.us-east-1.amazonaws.com/lda:1"
 
 
 def channel(name="train", **more):
@@ -23,6 +24,10 @@ def request(image="mine:1", mode="File", **changes):
     } | changes
 
 
+def on(instance_type, image):
+    return request(image, ResourceConfig={"InstanceCount": 1, "InstanceType": instance_type})
+
+
 def spot(runtime, wait, image="mine:1", enabled=True):
     times = {"MaxRuntimeInSeconds": runtime, "MaxWaitTimeInSeconds": wait}
     given = {name: value for name, value in times.items() if value is not None}
@@ -31,7 +36,8 @@ def spot(runtime, wait, image="mine:1", enabled=True):
 
 @pytest.mark.parametrize(
     "good",
-    [request(), spot(60, 60), spot(60, 90), spot(None, 86_400), spot(60, 3600, XGBOOST), request(mode="FastFile"),
+    [request(), on("ml.p3.2xlarge", KMEANS), on("ml.m5.large", LDA), on("ml.p3.2xlarge", "lda:1"),
+     spot(60, 60), spot(60, 90), spot(None, 86_400), spot(60, 3600, XGBOOST), request(mode="FastFile"),
      request(mode="Pipe", InputDataConfig=[channel(InputMode="File")]),
      request(InputDataConfig=[channel(CompressionType="None", RecordWrapperType="None", ShuffleConfig={"Seed": 1})]),
      request(CheckpointConfig={"S3Uri": "s3://bucket/c", "LocalPath": "/opt/ml/mine/deep/"})],
@@ -43,6 +49,8 @@ def test_a_request_that_aws_takes_is_taken(good):
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
+        (on("ml.p3.2xlarge", LDA), "does not emulate lda on ml.p3.2xlarge: AWS documents that it trains on CPUs only"),
+        (on("ml.g5.xlarge", LDA), "does not emulate lda on ml.g5.xlarge"),
         (spot(60, 60, enabled=False), "Invalid MaxWaitTimeInSeconds. It is only supported when "
          "EnableManagedSpotTraining is set to true"),
         (spot(60, 59), r"Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to "

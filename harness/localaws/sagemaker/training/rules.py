@@ -6,6 +6,7 @@ API_StoppingCondition.html. A message without a link is documentation only.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from harness.localaws.exceptions import ValidationException
@@ -19,6 +20,8 @@ CHECKPOINTS = "/opt/ml/checkpoints"
 _BASE = "/opt/ml/"
 _TAKEN = ("input", "model", "output", "code", "errors", "failure")
 """Directories below ``/opt/ml`` that have another use."""
+_ACCELERATED = re.compile(r"ml\.(p|g|trn|inf|dl)\d")
+"""Start of the instance types that have a GPU or another accelerator."""
 
 
 def max_runtime(request: dict[str, Any]) -> int:
@@ -52,9 +55,23 @@ def check_request(request: dict[str, Any]) -> None:
         raise ValidationException("The local AWS trains on equal instances: give ResourceConfig.InstanceCount.")
     if "TrainingImage" not in request["AlgorithmSpecification"]:
         raise ValidationException("The local AWS runs training images. Give AlgorithmSpecification.TrainingImage.")
+    _check_instance_type(request)
     _check_times(request)
     _check_channels(request)
     _check_checkpoints(request)
+
+
+def _check_instance_type(request: dict[str, Any]) -> None:
+    """Refuse LDA on a GPU: AWS documents CPUs only, and not what it does with others.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/lda.html
+    """
+    algorithm = built_in(request["AlgorithmSpecification"]["TrainingImage"])
+    instance_type = str(request["ResourceConfig"].get("InstanceType"))
+    if algorithm is not None and algorithm.repository == "lda" and _ACCELERATED.match(instance_type):
+        raise ValidationException(
+            f"The local AWS does not emulate lda on {instance_type}: AWS documents that it trains on CPUs only."
+        )
 
 
 def _check_times(request: dict[str, Any]) -> None:
