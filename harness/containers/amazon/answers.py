@@ -1,8 +1,9 @@
 """Answers in the type that the client accepts: one for each row of the request, in order.
 
 Forms: ``km-in-formats``, ``PCA-in-formats``, ``LL-in-formats`` and ``fm-in-formats`` in
-https://docs.aws.amazon.com/sagemaker/latest/dg/. Numbers are those of 32-bit floats, as ``23.40593910217285`` there. A
-column of integers prints whole numbers.
+https://docs.aws.amazon.com/sagemaker/latest/dg/. Numbers are those of 32-bit floats, as ``23.40593910217285`` there.
+Labels too: the guide writes 0, but LinearLearner and FactorizationMachines answered 0.0 and 1.0
+(https://github.com/aws/sagemaker-python-sdk/issues/993).
 """
 
 from __future__ import annotations
@@ -26,24 +27,20 @@ TYPES = (CONTENT_TYPE, JSON, LINES)
 _WEIGHT = re.compile(r"[01](\.[0-9]{0,3})?")
 
 
-class NotAcceptableError(Exception):
-    """The algorithm does not answer in a type that the client accepts."""
-
-
 def answer_type(accept: str | None, types: tuple[str, ...] = TYPES) -> str:
-    """Return the type of the answer to a request with this Accept header; JSON if it accepts anything.
+    """Return the type of the answer to a request with this Accept header.
 
-    Of several types the one with the highest weight ``q`` is taken (RFC 9110, section 12.5.1).
-
-    :raises NotAcceptableError: none of the types is accepted.
+    Of several types the one with the highest weight ``q`` is taken (RFC 9110, section 12.5.1). JSON answers a request
+    that accepts anything, or only types that the algorithm does not write. The latter was observed of LinearLearner,
+    with ``text/csv``: https://github.com/aws/sagemaker-python-sdk/issues/993
     """
     offered = [_weighed(part) for part in (accept or "*/*").split(",")]
     for _, name in sorted((pair for pair in offered if pair[0] > 0), key=lambda pair: -pair[0]):
         if name in types:
             return name
         if name in ("", "*/*", "application/*"):
-            return JSON
-    raise NotAcceptableError(f"Accept header value '{(accept or '')[:100]}' not supported")
+            break
+    return JSON
 
 
 def _weighed(part: str) -> tuple[float, str]:
@@ -90,11 +87,8 @@ def _objects(columns: Mapping[str, Array]) -> list[dict[str, Any]]:
 
 
 def _as_lists(columns: Mapping[str, Array]) -> dict[str, list[Any]]:
-    """Return the numbers: whole ones of integers, others as 32-bit floats."""
-    return {
-        name: (column if np.issubdtype(column.dtype, np.integer) else column.astype(np.float32)).tolist()
-        for name, column in columns.items()
-    }
+    """Return the numbers as 32-bit floats."""
+    return {name: column.astype(np.float32).tolist() for name, column in columns.items()}
 
 
 def _flat(item: Any) -> list[Any]:

@@ -2,8 +2,7 @@
 
 Messages and status codes: 400 and "unable to evaluate payload provided" from
 https://github.com/aws/sagemaker-spark/issues/102, 415 from https://github.com/aws/amazon-sagemaker-examples/issues/1800
-(DeepAR). No source was found for the answer to a type that
-cannot be written; it is 406 here.
+(DeepAR).
 """
 
 from __future__ import annotations
@@ -45,8 +44,6 @@ class Served:
             kind = answers.answer_type(accept, (*self.answers, requests.CSV) if self.csv else self.answers)
             rows = requests.read(body, content_type, self.width, self.takes)
             return answers.write(self.predict(rows), kind, key=self.key, csv=self.csv)
-        except answers.NotAcceptableError as error:
-            return _refusal(HTTPStatus.NOT_ACCEPTABLE, f"Customer Error: {error}")
         except requests.UnsupportedTypeError as error:
             return _refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Customer Error: {error.what}")
         except DataError as error:
