@@ -1,8 +1,7 @@
 """``model.transform`` by Amazon's algorithms next to an endpoint that reads nothing, and training next to scikit-learn.
 
 MNIST's test rows go out and answers come back as RecordIO-protobuf. The endpoint that reads nothing answers as many
-numbers a row. Models are trained on few rows: the time of an answer does not depend on them. LDA answers few rows: it
-searches the mixture of each by iteration, in 2 to 4 ms.
+numbers a row. Models are trained on few rows: the time of an answer does not depend on them.
 
 A round of training KMeans or PCA, on all of MNIST, is a whole job in this process: it reads the channel, trains and
 writes the model.
@@ -26,7 +25,6 @@ from harness.bench.results.provenance import mnist_hash
 from tests.support import algorithm_jobs as jobs
 
 ROUNDS, FEW_ROWS, TOPICS = 5, 2000, 5
-LDA_ROWS = 500
 BATCH = {"feature_dim": mnist.FEATURES, "mini_batch_size": 200}
 ESTIMATORS = {
     "kmeans": ("KMeansSageMakerEstimator", {"k": 10}, {"closest_cluster": 1, "distance_to_cluster": 1}),
@@ -58,7 +56,7 @@ def models(request, aws, ledger, harness_settings, estimator_options, sagemaker_
         pytest.skip("the container with constant answers needs the local AWS")
     model = sagemaker_fit(estimator, mnist_train.limit(FEW_ROWS).cache())
     nothing = SageMakerModel.fromEndpoint(endpoint, model.requestRowSerializer, model.responseRowDeserializer)
-    return model, nothing, LDA_ROWS if request.param == "lda" else harness_settings.test_rows
+    return model, nothing, harness_settings.test_rows
 
 
 @pytest.mark.benchmark(group="transform by Amazon's algorithms")
