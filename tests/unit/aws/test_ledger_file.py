@@ -275,6 +275,14 @@ def test_an_entry_that_no_run_writes_makes_its_ledger_one_that_is_refused(file, 
     refused(file.path, "is no ledger")
 
 
+@pytest.mark.parametrize(
+    "entry", [MODEL, MODEL | {"tagged": True}, {"kind": "S3 prefix", "name": "s3://prod-data/x/"}], ids=str
+)
+def test_an_entry_that_a_run_writes_is_read_back(file, entry):
+    file.append(entry)
+    assert read_ledger(file.path)[1][-1] == Entry(**entry)
+
+
 # --- a disk that is full ----------------------------------------------------------------------------------------------
 
 LIMITED = """

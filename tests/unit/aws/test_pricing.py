@@ -84,7 +84,11 @@ def test_a_file_of_prices_is_quoted_with_its_own_source(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", json.dumps(CONTENT | {"prices": {"ml.m4.xlarge": {"training": "x"}}})]
+    "text",
+    [
+        *("", "[]", "{}", json.dumps(CONTENT | {"prices": {"ml.m4.xlarge": {"training": "x"}}})),
+        *(json.dumps(CONTENT | {name: ""}) for name in ("source", "date")),
+    ],
 )
 def test_a_file_of_another_form_is_reported_with_the_form_it_should_have(tmp_path, text):
     path = tmp_path / "prices.json"

@@ -89,6 +89,7 @@ def test_an_invalid_name_is_called_invalid_and_not_taken(ledger, resource):
 def test_a_leftover_is_priced_by_its_instances(ledger):
     endpoint = ledger.expect(Resource("endpoint", "e"), instance_type="ml.m4.xlarge", count=2)
     assert ledger.hourly_cost(endpoint) == 0.5
+    assert ledger.hourly_cost(ledger.expect(Resource("endpoint", "g"), instance_type="ml.m4.xlarge")) == 0.25
     assert ledger.hourly_cost(ledger.expect(Resource("endpoint", "f"), instance_type="ml.p5.large")) is None
     assert ledger.hourly_cost(Resource("model", "m")) == 0
 
@@ -100,3 +101,10 @@ def test_a_fit_is_recorded_with_the_instances_that_it_is_priced_by(ledger):
     assert ledger.instances_of(Resource("endpoint", names.endpoint)) == ("ml.m4.xlarge", 3)
     assert ledger.instances_of(Resource("model", names.model)) == (None, 1)
     assert ledger.hourly_cost(Resource("endpoint", names.endpoint)) == 0.75
+
+
+@pytest.mark.parametrize(("left", "keep", "stays"), [([], False, False), ([], True, True), (["m"], False, True)])
+def test_the_file_of_a_ledger_stays_as_long_as_something_is_left(ledger, left, keep, stays):
+    ledger.leftovers = left
+    ledger.close(keep=keep)
+    assert ledger.path.exists() == stays

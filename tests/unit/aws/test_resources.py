@@ -240,6 +240,16 @@ def test_an_endpoint_that_changes_is_waited_for(janitor, answers, state):
     assert answers["DescribeEndpoint"] == []
 
 
+def test_the_state_of_an_endpoint_that_is_being_deleted_is_not_yet_settled(janitor, answers):
+    answers["DescribeEndpoint"] = [{"EndpointStatus": "Deleting"}] * 2
+    assert janitor.settled(ENDPOINT, timeout=60) == "InService"
+    assert answers["DescribeEndpoint"] == []
+
+
+def test_a_job_that_is_not_there_has_no_data(janitor, answers):
+    assert janitor.data_of(JOB, named_by_harness=True) == []
+
+
 def test_an_endpoint_that_never_settles_is_left_with_its_state(janitor, answers):
     answers["DescribeEndpoint"] = [{"EndpointStatus": "Creating"}] * 100_000
     assert janitor.delete(ENDPOINT, timeout=0.01) == "Creating"

@@ -330,6 +330,12 @@ def test_without_a_goal_the_cheapest_and_the_fastest_are_reported():
     assert f"; {LARGE} is fastest: " in said(Goal())[1]
 
 
+def test_a_single_option_with_a_price_is_reported_as_such():
+    chosen, sentence = said(Goal(), [*measured(SMALL, noisy(0.2), 0.36), *measured(LARGE, noisy(0.1), start=5)])
+    assert chosen is None
+    assert f"{SMALL} is the only one with a price: " in sentence
+
+
 def test_an_option_both_cheapest_and_fastest_is_reported_once():
     chosen, sentence = said(Goal(), measured(SMALL, noisy(0.1), 0.1) + measured(OLD, noisy(0.2), 0.3, start=1))
     assert chosen == SMALL

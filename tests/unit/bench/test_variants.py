@@ -91,6 +91,8 @@ def test_rounds_of_different_numbers_of_rows_are_compared_by_the_row(session, ca
     [row] = found["benchmarks"]
     assert (row["verdict"], row["other_seconds"]) == ("faster", pytest.approx(0.05, rel=0.05))
     assert "rounds have different numbers of rows: times are of one row" in found["warnings"]
+    session({"1": 0.1, "100": 0.1}, rows={"1": 9, "100": 9})
+    assert "times are of one row" not in compare(capsys, "1.json", "--by", "size", "--json")[1]
 
 
 def test_eight_sessions_are_the_units_so_that_an_effect_of_one_process_is_no_verdict(session, capsys):
@@ -147,6 +149,7 @@ def test_a_fixed_order_is_reported(session, capsys):
     ("by", "said"),
     [
         ("n", "No benchmark has a parameter 'n'"),
+        ("n", "the parameters of all benchmarks: size, form"),
         ("size=1,3", "No benchmark has size=3"),
         ("form", "form has a single value to compare, dense"),
         ("size=2", "size has a single value to compare, 2"),

@@ -94,6 +94,7 @@ def test_every_hyperparameter_that_the_sdk_sends_is_known():
         ("num_parallel_tree", "1", "0"),
         ("one_drop", "1", "2"),
         ("one_drop", "0", "-1"),
+        ("scale_pos_weight", "0.001", "0"),
         ("seed", "-2147483648", "-2147483649"),
         ("seed", "2147483647", "2147483648"),
         ("sketch_eps", "0.001", "0"),
