@@ -28,6 +28,12 @@ def on(instance_type, image):
     return request(image, ResourceConfig={"InstanceCount": 1, "InstanceType": instance_type})
 
 
+def measured(image):
+    definitions = [{"Name": "loss", "Regex": "loss=(.*)"}]
+    given = {"TrainingImage": image, "TrainingInputMode": "File", "MetricDefinitions": definitions}
+    return request(AlgorithmSpecification=given)
+
+
 def spot(runtime, wait, image="mine:1", enabled=True):
     times = {"MaxRuntimeInSeconds": runtime, "MaxWaitTimeInSeconds": wait}
     given = {name: value for name, value in times.items() if value is not None}
@@ -36,7 +42,7 @@ def spot(runtime, wait, image="mine:1", enabled=True):
 
 @pytest.mark.parametrize(
     "good",
-    [request(), on("ml.p3.2xlarge", KMEANS), on("ml.m5.large", LDA), on("ml.p3.2xlarge", "lda:1"),
+    [request(), measured("mine:1"), on("ml.p3.2xlarge", KMEANS), on("ml.m5.large", LDA), on("ml.p3.2xlarge", "lda:1"),
      spot(60, 60), spot(60, 90), spot(None, 86_400), spot(60, 3600, XGBOOST), request(mode="FastFile"),
      request(mode="Pipe", InputDataConfig=[channel(InputMode="File")]),
      request(InputDataConfig=[channel(CompressionType="None", RecordWrapperType="None", ShuffleConfig={"Seed": 1})]),
@@ -49,6 +55,7 @@ def test_a_request_that_aws_takes_is_taken(good):
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
+        (measured(XGBOOST), "You can't override the metric definitions for Amazon SageMaker algorithms."),
         (on("ml.p3.2xlarge", LDA), "does not emulate lda on ml.p3.2xlarge: AWS documents that it trains on CPUs only"),
         (on("ml.g5.xlarge", LDA), "does not emulate lda on ml.g5.xlarge"),
         (spot(60, 60, enabled=False), "Invalid MaxWaitTimeInSeconds. It is only supported when "

@@ -55,10 +55,25 @@ def check_request(request: dict[str, Any]) -> None:
         raise ValidationException("The local AWS trains on equal instances: give ResourceConfig.InstanceCount.")
     if "TrainingImage" not in request["AlgorithmSpecification"]:
         raise ValidationException("The local AWS runs training images. Give AlgorithmSpecification.TrainingImage.")
+    _check_metrics(request)
     _check_instance_type(request)
     _check_times(request)
     _check_channels(request)
     _check_checkpoints(request)
+
+
+def _check_metrics(request: dict[str, Any]) -> None:
+    """Refuse definitions of metrics for a built-in algorithm.
+
+    Observed: https://github.com/awslabs/mlspace, training_job/lambda_functions.py, and
+    https://github.com/aws/sagemaker-xgboost-container/issues/121
+    """
+    algorithm = request["AlgorithmSpecification"]
+    if algorithm.get("MetricDefinitions") and built_in(algorithm["TrainingImage"]) is not None:
+        raise ValidationException(
+            "You can't override the metric definitions for Amazon SageMaker algorithms. Please retry the request "
+            "without specifying metric definitions."
+        )
 
 
 def _check_instance_type(request: dict[str, Any]) -> None:
