@@ -86,7 +86,7 @@ class XGBoostModel:
         except DataError as error:
             return _refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, _unreadable(kind, error))
         try:
-            predictions = self.predict(_fitted(rows, self.features, kind))
+            predictions = self.predict(_fitted(rows, self.features, kind, self.version))
             return answers.write(predictions, answer_type, self.learner, self.version)
         except (ValueError, xgb.core.XGBoostError) as error:
             return _refusal(HTTPStatus.BAD_REQUEST, f"Unable to evaluate payload provided: {plain_message(error)}")
@@ -103,11 +103,12 @@ class XGBoostModel:
             return cast("Array", self.booster.predict(xgb.DMatrix(rows), iteration_range=self.rounds))
 
 
-def _fitted(rows: libsvm.Matrix, features: int, kind: str) -> libsvm.Matrix:
+def _fitted(rows: libsvm.Matrix, features: int, kind: str, version: Version) -> libsvm.Matrix:
     """Return the rows with as many columns as the model has features; added columns hold no values.
 
     As in the open container, LibSVM may have one column more, which is ignored, and CSV one less. Requests that are off
     by one are answered for this reason: rows from index 1 for a model of CSV, and CSV for a model of rows from index 1.
+    Since 1.2, XGBoost itself refuses a column more (measured with the packages of 0.90 to 1.7).
 
     :raises ValueError: the rows do not fit the model.
     """
@@ -115,6 +116,11 @@ def _fitted(rows: libsvm.Matrix, features: int, kind: str) -> libsvm.Matrix:
     if kind in LIBSVM_TYPES and found > features + 1:
         raise ValueError(
             f"Feature size of libsvm inference data {found} is larger than feature size of trained model {features}."
+        )
+    if found > features and kind in LIBSVM_TYPES and version.xgboost >= (1, 2):
+        raise ValueError(
+            "Check failed: learner_model_param_.num_feature >= p_fmat->Info().num_col_ "
+            f"({features} vs. {found}) : Number of columns does not match number of features in booster."
         )
     if kind not in LIBSVM_TYPES and found not in (features, features - 1):
         raise ValueError(
