@@ -85,13 +85,13 @@ def number(low: float, high: float = math.inf, *, low_open: bool = False, high_o
 
 
 def choice(*names: str) -> Hyperparameter:
-    """Return a hyperparameter for one of the names."""
-    return Hyperparameter(str.strip, list(names))
+    """Return a hyperparameter for one of the names. The toolkit does not strip blanks."""
+    return Hyperparameter(str, list(names))
 
 
 def choices(*names: str) -> Hyperparameter:
     """Return a hyperparameter for a list of the names, separated by commas."""
-    return Hyperparameter(lambda text: [name.strip() for name in text.split(",")], list(names))
+    return Hyperparameter(lambda text: text.split(","), list(names))
 
 
 def _finite(text: str) -> float:

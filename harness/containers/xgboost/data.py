@@ -41,6 +41,8 @@ _GZIP = b"\x1f\x8b"
 _UTF8_MARK = b"\xef\xbb\xbf"
 _SNIFFED = 512
 _NO_HEADER = "A CSV channel has no header, numbers only"
+_LABEL = re.compile(rb"[^:\s]+(:[^:\s]+)?")
+"""A label, or ``label:weight``. Whether they are numbers, the reader says."""
 _NO_LABEL = re.compile(rb"^(?=[^ \n]*:)", re.MULTILINE)
 _MARKERS = (
     (re.compile(r"_SUCCESS"), "a marker that Spark or Hadoop writes when a job is complete"),
@@ -78,7 +80,7 @@ def read_channel(channel: Channel, csv_weights: bool = False) -> LibSVM:
     :raises UserError: the channel has hidden or compressed files, or rows of different kinds.
     :raises DataError: a line cannot be read. The error names the file below ``/opt/ml``, and the assumed type.
     """
-    files = sorted(path for path in channel.path.rglob("*") if path.is_file())
+    files = _files(channel)
     is_libsvm = media_type(channel.content_type, CHANNEL_TYPE) in LIBSVM_TYPES
     for file in files:
         _check_file(file, channel, is_libsvm)
@@ -109,6 +111,35 @@ def _check_file(file: Path, channel: Channel, is_libsvm: bool) -> None:
         what = f"line 1: Blankspace and colon not found in firstline {found}"
         hint = "; for CSV, set it to text/csv" if b"," in head else ""
         _refuse(file, channel, what, f"It is read as LibSVM, because {_reason(channel)}{hint}.")
+
+
+def check_first_lines(channel: Channel) -> None:
+    """Check the lines of each file up to the first with two features, as images newer than ``xgboost:1`` do.
+
+    They split LibSVM at each blank, and take no tab, no second blank and none at the end
+    (``_get_num_valid_libsvm_features`` of ``data_utils.py``). CSV is not checked.
+
+    :raises DataError: a line is not LibSVM for them.
+    """
+    if media_type(channel.content_type, CHANNEL_TYPE) in LIBSVM_TYPES:
+        for file in _files(channel):
+            _check_first_lines(file, channel)
+
+
+def _files(channel: Channel) -> list[Path]:
+    return sorted(path for path in channel.path.rglob("*") if path.is_file())
+
+
+def _check_first_lines(file: Path, channel: Channel) -> None:
+    with file.open("rb") as stream:
+        for number, line in enumerate(stream, 1):
+            head, *features = line.rstrip(b"\r\n").split(b" ")
+            if not _LABEL.fullmatch(head) or any(feature.count(b":") != 1 for feature in features):
+                found = csv_rows.shown(line.decode("utf-8", "replace").rstrip("\r\n"))
+                what = f"line {number}: {found} is not 'LIBSVM' format"
+                _refuse(file, channel, what, "Newer images read single blanks between features, and none at the end.")
+            if len(features) > 1:
+                return
 
 
 def _read_libsvm_files(files: list[Path], channel: Channel) -> LibSVM:

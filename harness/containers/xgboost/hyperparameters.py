@@ -37,7 +37,7 @@ _FIRST_OBJECTIVES = (
 _OBJECTIVES_SINCE_90 = ("binary:hinge", "reg:squarederror", "reg:squaredlogerror")
 _OBJECTIVES_SINCE_12 = ("reg:pseudohubererror", "survival:aft")
 _LOST_UPDATERS = ("distcol", "grow_local_histmaker", "grow_skmaker")
-_GROWING = ("grow_colmaker", "grow_histmaker", "grow_quantile_histmaker")
+_GROWING = ("grow_colmaker", "grow_histmaker")
 _TREE_UPDATERS = (*_GROWING, *_LOST_UPDATERS, "sync", "refresh", "prune")
 _LINEAR_UPDATERS = ("shotgun", "coord_descent")
 _CONTAINER_METRICS = (
@@ -124,7 +124,11 @@ _FIRST_METRICS = (
     "rmse",
     "tweedie-nloglik",
 )
-_METRICS_SINCE_90 = ("aft-nloglik", "interval-regression-accuracy", "mape", "mphe", "rmsle", *_CONTAINER_METRICS)
+_METRICS_OF_90 = tuple(sorted({*_FIRST_METRICS, "accuracy", "f1", "mse"} - {"aucpr", "cox-nloglik"}))
+"""Observed in the container's message: https://github.com/aws/sagemaker-xgboost-container/issues/99"""
+_METRICS_SINCE_10 = ("mape", "rmsle", *_CONTAINER_METRICS)
+_METRICS_SINCE_12 = ("aft-nloglik", "interval-regression-accuracy", "mphe")
+"""Metrics of XGBoost 1.1 and 1.2."""
 
 _ZERO_OR_ONE = integer(0, 1)
 _SHARE = number(0, 1)
@@ -132,7 +136,25 @@ _POSITIVE_SHARE = number(0, 1, low_open=True)
 _POSITIVE = number(0, low_open=True)
 _NOT_NEGATIVE = number(0)
 _BOOLEAN = choice("true", "false")
-_LITERAL = Hyperparameter(ast.literal_eval)
+
+
+def _signs(text: str) -> tuple[int, ...]:
+    """Return ``monotone_constraints``, whose items are -1, 0 or 1."""
+    found = ast.literal_eval(text)
+    if not isinstance(found, tuple) or not set(found) <= {-1, 0, 1}:
+        raise ValueError(text)
+    return found
+
+
+def _groups(text: str) -> list[list[int]]:
+    """Return ``interaction_constraints``, lists of columns from 1 on."""
+    found = ast.literal_eval(text)
+    if not isinstance(found, list) or not all(isinstance(group, list) for group in found):
+        raise ValueError(text)
+    if not all(isinstance(column, int) and column >= 1 for group in found for column in group):
+        raise ValueError(text)
+    return found
+
 
 _FIRST: dict[str, Hyperparameter] = {
     "num_round": integer(1, required=True),
@@ -165,7 +187,7 @@ _FIRST: dict[str, Hyperparameter] = {
     "refresh_leaf": _ZERO_OR_ONE,
     "sample_type": choice("uniform", "weighted"),
     "scale_pos_weight": _POSITIVE,
-    "seed": integer(-(2**31), 2**31 - 1),
+    "seed": integer(1 - 2**31, 2**31 - 2),  # the container's interval is open at both ends
     "silent": _ZERO_OR_ONE,
     "sketch_eps": number(0, 1, low_open=True, high_open=True),
     "skip_drop": _SHARE,
@@ -178,11 +200,11 @@ _FIRST: dict[str, Hyperparameter] = {
 _SINCE_90 = {
     "base_score": _NOT_NEGATIVE,
     "colsample_bynode": _POSITIVE_SHARE,
-    "interaction_constraints": _LITERAL,
-    "monotone_constraints": _LITERAL,
     "predictor": choice("auto", "cpu_predictor", "gpu_predictor"),
     "verbosity": integer(0, 3),
 }
+_SINCE_10 = {"interaction_constraints": Hyperparameter(_groups), "monotone_constraints": Hyperparameter(_signs)}
+"""Pull request 106 of the container's repository."""
 _SINCE_12 = {
     "aft_loss_distribution": choice("normal", "logistic", "extreme"),
     "aft_loss_distribution_scale": _NOT_NEGATIVE,
@@ -207,17 +229,22 @@ def table(version: Version) -> dict[str, Hyperparameter]:
             "eval_metric": Hyperparameter(_names, _MetricNames(*_FIRST_METRICS)),
         }
     objectives, found = [*_FIRST_OBJECTIVES, *_OBJECTIVES_SINCE_90], {**_FIRST, **_SINCE_90}
+    metrics: tuple[str, ...] = _METRICS_OF_90
+    if version.xgboost >= (1, 0):
+        metrics = (*_FIRST_METRICS, *_METRICS_SINCE_10)
+        found |= _SINCE_10
     if version.xgboost >= (1, 2):
         objectives += _OBJECTIVES_SINCE_12
+        metrics += _METRICS_SINCE_12
         found |= _SINCE_12
         del found["silent"]
     found["objective"] = choice(*sorted(objectives))
-    found["eval_metric"] = Hyperparameter(_names, _MetricNames(*_FIRST_METRICS, *_METRICS_SINCE_90))
+    found["eval_metric"] = Hyperparameter(_names, _MetricNames(*metrics))
     return found
 
 
 def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",")]
+    return text.split(",")
 
 
 def read(given: Mapping[str, str], version: Version, hosts: int = 1) -> dict[str, Any]:
@@ -313,6 +340,12 @@ def _check_dependencies(parameters: Mapping[str, Any], version: Version) -> None
         for metric in metrics:
             _check_argument(metric)
     tree_method = parameters.get("tree_method")
+    if "monotone_constraints" in parameters and version.xgboost == (1, 5):
+        raise UserError(
+            "Hyperparameter monotone_constraints: XGBoost 1.5 cannot read it as this image passes it "
+            "(https://github.com/dmlc/xgboost/issues/7888).",
+            fix="use another version of the image",
+        )
     if "monotone_constraints" in parameters and tree_method not in ("exact", "hist"):
         raise UserError(
             "monotone_constraints can be used only when the tree_method parameter is set to either 'exact' or 'hist'."
@@ -371,6 +404,8 @@ def _with_defaults(parameters: dict[str, Any], version: Version) -> dict[str, An
         parameters.setdefault("eval_metric", [_OLD_METRICS[objective]])
     if objective == "reg:linear":
         parameters["objective"] = "reg:squarederror"  # its name since XGBoost 0.83
+    if "interaction_constraints" in parameters and version.xgboost < (1, 5):
+        parameters["interaction_constraints"] = str(parameters["interaction_constraints"])  # newer ones refuse a list
     if "updater" in parameters:
         parameters["updater"] = ",".join(parameters["updater"])
     if version.xgboost < (1, 6) and parameters.get("tree_method") == "approx" and "sketch_eps" in parameters:

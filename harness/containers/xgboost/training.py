@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ import xgboost as xgb
 from xgboost import collective
 
 from harness.containers.amazon import instances
-from harness.containers.runtime import TrainingJob, UserError
+from harness.containers.runtime import Channel, TrainingJob, UserError
 from harness.containers.xgboost import artifact, hyperparameters
-from harness.containers.xgboost.data import plain_message, read_channel
+from harness.containers.xgboost.data import CHANNEL_TYPE, check_first_lines, plain_message, read_channel
 from harness.containers.xgboost.versions import Version
 from harness.libsvm import Array, LibSVM, Matrix
 from harness.libsvm.parallel import CORES
@@ -49,7 +50,8 @@ def train(job: TrainingJob, version: Version) -> None:
     _check_channels(job, version)
     parameters.setdefault("nthread", max(1, CORES // len(job.hosts)))
     csv_weights = bool(parameters.pop("csv_weights", 0))
-    data = {name: read_channel(job.channels[name], csv_weights) for name in _CHANNELS if name in job.channels}
+    channels = {name: job.channels[name] for name in _CHANNELS if name in job.channels}
+    data = {name: _read(channel, channels["train"], version, csv_weights) for name, channel in channels.items()}
     try:
         with instances.connected(job):
             _check_rows(data)
@@ -66,6 +68,18 @@ def train(job: TrainingJob, version: Version) -> None:
             message = f"Labels are outside the range of the objective {parameters['objective']}."
             found = _LOGISTIC if "logistic" in parameters["objective"] else ""
         raise UserError(_OWN_WORDS.get(found, message)) from error
+
+
+def _read(channel: Channel, train: Channel, version: Version, csv_weights: bool) -> LibSVM:
+    """Return the rows of a channel, which has the type of ``train`` (``algorithm_mode/train.py``)."""
+    if channel.content_type not in (None, train.content_type):
+        read_as = train.content_type or CHANNEL_TYPE
+        print(f"[WARNING] Channel {channel.name} is read as {read_as}, like train: its ContentType has no effect.")
+    channel = replace(channel, content_type=train.content_type)
+    rows = read_channel(channel, csv_weights)
+    if not version.is_first:
+        check_first_lines(channel)
+    return rows
 
 
 def _check_channels(job: TrainingJob, version: Version) -> None:

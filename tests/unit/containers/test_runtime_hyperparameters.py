@@ -12,7 +12,7 @@ def read(version=FIRST, hosts=1, **given):
 
 
 def test_texts_become_typed_values():
-    values = read(eta="0.2", max_depth="5", subsample="1", eval_metric="merror, ndcg@5-", updater="grow_colmaker,prune")
+    values = read(eta="0.2", max_depth="5", subsample="1", eval_metric="merror,ndcg@5-", updater="grow_colmaker,prune")
     assert values["eta"] == 0.2
     assert values["max_depth"] == 5
     assert values["eval_metric"] == ["merror", "ndcg@5-"]
@@ -44,6 +44,52 @@ def test_only_num_round_is_required():
 def test_an_invalid_value_is_refused_with_the_message_of_the_algorithm(name, text, message):
     with pytest.raises(UserError, match=message):
         read(NEWER if name == "interaction_constraints" else FIRST, **{name: text})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *({"eval_metric": "rmse, mae"}, {"updater": "grow_colmaker, prune"}, {"objective": " reg:linear"}),
+        {"updater": "grow_quantile_histmaker"},
+    ],
+)
+@pytest.mark.parametrize("version", [FIRST, NEWER], ids=["first", "newer"])
+def test_names_are_those_of_a_list_without_blanks(given, version):
+    with pytest.raises(UserError, match=" is not in "):
+        read(version, **given)
+
+
+OF_90, OF_10 = Version("0.90-2"), Version("1.0-1")
+MONOTONE = {"monotone_constraints": "(1, 0, -1)", "tree_method": "hist"}
+GROUPS = {"interaction_constraints": "[[1, 2], [3]]", "tree_method": "hist"}
+
+
+@pytest.mark.parametrize(
+    ("given", "refusing", "taking"),
+    [
+        *(({"eval_metric": name}, OF_90, OF_10) for name in ("aucpr", "cox-nloglik", "mape", "rmsle")),
+        ({"eval_metric": "mphe"}, OF_10, Version("1.2-1")),
+        (MONOTONE, OF_90, OF_10),
+        (MONOTONE, Version("1.5-1"), Version("1.7-1")),
+        (GROUPS, OF_90, OF_10),
+    ],
+)
+def test_a_version_takes_what_its_xgboost_and_its_container_know(given, refusing, taking):
+    assert read(taking, **given)
+    with pytest.raises(UserError):
+        read(refusing, **given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(MONOTONE | {"monotone_constraints": text} for text in ("(2, 0)", "[1, 0]", "1")),
+        *(GROUPS | {"interaction_constraints": text} for text in ("[[0, 1]]", "[1, 2]", "[['a']]", "(1, 2)")),
+    ],
+)
+def test_constraints_of_another_form_are_refused(given):
+    with pytest.raises(UserError, match="could not parse value"):
+        read(NEWER, **given)
 
 
 def test_num_class_is_required_for_multiclass_objectives_only():
@@ -95,8 +141,8 @@ def test_every_hyperparameter_that_the_sdk_sends_is_known():
         ("one_drop", "1", "2"),
         ("one_drop", "0", "-1"),
         ("scale_pos_weight", "0.001", "0"),
-        ("seed", "-2147483648", "-2147483649"),
-        ("seed", "2147483647", "2147483648"),
+        ("seed", "-2147483647", "-2147483648"),
+        ("seed", "2147483646", "2147483647"),
         ("sketch_eps", "0.001", "0"),
         ("sketch_eps", "0.999", "1"),
         ("tweedie_variance_power", "1.001", "1"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.containers.runtime import Channel, TrainingJob, UserError
 from harness.containers.xgboost import artifact, training
-from harness.containers.xgboost.data import media_type, read_channel, read_request
+from harness.containers.xgboost.data import check_first_lines, media_type, read_channel, read_request
 from harness.containers.xgboost.serving import XGBoostModel
 from harness.containers.xgboost.versions import Version
 from harness.errors import DataError, HarnessError
@@ -19,7 +19,7 @@ RANDOM = np.random.default_rng(7)
 FEATURES = RANDOM.integers(0, 9, (60, 3)).astype(float)
 LABELS = (FEATURES[:, 0] > 4).astype(float)
 WEIGHTS = RANDOM.integers(1, 9, 60) / 4
-FIRST = Version("1")
+FIRST, NEWER = Version("1"), Version("1.7-1")
 
 
 def text_of(rows):
@@ -345,7 +345,49 @@ def test_a_first_line_without_blank_and_colon_is_refused_as_in_the_container(tmp
     assert len(read_channel(channel(tmp_path, part="1 0:2\n\n1 0:3\n\n"))) == 2
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["1 0:1 1:2 \n", "1 0:1  1:2\n", "1\t0:1 1:2\n", "1 0:1\n\n0 0:1 1:2\n", "1:2:3 0:1 1:2\n", "1\n0 0:1 1:2 \n"],
+)
+def test_first_lines_with_other_blanks_are_refused_by_newer_images_as_there(tmp_path, text):
+    train = channel(tmp_path, part=text)
+    with pytest.raises(DataError, match="is not 'LIBSVM' format"):
+        check_first_lines(train)
+
+
+@pytest.mark.parametrize("text", ["1 0:1 1:2\n0 0:1 \n", "1\n0 0:2\n1 0:1 1:2\r\n\n", "1:0.5 qid:1 0:2\n"])
+def test_lines_after_the_first_with_two_features_may_have_other_blanks(tmp_path, text):
+    check_first_lines(channel(tmp_path, part=text))
+    check_first_lines(channel(tmp_path, "text/csv", part="1,2 ,3\n"))
+
+
 # ---- errors of training
+
+
+@pytest.mark.slow
+def test_all_channels_are_read_as_the_type_of_train(tmp_path, capsys):
+    for name in ("train", "validation", "model"):
+        (tmp_path / name).mkdir()
+    channels = {
+        "train": channel(tmp_path / "train", "text/csv", part="1,2,3\n0,1,2\n"),
+        "validation": channel(tmp_path / "validation", "text/libsvm", part="1 0:2 1:3\n"),
+    }
+    with pytest.raises(DataError, match=r"'0:2' is not a number.*ContentType is text/csv"):
+        training.train(TrainingJob(tmp_path, {"num_round": "1"}, channels), FIRST)
+    assert "is read as text/csv, like train: its ContentType has no effect" in capsys.readouterr().out
+    channels["validation"] = channel(tmp_path / "validation", None, part="1,2,3\n")
+    training.train(TrainingJob(tmp_path, {"num_round": "1"}, channels), NEWER)
+
+
+@pytest.mark.slow
+def test_groups_of_columns_are_trained_with(tmp_path):
+    for name in ("train", "model"):
+        (tmp_path / name).mkdir()
+    rows = "".join(f"{n % 2} 1:{n} 2:{n * n % 7} 3:{n % 5}\n" for n in range(40))
+    channels = {"train": channel(tmp_path / "train", part=rows)}
+    parameters = {"num_round": "2", "tree_method": "hist", "interaction_constraints": "[[1, 2], [3]]"}
+    training.train(TrainingJob(tmp_path, parameters, channels), Version("1.3-1"))
+    assert (tmp_path / "model" / "xgboost-model").exists()
 
 
 def test_channels_of_different_width_are_refused(tmp_path):
