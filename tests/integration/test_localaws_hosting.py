@@ -330,15 +330,26 @@ def test_a_model_that_cannot_be_served_fails_the_endpoint_with_a_reason(make, sa
 
 
 def test_a_deleted_endpoint_is_gone_with_its_processes(make, local, sagemaker, runtime):
-    name = make.endpoint(make.config(make.model()))
+    config = make.config(make.model())
+    name = make.endpoint(config)
     make.endpoints.remove(name)
     assert "Cannot update in-progress endpoint" in message(sagemaker.delete_endpoint, EndpointName=name)
     in_service(sagemaker, name)
     (pid,) = pids(local, name)
     sagemaker.delete_endpoint(EndpointName=name)
+    assert sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] == "Deleting"
+    assert name in [each["EndpointName"] for each in sagemaker.list_endpoints(StatusEquals="Deleting")["Endpoints"]]
+    assert name not in local.resources()["endpoint"]
+    assert "Cannot create already existing endpoint" in message(
+        sagemaker.create_endpoint, EndpointName=name, EndpointConfigName=config
+    )
+    assert "Cannot update in-progress endpoint" in message(sagemaker.delete_endpoint, EndpointName=name)
+    refused = refusal(runtime.invoke_endpoint, EndpointName=name, Body=b"0 1:1")
+    sagemaker.get_waiter("endpoint_deleted").wait(EndpointName=name, WaiterConfig={"Delay": 1})
     wait_until(lambda: not psutil.pid_exists(pid), "the container to be gone")
     assert "Could not find endpoint" in message(sagemaker.describe_endpoint, EndpointName=name)
     answer = refusal(runtime.invoke_endpoint, EndpointName=name, Body=b"0 1:1")
+    assert answer["Error"] == refused["Error"]
     assert answer["Error"]["Code"] == "ValidationError"
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 400
 

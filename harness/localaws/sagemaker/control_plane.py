@@ -125,4 +125,4 @@ class ControlPlane:
                 kind.clear()
             self._tags.clear()
         for endpoint in endpoints:
-            self._deployer.delete(endpoint)
+            self._deployer.discard(endpoint)

@@ -60,7 +60,7 @@ class Invocations:
         if not name:
             raise ValidationError(f"The local AWS does not emulate {request.scope['method']} {request.path}.")
         endpoint = self._find_endpoint(request.region, name)
-        if endpoint is None or not endpoint.variants:
+        if endpoint is None or not endpoint.variants or endpoint.status == "Deleting":
             raise ValidationError(f"Endpoint {name} of account {self._account_of(request.access_key)} not found.")
         return endpoint
 

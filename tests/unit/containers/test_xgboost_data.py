@@ -121,7 +121,11 @@ def test_a_libsvm_request_to_a_model_of_csv_is_off_by_one(tmp_path):
     assert same_trees(booster, in_process(FEATURES, label=LABELS))
     shifted = with_column_0(FEATURES)[:, :3]
     body = as_libsvm(FEATURES, 1, ["0"] * 60)
-    assert answer(XGBoostModel(booster, FIRST), body, "text/libsvm") == (200, predictions(booster, shifted))
+    for version in (FIRST, Version("1.0-1")):
+        assert answer(XGBoostModel(booster, version), body, "text/libsvm") == (200, predictions(booster, shifted))
+    for version in (Version("1.2-1"), NEWER):
+        status, reason = answer(XGBoostModel(booster, version), body, "text/libsvm")
+        assert (status, "Number of columns does not match" in str(reason)) == (400, True)
     assert answer(XGBoostModel(booster, FIRST), as_csv(FEATURES), "text/csv") == (
         200,
         predictions(booster, FEATURES),

@@ -18,6 +18,8 @@ from harness.localaws.sagemaker.hosting.endpoint import Endpoint, Variant
 from harness.localaws.sagemaker.hosting.instance import DeploymentFailure, Instance
 from harness.localaws.sagemaker.hosting.launch import Launcher, Models, end_instances
 
+_DELETING_SECONDS = 0.2
+"""Least time of a deletion, so that a caller that does not wait for its end finds the endpoint. On AWS it is longer."""
 DRAIN_SECONDS = 60
 """Seconds that an update waits at most for the invocations of the old instances."""
 log = logging.getLogger(__name__)
@@ -60,8 +62,22 @@ class Deployer:
         endpoint.move("Updating")
         self._in_thread(endpoint, lambda: self._scale(endpoint, models), "InService")
 
-    def delete(self, endpoint: Endpoint) -> None:
-        """End the endpoint's instances."""
+    def delete(self, endpoint: Endpoint, then: Callable[[], None]) -> None:
+        """End the endpoint's instances, in a thread that calls ``then`` at the end."""
+        endpoint.move("Deleting")
+
+        def work() -> None:
+            over = time.monotonic() + _DELETING_SECONDS
+            try:
+                _retire(endpoint.variants)
+            finally:
+                time.sleep(max(0.0, over - time.monotonic()))
+                then()
+
+        threading.Thread(target=work, name=endpoint.name, daemon=True).start()
+
+    def discard(self, endpoint: Endpoint) -> None:
+        """End the endpoint's instances at once."""
         endpoint.move("Deleting")
         _retire(endpoint.variants)
 

@@ -103,12 +103,24 @@ class Endpoints(ResourceKind[Endpoint]):
         return endpoint
 
     def delete(self, call: Call) -> dict[str, Any]:
-        """Remove an endpoint and end its instances (DeleteEndpoint)."""
+        """Begin to end an endpoint's instances (DeleteEndpoint). It is ``Deleting``, and its name taken, until then.
+
+        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html has the state, and boto3 a
+        waiter for its end.
+        """
         with self._lock:
             endpoint = self._settled(call)
-            self.remove(call, endpoint.name, endpoint.arn)
-        self._deployer.delete(endpoint)
+            self._deployer.delete(endpoint, lambda: self._forget(call, endpoint))
         return {}
+
+    def _forget(self, call: Call, endpoint: Endpoint) -> None:
+        with self._lock:
+            if self.get(call.region, endpoint.name) is endpoint:  # all resources may have been forgotten
+                self.remove(call, endpoint.name, endpoint.arn)
+
+    def existing(self) -> list[tuple[str, float]]:
+        """Return name and creation time of the endpoints that are not being deleted, in all regions."""
+        return [(each.name, each.created) for each in self.all() if each.status != "Deleting"]
 
     def _settled(self, call: Call) -> Endpoint:
         endpoint = self.find(call, call.parameters["EndpointName"])
