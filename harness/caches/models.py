@@ -50,8 +50,8 @@ class Trained:
     """Duration of its training."""
     lines: Sequence[tuple[str, str]]
     """Host and text of each line of its log, in order."""
-    metrics: Mapping[str, float] | None
-    """Metrics that SageMaker finds for the image. None if the request defined others."""
+    metrics: Mapping[str, float]
+    """Metrics that SageMaker finds for the image."""
     archives: Sequence[Path]
     """Files with the names of :data:`ARCHIVES`."""
 

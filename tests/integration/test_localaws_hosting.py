@@ -329,8 +329,11 @@ def test_a_model_that_cannot_be_served_fails_the_endpoint_with_a_reason(make, sa
     )
 
 
-def test_a_deleted_endpoint_is_gone_with_its_processes(make, local, sagemaker, runtime):
-    config = make.config(make.model())
+def test_a_deleted_endpoint_is_gone_with_its_processes(make, local, sagemaker, runtime, tmp_path):
+    ignoring = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"  # so that it takes seconds to end
+    (tmp_path / "lasting.py").write_text(ignoring + SERVER.format(answer="b''"))
+    local.register_container("lasting", [sys.executable, str(tmp_path / "lasting.py")])
+    config = make.config(make.model(image="lasting"))
     name = make.endpoint(config)
     make.endpoints.remove(name)
     assert "Cannot update in-progress endpoint" in message(sagemaker.delete_endpoint, EndpointName=name)

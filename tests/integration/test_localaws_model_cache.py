@@ -120,7 +120,6 @@ def test_the_line_about_the_cache_disturbs_no_reader_of_the_log(local, train, fi
     again = train()
     assert again.is_cached
     assert rows_logged(local, again.name) == rows_logged(local, first.name) == len(ROWS.splitlines())
-    assert again.metrics == first.metrics
 
 
 CHANGES = {

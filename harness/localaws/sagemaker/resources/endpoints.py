@@ -39,10 +39,6 @@ class Endpoints(ResourceKind[Endpoint]):
             "ListEndpoints": self.list_page,
         }
 
-    def created(self, resource: Endpoint) -> float:
-        """See :meth:`ResourceKind.created`."""
-        return resource.created
-
     def create(self, call: Call) -> dict[str, Any]:
         """Add an endpoint and begin to deploy it (CreateEndpoint)."""
         name, config = call.parameters["EndpointName"], self._config(call)
@@ -58,7 +54,7 @@ class Endpoints(ResourceKind[Endpoint]):
     def describe(self, call: Call) -> dict[str, Any]:
         """Return an endpoint's state (DescribeEndpoint)."""
         endpoint = self.find(call, call.parameters["EndpointName"])
-        if call.may_wait:
+        if call.may_wait and endpoint.status != "Deleting":
             endpoint.wait_settled(HOLD_SECONDS)
         return endpoint.describe()
 

@@ -36,12 +36,8 @@ class ResourceKind(ABC, Generic[Resource]):
         """Return the operations by name."""
 
     @abstractmethod
-    def created(self, resource: Resource) -> float:
-        """Return when a resource was created, in seconds since the epoch."""
-
     def existing(self) -> list[tuple[str, float]]:
-        """Return name and creation time of the resources in all regions."""
-        return [(name, self.created(resource)) for (_, name), resource in list(self._resources.items())]
+        """Return the resources that would remain, in all regions: name, and seconds since the epoch at its creation."""
 
     def clear(self) -> None:
         """Forget every resource."""
@@ -118,10 +114,9 @@ class StoredRequests(ResourceKind[dict[str, Any]]):
             f"List{self.member}s": self.list_page,
         }
 
-    def created(self, resource: dict[str, Any]) -> float:
-        """See :meth:`ResourceKind.created`."""
-        time_of_request: float = resource["CreationTime"]
-        return time_of_request
+    def existing(self) -> list[tuple[str, float]]:
+        """Return name and creation time of the resources in all regions."""
+        return [(each[f"{self.member}Name"], each["CreationTime"]) for each in self.all()]
 
     @abstractmethod
     def check(self, call: Call) -> None:

@@ -49,10 +49,6 @@ class TrainingJobs(ResourceKind[Job]):
             "ListTrainingJobs": self.list_page,
         }
 
-    def created(self, resource: Job) -> float:
-        """See :meth:`ResourceKind.created`."""
-        return resource.created
-
     def existing(self) -> list[tuple[str, float]]:
         """Return name and creation time of the jobs that still run, in all regions."""
         return [(job.name, job.created) for job in self.all() if not job.done]

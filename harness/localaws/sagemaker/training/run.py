@@ -208,13 +208,11 @@ class TrainingRun:
     def _repeat(self, found: Trained) -> str:
         """Write the log and set the metrics of the job that was trained; return the outcome."""
         self._job.move("Training")
-        known = None if self._own_metrics else found.metrics
-        for name, value in (known or {}).items():
+        for name, value in found.metrics.items():
             self._set_metric(name, value)
         when = datetime.fromtimestamp(found.at, timezone.utc)
         note = f"[harness] {FROM_CACHE}, of a job with the same input at {when:%Y-%m-%d %H:%M:%S} UTC."
-        metrics = [] if known is not None else self._metric_definitions()
-        write = {host: self._line_writer(host, metrics, note) for host in self._hosts}
+        write = {host: self._line_writer(host, [], note) for host in self._hosts}
         try:
             for host, line in found.lines:
                 write[host](line)
@@ -225,8 +223,7 @@ class TrainingRun:
         return "Completed"
 
     def _store(self, cache: ModelCache, key: str, archives: Sequence[Path]) -> None:
-        found = {name: metric["Value"] for name, metric in self._job.metrics.items()}
-        metrics = None if self._own_metrics else found
+        metrics = {name: metric["Value"] for name, metric in self._job.metrics.items()}
         cache.store(key, Trained(self._uri, time.time(), self._seconds, self._lines, metrics, archives))
 
     def _train(self) -> str:
@@ -293,12 +290,8 @@ class TrainingRun:
         return write_and_measure
 
     def _metric_definitions(self) -> list[tuple[str, str]]:
-        return [(item["Name"], item["Regex"]) for item in self._own_metrics] or list(self._image.metrics)
-
-    @property
-    def _own_metrics(self) -> list[dict[str, str]]:
-        """Definitions of metrics in the request."""
-        return self._job.request["AlgorithmSpecification"].get("MetricDefinitions") or []
+        given = self._job.request["AlgorithmSpecification"].get("MetricDefinitions") or []
+        return [(item["Name"], item["Regex"]) for item in given] or list(self._image.metrics)
 
     def _measure(self, line: str) -> None:
         for name, value in self._metrics.find(line).items():
