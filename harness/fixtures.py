@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # every pytest run loads this module, so slow imports are in 
 LEFTOVERS: pytest.StashKey[list[Leftover]] = pytest.StashKey()
 """Key in the session's stash: resources that it created and could not delete."""
 REMAINING: pytest.StashKey[list[tuple[str, str]]] = pytest.StashKey()
-"""Key in the session's stash: what existed in its own AWS when that was closed, and the tests that created it."""
+"""Key in the session's stash: what its own AWS had when it was closed, each with the tests during which it began."""
 STARTED: pytest.StashKey[list[tuple[float, str]]] = pytest.StashKey()
 """Key in the session's stash: the tests in the order in which they began, each with seconds since the epoch."""
 UNRECORDED: pytest.StashKey[list[str]] = pytest.StashKey()

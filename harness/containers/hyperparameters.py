@@ -42,7 +42,7 @@ class Hyperparameter:
     """
 
     parse: Callable[[str], Any]
-    allowed: Interval | Sequence[str] | None = None
+    allowed: Interval | Sequence[Any] | None = None
     required: bool = False
 
     def read(self, name: str, text: str) -> Any:
@@ -54,9 +54,13 @@ class Hyperparameter:
             value = self.parse(text)
         except (ValueError, SyntaxError):
             raise UserError(f"Hyperparameter {name}: could not parse value") from None
-        for item in value if isinstance(value, list) else [value]:
-            if self.allowed is not None and item not in self.allowed:
-                raise UserError(f"Hyperparameter {name}: {item} is not in {self.allowed}")
+        if self.allowed is None:
+            return value
+        if isinstance(value, list | tuple):
+            if not all(item in self.allowed for item in value):
+                raise UserError(f"Hyperparameter {name}: value {value} not in range {self.allowed}")
+        elif value not in self.allowed:
+            raise UserError(f"Hyperparameter {name}: {value} is not in {self.allowed}")
         return value
 
 

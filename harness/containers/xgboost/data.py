@@ -224,8 +224,9 @@ def _place(file: Path, channel: Channel) -> str:
 
 
 def _reason(channel: Channel) -> str:
+    train = "the channel" if channel.name == "train" else "channel train"  # whose type all channels have
     given = channel.content_type
-    return f"the channel's ContentType is {given}" if given else "the channel has no ContentType"
+    return f"{train}'s ContentType is {given}" if given else f"{train} has no ContentType"
 
 
 # ---- requests

@@ -139,9 +139,9 @@ _BOOLEAN = choice("true", "false")
 
 
 def _signs(text: str) -> tuple[int, ...]:
-    """Return ``monotone_constraints``, whose items are -1, 0 or 1."""
+    """Return ``monotone_constraints``."""
     found = ast.literal_eval(text)
-    if not isinstance(found, tuple) or not set(found) <= {-1, 0, 1}:
+    if not isinstance(found, tuple):
         raise ValueError(text)
     return found
 
@@ -200,16 +200,20 @@ _FIRST: dict[str, Hyperparameter] = {
 _SINCE_90 = {
     "base_score": _NOT_NEGATIVE,
     "colsample_bynode": _POSITIVE_SHARE,
-    "predictor": choice("auto", "cpu_predictor", "gpu_predictor"),
+    "predictor": choice("cpu_predictor"),
     "verbosity": integer(0, 3),
 }
-_SINCE_10 = {"interaction_constraints": Hyperparameter(_groups), "monotone_constraints": Hyperparameter(_signs)}
+_SINCE_10 = {
+    "interaction_constraints": Hyperparameter(_groups),
+    "monotone_constraints": Hyperparameter(_signs, [-1, 0, 1]),
+}
 """Pull request 106 of the container's repository."""
 _SINCE_12 = {
     "aft_loss_distribution": choice("normal", "logistic", "extreme"),
     "aft_loss_distribution_scale": _NOT_NEGATIVE,
     "deterministic_histogram": _BOOLEAN,
     "num_parallel_tree": integer(1),
+    "predictor": choice("auto", "cpu_predictor", "gpu_predictor"),
     "prob_buffer_row": number(1, low_open=True),
     "sampling_method": choice("uniform", "gradient_based"),
     "save_model_on_termination": _BOOLEAN,
@@ -340,12 +344,6 @@ def _check_dependencies(parameters: Mapping[str, Any], version: Version) -> None
         for metric in metrics:
             _check_argument(metric)
     tree_method = parameters.get("tree_method")
-    if "monotone_constraints" in parameters and version.xgboost == (1, 5):
-        raise UserError(
-            "Hyperparameter monotone_constraints: XGBoost 1.5 cannot read it as this image passes it "
-            "(https://github.com/dmlc/xgboost/issues/7888).",
-            fix="use another version of the image",
-        )
     if "monotone_constraints" in parameters and tree_method not in ("exact", "hist"):
         raise UserError(
             "monotone_constraints can be used only when the tree_method parameter is set to either 'exact' or 'hist'."
@@ -354,6 +352,18 @@ def _check_dependencies(parameters: Mapping[str, Any], version: Version) -> None
         raise UserError(
             "interaction_constraints can be used only when the tree_method parameter is set to either 'exact', "
             "'hist' or 'approx'."
+        )
+    if "monotone_constraints" in parameters and version.xgboost == (1, 5):
+        raise UserError(
+            "Hyperparameter monotone_constraints: XGBoost 1.5 cannot read it as this image passes it "
+            "(https://github.com/dmlc/xgboost/issues/7888).",
+            fix="use another version of the image",
+        )
+    if "interaction_constraints" in parameters and version.xgboost >= (1, 5):
+        raise UserError(
+            f"Hyperparameter interaction_constraints: {parameters['interaction_constraints']} fails every job: XGBoost "
+            "takes the numbers for names of columns since 1.5, and the container's columns have none.",
+            fix="use image 1.3-1 or older",
         )
 
 
@@ -404,8 +414,8 @@ def _with_defaults(parameters: dict[str, Any], version: Version) -> dict[str, An
         parameters.setdefault("eval_metric", [_OLD_METRICS[objective]])
     if objective == "reg:linear":
         parameters["objective"] = "reg:squarederror"  # its name since XGBoost 0.83
-    if "interaction_constraints" in parameters and version.xgboost < (1, 5):
-        parameters["interaction_constraints"] = str(parameters["interaction_constraints"])  # newer ones refuse a list
+    if "interaction_constraints" in parameters:  # the installed XGBoost takes numbers in a list for names of columns
+        parameters["interaction_constraints"] = str(parameters["interaction_constraints"])
     if "updater" in parameters:
         parameters["updater"] = ",".join(parameters["updater"])
     if version.xgboost < (1, 6) and parameters.get("tree_method") == "approx" and "sketch_eps" in parameters:

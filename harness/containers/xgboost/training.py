@@ -13,7 +13,14 @@ from xgboost import collective
 from harness.containers.amazon import instances
 from harness.containers.runtime import Channel, TrainingJob, UserError
 from harness.containers.xgboost import artifact, hyperparameters
-from harness.containers.xgboost.data import CHANNEL_TYPE, check_first_lines, plain_message, read_channel
+from harness.containers.xgboost.data import (
+    CHANNEL_TYPE,
+    CSV_TYPES,
+    check_first_lines,
+    media_type,
+    plain_message,
+    read_channel,
+)
 from harness.containers.xgboost.versions import Version
 from harness.libsvm import Array, LibSVM, Matrix
 from harness.libsvm.parallel import CORES
@@ -50,6 +57,11 @@ def train(job: TrainingJob, version: Version) -> None:
     _check_channels(job, version)
     parameters.setdefault("nthread", max(1, CORES // len(job.hosts)))
     csv_weights = bool(parameters.pop("csv_weights", 0))
+    if csv_weights and "validation" in job.channels and version.xgboost < (1, 2):
+        raise UserError(
+            "csv_weights with a channel validation is not emulated here: older images read its weights as a feature.",
+            fix="use a newer image (sagemaker-xgboost 1.2-1 or later), or train without one of them",
+        )
     channels = {name: job.channels[name] for name in _CHANNELS if name in job.channels}
     data = {name: _read(channel, channels["train"], version, csv_weights) for name, channel in channels.items()}
     try:
@@ -72,14 +84,17 @@ def train(job: TrainingJob, version: Version) -> None:
 
 def _read(channel: Channel, train: Channel, version: Version, csv_weights: bool) -> LibSVM:
     """Return the rows of a channel, which has the type of ``train`` (``algorithm_mode/train.py``)."""
-    if channel.content_type not in (None, train.content_type):
-        read_as = train.content_type or CHANNEL_TYPE
-        print(f"[WARNING] Channel {channel.name} is read as {read_as}, like train: its ContentType has no effect.")
+    if channel.content_type and _kind(channel) != _kind(train):
+        print(f"[WARNING] Channel {channel.name} is read as {_kind(train)}, like train: its ContentType has no effect.")
     channel = replace(channel, content_type=train.content_type)
     rows = read_channel(channel, csv_weights)
     if not version.is_first:
         check_first_lines(channel)
     return rows
+
+
+def _kind(channel: Channel) -> str:
+    return "CSV" if media_type(channel.content_type, CHANNEL_TYPE) in CSV_TYPES else "LibSVM"
 
 
 def _check_channels(job: TrainingJob, version: Version) -> None:

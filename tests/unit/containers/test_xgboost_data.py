@@ -376,9 +376,9 @@ def test_all_channels_are_read_as_the_type_of_train(tmp_path, capsys):
         "train": channel(tmp_path / "train", "text/csv", part="1,2,3\n0,1,2\n"),
         "validation": channel(tmp_path / "validation", "text/libsvm", part="1 0:2 1:3\n"),
     }
-    with pytest.raises(DataError, match=r"'0:2' is not a number.*ContentType is text/csv"):
+    with pytest.raises(DataError, match=r"'0:2' is not a number.*the channel's ContentType is text/csv"):
         training.train(TrainingJob(tmp_path, {"num_round": "1"}, channels), FIRST)
-    assert "is read as text/csv, like train: its ContentType has no effect" in capsys.readouterr().out
+    assert "is read as CSV, like train: its ContentType has no effect" in capsys.readouterr().out
     channels["validation"] = channel(tmp_path / "validation", None, part="1,2,3\n")
     training.train(TrainingJob(tmp_path, {"num_round": "1"}, channels), NEWER)
 
@@ -431,3 +431,17 @@ def test_an_error_inside_xgboost_has_no_stack(tmp_path):
         trained(tmp_path, "1 0:1\n2 0:2\n", version=Version("1.5-1"), objective="survival:aft")
     assert str(caught.value).startswith("XGB train call failed with exception: Check failed: ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("version", "refused"), [("1", True), ("1.0-1", True), ("1.2-1", False)])
+def test_weights_of_validation_are_refused_where_older_images_take_them_for_a_feature(tmp_path, version, refused):
+    for name in ("train", "validation", "model"):
+        (tmp_path / name).mkdir()
+    rows = "1,0.5,2,3\n0,1,1,2\n"
+    channels = {name: channel(tmp_path / name, "text/csv", part=rows) for name in ("train", "validation")}
+    job = TrainingJob(tmp_path, {"num_round": "1", "csv_weights": "1"}, channels)
+    if refused:
+        with pytest.raises(UserError, match="csv_weights with a channel validation is not emulated here"):
+            training.train(job, Version(version))
+    else:
+        training.train(job, Version(version))
