@@ -34,9 +34,8 @@ def pytest_collection_modifyitems(config, items):
         for fixture in MARKED_BY_FIXTURE.keys() & set(item.fixturenames):
             item.add_marker(MARKED_BY_FIXTURE[fixture])
     if config.getoption("numprocesses", None) or hasattr(config, "workerinput"):
-        # Files with slow tests and a JVM come first: last, they would leave the other processes idle.
-        heavy = [{item.path for item in items if item.get_closest_marker(marker)} for marker in ("slow", "spark")]
-        items.sort(key=lambda item: sum(item.path not in paths for paths in heavy))
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)  # last, they would leave the other processes idle
 
 
 @pytest.fixture(autouse=True)

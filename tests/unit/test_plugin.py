@@ -16,6 +16,8 @@ def _clean_environment(monkeypatch):
     for name in ("HARNESS_MODE", "HARNESS_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # other plugins take a second to load
+    if "pyspark" in sys.modules:  # earlier tests of this process may have a JVM, which is not that of these sessions
+        monkeypatch.setattr("harness.spark.internals.has_jvm", lambda: False)
 
 
 @pytest.fixture
