@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
 
 from harness.aws.cleanup.resources import SAGEMAKER_KINDS, Remaining
 from harness.aws.faults import FaultInjection
@@ -29,6 +29,9 @@ from harness.settings import Settings
 
 if TYPE_CHECKING:
     import boto3
+
+Existing: TypeAlias = "Mapping[str, Sequence[tuple[str, float]]]"
+"""Resources by kind: name, and seconds since the epoch when each was created."""
 
 _START_SECONDS = 60
 _STOP_SECONDS = 15
@@ -209,24 +212,17 @@ class MockAWS:
         """See :meth:`harness.aws.AWS.remaining`."""
         if not self.running:
             return []
-        found = self._existing()
-        times: dict[str, list[float]] = {}
-        for uri, created in (*found["S3 object"], *found["S3 upload"]):
-            times.setdefault(split_s3_uri(uri)[0], []).append(created)
-        return [
-            *(Remaining(f"{kind} {name}", (created,)) for kind in SAGEMAKER_KINDS for name, created in found[kind]),
-            *(
-                Remaining(f"S3 objects: {line}", tuple(times[bucket]))
-                for bucket, line in objects_by_bucket(_names(found)).items()
-            ),
-        ]
+        found = self.existing()
+        objects = (each._replace(text=f"S3 objects: {each.text}") for each in objects_by_bucket(found))
+        return [*named_resources(found), *objects]
 
     def resources(self) -> dict[str, list[str]]:
-        """Return the names of all resources by kind. See :meth:`harness.localaws.server.LocalAWS.resources`."""
-        return _names(self._existing())
+        """Return the names of all resources by kind."""
+        return {kind: [name for name, _ in of_one] for kind, of_one in self.existing().items()}
 
-    def _existing(self) -> dict[str, list[tuple[str, float]]]:
-        return cast("dict[str, list[tuple[str, float]]]", self._control("GET", "/resources"))
+    def existing(self) -> Existing:
+        """See :meth:`harness.localaws.server.LocalAWS.resources`."""
+        return cast("Existing", self._control("GET", "/resources"))
 
     def cut_network(self, cut: bool = True) -> None:
         """Drop every connection of AWS clients and refuse new ones. ``cut=False`` accepts them again."""
@@ -281,26 +277,26 @@ def model_cache(settings: Settings) -> Path | None:
     return cache_directory("models", os.environ) if settings.model_cache == "on" else None
 
 
-def named_resources(found: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the kind and name of each SageMaker resource among those of :meth:`MockAWS.resources`."""
-    return [f"{kind} {name}" for kind in SAGEMAKER_KINDS for name in found[kind]]
+def named_resources(found: Existing) -> list[Remaining]:
+    """Return the SageMaker resources among those of :meth:`MockAWS.existing`."""
+    return [Remaining(f"{kind} {name}", (created,)) for kind in SAGEMAKER_KINDS for name, created in found[kind]]
 
 
-def _names(found: Mapping[str, Sequence[tuple[str, float]]]) -> dict[str, list[str]]:
-    return {kind: [name for name, _ in of_one] for kind, of_one in found.items()}
-
-
-def objects_by_bucket(found: Mapping[str, Sequence[str]], known: Collection[str] = ()) -> dict[str, str]:
-    """Return for each bucket the number of S3 objects and unfinished uploads, and the first keys, as a text.
+def objects_by_bucket(found: Existing, known: Collection[str] = ()) -> list[Remaining]:
+    """Return for each bucket the number of S3 objects and unfinished uploads, and the first keys.
 
     :param known: URIs that are not counted.
     """
-    keys: dict[str, list[str]] = {}
-    for uri in (*found["S3 object"], *found["S3 upload"]):
+    buckets: dict[str, list[tuple[str, float]]] = {}
+    for uri, created in (*found["S3 object"], *found["S3 upload"]):
         if uri not in known:
             bucket, key = split_s3_uri(uri)
-            keys.setdefault(bucket, []).append(key)
-    return {bucket: f"{len(of_one):,} in s3://{bucket} ({_first(of_one)})" for bucket, of_one in sorted(keys.items())}
+            buckets.setdefault(bucket, []).append((key, created))
+    remaining = []
+    for bucket, of_one in sorted(buckets.items()):
+        keys, times = zip(*of_one, strict=True)
+        remaining.append(Remaining(f"{len(keys):,} in s3://{bucket} ({_first(keys)})", times))
+    return remaining
 
 
 def _first(keys: Sequence[str]) -> str:

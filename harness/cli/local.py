@@ -314,11 +314,11 @@ def _remaining(aws: MockAWS, seeded: Collection[str]) -> Iterator[str]:
 
     if not aws.running:
         return
-    found = aws.resources()
-    if remaining := named_resources(found):
+    found = aws.existing()
+    if remaining := [each.text for each in named_resources(found)]:
         more = f", and {len(remaining) - _SHOWN:,} more" if len(remaining) > _SHOWN else ""
         yield printable(f"in AWS these would remain: {', '.join(remaining[:_SHOWN])}{more}")
-    if objects := ", ".join(objects_by_bucket(found, seeded).values()):
+    if objects := ", ".join(each.text for each in objects_by_bucket(found, seeded)):
         yield printable(f"in AWS these S3 objects, your results or leftovers, would remain: {objects}")
 
 

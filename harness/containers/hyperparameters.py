@@ -95,7 +95,12 @@ def choice(*names: str) -> Hyperparameter:
 
 def choices(*names: str) -> Hyperparameter:
     """Return a hyperparameter for a list of the names, separated by commas."""
-    return Hyperparameter(lambda text: text.split(","), list(names))
+    return Hyperparameter(comma_separated, list(names))
+
+
+def comma_separated(text: str) -> list[str]:
+    """Return the names in a list. The toolkit does not strip blanks."""
+    return text.split(",")
 
 
 def _finite(text: str) -> float:

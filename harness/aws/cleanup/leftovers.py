@@ -35,7 +35,7 @@ def leftovers_text(left: Sequence[Leftover]) -> str:
 def remaining_text(remaining: Sequence[tuple[str, str]]) -> str:
     """Return what a session did not delete, at most :data:`_SHOWN` lines of it, and how it can be deleted in AWS.
 
-    :param remaining: pairs of what there is and the tests that created it.
+    :param remaining: pairs of what there is and the tests during which it was created.
     """
     lines = [f"{text}, created during {tests}" if tests else text for text, tests in remaining]
     return "\n".join(

@@ -64,8 +64,9 @@ def write(columns: Mapping[str, Array], kind: str, *, key: str = "predictions", 
     if kind == CONTENT_TYPE:
         return Answer(recordio.encode_answers(columns), CONTENT_TYPE)
     if kind == CSV:
-        lists = [_as_lists({name: columns[name]})[name] for name in csv]
-        lines = (",".join(str(value) for item in row for value in _flat(item)) for row in zip(*lists, strict=True))
+        lists = _as_lists(columns)
+        rows_of_csv = zip(*(lists[name] for name in csv), strict=True)
+        lines = (",".join(str(value) for item in row for value in _flat(item)) for row in rows_of_csv)
         return Answer("".join(f"{line}\n" for line in lines).encode(), "text/csv; charset=utf-8")
     rows = _objects(columns)
     if kind == LINES:

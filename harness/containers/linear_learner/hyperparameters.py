@@ -15,8 +15,6 @@ from harness.containers.amazon.hyperparameters import read as read_schema
 from harness.containers.linear_learner.model import BINARY, LOSSES, MULTICLASS, REGRESSOR
 from harness.containers.runtime import UserError
 
-_LEAST_CLASSES = 3
-
 
 def _positive(default: Any, *, auto: bool = False) -> Entry:
     return number(0, default=default, ends="()", auto=auto)
@@ -79,17 +77,17 @@ SCHEMA: dict[str, Entry] = {
 }
 
 
+_MULTICLASS = SCHEMA | {"num_classes": integer(3, 1_000_000)}
+"""Other predictor types ignore the number of classes."""
+
+
 def read(given: Mapping[str, str]) -> dict[str, Any]:
     """Return the hyperparameters as typed values, with defaults.
 
     :raises UserError: one is unknown, missing or not valid, or the loss is not one of the predictor type.
     """
-    values = read_schema(given, SCHEMA)
+    values = read_schema(given, _MULTICLASS if given.get("predictor_type") == MULTICLASS else SCHEMA)
     kind, loss = values["predictor_type"], values["loss"]
-    if kind == MULTICLASS and values["num_classes"] is None:
-        raise UserError("No value(s) were specified for 'num_classes' which are required hyperparameter(s)")
-    if kind == MULTICLASS and values["num_classes"] < _LEAST_CLASSES:  # other predictors ignore it
-        raise UserError(f"u'{values['num_classes']}' is not valid under any of the given schemas")
     if loss not in ("auto", *LOSSES[kind]):
         raise UserError(
             f"Hyperparameter loss: {loss} is not a loss of predictor_type {kind}.",

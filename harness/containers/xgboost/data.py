@@ -81,15 +81,22 @@ def read_channel(channel: Channel, csv_weights: bool = False) -> LibSVM:
     :raises DataError: a line cannot be read. The error names the file below ``/opt/ml``, and the assumed type.
     """
     files = _files(channel)
-    is_libsvm = media_type(channel.content_type, CHANNEL_TYPE) in LIBSVM_TYPES
     for file in files:
-        _check_file(file, channel, is_libsvm)
-    rows = _read_libsvm_files(files, channel) if is_libsvm else _read_csv_files(files, channel, csv_weights)
+        _check_file(file, channel)
+    rows = _read_libsvm_files(files, channel) if is_libsvm(channel) else _read_csv_files(files, channel, csv_weights)
     _check_weights(rows, channel)
     return rows
 
 
-def _check_file(file: Path, channel: Channel, is_libsvm: bool) -> None:
+def is_libsvm(channel: Channel) -> bool:
+    """Return whether a channel is LibSVM by its type, and not CSV.
+
+    :raises UserError: the container does not read the type.
+    """
+    return media_type(channel.content_type, CHANNEL_TYPE) in LIBSVM_TYPES
+
+
+def _check_file(file: Path, channel: Channel) -> None:
     if any(part.startswith(".") for part in file.relative_to(channel.path).parts):
         kind = _marker(file)
         raise UserError(
@@ -105,7 +112,7 @@ def _check_file(file: Path, channel: Channel, is_libsvm: bool) -> None:
         )
     if head and not head.strip():
         _refuse(file, channel, "line 1 is blank", "SageMaker determines the format by the first line.")
-    if is_libsvm and head and not (b" " in head and b":" in head):
+    if is_libsvm(channel) and head and not (b" " in head and b":" in head):
         # xgboost:1 refuses such a file in these words: https://github.com/aws/amazon-sagemaker-examples/issues/668
         found = csv_rows.shown(head.decode("utf-8", "replace").strip())
         what = f"line 1: Blankspace and colon not found in firstline {found}"
@@ -121,7 +128,7 @@ def check_first_lines(channel: Channel) -> None:
 
     :raises DataError: a line is not LibSVM for them.
     """
-    if media_type(channel.content_type, CHANNEL_TYPE) in LIBSVM_TYPES:
+    if is_libsvm(channel):
         for file in _files(channel):
             _check_first_lines(file, channel)
 

@@ -14,7 +14,15 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from harness.containers.hyperparameters import Hyperparameter, choice, choices, integer, number, validate
+from harness.containers.hyperparameters import (
+    Hyperparameter,
+    choice,
+    choices,
+    comma_separated,
+    integer,
+    number,
+    validate,
+)
 from harness.containers.runtime import UserError
 from harness.containers.xgboost.versions import Version
 
@@ -146,12 +154,14 @@ def _signs(text: str) -> tuple[int, ...]:
     return found
 
 
+def _is_group(found: object) -> bool:
+    return isinstance(found, list) and all(isinstance(column, int) and column >= 1 for column in found)
+
+
 def _groups(text: str) -> list[list[int]]:
     """Return ``interaction_constraints``, lists of columns from 1 on."""
     found = ast.literal_eval(text)
-    if not isinstance(found, list) or not all(isinstance(group, list) for group in found):
-        raise ValueError(text)
-    if not all(isinstance(column, int) and column >= 1 for group in found for column in group):
+    if not isinstance(found, list) or not all(map(_is_group, found)):
         raise ValueError(text)
     return found
 
@@ -230,7 +240,7 @@ def table(version: Version) -> dict[str, Hyperparameter]:
         return {
             **_FIRST,
             "objective": choice(*_FIRST_OBJECTIVES),
-            "eval_metric": Hyperparameter(_names, _MetricNames(*_FIRST_METRICS)),
+            "eval_metric": Hyperparameter(comma_separated, _MetricNames(*_FIRST_METRICS)),
         }
     objectives, found = [*_FIRST_OBJECTIVES, *_OBJECTIVES_SINCE_90], {**_FIRST, **_SINCE_90}
     metrics: tuple[str, ...] = _METRICS_OF_90
@@ -243,12 +253,8 @@ def table(version: Version) -> dict[str, Hyperparameter]:
         found |= _SINCE_12
         del found["silent"]
     found["objective"] = choice(*sorted(objectives))
-    found["eval_metric"] = Hyperparameter(_names, _MetricNames(*metrics))
+    found["eval_metric"] = Hyperparameter(comma_separated, _MetricNames(*metrics))
     return found
-
-
-def _names(text: str) -> list[str]:
-    return text.split(",")
 
 
 def read(given: Mapping[str, str], version: Version, hosts: int = 1) -> dict[str, Any]:

@@ -13,14 +13,7 @@ from xgboost import collective
 from harness.containers.amazon import instances
 from harness.containers.runtime import Channel, TrainingJob, UserError
 from harness.containers.xgboost import artifact, hyperparameters
-from harness.containers.xgboost.data import (
-    CHANNEL_TYPE,
-    CSV_TYPES,
-    check_first_lines,
-    media_type,
-    plain_message,
-    read_channel,
-)
+from harness.containers.xgboost.data import check_first_lines, is_libsvm, plain_message, read_channel
 from harness.containers.xgboost.versions import Version
 from harness.libsvm import Array, LibSVM, Matrix
 from harness.libsvm.parallel import CORES
@@ -84,17 +77,14 @@ def train(job: TrainingJob, version: Version) -> None:
 
 def _read(channel: Channel, train: Channel, version: Version, csv_weights: bool) -> LibSVM:
     """Return the rows of a channel, which has the type of ``train`` (``algorithm_mode/train.py``)."""
-    if channel.content_type and _kind(channel) != _kind(train):
-        print(f"[WARNING] Channel {channel.name} is read as {_kind(train)}, like train: its ContentType has no effect.")
+    if channel.content_type and is_libsvm(channel) != is_libsvm(train):
+        kind = "LibSVM" if is_libsvm(train) else "CSV"
+        print(f"[WARNING] Channel {channel.name} is read as {kind}, like train: its ContentType has no effect.")
     channel = replace(channel, content_type=train.content_type)
     rows = read_channel(channel, csv_weights)
     if not version.is_first:
         check_first_lines(channel)
     return rows
-
-
-def _kind(channel: Channel) -> str:
-    return "CSV" if media_type(channel.content_type, CHANNEL_TYPE) in CSV_TYPES else "LibSVM"
 
 
 def _check_channels(job: TrainingJob, version: Version) -> None:

@@ -84,7 +84,7 @@ def test_a_dead_local_aws_is_reported_and_hides_no_exit_code(capsys):
 def ended(calls=(), resources=()):
     """Return a local AWS after a command, with these calls, and these resources by kind."""
     kinds = [*SAGEMAKER_KINDS, "S3 object", "S3 upload"]
-    found = {kind: [] for kind in kinds} | dict(resources)
+    found = {kind: [(name, 0.0) for name in dict(resources).get(kind, ())] for kind in kinds}
     known = {"host": "sts.amazonaws.com", "path": "/", "error": "", "message": ""}
     calls = {"calls": [known | call for call in calls]}
     return SimpleNamespace(
@@ -93,7 +93,7 @@ def ended(calls=(), resources=()):
         jobs_from_cache=list,
         refused_hosts=list,
         calls=lambda: calls,
-        resources=lambda: found,
+        existing=lambda: found,
     )
 
 

@@ -62,14 +62,19 @@ def check_request(request: dict[str, Any]) -> None:
     _check_checkpoints(request)
 
 
+def _repository(request: dict[str, Any]) -> str:
+    """Return the name of the built-in algorithm's repository, or '' for another image."""
+    algorithm = built_in(request["AlgorithmSpecification"]["TrainingImage"])
+    return algorithm.repository if algorithm else ""
+
+
 def _check_metrics(request: dict[str, Any]) -> None:
     """Refuse definitions of metrics for a built-in algorithm.
 
     Observed: https://github.com/awslabs/mlspace, training_job/lambda_functions.py, and
     https://github.com/aws/sagemaker-xgboost-container/issues/121
     """
-    algorithm = request["AlgorithmSpecification"]
-    if algorithm.get("MetricDefinitions") and built_in(algorithm["TrainingImage"]) is not None:
+    if request["AlgorithmSpecification"].get("MetricDefinitions") and _repository(request):
         raise ValidationException(
             "You can't override the metric definitions for Amazon SageMaker algorithms. Please retry the request "
             "without specifying metric definitions."
@@ -81,9 +86,8 @@ def _check_instance_type(request: dict[str, Any]) -> None:
 
     https://docs.aws.amazon.com/sagemaker/latest/dg/lda.html
     """
-    algorithm = built_in(request["AlgorithmSpecification"]["TrainingImage"])
     instance_type = str(request["ResourceConfig"].get("InstanceType"))
-    if algorithm is not None and algorithm.repository == "lda" and _ACCELERATED.match(instance_type):
+    if _repository(request) == "lda" and _ACCELERATED.match(instance_type):
         raise ValidationException(
             f"The local AWS does not emulate lda on {instance_type}: AWS documents that it trains on CPUs only."
         )
@@ -111,8 +115,7 @@ def _check_times(request: dict[str, Any]) -> None:
         )
     # https://docs.aws.amazon.com/sagemaker/latest/dg/model-managed-spot-training.html: algorithms without checkpoints
     image = request["AlgorithmSpecification"]["TrainingImage"]
-    algorithm = built_in(image)
-    writes_none = algorithm is not None and algorithm.repository != SAGEMAKER_XGBOOST
+    writes_none = _repository(request) not in ("", SAGEMAKER_XGBOOST)
     if spot and writes_none and wait > _MAX_WAIT_SECONDS_WITHOUT_CHECKPOINTS:
         raise ValidationException(
             f"Invalid MaxWaitTimeInSeconds {wait}. The algorithm of {image} does not write checkpoints, and is limited "
