@@ -183,4 +183,6 @@ def test_only_built_in_algorithms_are_prepared(prepared, tmp_path, name, is_prep
     images.register("mine", [sys.executable, "mine.py"])
     uri = {"kmeans": "382416733822.dkr.ecr.us-east-1.amazonaws.com/kmeans:1"}.get(name, name)
     images.find(uri).prepare("serve", PATHS)
+    if is_prepared:
+        wait_until(lambda: waiting(tmp_path), "the process to have its variables")
     assert bool(waiting(tmp_path)) is is_prepared
